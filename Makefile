@@ -1,0 +1,39 @@
+# Everything runs in the development host's own environment, which `make host` builds in a cache
+# outside this folder. VIDEOGRAIN_COMFYUI=/path/to/ComfyUI uses an existing installation instead.
+
+PROVISION := python3 demo/host/provision.py
+HOST_VERSIONS ?= $(if $(VIDEOGRAIN_COMFYUI),installed,0.16.3 0.30.0)
+
+# Shell prefix: runs the host's Python, or stops with the provisioner's message.
+python = python="$$($(PROVISION) --print-python)" && "$$python"
+
+.PHONY: help host demo test lint unit test-host test-e2e
+help:  ## show this list
+	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 22
+
+host:  ## provision ComfyUI and its environment (a no-op when complete)
+	@$(PROVISION)
+
+demo:  ## edit the demo clip in a real ComfyUI; results in demo/out/
+	@$(python) demo/run.py
+
+test: lint unit test-host test-e2e  ## every test
+
+lint:  ## ruff: rules and formatting
+	@$(python) -m ruff check .
+	@$(python) -m ruff format --check .
+
+unit:  ## the method, without ComfyUI
+	@$(python) -m pytest tests/unit
+
+test-host:  ## nodes inside ComfyUI's own process, on the oldest and the newest supported version
+	@for version in $(HOST_VERSIONS); do \
+	  options=$$([ "$$version" = installed ] || echo "--version $$version"); \
+	  tree="$$($(PROVISION) $$options --print-comfyui)" || exit 1; \
+	  echo "host tests in $$tree"; \
+	  export VIDEOGRAIN_COMFYUI_TREE="$$tree"; \
+	  $(python) -m pytest tests/host || exit 1; \
+	done
+
+test-e2e:  ## a real server: API, progress, interrupt
+	@$(python) -m pytest tests/e2e

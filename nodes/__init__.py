@@ -1,0 +1,23 @@
+"""The nodes, one file per user task. They declare, validate and hand over; the method is in videograin/."""
+
+from comfy_api.latest import ComfyExtension, io
+
+from .attention import FullFrameAttention, STLayoutAttention
+from .blend import LatentBlend
+from .demo import DemoClip, LoadDemoModel
+from .inversion import DDIMInversion
+from .regions import BindRegionPrompts, RegionPrompt
+
+
+class VideoGrainExtension(ComfyExtension):
+    async def get_node_list(self) -> list[type[io.ComfyNode]]:
+        return [
+            DDIMInversion,
+            RegionPrompt,
+            BindRegionPrompts,
+            FullFrameAttention,
+            STLayoutAttention,
+            LatentBlend,
+            LoadDemoModel,
+            DemoClip,
+        ]

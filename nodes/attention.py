@@ -1,0 +1,168 @@
+"""What self- and cross-attention see: Full-Frame Attention and ST-Layout Attention."""
+
+from comfy_api.latest import io
+
+from ..videograin.attention import st_layout
+from ..videograin.attention.key_sets import ALL, KEY_SETS
+from ..videograin.attention.st_layout import Settings
+from ..videograin.host import attach
+from ..videograin.host.plan import LEVELS, KeySets, STLayout
+from .types import CATEGORY
+
+SAME = "as above"
+MODES = {"default": st_layout.DEFAULT, "paper": st_layout.PAPER, "reference": st_layout.REFERENCE}
+FROM_MODE = "from mode"
+
+
+class FullFrameAttention(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="VideoGrainFullFrameAttention",
+            display_name="Full-Frame Attention",
+            category=CATEGORY,
+            description=(
+                "Lets every frame of a clip see other frames in self-attention, so that things keep their looks over "
+                "time. Put it before both DDIM Inversion and the sampler. Time and memory grow with the frames seen."
+            ),
+            search_aliases=["cross-frame attention", "video attention", "temporal consistency", "inflate"],
+            inputs=[
+                io.Model.Input("model", tooltip="A Stable Diffusion UNet; the batch of the latent is read as frames."),
+                io.Combo.Input(
+                    "key_set",
+                    options=list(KEY_SETS),
+                    default=ALL,
+                    tooltip="The frames each frame sees. “all frames” is the paper's; “first + previous” costs twice a "
+                    "plain frame whatever the length; “middle” costs as much as a plain frame; “own” changes nothing.",
+                ),
+                *(
+                    io.Combo.Input(
+                        f"level_{level}",
+                        options=[SAME, *KEY_SETS],
+                        default=SAME,
+                        optional=True,
+                        advanced=True,
+                        tooltip=f"A different key set where the attention grid is 1/{level} of the latent's.",
+                    )
+                    for level in LEVELS
+                ),
+            ],
+            outputs=[
+                io.Model.Output(display_name="model", tooltip="The MODEL with this key set; the input is unchanged.")
+            ],
+        )
+
+    @classmethod
+    def execute(cls, model, key_set: str, **levels: str) -> io.NodeOutput:
+        chosen = {level: levels.get(f"level_{level}", SAME) for level in LEVELS}
+        exceptions = tuple((level, kind) for level, kind in chosen.items() if kind != SAME)
+        return io.NodeOutput(attach.add(model, KeySets(key_set, exceptions)))
+
+
+class STLayoutAttention(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        def choice(name: str, options: tuple[str, ...], tooltip: str) -> io.Combo.Input:
+            return io.Combo.Input(
+                name, options=[FROM_MODE, *options], default=FROM_MODE, optional=True, advanced=True, tooltip=tooltip
+            )
+
+        return io.Schema(
+            node_id="VideoGrainSTLayoutAttention",
+            display_name="ST-Layout Attention",
+            category=CATEGORY,
+            description=(
+                "VideoGrain's modulation: words act in their own regions (cross-attention), and a region's pixels "
+                "attend to their own region across all frames (self-attention). The regions come with the CONDITIONING "
+                "of Bind Region Prompts. Where no Full-Frame Attention stands before it, all frames are seen."
+            ),
+            search_aliases=["attention couple", "regional prompt", "region attention", "VideoGrain", "dense diffusion"],
+            inputs=[
+                io.Model.Input("model", tooltip="A Stable Diffusion UNet."),
+                io.Combo.Input(
+                    "mode",
+                    options=list(MODES),
+                    default="default",
+                    tooltip="“paper” follows the paper's equations; “reference” the released code's choices (self-"
+                    "attention on the negative half, nothing at full resolution, another size term); “default” is what "
+                    "edited best here.",
+                ),
+                io.Float.Input(
+                    "self_strength",
+                    default=0.3,
+                    min=0.0,
+                    max=1.0,
+                    step=0.01,
+                    tooltip="How strongly self-attention is kept inside regions at the first step, 0 to 1 (paper: 0.3). "
+                    "0 leaves self-attention alone.",
+                ),
+                io.Float.Input(
+                    "cross_strength",
+                    default=1.0,
+                    min=0.0,
+                    max=1.0,
+                    step=0.01,
+                    tooltip="How strongly words are bound to their regions at the first step, 0 to 1 (paper: 1). 0 leaves "
+                    "cross-attention alone.",
+                ),
+                io.Float.Input(
+                    "end_percent",
+                    default=0.3,
+                    min=0.0,
+                    max=1.0,
+                    step=0.01,
+                    tooltip="Share of the noise schedule after which nothing is modulated, 0 to 1 (paper: 0.3, that is 15 "
+                    "of 50 steps). Fewer steps want more: 0.5 at 20 steps.",
+                ),
+                io.Float.Input(
+                    "power",
+                    default=5.0,
+                    min=0.0,
+                    max=10.0,
+                    step=0.1,
+                    optional=True,
+                    advanced=True,
+                    tooltip="How fast the strength falls with the noise, as τ^power; 0 keeps it constant (paper: 5).",
+                ),
+                choice(
+                    "self_role", st_layout.ROLES, "Which prompt's half of guidance has its self-attention modulated."
+                ),
+                choice("cross_role", st_layout.ROLES, "Which half has its cross-attention modulated, if it is bound."),
+                choice("levels", st_layout.LEVELS, "Attention levels that are modulated."),
+                choice(
+                    "self_size",
+                    st_layout.SELF_SIZES,
+                    "What weakens large regions in self-attention: their area (paper), their area over the number of "
+                    "frames (reference), or nothing.",
+                ),
+                choice("cross_size", st_layout.CROSS_SIZES, "What weakens large regions in cross-attention."),
+                choice(
+                    "background",
+                    st_layout.BACKGROUNDS,
+                    "Pixels in no region: a region of their own (paper), kept from everything (reference), or untouched.",
+                ),
+                choice(
+                    "token_rule",
+                    st_layout.TOKEN_RULES,
+                    "How masks become tokens: by covered area, or by the nearest pixel (reference; small regions can "
+                    "vanish).",
+                ),
+            ],
+            outputs=[
+                io.Model.Output(display_name="model", tooltip="The MODEL with modulation; the input is unchanged.")
+            ],
+        )
+
+    @classmethod
+    def execute(cls, model, mode: str, self_strength: float, cross_strength: float, end_percent: float, power: float = 5.0,
+                **choices: str) -> io.NodeOutput:  # fmt: skip
+        chosen = {name: value for name, value in choices.items() if value != FROM_MODE}
+        settings = {
+            **vars(MODES[mode]),
+            "self_strength": self_strength,
+            "cross_strength": cross_strength,
+            "end_percent": end_percent,
+            "power": power,
+            **chosen,
+        }
+        return io.NodeOutput(attach.add(model, STLayout(Settings(**settings))))

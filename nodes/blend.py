@@ -1,0 +1,111 @@
+"""Keeping everything outside the regions: Latent Blend."""
+
+from comfy_api.latest import io
+
+from ..videograin import blend
+from ..videograin.host import attach
+from ..videograin.host.plan import Blend
+from .types import CATEGORY, Inversion
+
+
+class LatentBlend(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="VideoGrainLatentBlend",
+            display_name="Latent Blend",
+            category=CATEGORY,
+            description=(
+                "Holds the clip to its source outside the editable area, at every step, and puts the source's own "
+                "latents there at the end. Finish with ImageCompositeMasked to keep the pixels too."
+            ),
+            search_aliases=["video inpaint", "keep background", "latent composite", "masked edit", "blended diffusion"],
+            inputs=[
+                io.Model.Input("model", tooltip="A Stable Diffusion UNet."),
+                io.Combo.Input(
+                    "mode",
+                    options=list(blend.MODES),
+                    default=blend.INVERSION,
+                    tooltip="“inversion” follows the source's inverted path and needs `inversion`; “renoised” shows the "
+                    "source with fresh noise at each level (released code), works with ancestral and SDE samplers, and "
+                    "with the plain KSampler if only `source` is connected.",
+                ),
+                Inversion.Input(
+                    "inversion",
+                    optional=True,
+                    tooltip="From DDIM Inversion. While it is connected the sampler must start from its noise.",
+                ),
+                io.Latent.Input(
+                    "source", optional=True, tooltip="The source clip's latent, for “renoised” without an inversion."
+                ),
+                io.Mask.Input(
+                    "mask",
+                    optional=True,
+                    tooltip="Where the edit may happen: one mask, or one per frame. Not connected: the regions of Bind "
+                    "Region Prompts together.",
+                ),
+                io.Int.Input(
+                    "grow",
+                    default=1,
+                    min=0,
+                    max=16,
+                    optional=True,
+                    tooltip="Widens the editable area by so many latent cells (8 pixels each).",
+                ),
+                io.Int.Input(
+                    "feather",
+                    default=0,
+                    min=0,
+                    max=16,
+                    optional=True,
+                    tooltip="Width in latent cells of a soft edge outside the grown area.",
+                ),
+                io.Float.Input(
+                    "start_percent",
+                    default=0.0,
+                    min=0.0,
+                    max=1.0,
+                    step=0.01,
+                    optional=True,
+                    advanced=True,
+                    tooltip="Share of the noise schedule at which blending begins, 0 to 1.",
+                ),
+                io.Float.Input(
+                    "end_percent",
+                    default=1.0,
+                    min=0.0,
+                    max=1.0,
+                    step=0.01,
+                    optional=True,
+                    advanced=True,
+                    tooltip="Share of the noise schedule at which blending ends, 0 to 1. Below 1 the last steps may "
+                    "change the background, and the source is not put back at the end.",
+                ),
+            ],
+            outputs=[io.Model.Output(display_name="model", tooltip="The MODEL with blending; the input is unchanged.")],
+        )
+
+    @classmethod
+    def execute(cls, model, mode: str, inversion=None, source=None, mask=None, grow: int = 1, feather: int = 0,
+                start_percent: float = 0.0, end_percent: float = 1.0) -> io.NodeOutput:  # fmt: skip
+        if mode == blend.INVERSION and inversion is None:
+            raise ValueError(
+                f"Latent Blend's mode \"{mode}\" needs its `inversion` input. Connect DDIM Inversion's `inversion`, or "
+                f'choose "{blend.RENOISED}" with `source`.'
+            )
+        if inversion is None and source is None:
+            raise ValueError(
+                f'Latent Blend\'s mode "{mode}" needs the source clip. Connect `source` to the VAE-encoded clip, or '
+                "`inversion` to DDIM Inversion."
+            )
+        record = Blend(
+            mode=mode,
+            inversion=inversion,
+            source=inversion.source if inversion is not None else source["samples"],
+            mask=None if mask is None else mask.reshape(-1, *mask.shape[-2:]).cpu(),
+            grow=grow,
+            feather=feather,
+            start_percent=start_percent,
+            end_percent=end_percent,
+        )
+        return io.NodeOutput(attach.add(model, record))

@@ -1,0 +1,88 @@
+"""From a clip to the noise that gives it back."""
+
+from comfy.samplers import SCHEDULER_NAMES
+from comfy_api.latest import io
+
+from ..videograin.host import sampling
+from ..videograin.inversion import CONVENTIONS
+from .types import CATEGORY, Inversion
+
+
+class DDIMInversion(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="VideoGrainDDIMInversion",
+            display_name="DDIM Inversion",
+            category=CATEGORY,
+            description=(
+                "Walks a clip's latent back to the noise the model would draw it from, and keeps every level on the "
+                "way. Start the edit from `noise` with added noise disabled."
+            ),
+            search_aliases=["unsample", "unsampler", "inversion", "DDIM inverse", "video to noise"],
+            inputs=[
+                io.Model.Input(
+                    "model",
+                    tooltip="A UNet with ε- or v-prediction. Full-Frame Attention, LoRA, ControlNet and IPAdapter act "
+                    "here too; regions and blending do not, so the sampler's MODEL may be connected.",
+                ),
+                io.Conditioning.Input(
+                    "conditioning", tooltip="Describes the source clip as it is; apply ControlNet here as in the edit."
+                ),
+                io.Latent.Input("latent", tooltip="The clip, VAE-encoded: one latent per frame."),
+                io.Int.Input(
+                    "steps",
+                    default=50,
+                    min=1,
+                    max=1000,
+                    tooltip="Noise levels to walk, as in the sampler (paper: 50). Not used when `sigmas` is connected.",
+                ),
+                io.Combo.Input(
+                    "scheduler",
+                    options=list(SCHEDULER_NAMES),
+                    default="ddim_uniform",
+                    tooltip="Spacing of the levels, as in the sampler. Not used when `sigmas` is connected.",
+                ),
+                io.Int.Input(
+                    "refinements",
+                    default=2,
+                    min=0,
+                    max=20,
+                    tooltip="Fixed-point iterations per step towards the exact inverse: each costs one more model call a "
+                    "step and rebuilds the clip better. 0 is what the papers do.",
+                ),
+                io.Combo.Input(
+                    "convention",
+                    options=list(CONVENTIONS),
+                    default=CONVENTIONS[1],
+                    optional=True,
+                    advanced=True,
+                    tooltip="Where the noise prediction is taken before any refinement: at the lower level (VideoGrain) "
+                    "or with the upper level's time (FateZero, ReAtCo).",
+                ),
+                io.Sigmas.Input(
+                    "sigmas",
+                    optional=True,
+                    tooltip="Levels from a scheduler node, descending. Replaces `steps` and `scheduler`.",
+                ),
+            ],
+            outputs=[
+                io.Latent.Output(
+                    display_name="noise",
+                    tooltip="Where the edit starts: the sampler's `latent_image`, with added noise disabled.",
+                ),
+                Inversion.Output(
+                    display_name="inversion", tooltip="The clip at every noise level, for Latent Blend. Held in memory."
+                ),
+                io.Sigmas.Output(display_name="sigmas", tooltip="The levels, descending, for SamplerCustomAdvanced."),
+            ],
+        )
+
+    @classmethod
+    def execute(cls, model, conditioning, latent, steps: int, scheduler: str, refinements: int,
+                convention: str = CONVENTIONS[1], sigmas=None) -> io.NodeOutput:  # fmt: skip
+        if sigmas is None:
+            sampling.require_unet(model, "DDIM Inversion")
+            sigmas = sampling.schedule(model, scheduler, steps)
+        noise, inversion = sampling.invert(model, conditioning, latent, sigmas, convention, refinements)
+        return io.NodeOutput(noise, inversion, sigmas)

@@ -1,0 +1,117 @@
+"""Which words belong where: Region Prompt and Bind Region Prompts."""
+
+from comfy_api.latest import io
+
+from ..videograin.host import conditioning
+from ..videograin.regions import Region
+from .types import CATEGORY, Regions
+
+
+class RegionPrompt(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="VideoGrainRegionPrompt",
+            display_name="Region Prompt",
+            category=CATEGORY,
+            description=(
+                "Ties a phrase of the prompt to an area of the clip. Chain as many as there are regions; masks may come "
+                "from any node, one for all frames or one per frame."
+            ),
+            search_aliases=["regional prompt", "region mask", "attention couple", "mask prompt", "area prompt"],
+            inputs=[
+                io.Mask.Input(
+                    "mask", tooltip="Where the region is, 1 inside: one mask, or one for every frame of the clip."
+                ),
+                io.String.Input(
+                    "phrase",
+                    default="",
+                    tooltip="The words of the global prompt that belong here, exactly as written there. Empty: an area "
+                    "that may change but has no words of its own.",
+                ),
+                io.Float.Input(
+                    "strength",
+                    default=1.0,
+                    min=0.0,
+                    max=2.0,
+                    step=0.05,
+                    optional=True,
+                    advanced=True,
+                    tooltip="Factor on ST-Layout Attention's strength inside this region, 0 to 2; 0 leaves it alone.",
+                ),
+                Regions.Input("regions", optional=True, tooltip="Regions of the Region Prompt before this one."),
+            ],
+            outputs=[Regions.Output(display_name="regions", tooltip="The regions so far, for Bind Region Prompts.")],
+        )
+
+    @classmethod
+    def execute(cls, mask, phrase: str, strength: float = 1.0, regions=()) -> io.NodeOutput:
+        mask = mask.reshape(-1, *mask.shape[-2:])
+        region = Region(mask.cpu(), phrase.strip(), strength)
+        if not (mask > 0.5).any():
+            raise ValueError(
+                f"Region Prompt's `mask` for the phrase {region.name} is empty: no pixel of any frame is above 0.5. "
+                "Connect the mask of the object it names, or remove this Region Prompt."
+            )
+        return io.NodeOutput((*regions, region))
+
+
+class BindRegionPrompts(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="VideoGrainBindRegionPrompts",
+            display_name="Bind Region Prompts",
+            category=CATEGORY,
+            description=(
+                "Encodes the global prompt and finds each region's phrase in it. The result is an ordinary CONDITIONING "
+                "that also carries the regions: connect it to the sampler's positive input, through ControlNet if you "
+                "like."
+            ),
+            search_aliases=["regional prompt", "attention couple", "CLIP text encode regions", "bind masks"],
+            inputs=[
+                io.Clip.Input("clip", tooltip="The text encoder of the checkpoint."),
+                io.String.Input(
+                    "prompt",
+                    multiline=True,
+                    dynamic_prompts=True,
+                    tooltip="What the edited clip shows, all of it, with every region's phrase. Weights as in “(panda:1."
+                    "2)”, embeddings and any length work as usual.",
+                ),
+                Regions.Input("regions", optional=True, tooltip="Chain of Region Prompts; without it, a plain encode."),
+                io.Combo.Input(
+                    "missing_phrase",
+                    options=list(conditioning.MISSING),
+                    default=conditioning.ERROR,
+                    optional=True,
+                    tooltip="What happens with a phrase that the prompt lacks: stop, or append it to the prompt.",
+                ),
+                io.Boolean.Input(
+                    "encode_phrases_alone",
+                    default=True,
+                    optional=True,
+                    advanced=True,
+                    tooltip="Replaces each phrase's embedding by that of the phrase alone, so that “a bear” next to “a "
+                    "frog” knows nothing of frogs (as the released code does).",
+                ),
+            ],
+            outputs=[
+                io.Conditioning.Output(
+                    display_name="conditioning",
+                    tooltip="The encoded prompt with its regions, for the sampler's positive.",
+                ),
+                io.String.Output(
+                    display_name="prompt", tooltip="The prompt as it was encoded, appended phrases included."
+                ),
+            ],
+        )
+
+    @classmethod
+    def execute(cls, clip, prompt: str, regions=(), missing_phrase: str = conditioning.ERROR,
+                encode_phrases_alone: bool = True) -> io.NodeOutput:  # fmt: skip
+        if clip is None:
+            raise ValueError(
+                "Bind Region Prompts' `clip` is empty: the loader found no text encoder in its checkpoint. Load one with "
+                "Load CLIP."
+            )
+        return io.NodeOutput(*conditioning.bind(clip, prompt, regions, missing_phrase, encode_phrases_alone))

@@ -1,0 +1,8 @@
+"""VideoGrain's own socket types; everything else uses ComfyUI's."""
+
+from comfy_api.latest import io
+
+CATEGORY = "VideoGrain"
+
+Regions = io.Custom("VIDEOGRAIN_REGIONS")  # videograin.regions.Regions
+Inversion = io.Custom("VIDEOGRAIN_INVERSION")  # videograin.trajectory.Inversion

@@ -1,0 +1,17 @@
+"""One server for all end-to-end tests: an unmodified ComfyUI with this pack among its custom nodes."""
+
+from pathlib import Path
+
+import pytest
+
+from pack.demo.host.provision import NEWEST, provision
+from pack.demo.host.server import Server
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="session")
+def server():
+    host = provision(NEWEST)
+    with Server(host.python, host.comfyui, ROOT) as running:
+        yield running

@@ -1,0 +1,220 @@
+"""The whole network under ST-Layout against a dense oracle written from the equations, patched in by hand."""
+
+import math
+
+import comfy.samplers
+import pytest
+import rig
+import torch
+from einops import rearrange
+
+from pack.nodes.attention import FullFrameAttention, STLayoutAttention
+from pack.videograin.binding import Binding
+from pack.videograin.host.conditioning import KEY
+from pack.videograin.regions import Grid, Region, membership
+
+SIGMA = 12.0
+
+
+def regions(frames, height, width):
+    """Two moving, overlapping regions and background, at pixel size."""
+    masks = torch.zeros(2, frames, height * 8, width * 8)
+    for f in range(frames):
+        masks[0, f, : height * 4 + 8 * (f % 3), : width * 4] = 1
+        masks[1, f, height * 2 :, width * 3 :] = 1
+    return tuple(Region(mask, phrase) for mask, phrase in zip(masks, ("one", "two"), strict=True))
+
+
+def bound(conditioning, regions):
+    tokens = torch.zeros(2, conditioning[0][0].shape[1], dtype=torch.bool)
+    tokens[0, 2:4] = True
+    tokens[1, 7] = True
+    return [[conditioning[0][0], {KEY: Binding(regions, tokens)}]]
+
+
+def lambdas(model, mode, kind, member):
+    """λ of every token, (frames, tokens), spelled out from spec and paper."""
+    frames = member.shape[1]
+    timestep = float(model.get_model_object("model_sampling").timestep(torch.tensor(SIGMA)))
+    tau5 = ((timestep - 1) / 1000) ** 5
+    covered = member.float()
+    if kind == "cross":
+        size = torch.einsum("kfn,kf->fn", covered, covered.mean(2))
+        return tau5 * (1 - size).clamp(0, 1)
+    if mode == "reference":
+        size = torch.einsum("kfn,k->fn", covered, covered.mean((1, 2))) / frames
+    else:
+        flat = member.flatten(1).T
+        size = (flat[:, None] == flat[None]).all(-1).float().mean(1).view(frames, -1)
+    return 0.3 * tau5 * (1 - size).clamp(0, 1)
+
+
+def dense(q, k, v, lam, positive, heads):
+    q, k, v = (rearrange(x, "b n (h d) -> b h n d", h=heads) for x in (q, k, v))
+    s = q @ k.transpose(-1, -2) / math.sqrt(q.shape[-1])
+    if lam is not None:
+        lam = lam[:, None, :, None]
+        s = (1 - lam) * s + lam * torch.where(positive[:, None], s.amax(-1, True), s.amin(-1, True))
+    return rearrange(s.softmax(-1) @ v, "b h n d -> b n (h d)")
+
+
+class Oracle:
+    """Plain attention replacements for every site, told by `cond_or_uncond` which chunk is which (0 is positive)."""
+
+    def __init__(self, model, mode, regions, tokens, frames, full_height):
+        self.model, self.mode, self.tokens, self.frames, self.full_height = model, mode, tokens, frames, full_height
+        self.masks = torch.stack([region.mask > 0.5 for region in regions])
+
+    def member(self, extra):
+        h, w = extra["activations_shape"][-2:]
+        rule = "nearest" if self.mode == "reference" else "area"
+        return membership(self.masks, Grid(self.frames, h, w), rule).flatten(2), h
+
+    def self_attention(self, q, k, v, extra):
+        member, height = self.member(extra)
+        flat = member.flatten(1).T
+        positive = (
+            (flat[:, None] & flat[None]).any(-1) if self.mode == "reference" else (flat[:, None] == flat[None]).all(-1)
+        )
+        q, k, v = (rearrange(x, "(c f) n d -> c (f n) d", f=self.frames) for x in (q, k, v))
+        out = []
+        for c, which in enumerate(extra["cond_or_uncond"]):
+            on = which == 1 and height < self.full_height if self.mode == "reference" else which == 0
+            lam = lambdas(self.model, self.mode, "self", member).view(1, -1) if on else None
+            out.append(dense(q[c : c + 1], k[c : c + 1], v[c : c + 1], lam, positive[None], extra["n_heads"]))
+        return rearrange(torch.cat(out), "c (f n) d -> (c f) n d", f=self.frames)
+
+    def cross_attention(self, q, k, v, extra):
+        member, height = self.member(extra)
+        tokens = self.tokens.repeat(1, k.shape[1] // self.tokens.shape[1])
+        positive = torch.einsum("kfn,kl->fnl", member.float(), tokens.float()) > 0
+        out = []
+        for c, which in enumerate(extra["cond_or_uncond"]):
+            rows = slice(c * self.frames, (c + 1) * self.frames)
+            on = which == 0 and (self.mode != "reference" or height < self.full_height)
+            lam = lambdas(self.model, self.mode, "cross", member) if on else None
+            out.append(dense(q[rows], k[rows], v[rows], lam, positive, extra["n_heads"]))
+        return torch.cat(out)
+
+    def patched(self):
+        model = self.model.clone()
+        for group, count in (("input", 12), ("middle", 1), ("output", 12)):
+            for block in range(count):
+                model.set_model_attn1_replace(self.self_attention, group, block)
+                model.set_model_attn2_replace(self.cross_attention, group, block)
+        return model
+
+
+def one_step(model, positive, negative, x, cfg=4.0):
+    """The guided x₀ of a single Euler step from σ to 0."""
+    guider = comfy.samplers.CFGGuider(model)
+    guider.set_conds(positive, negative)
+    guider.set_cfg(cfg)
+    return guider.sample(
+        torch.zeros_like(x), x, comfy.samplers.ksampler("euler"), torch.tensor([SIGMA, 0.0]), disable_pbar=True, seed=0
+    )
+
+
+@pytest.fixture
+def unet():
+    return rig.random_unet()
+
+
+@pytest.mark.parametrize("separately", [False, True], ids=["batched", "separate"])
+@pytest.mark.parametrize("mode", ["paper", "reference"])
+@pytest.mark.parametrize("frames,height,width", [(3, 16, 16), (1, 16, 24), (17, 8, 16)])
+def test_the_network_equals_the_oracle(unet, mode, frames, height, width, separately):
+    if separately:
+        rig.call_separately(unet)
+    areas = regions(frames, height, width)
+    positive, negative = bound(rig.text(1), areas), rig.text(2)
+    x = rig.latent(frames, height, width)
+    ours = STLayoutAttention.execute(unet, mode, 0.3, 1.0, 0.3).result[0]
+    oracle = Oracle(unet, mode, areas, positive[0][1][KEY].tokens, frames, height).patched()
+    expected = one_step(oracle, positive, negative, x)
+    assert rig.rms(one_step(ours, positive, negative, x) - expected) < 2e-5 * rig.rms(expected)
+    plain = FullFrameAttention.execute(unet, "all frames").result[0]
+    assert rig.rms(one_step(plain, positive, negative, x) - expected) > 1e-3 * rig.rms(expected)  # it does something
+
+
+def test_a_longer_negative_prompt_repeats_the_positive_one(unet):
+    """ComfyUI pads the shorter text of a batch by repeating it: the repeated words stay bound."""
+    areas = regions(2, 16, 16)
+    positive, negative = bound(rig.text(1), areas), rig.text(2, tokens=154)
+    x = rig.latent(2)
+    ours = STLayoutAttention.execute(unet, "paper", 0.3, 1.0, 0.3).result[0]
+    oracle = Oracle(unet, "paper", areas, positive[0][1][KEY].tokens, 2, 16).patched()
+    expected = one_step(oracle, positive, negative, x)
+    assert rig.rms(one_step(ours, positive, negative, x) - expected) < 2e-5 * rig.rms(expected)
+
+
+def test_chunks_are_known_by_their_prompt_not_by_their_place(unet):
+    """DualCFG puts the negative first and the positive last; with one prompt as both positives it equals CFG."""
+    from comfy_extras.nodes_custom_sampler import Guider_DualCFG
+
+    areas, x = regions(2, 16, 16), rig.latent(2)
+    positive, negative = bound(rig.text(1), areas), rig.text(2)
+    ours = STLayoutAttention.execute(unet, "reference", 0.3, 1.0, 0.3).result[0]
+    guider = Guider_DualCFG(ours)
+    guider.set_conds(positive, positive, negative)
+    guider.set_cfg(2.0, 4.0)
+    dual = guider.sample(
+        torch.zeros_like(x), x, comfy.samplers.ksampler("euler"), torch.tensor([SIGMA, 0.0]), disable_pbar=True, seed=0
+    )
+    single = one_step(ours, positive, negative, x)
+    assert rig.rms(dual - single) < 1e-5 * rig.rms(single)
+
+
+def test_self_attention_guidance_calls_the_negative_alone(unet):
+    """SAG asks for [negative] by itself: index 0 is then the negative, and stays modulated as such."""
+    from comfy_extras.nodes_sag import SelfAttentionGuidance
+
+    areas, x = regions(2, 16, 16), rig.latent(2)
+    positive, negative = bound(rig.text(1), areas), rig.text(2)
+    run = {}
+    for role in ("negative", "positive"):
+        model = SelfAttentionGuidance.execute(unet, 0.5, 2.0).result[0]
+        model = STLayoutAttention.execute(model, "paper", 0.3, 0.0, 0.3, self_role=role).result[0]
+        calls = []
+
+        def spy(apply, args, calls=calls):
+            calls.append(args["cond_or_uncond"])
+            return apply(args["input"], args["timestep"], **args["c"])
+
+        model.set_model_unet_function_wrapper(spy)
+        run[role] = one_step(model, positive, negative, x)
+        assert [0] in calls
+    assert torch.isfinite(run["negative"]).all()
+    assert rig.rms(run["negative"] - run["positive"]) > 1e-4 * rig.rms(run["positive"])
+
+
+def test_real_queries_and_keys_of_the_demo_model():
+    """q, k, v captured inside the trained model: relative error below 2e-6 in float32."""
+    from pack.demo import model as demo_model
+    from pack.videograin.attention import st_layout
+
+    model, clip, _ = demo_model.load()
+    captured = []
+
+    def capture(q, k, v, extra):
+        captured.append((q, k, v, extra["n_heads"]))
+        return comfy.ldm.modules.attention.optimized_attention(q, k, v, extra["n_heads"])
+
+    spied = model.clone()
+    for group in ("input", "middle", "output"):
+        for block in range(6):
+            spied.set_model_attn1_replace(capture, group, block)
+    cond = clip.encode_from_tokens_scheduled(clip.tokenize("a cat and a dog on grass"))
+    one_step(spied, cond, cond, rig.latent(4))
+    assert len(captured) > 3
+    for q, k, v, heads in captured:
+        q, k, v = (rearrange(x[:4], "f n d -> 1 (f n) d") for x in (q, k, v))
+        tokens = q.shape[1]
+        g = torch.Generator().manual_seed(0)
+        labels, positive = torch.randint(3, (1, tokens), generator=g), torch.eye(3, dtype=torch.bool)
+        lam = torch.rand(1, tokens, generator=g) * 0.9
+        pairs = positive[labels[:, :, None], labels[:, None, :]]
+        truth = dense(q.double(), k.double(), v.double(), lam.double(), pairs, heads)
+        split = [rearrange(x, "b n (h d) -> b h n d", h=heads) for x in (q, k, v)]
+        ours = rearrange(st_layout.modulated_attention(*split, lam, labels, labels, positive), "b h n d -> b n (h d)")
+        assert rig.rms(ours - truth) < 2e-6 * rig.rms(truth)

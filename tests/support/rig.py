@@ -1,0 +1,73 @@
+"""Real ComfyUI models and samplers at toy size, for the host tests."""
+
+from functools import partial
+
+import comfy.model_patcher
+import comfy.sample
+import comfy.samplers
+import comfy.supported_models
+import torch
+from torch import Tensor
+
+SD15_SHAPE = {
+    "image_size": 32,
+    "in_channels": 4,
+    "out_channels": 4,
+    "model_channels": 32,
+    "channel_mult": [1, 2, 4, 4],
+    "num_res_blocks": [1, 1, 1, 1],
+    "transformer_depth": [1, 1, 1, 0],
+    "transformer_depth_output": [1, 1, 1, 1, 1, 1, 0, 0],
+    "transformer_depth_middle": 1,
+    "context_dim": 128,  # the demo's text encoder fits
+    "use_spatial_transformer": True,
+    "legacy": False,
+    "dtype": torch.float32,
+}
+
+
+def random_unet(v_prediction: bool = False, seed: int = 0, **changes) -> comfy.model_patcher.ModelPatcher:
+    """An SD 1.5-shaped MODEL with random weights: four levels, attention on three and in the middle."""
+    config = comfy.supported_models.SD15({**SD15_SHAPE, **changes})
+    config.set_inference_dtype(torch.float32, None)
+    kind = comfy.model_base.ModelType.V_PREDICTION if v_prediction else comfy.model_base.ModelType.EPS
+    model = comfy.model_base.BaseModel(config, kind, device="cpu")
+    generator = torch.Generator().manual_seed(seed)
+    for name, weight in model.diffusion_model.named_parameters():
+        if weight.ndim > 1:
+            fan_in = weight[0].numel()
+            weight.data = torch.randn(weight.shape, generator=generator) * (1.5 / fan_in) ** 0.5
+        else:
+            weight.data = torch.full(weight.shape, float(name.endswith("weight")))
+    cpu = torch.device("cpu")
+    return comfy.model_patcher.ModelPatcher(model, load_device=cpu, offload_device=cpu)
+
+
+def text(seed: int, tokens: int = 77, width: int = 128) -> list:
+    """A CONDITIONING of random numbers."""
+    return [[torch.randn(1, tokens, width, generator=torch.Generator().manual_seed(seed)), {}]]
+
+
+def latent(frames: int = 3, height: int = 16, width: int = 16, seed: int = 1) -> Tensor:
+    return torch.randn(frames, 4, height, width, generator=torch.Generator().manual_seed(seed)) * 4
+
+
+def sample(model, positive, negative, samples: Tensor, noise: bool = False, steps: int = 3, cfg: float = 4.0,
+           sampler: str = "euler", scheduler: str = "ddim_uniform", seed: int = 0, **options) -> Tensor:  # fmt: skip
+    """KSampler (Advanced): `noise` adds fresh noise, as the plain KSampler always does."""
+    fresh = comfy.sample.prepare_noise(samples, seed) if noise else torch.zeros_like(samples)
+    return comfy.sample.sample(model, fresh, steps, cfg, sampler, scheduler, positive, negative, samples,
+                               force_full_denoise=True, seed=seed, disable_pbar=True, **options)  # fmt: skip
+
+
+def rms(x: Tensor) -> float:
+    return float(x.double().square().mean().sqrt())
+
+
+def call_separately(model) -> None:
+    """Makes ComfyUI run the chunks of a batch one by one, as it does when memory is short."""
+    model.model.memory_required = partial(_no_room)
+
+
+def _no_room(*_, **__) -> float:
+    return 1e20

@@ -1,0 +1,103 @@
+"""Inversion, trajectory and blend on a denoiser whose truth is known."""
+
+import pytest
+import torch
+
+from pack.videograin import blend
+from pack.videograin.inversion import HIGH, LOW, ddim_invert
+from pack.videograin.trajectory import Inversion
+
+SIGMAS = [0.0, 0.1, 0.4, 1.0, 2.5, 6.0, 14.6]
+
+
+def denoise(x, sigma):
+    """The exact posterior mean for data N(0.5, 0.8²): smooth, and with a real dependence on σ."""
+    return 0.5 + (x - 0.5) * 0.64 / (0.64 + sigma**2)
+
+
+def euler(x, sigmas):
+    for high, low in zip(sigmas, sigmas[1:], strict=False):
+        x = x + (low - high) * (x - denoise(x, high)) / high
+    return x
+
+
+@pytest.mark.parametrize("convention", [LOW, HIGH])
+def test_refinements_converge_to_the_exact_inverse(convention):
+    x = torch.randn(2, 4, 3, 5, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    errors = []
+    for refinements in (0, 3, 30):
+        *_, (noise, _) = ddim_invert(denoise, x, SIGMAS, convention, refinements)
+        errors.append(float((euler(noise, SIGMAS[::-1]) - x).abs().max()))
+    assert errors[2] < 1e-6 < errors[1] < errors[0] / 3
+
+
+def test_conventions_take_epsilon_where_they_say():
+    calls = []
+
+    def spy(x, sigma):
+        calls.append((float(x), sigma))
+        return denoise(x, sigma)
+
+    x = torch.tensor(0.7, dtype=torch.float64)
+    list(ddim_invert(spy, x, [0.5, 2.0], LOW, 0))
+    list(ddim_invert(spy, x, [0.5, 2.0], HIGH, 0))
+    list(ddim_invert(spy, x, [0.0, 2.0], LOW, 0))
+    z = 0.7 / (1 + 0.25) ** 0.5  # the variance-preserving latent is what stays the same under HIGH
+    assert calls[0] == (0.7, 0.5)
+    assert calls[1] == (pytest.approx(z * 5**0.5), 2.0)
+    assert calls[2] == (pytest.approx(0.7 * 5**0.5), 2.0)  # ε is undefined at σ = 0
+
+
+def test_inverse_against_the_closed_form_step():
+    """One step in ᾱ notation, as the paper writes it: z⁺ = √ᾱ⁺ (z − √(1−ᾱ) ε)/√ᾱ + √(1−ᾱ⁺) ε."""
+    low, high, x = 0.4, 1.0, torch.tensor(0.9, dtype=torch.float64)
+    ((got, _),) = ddim_invert(denoise, x, [low, high], LOW, 0)
+    a, b = 1 / (1 + low**2), 1 / (1 + high**2)
+    z, eps = x * a**0.5, (x - denoise(x, low)) / low
+    expected = b**0.5 * (z - (1 - a) ** 0.5 * eps) / a**0.5 + (1 - b) ** 0.5 * eps
+    assert float(got * b**0.5) == pytest.approx(float(expected), rel=1e-12)
+
+
+def trajectory():
+    sigmas = torch.tensor([4.0, 2.0, 1.0, 0.0])
+    latents = torch.tensor([40.0, 20.0, 12.0, 3.0])[:, None, None, None, None].expand(4, 2, 4, 3, 3)
+    return Inversion(latents, sigmas, latents[-1], "own", "id", "SD")
+
+
+@pytest.mark.parametrize("sigma,value", [(4, 40), (2, 20), (1, 12), (0, 3), (3, 30), (0.5, 7.5), (9, 40)])
+def test_z_of_sigma_is_the_straight_line_between_levels(sigma, value):
+    assert float(trajectory().at(float(sigma)).mean()) == pytest.approx(value)
+
+
+def test_towards_lands_an_euler_step_on_the_target():
+    x, target = torch.tensor(5.0, dtype=torch.float64), torch.tensor(1.5, dtype=torch.float64)
+    sigma, lower = 2.0, 0.7
+    denoised = blend.towards(target, x, lower / sigma)
+    assert float(x + (lower - sigma) * (x - denoised) / sigma) == pytest.approx(1.5, rel=1e-12)
+    assert float(blend.towards(target, x, 0.0)) == 1.5
+
+
+def test_next_level_skips_the_present_one():
+    levels = [4.0, 2.0, 1.0, 0.0]
+    assert [blend.next_level(s, levels) for s in (4.0, 3.0, 2.0000001, 1.0, 0.5)] == [2.0, 2.0, 1.0, 0.0, 0.0]
+
+
+def test_blend_mask_covers_grows_and_feathers():
+    masks = torch.zeros(1, 64, 64)
+    masks[0, 30:34, 30:34] = 1  # touches four cells
+    plain = blend.blend_mask(masks, 8, 8)
+    assert plain.shape == (1, 1, 8, 8) and plain.sum() == 4
+    assert blend.blend_mask(masks, 8, 8, grow=1).sum() == 16
+    soft = blend.blend_mask(masks, 8, 8, feather=2)
+    assert (
+        soft[0, 0, 3, 3] == 1 and soft[0, 0, 3, 2] == pytest.approx(2 / 3) and soft[0, 0, 3, 1] == pytest.approx(1 / 3)
+    )
+    assert soft[0, 0, 3, 0] == 0
+
+
+def test_mix_keeps_bits_where_the_mask_is_hard():
+    a, b = torch.randn(2, 4, 3, 3) * 1e3, torch.randn(2, 4, 3, 3)
+    mask = torch.tensor([1.0, 0.0, 0.5]).expand(2, 1, 3, 3)
+    mixed = blend.mix(mask, a, b)
+    assert torch.equal(mixed[..., 0], a[..., 0]) and torch.equal(mixed[..., 1], b[..., 1])
+    assert torch.allclose(mixed[..., 2], (a[..., 2] + b[..., 2]) / 2)

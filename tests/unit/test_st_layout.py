@@ -1,0 +1,174 @@
+"""ST-Layout attention against a plain dense implementation of the equations."""
+
+import math
+
+import pytest
+import torch
+
+from pack.videograin.attention import key_sets, st_layout
+from pack.videograin.attention.row_range import row_range
+from pack.videograin.attention.st_layout import PAPER, REFERENCE, Settings
+from pack.videograin.regions import Grid, same_membership, share_any
+
+
+def dense(q, k, v, strength, positive):
+    """Eq. 1–2 with every matrix written out. positive (B, N, M), strength (B, N)."""
+    scores = q @ k.transpose(-1, -2) / math.sqrt(q.shape[-1])
+    high, low = scores.amax(-1, keepdim=True), scores.amin(-1, keepdim=True)
+    lam = strength[:, None, :, None]
+    target = torch.where(positive[:, None], high, low)
+    return ((1 - lam) * scores + lam * target).softmax(-1) @ v
+
+
+def dense_recipe(q, k, v, strength, positive):
+    """The released code's order of operations, all in the tensors' own dtype but the softmax."""
+    scores = q @ k.transpose(-1, -2) * (q.shape[-1] ** -0.5)
+    high, low = scores.amax(-1, keepdim=True), scores.amin(-1, keepdim=True)
+    lam, pair = strength[:, None, :, None].to(q.dtype), positive[:, None].to(q.dtype)
+    scores = scores + lam * pair * (high - scores) - lam * (1 - pair) * (scores - low)
+    return scores.float().softmax(-1).to(q.dtype) @ v
+
+
+def relative(a, b):
+    return float(((a.double() - b.double()).square().mean() / b.double().square().mean()).sqrt())
+
+
+def problem(std, frames=3, height=10, width=6, heads=2, d=40, seed=0):
+    """q, k, v of one clip with logits of a given std, λ up to 0.9, two overlapping regions and background."""
+    g = torch.Generator().manual_seed(seed)
+    tokens = frames * height * width
+    q, k, v = (torch.randn(1, heads, tokens, d, generator=g, dtype=torch.float64) for _ in range(3))
+    q, k = q * std**0.5, k * std**0.5
+    member = torch.rand(2, tokens, generator=g) < 0.4
+    table, labels = torch.unique(member.T, dim=0, return_inverse=True)
+    strength = torch.rand(1, tokens, generator=g, dtype=torch.float64) * 0.9
+    return q, k, v, strength, labels[None], table
+
+
+@pytest.mark.parametrize("pairs", [share_any, same_membership])
+@pytest.mark.parametrize("std", [1.0, 3.0, 6.0])
+@pytest.mark.parametrize("frames,height,width", [(1, 12, 20), (17, 4, 6), (3, 10, 6)])
+def test_equals_the_dense_equations(pairs, std, frames, height, width):
+    q, k, v, strength, labels, table = problem(std, frames, height, width)
+    positive = pairs(table, table)
+    truth = dense(q, k, v, strength, positive[labels[:, :, None], labels[:, None, :]])
+    for dtype, bound in ((torch.float64, 1e-12), (torch.float32, 2e-6)):
+        ours = st_layout.modulated_attention(
+            q.to(dtype), k.to(dtype), v.to(dtype), strength.to(dtype), labels, labels, positive
+        )
+        assert ours.dtype == dtype
+        assert relative(ours, truth) < bound
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32])
+@pytest.mark.parametrize("std", [1.0, 3.0, 6.0])
+def test_no_worse_than_the_dense_recipe_in_the_same_precision(dtype, std):
+    q, k, v, strength, labels, table = problem(std, frames=4, height=8, width=8)
+    q, k, v = (x.to(dtype) for x in (q, k, v))
+    positive = share_any(table, table)
+    pairs = positive[labels[:, :, None], labels[:, None, :]]
+    truth = dense(q.double(), k.double(), v.double(), strength, pairs)
+    ours = st_layout.modulated_attention(q, k, v, strength.float(), labels, labels, positive)
+    theirs = dense_recipe(q, k, v, strength.float(), pairs)
+    assert relative(ours, truth) <= max(1.5 * relative(theirs, truth), 2e-7)
+
+
+def test_huge_scores_stay_finite_in_half_precision():
+    q, k, v, strength, labels, table = problem(1.0)
+    q, k = (q * 60).half(), (k * 60).half()  # q·k up to 1e6, far above the largest half
+    ours = st_layout.modulated_attention(q, k, v.half(), strength.float(), labels, labels, share_any(table, table))
+    assert torch.isfinite(ours).all()
+
+
+def test_cross_attention_words_act_in_their_regions_only():
+    """Queries per frame, keys are tokens: rectangular pairs, words bound to one region, two, or none."""
+    g = torch.Generator().manual_seed(1)
+    q = torch.randn(4, 2, 15, 32, generator=g, dtype=torch.float64) * 2
+    k, v = (torch.randn(4, 2, 77, 32, generator=g, dtype=torch.float64) for _ in range(2))
+    pixels = torch.tensor([[False, False], [True, False], [False, True], [True, True]])
+    tokens = torch.tensor([[False, False], [True, False], [False, True]])
+    labels = torch.randint(4, (4, 15), generator=g)
+    words = torch.randint(3, (77,), generator=g).expand(4, -1)
+    strength = torch.rand(4, 15, generator=g, dtype=torch.float64)
+    positive = share_any(pixels, tokens)
+    truth = dense(q, k, v, strength, positive[labels[:, :, None], words[:, None, :]])
+    assert relative(st_layout.modulated_attention(q, k, v, strength, labels, words, positive), truth) < 1e-12
+
+
+def test_row_range_is_the_span_of_the_scores():
+    g = torch.Generator().manual_seed(2)
+    q, k = torch.randn(2, 3, 300, 24, generator=g), torch.randn(2, 3, 2500, 24, generator=g)
+    scores = q.double() @ k.double().transpose(-1, -2)
+    assert torch.allclose(row_range(q, k).double(), scores.amax(-1) - scores.amin(-1), rtol=1e-6)
+
+
+def test_a_fused_kernel_takes_the_padded_call():
+    """The math backend would hold the whole score matrix."""
+    q, k, v, strength, labels, table = problem(1.0)
+    args = (q.float(), k.float(), v.float(), strength.float(), labels, labels, share_any(table, table))
+    backends = [torch.nn.attention.SDPBackend.FLASH_ATTENTION, torch.nn.attention.SDPBackend.EFFICIENT_ATTENTION]
+    with torch.nn.attention.sdpa_kernel(backends):
+        st_layout.modulated_attention(*args)
+
+
+def halves(frames=4, size=32):
+    """Left third and right quarter of a square frame."""
+    masks = torch.zeros(2, frames, size, size, dtype=torch.bool)
+    masks[0, :, :, : size // 4] = True
+    masks[1, :, :, -size // 8 :] = True
+    return masks
+
+
+def test_size_terms_of_paper_and_reference():
+    """spec numbers: the code divides the clip's area by the number of frames, the paper does not."""
+    masks, grid, ones = halves(), Grid(4, 16, 16), torch.ones(2)
+    code = st_layout.layout(masks, ones, grid, REFERENCE)
+    paper = st_layout.layout(masks, ones, grid, PAPER)
+    by_region = lambda layout, factor, k: factor[layout.table.nonzero()[layout.table.nonzero()[:, 1] == k][0, 0]]  # noqa: E731
+    assert by_region(code, code.self_factor, 0) == pytest.approx(1 - 0.25 / 4)
+    assert by_region(code, code.cross_factor, 0)[2] == pytest.approx(1 - 0.25)
+    assert by_region(paper, paper.self_factor, 0) == pytest.approx(1 - 0.25)
+    assert by_region(paper, paper.self_factor, 1) == pytest.approx(1 - 0.125)
+    nowhere = (~paper.table.any(1)).nonzero()[0, 0]
+    assert paper.self_factor[nowhere] == pytest.approx(1 - 0.625)  # Eq. 5: the background is a region too
+    assert code.self_factor[nowhere] == 1 and not code.positive[nowhere].any()
+
+
+def test_factors_never_turn_the_modulation_around():
+    masks = torch.ones(3, 2, 16, 16, dtype=torch.bool)  # three regions over everything: areas sum to 3
+    for settings in (REFERENCE, PAPER):
+        layout = st_layout.layout(masks, torch.ones(3), Grid(2, 8, 8), settings)
+        assert (layout.self_factor >= 0).all() and (layout.cross_factor >= 0).all()
+
+
+def test_region_strength_and_background_choice():
+    layout = st_layout.layout(halves(), torch.tensor([0.0, 1.0]), Grid(4, 16, 16), Settings(background="untouched"))
+    left, nowhere = layout.labels[0, 0], layout.labels[0, 6]
+    assert layout.self_factor[left] == 0 and layout.self_factor[nowhere] == 0
+    assert layout.self_factor[layout.labels[0, 15]] > 0
+
+
+@pytest.mark.parametrize(
+    "timestep,self_lambda,cross_lambda", [(981, 0.271, 0.904), (801, 0.098, 0.328), (701, 0.050, 0.168)]
+)
+def test_schedule_of_the_released_code(timestep, self_lambda, cross_lambda):
+    decay = st_layout.decay(timestep, REFERENCE)
+    assert 0.3 * decay == pytest.approx(self_lambda, abs=6e-4)
+    assert 1.0 * decay == pytest.approx(cross_lambda, abs=6e-4)
+
+
+@pytest.mark.parametrize("kind", key_sets.KEY_SETS)
+def test_key_sets_pick_the_right_frames(kind):
+    frames, chunks, tokens = 5, 2, 3
+    x = torch.arange(chunks * frames)[:, None].expand(-1, tokens)[..., None]  # every token carries its frame's number
+    keys = key_sets.keys(x, frames, kind)
+    groups = key_sets.queries(x, frames, kind)
+    assert torch.equal(key_sets.ungroup(groups, frames, kind), x)
+    seen = {  # of frame 3 of the second chunk
+        "all frames": {5, 6, 7, 8, 9},
+        "first + previous": {5, 7},
+        "middle": {7},
+        "own": {8},
+    }[kind]
+    row = 1 if kind == "all frames" else frames + 3
+    assert set(keys[row].flatten().tolist()) == seen

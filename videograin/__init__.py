@@ -1,0 +1,1 @@
+"""The method: torch only. It reads like the papers and imports neither comfy nor the nodes."""

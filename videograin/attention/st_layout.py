@@ -1,0 +1,154 @@
+"""ST-Layout attention (VideoGrain §3.2, Eq. 1–5), exact and without a tokens × tokens tensor.
+
+The modulated scores of query x are (1−λ)s + λ·max on positive pairs and (1−λ)s + λ·min on the others. λ depends on
+the query alone, so up to a constant per row, which softmax ignores, they are
+
+    s'(x, y) = (1−λ) s(x, y) + λ Δ [x, y positive],     Δ = max − min of the row.
+
+"Positive" depends on the two tokens' patterns only: one extra channel per key pattern (one-hot on the key, λΔ on the
+query where that pattern is positive) puts the second term into an ordinary attention call.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from ..regions import Grid, membership, patterns, same_membership, share_any
+from .row_range import row_range
+
+ROLES = ("positive", "negative", "both")
+LEVELS = ("all", "below full resolution")
+SELF_SIZES = ("area", "area / frames", "off")
+CROSS_SIZES = ("area", "off")
+BACKGROUNDS = ("own region", "isolated", "untouched")
+TOKEN_RULES = ("area", "nearest")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How strongly, when and where scores are modulated.
+
+    self_strength, cross_strength: λ at full noise before the size term, 0 to 1.
+    power: λ falls as τ^power, τ = (t − 1) / 1000.
+    end_percent: share of the noise schedule after which nothing is modulated, 0 to 1.
+    self_role, cross_role: the half of classifier-free guidance that is modulated, one of ROLES.
+    levels: "below full resolution" leaves the latent's own grid alone, as the released code does.
+    self_size, cross_size: what the size term takes off, S = 1 − size; "area" is the paper's share of the positive
+        keys, "area / frames" is what the released code computes.
+    background: tokens in no region are a region of their own (Eq. 5), are negative with everything (released code),
+        or keep their attention.
+    token_rule: how masks become tokens, see regions.membership.
+    """
+
+    self_strength: float = 0.3
+    cross_strength: float = 1.0
+    power: float = 5.0
+    end_percent: float = 0.3
+    self_role: str = "positive"
+    cross_role: str = "positive"
+    levels: str = "all"
+    self_size: str = "area"
+    cross_size: str = "area"
+    background: str = "own region"
+    token_rule: str = "area"
+
+    @property
+    def neutral(self) -> bool:
+        return (self.self_strength == 0 and self.cross_strength == 0) or self.end_percent == 0
+
+
+PAPER = DEFAULT = Settings()
+REFERENCE = Settings(
+    self_role="negative",
+    levels="below full resolution",
+    self_size="area / frames",
+    background="isolated",
+    token_rule="nearest",
+)
+
+
+class Layout(NamedTuple):
+    """The regions on one grid of tokens.
+
+    labels: (frames, tokens) int64, the pattern of each token; table: (P, K) bool, the regions in each pattern;
+    positive: (P, P) bool, the self-attention pairs; self_factor: (P,) and cross_factor: (P, frames) float32, what
+    multiplies λ: size term × region strength.
+    """
+
+    labels: Tensor
+    table: Tensor
+    positive: Tensor
+    self_factor: Tensor
+    cross_factor: Tensor
+
+
+def layout(masks: Tensor, strengths: Tensor, grid: Grid, settings: Settings) -> Layout:
+    """Reads the regions off one grid.
+
+    Args: masks (K, frames, H, W) bool, K ≥ 1; strengths (K,) float32; grid, the tokens of the attention level.
+    """
+    member = membership(masks, grid, settings.token_rule).flatten(2)  # (K, frames, tokens)
+    labels, table = patterns(member)
+    positive = (same_membership if settings.background == "own region" else share_any)(table, table)
+
+    share = torch.bincount(labels.flatten(), minlength=len(table)) / labels.numel()  # of each pattern in the clip
+    if settings.self_size == "area":
+        self_size = positive.float() @ share
+    elif settings.self_size == "area / frames":  # the released code divides by N²hw, where the paper has Nhw
+        self_size = table.float() @ member.float().mean((1, 2)) / grid.frames
+    else:
+        self_size = torch.zeros(len(table))
+    cross_size = table.float() @ member.float().mean(2) if settings.cross_size == "area" else torch.zeros(1)
+
+    strength = (table * strengths).amax(1)  # where regions overlap the stronger one counts
+    strength[~table.any(1)] = 0.0 if settings.background == "untouched" else 1.0
+    # Overlapping areas may sum to more than 1, which would turn the modulation around.
+    self_factor = (1 - self_size).clamp(0, 1) * strength
+    cross_factor = (1 - cross_size).clamp(0, 1) * strength[:, None].expand(-1, grid.frames)
+    return Layout(labels, table, positive, self_factor, cross_factor)
+
+
+def decay(timestep: float, settings: Settings) -> float:
+    """τ^power with τ = (t − 1) / 1000 (Eq. 1); `timestep` counts 0 to 999 as in training."""
+    return max(0.0, (timestep - 1) / 1000) ** settings.power
+
+
+def modulated_attention(
+    q: Tensor, k: Tensor, v: Tensor, strength: Tensor, query_labels: Tensor, key_labels: Tensor, positive: Tensor
+) -> Tensor:
+    """softmax of the modulated scores, times v (VideoGrain Eq. 1–5).
+
+    Args:
+        q (B, H, N, D), k (B, H, M, D), v (B, H, M, D); any float dtype, scale 1/√D.
+        strength (B, N) float32: λ of each query, 0 to 1.
+        query_labels (B, N), key_labels (B, M) int64: patterns; positive (P, Q) bool over (query, key) patterns.
+    Returns (B, H, N, D) in q's dtype.
+    """
+    d = q.shape[-1]
+    exact = torch.promote_types(q.dtype, torch.float32)
+    used = positive.any(0).nonzero()[:, 0]  # a key pattern that is positive with no query needs no channel
+    slot = key_labels.new_full((positive.shape[1],), len(used))
+    slot[used] = torch.arange(len(used), device=slot.device)
+
+    scale = strength[:, None, :, None].to(exact)
+    bonus = scale * row_range(q, k)[..., None] / math.sqrt(d)  # λΔ
+    slots = positive[:, used][query_labels][:, None] * bonus  # (B, H, N, P)
+
+    width = -(-(d + len(used)) // 8) * 8  # the fused kernels want head sizes that are multiples of 8
+    # The scale goes into q: the kernel's own would be 1/√width.
+    q = torch.cat([(q.to(exact) * (1 - scale) / math.sqrt(d)).to(q.dtype), _finite(slots, q.dtype)], dim=-1)
+    onehot = F.one_hot(slot[key_labels], len(used) + 1)[..., :-1]
+    k = torch.cat([k, onehot[:, None].to(k.dtype).expand(-1, k.shape[1], -1, -1)], dim=-1)
+    q, k = (F.pad(x, (0, width - d - len(used))) for x in (q, k))
+    return F.scaled_dot_product_attention(q, k, F.pad(v, (0, width - d)), scale=1.0)[..., :d]
+
+
+def _finite(x: Tensor, dtype: torch.dtype) -> Tensor:
+    top = torch.finfo(dtype).max
+    return x.clamp(max=top).to(dtype)

@@ -1,0 +1,1 @@
+"""Where the method meets ComfyUI: the only code that imports comfy."""

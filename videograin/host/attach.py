@@ -1,0 +1,43 @@
+"""Puts feature records on a MODEL: a clone, one more record, and the wrappers that will read the plan."""
+
+from __future__ import annotations
+
+from comfy.model_patcher import ModelPatcher
+from comfy.patcher_extension import WrappersMP
+
+from ..attention.key_sets import OWN
+from . import run
+from .compat import require_unet
+from .plan import KEY, Record, find, key_sets, records
+
+
+def add(model: ModelPatcher, record: Record) -> ModelPatcher:
+    """A clone of the MODEL with one more record. Raises ValueError for a non-UNet or a second record of its kind."""
+    require_unet(model, record.node)
+    plan = records(model)
+    if find(plan, type(record)) is not None:
+        raise ValueError(
+            f"This MODEL has passed through {record.node} already, and a second one would contradict the first. "
+            f"Remove one of the two {record.node} nodes."
+        )
+    return _with_plan(model, (*plan, record))
+
+
+def for_inversion(model: ModelPatcher) -> ModelPatcher:
+    """A clone whose plan keeps only what is live while inverting: which frames self-attention sees."""
+    sets = key_sets(records(model))
+    return _with_plan(model, () if sets.describe() == OWN else (sets,))
+
+
+def _with_plan(model: ModelPatcher, plan: tuple[Record, ...]) -> ModelPatcher:
+    clone = model.clone()
+    clone.model_options.setdefault("transformer_options", {})[KEY] = plan
+    for kind, wrapper in (
+        (WrappersMP.OUTER_SAMPLE, run.outer_sample),
+        (WrappersMP.SAMPLER_SAMPLE, run.sampler_sample),
+        (WrappersMP.PREDICT_NOISE, run.predict_noise),
+        (WrappersMP.DIFFUSION_MODEL, run.diffusion_model),
+    ):
+        clone.remove_wrappers_with_key(kind, KEY)
+        clone.add_wrapper_with_key(kind, KEY, wrapper)
+    return clone

@@ -1,0 +1,127 @@
+"""What must hold before the GPU works: the whole plan against latent, masks, frames, σ list and prompts."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from ..regions import clip_masks
+from .compat import model_identity, model_name
+from .conditioning import binding_of
+from .plan import Blend, STLayout, find
+
+if TYPE_CHECKING:
+    from .run import Run
+
+NOISE_FIX = (
+    "Use KSampler (Advanced) with `add_noise` disabled, or SamplerCustomAdvanced with DisableNoise, and start it from "
+    "DDIM Inversion's `noise` output."
+)
+
+
+def check(run: Run, guider: Any, noise: Tensor, latent: Tensor, denoise_mask: Tensor | None) -> None:
+    """Raises ValueError with what was found, what was expected and the input to change."""
+    if not torch.isfinite(latent).all() or not torch.isfinite(noise).all():
+        raise ValueError(
+            "The latent contains NaN or infinite values, so nothing could come of sampling it. Look at the node that "
+            "made the sampler's `latent_image` (a VAE Encode in half precision is a frequent cause)."
+        )
+    if find(run.plan, STLayout) is not None:
+        _check_regions(run, guider)
+    if run.blend is not None:
+        _check_blend(run, run.blend, latent)
+        if run.blend.inversion is not None:
+            _check_inversion(run, guider, noise, latent, denoise_mask)
+
+
+def _check_regions(run: Run, guider: Any) -> None:
+    bindings = [binding for conds in guider.conds.values() for cond in conds if (binding := binding_of(cond))]
+    if not bindings:
+        raise ValueError(
+            "ST-Layout Attention found no regions in the sampler's prompts. Connect the CONDITIONING of Bind Region "
+            "Prompts to the sampler's `positive` input."
+        )
+    for binding in bindings:
+        if binding.regions:
+            _warn_size("The region masks", clip_masks(binding.regions, run.frames), run)
+
+
+def _warn_size(what: str, masks: Tensor, run: Run) -> None:
+    """VAEs of this family shrink 8 times and drop what is left over."""
+    height, width = masks.shape[-2:]
+    if (height // 8, width // 8) != (run.height, run.width):
+        run.warn_once(
+            f"{what} are {width}×{height} pixels, but the frames are {run.width * 8}×{run.height * 8}: "
+            "the masks are resized to fit. Give them the size of the frames to be sure they sit where you drew them."
+        )
+
+
+def _check_blend(run: Run, blend: Blend, latent: Tensor) -> None:
+    if blend.source.shape != latent.shape:
+        origin = "the inversion's clip" if blend.inversion is not None else "Latent Blend's `source`"
+        raise ValueError(
+            f"The sampler's latent is {_size(latent)}, but {origin} is {_size(blend.source)}. Latent Blend needs the "
+            "same clip in both: connect the `noise` and `inversion` outputs of the same DDIM Inversion."
+        )
+    if blend.mask is None:
+        if run.binding is None:
+            raise ValueError(
+                "Latent Blend has no editable area: connect its `mask`, or connect the CONDITIONING of Bind Region "
+                "Prompts (whose regions it then uses) to the sampler's `positive` input."
+            )
+    elif blend.mask.shape[0] not in (1, run.frames):
+        raise ValueError(
+            f"Latent Blend's `mask` has {blend.mask.shape[0]} masks, but the latent has {run.frames} frames. Give it "
+            f"one mask, or one for each of the {run.frames} frames."
+        )
+    else:
+        _warn_size("The masks of Latent Blend", blend.mask, run)
+
+
+def _check_inversion(run: Run, guider: Any, noise: Tensor, latent: Tensor, denoise_mask: Tensor | None) -> None:
+    inversion = run.blend.inversion
+    if torch.count_nonzero(noise):
+        raise ValueError(
+            "The sampler adds fresh noise, but this MODEL carries an INVERSION (through Latent Blend), whose noise is "
+            f"the start of the edit. {NOISE_FIX} The plain KSampler always adds noise."
+        )
+    if denoise_mask is not None:
+        raise ValueError(
+            "The latent carries a noise_mask (Set Latent Noise Mask or VAE Encode for Inpainting), and Latent Blend "
+            "does that job along the inversion's path. Remove the node that sets it; connect its mask to Latent "
+            "Blend's `mask`."
+        )
+    here = run.key_sets.describe()
+    if inversion.key_sets != here:
+        raise ValueError(
+            f'The clip was inverted with self-attention seeing "{inversion.key_sets}", but the sampler\'s MODEL sees '
+            f'"{here}". Put the same Full-Frame Attention before DDIM Inversion and before the sampler.'
+        )
+    identity = model_identity(guider.model_patcher)
+    if inversion.model_id != identity:
+        raise ValueError(
+            f"The clip was inverted with another model ({inversion.model_name}, {inversion.model_id}) than the "
+            f"sampler's ({model_name(guider.model_patcher)}, {identity}). Checkpoint, LoRAs and LoRA strengths must "
+            "be the same in DDIM Inversion and in the sampler."
+        )
+    _check_level(run, latent)
+
+
+def _check_level(run: Run, latent: Tensor) -> None:
+    """A latent taken from the trajectory must start at its own σ."""
+    inversion, first = run.blend.inversion, run.sigmas[0]
+    x = run.model.process_latent_in(latent.cpu().float())
+    for level, sigma in zip(inversion.latents, inversion.sigmas.tolist(), strict=True):
+        if (x - level).square().mean() < 1e-6 * level.square().mean() and abs(first - sigma) > 1e-4 * max(sigma, first):
+            raise ValueError(
+                f"The sampler's latent stands at noise level σ = {sigma:.4f}, but the sampler starts at σ = "
+                f"{first:.4f}. Give the sampler the SIGMAS of DDIM Inversion, or the same scheduler and steps, with "
+                "start_at_step 0 and denoise 1."
+            )
+
+
+def _size(latent: Tensor) -> str:
+    frames, _, height, width = latent.shape
+    return f"{frames} frames of {width}×{height} cells"

@@ -1,0 +1,66 @@
+"""What differs between the supported ComfyUI versions (0.16.3 and later), and what is asked of a MODEL."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+
+from comfy.ldm.modules.attention import BasicTransformerBlock, SpatialTransformer
+from comfy.ldm.modules.diffusionmodules.openaimodel import UNetModel
+from comfy.model_patcher import ModelPatcher
+
+logger = logging.getLogger("videograin")
+
+Site = tuple[str, int, int]  # block group, block number, transformer block: ComfyUI's own address of an attention pair
+
+
+def require_unet(model: ModelPatcher, node: str) -> None:
+    """Raises ValueError unless the MODEL is a Stable Diffusion UNet."""
+    network = model.model.diffusion_model
+    if not isinstance(network, UNetModel):
+        raise ValueError(
+            f"{node} works on Stable Diffusion UNets (SD 1.x, SD 2.x, SDXL), but its `model` input is a "
+            f"{type(network).__name__}. Connect a UNet checkpoint."
+        )
+
+
+def attention_sites(network: UNetModel) -> list[Site]:
+    """The address of every transformer block, found by walking the network."""
+    groups = {"input": network.input_blocks, "middle": [network.middle_block], "output": network.output_blocks}
+    return [
+        (group, number, index)
+        for group, blocks in groups.items()
+        for number, block in enumerate(blocks)
+        if block is not None
+        for transformer in block.modules()
+        if isinstance(transformer, SpatialTransformer)
+        for index, attention in enumerate(transformer.transformer_blocks)
+        if isinstance(attention, BasicTransformerBlock)
+    ]
+
+
+def model_name(model: ModelPatcher) -> str:
+    return type(model.model).__name__
+
+
+def model_identity(model: ModelPatcher) -> str:
+    """A fingerprint of the weights a MODEL samples with, equal after a restart.
+
+    Covers the class, every weight's name, shape and dtype, the values of eight small tensors, and the keys and
+    strengths of LoRA patches. Norms and biases are read because patches leave them alone; where one is patched
+    its unpatched backup is read, so a loaded and an unloaded model agree.
+    """
+    digest = hashlib.sha256(model_name(model).encode())
+    weights = model.model.diffusion_model.state_dict()
+    names = sorted(weights)
+    for name in names:
+        digest.update(f"{name}{tuple(weights[name].shape)}{weights[name].dtype}".encode())
+    small = [name for name in names if weights[name].ndim == 1]
+    for name in small[:: max(1, len(small) // 8)][:8]:
+        backup = model.backup.get(f"diffusion_model.{name}")
+        tensor = weights[name] if backup is None else getattr(backup, "weight", backup)
+        digest.update(tensor.detach().float().cpu()[:256].numpy().tobytes())
+    for key in sorted(model.patches, key=str):
+        for patch in model.patches[key]:
+            digest.update(f"{key}{patch[0]}{patch[2]}".encode())
+    return digest.hexdigest()[:16]

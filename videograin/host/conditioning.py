@@ -1,0 +1,119 @@
+"""Prompts as ComfyUI encodes them: tokens with positions, region phrases bound to them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from ..binding import Binding, Token, find_phrase
+from ..regions import Regions
+
+KEY = "videograin_binding"
+ERROR, APPEND = MISSING = ("error", "append it")
+
+Tokens = dict[str, list[list[tuple]]]  # text encoder → chunks of a prompt → (token, weight)
+
+
+def binding_of(cond: dict[str, Any]) -> Binding | None:
+    return cond.get(KEY)
+
+
+def words(tokens: Tokens) -> list[Token]:
+    """The tokens that stand for words, without start, end and padding; the first text encoder speaks for all."""
+    found, offset = [], 0
+    for chunk in next(iter(tokens.values())):
+        found += [Token(t, weight, offset + i) for i, (t, weight, word) in enumerate(chunk) if word]
+        offset += len(chunk)
+    return found
+
+
+def bind(
+    clip: Any, prompt: str, regions: Regions, missing: str = ERROR, replace: bool = True
+) -> tuple[list[list[Any]], str]:
+    """Encodes a prompt and ties each region's phrase to its tokens.
+
+    Args:
+        clip: ComfyUI's CLIP. prompt: the global prompt. regions: phrases are looked up in order, each at its first
+            occurrence that no earlier region took.
+        missing: what happens with a phrase the prompt lacks, one of MISSING.
+        replace: overwrite the phrase's rows with those of the phrase encoded alone, as the released code does.
+    Returns (CONDITIONING with a Binding in every entry, the prompt as it was encoded).
+    Raises ValueError for a phrase that is not in the prompt.
+    """
+    prompt = _with_missing(clip, prompt, regions) if missing == APPEND else prompt
+    tokens = clip.tokenize(prompt, return_word_ids=True)
+    places = _places(clip, prompt, regions)
+    length = sum(len(chunk) for chunk in next(iter(tokens.values())))
+    table = torch.zeros(len(regions), length, dtype=torch.bool)
+    conditioning = clip.encode_from_tokens_scheduled(_plain(tokens))
+    for row, (region, place) in enumerate(zip(regions, places, strict=True)):
+        if not place:
+            continue
+        positions = [token.position for token in place]
+        table[row, positions] = True
+        if replace:
+            conditioning = _replaced(clip, conditioning, region.phrase, place)
+    binding = Binding(regions, table)
+    return [[text, {**extra, KEY: binding}] for text, extra in conditioning], prompt
+
+
+def _places(clip: Any, prompt: str, regions: Regions) -> list[list[Token]]:
+    """Where each region's phrase stands; an empty list for a region without one."""
+    text = words(clip.tokenize(prompt, return_word_ids=True))
+    taken: set[int] = set()
+    places = []
+    for number, region in enumerate(regions, 1):
+        phrase = words(clip.tokenize(region.phrase, return_word_ids=True)) if region.phrase.strip() else []
+        run = find_phrase(text, phrase, taken) if phrase else []
+        if run is None:
+            again = " a second time" if find_phrase(text, phrase, set()) else ""
+            raise ValueError(
+                f'Region {number} is bound to the phrase "{region.phrase}", which does not occur{again} in the prompt '
+                f"\"{prompt}\". Write it there exactly, change Region Prompt's `phrase`, or set Bind Region Prompts' "
+                f'`missing_phrase` to "{APPEND}".'
+            )
+        place = [text[i] for i in run]
+        taken.update(token.position for token in place)
+        places.append(place)
+    return places
+
+
+def _with_missing(clip: Any, prompt: str, regions: Regions) -> str:
+    """The prompt with the phrases it lacks at its end."""
+    bound: Regions = ()
+    for region in regions:
+        try:
+            _places(clip, prompt, (*bound, region))
+        except ValueError:
+            prompt = f"{prompt.rstrip()}, {region.phrase}" if prompt.strip() else region.phrase
+        bound = (*bound, region)
+    return prompt
+
+
+def _replaced(clip: Any, conditioning: list, phrase: str, place: list[Token]) -> list:
+    """The conditioning with a phrase's rows taken from the phrase encoded alone, at the weights of the prompt."""
+    tokens = clip.tokenize(phrase, return_word_ids=True)
+    alone = words(tokens)
+    weights = {own.position: there.weight for own, there in zip(alone, place, strict=True)}
+    encoded = clip.encode_from_tokens_scheduled(_plain(tokens, weights), show_pbar=False)
+    source, target = [token.position for token in alone], [token.position for token in place]
+    result = []
+    for (text, extra), (rows, _) in zip(conditioning, encoded, strict=True):
+        text = text.clone()
+        text[:, target] = rows[:, source].to(text)
+        result.append([text, extra])
+    return result
+
+
+def _plain(tokens: Tokens, weights: dict[int, float] | None = None) -> Tokens:
+    """Tokens as the text encoders take them, without word numbers; `weights` multiplies those at some positions."""
+    plain: Tokens = {}
+    for name, chunks in tokens.items():
+        plain[name], offset = [], 0
+        for chunk in chunks:
+            plain[name].append(
+                [(t, weight * (weights or {}).get(offset + i, 1.0)) for i, (t, weight, _) in enumerate(chunk)]
+            )
+            offset += len(chunk)
+    return plain

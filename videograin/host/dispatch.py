@@ -1,0 +1,241 @@
+"""The attention dispatcher: one call of the network, one dispatcher on each attention site.
+
+ComfyUI keeps a single replacement per site, the last writer's. Ours is put there at run time around the one it finds,
+so both act. Chunks of the batch are told apart by uuid; a chunk is the whole clip (or one context window of it) under
+one prompt.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import torch
+from comfy.ldm.modules.attention import optimized_attention
+from einops import rearrange
+from torch import Tensor
+
+from ..attention import key_sets
+from ..attention.st_layout import LEVELS, Layout, modulated_attention
+from ..regions import Grid, patterns, share_any
+from .compat import Site
+
+if TYPE_CHECKING:
+    from .run import Chunk, Run
+
+
+class Call:
+    """One call of the network: which chunks it holds, which frames, at which noise level."""
+
+    def __init__(self, run: Run, options: dict[str, Any], x: Tensor):
+        self.run = run
+        self.height = x.shape[-2]
+        ids = options.get("uuids") or [None] * len(options.get("cond_or_uncond", [0]))
+        self.chunks: list[Chunk | None] = [run.chunks.get(i) for i in ids]
+        if None in self.chunks:
+            run.warn_once("A model call carries a prompt ComfyUI's sampler did not announce: its regions are ignored.")
+        self.frames = x.shape[0] // len(self.chunks)
+        self.indices = frame_indices(options, self.frames, run.frames)
+        if self.indices is None:
+            run.warn_once(
+                f"A model call holds {self.frames} of {run.frames} frames and does not say which: no regions."
+            )
+        self.decay = run.decay(options["sigmas"].flatten()[0]) if "sigmas" in options else 0.0
+        self.options = options
+
+    def patched_options(self) -> dict[str, Any]:
+        """A copy of the transformer options with a dispatcher on every site."""
+        options = self.options = self.options.copy()
+        replace = {name: dict(patches) for name, patches in options.get("patches_replace", {}).items()}
+        for name, attend in (("attn1", self.self_attention), ("attn2", self.cross_attention)):
+            if not self._wanted(name):
+                continue
+            patches = replace.setdefault(name, {})
+            for site in self.run.sites:
+                patches[site] = _Dispatcher(attend, site, patches.get(site, patches.get(site[:2])))
+        options["patches_replace"] = replace
+        return options
+
+    def _wanted(self, name: str) -> bool:
+        if name == "attn1" and self.run.key_sets.describe() != key_sets.OWN:
+            return True
+        settings = self.run.settings
+        if settings is None or self.run.binding is None or self.indices is None:
+            return False
+        return self.decay * (settings.self_strength if name == "attn1" else settings.cross_strength) > 0
+
+    def grid(self, extra: dict[str, Any]) -> Grid:
+        return Grid(self.frames, *extra["activations_shape"][-2:])
+
+    def level(self, grid: Grid) -> int:
+        return max(1, round(self.height / grid.height))
+
+    def layout(self, chunk: Chunk | None, strength: float, role: str, binding: Any, grid: Grid) -> Layout | None:
+        """The regions a chunk is modulated by at this level, None where it is not."""
+        if (
+            chunk is None
+            or binding is None
+            or not binding.regions
+            or self.indices is None
+            or strength * self.decay == 0
+        ):
+            return None
+        if role not in (chunk.role, "both") or (self.run.settings.levels == LEVELS[1] and self.level(grid) == 1):
+            return None
+        return self.run.layout(binding, chunk.area, self.indices, grid)
+
+    def self_attention(self, site: Site, previous: Any, q: Tensor, k: Tensor, v: Tensor, extra: dict) -> Tensor:
+        grid, settings = self.grid(extra), self.run.settings
+        kind = self.run.key_sets.at(self.level(grid))
+        whole = q.shape[1] == grid.height * grid.width  # ToMe and HyperTile change the tokens
+        if not whole:
+            self.run.warn_once(f"Another node merges or tiles tokens at block {site}: no regions there.")
+        layouts = [
+            self.layout(chunk, settings.self_strength, settings.self_role, chunk.binding or self.run.binding, grid)
+            if chunk and settings and whole
+            else None
+            for chunk in self.chunks
+        ]
+        if kind == key_sets.OWN and not any(layouts):
+            return self.plain(previous, q, k, v, extra)
+        if previous is not None:
+            theirs, base = previous(q, k, v, extra), self.base(q, k, v, extra)
+            if not torch.allclose(theirs.float(), base.float(), rtol=1e-2, atol=1e-2 * float(base.float().std())):
+                owner = getattr(previous, "__module__", None) or type(previous).__module__
+                self.run.warn_once(
+                    f"{owner} replaces self-attention at block {site[0]} {site[1]}. Its result stands there, and "
+                    "Full-Frame and ST-Layout Attention are off at that block while it is active."
+                )
+                return theirs
+        q, k, v = (self.split(x) for x in (q, k, v))
+        out = torch.empty_like(q)
+        plain = [i for i, layout in enumerate(layouts) if layout is None]
+        if plain:
+            out[plain] = self.joined(kind, q[plain], k[plain], v[plain], extra)
+        for i, layout in enumerate(layouts):
+            if layout is not None:
+                out[i] = self.modulated_self(kind, q[i], k[i], v[i], layout, extra["n_heads"])
+        return rearrange(out, "c f n d -> (c f) n d")
+
+    def cross_attention(self, site: Site, previous: Any, q: Tensor, k: Tensor, v: Tensor, extra: dict) -> Tensor:
+        grid, settings = self.grid(extra), self.run.settings
+        if q.shape[1] != grid.height * grid.width:
+            return self.plain(previous, q, k, v, extra)
+        layouts = [
+            self.layout(chunk, settings.cross_strength, settings.cross_role, chunk.binding, grid) if chunk else None
+            for chunk in self.chunks
+        ]
+        out = self.plain(previous, q, k, v, extra)
+        if not any(layouts):
+            return out
+        base = None if previous is None else self.split(self.base(q, k, v, extra))
+        out, q, k, v = (self.split(x) for x in (out, q, k, v))
+        out = out.clone()
+        for i, layout in enumerate(layouts):
+            if layout is None:
+                continue
+            ours = self.modulated_cross(self.chunks[i], q[i], k[i], v[i], layout, extra["n_heads"])
+            if base is not None:  # what the other patch added, in float32 so that nothing of it is lost
+                ours = (ours.float() + (out[i].float() - base[i].float())).to(ours.dtype)
+            out[i] = ours
+        return rearrange(out, "c f n d -> (c f) n d")
+
+    def plain(self, previous: Any, q: Tensor, k: Tensor, v: Tensor, extra: dict) -> Tensor:
+        """What would happen here without us, to the bit."""
+        if previous is not None:
+            return previous(q, k, v, extra)
+        return optimized_attention(
+            q, k, v, extra["n_heads"], attn_precision=extra["attn_precision"], transformer_options=self.options
+        )
+
+    def base(self, q: Tensor, k: Tensor, v: Tensor, extra: dict) -> Tensor:
+        """Per-frame attention without anybody's patch or override."""
+        return optimized_attention(q, k, v, extra["n_heads"], attn_precision=extra["attn_precision"])
+
+    def split(self, x: Tensor) -> Tensor:
+        return rearrange(x, "(c f) n d -> c f n d", c=len(self.chunks))
+
+    def joined(self, kind: str, q: Tensor, k: Tensor, v: Tensor, extra: dict) -> Tensor:
+        """Unmodulated attention over a key set, for some chunks at once: (c, f, n, d) in and out."""
+        chunks = len(q)
+        q, k, v = (rearrange(x, "c f n d -> (c f) n d") for x in (q, k, v))
+        q = key_sets.queries(q, self.frames, kind)
+        k, v = (key_sets.keys(x, self.frames, kind) for x in (k, v))
+        out = self.plain(None, q, k, v, extra)
+        return rearrange(key_sets.ungroup(out, self.frames, kind), "(c f) n d -> c f n d", c=chunks)
+
+    def modulated_self(self, kind: str, q: Tensor, k: Tensor, v: Tensor, layout: Layout, heads: int) -> Tensor:
+        """One chunk's modulated self-attention: (f, n, d) in and out."""
+        device = q.device
+        labels, factor = layout.labels.to(device), layout.self_factor.to(device)
+        strength = self.run.settings.self_strength * self.decay * factor[labels]  # (f, n)
+        key_labels = labels
+        if k.shape[1] != q.shape[1]:  # tokens another patch appended belong to no region of ours
+            extra_tokens = labels.new_full((len(labels), k.shape[1] - labels.shape[1]), len(layout.table))
+            key_labels = torch.cat([labels, extra_tokens], dim=1)
+        positive = torch.nn.functional.pad(layout.positive.to(device), (0, 1))
+        out = modulated_attention(
+            *(
+                _heads(x, heads)
+                for x in (
+                    key_sets.queries(q, self.frames, kind),
+                    *(key_sets.keys(x, self.frames, kind) for x in (k, v)),
+                )
+            ),
+            key_sets.queries(strength, self.frames, kind),
+            key_sets.queries(labels, self.frames, kind),
+            key_sets.keys(key_labels, self.frames, kind),
+            positive,
+        )
+        return key_sets.ungroup(rearrange(out, "b h n d -> b n (h d)"), self.frames, kind)
+
+    def modulated_cross(self, chunk: Chunk, q: Tensor, k: Tensor, v: Tensor, layout: Layout, heads: int) -> Tensor:
+        """One chunk's modulated cross-attention: (f, n, d) and (f, tokens, d) in, (f, n, d) out."""
+        device = q.device
+        labels = layout.labels.to(device)
+        frame = torch.arange(self.frames, device=device)[:, None]
+        strength = self.run.settings.cross_strength * self.decay * layout.cross_factor.to(device)[labels, frame]
+        token_labels, words = patterns(token_regions(chunk, k.shape[1]))
+        out = modulated_attention(
+            *(_heads(x, heads) for x in (q, k, v)),
+            strength,
+            labels,
+            token_labels.to(device).expand(self.frames, -1),
+            share_any(layout.table, words).to(device),
+        )
+        return rearrange(out, "b h n d -> b n (h d)")
+
+
+class _Dispatcher:
+    """A replacement patch as ComfyUI calls it."""
+
+    def __init__(self, attend: Any, site: Site, previous: Any):
+        self.attend, self.site, self.previous = attend, site, previous
+
+    def __call__(self, q: Tensor, k: Tensor, v: Tensor, extra_options: dict) -> Tensor:
+        return self.attend(self.site, self.previous, q, k, v, extra_options)
+
+
+def _heads(x: Tensor, heads: int) -> Tensor:
+    return rearrange(x, "b n (h d) -> b h n d", h=heads)
+
+
+def token_regions(chunk: Chunk, keys: int) -> Tensor:
+    """(K, keys) bool: the regions of every key of a batch's text.
+
+    A prompt batched with a longer one is repeated to its length; text appended to it (Conditioning Concat) and keys
+    another patch appended belong to no region.
+    """
+    bound = chunk.binding.tokens
+    own = torch.nn.functional.pad(bound, (0, max(0, chunk.tokens - bound.shape[1])))
+    tiled = own.repeat(1, max(1, keys // own.shape[1]))
+    return torch.nn.functional.pad(tiled, (0, keys - tiled.shape[1]))
+
+
+def frame_indices(options: dict[str, Any], frames: int, total: int) -> tuple[int, ...] | None:
+    """The clip's frames in this call: all of them, or those of a context window; None if that cannot be known."""
+    window, animatediff = options.get("context_window"), options.get("ad_params") or {}
+    if window is not None:  # get_tensor and not index_list: only the former has the window's anchor frame
+        indices = window.get_tensor(torch.arange(total), dim=0).tolist()
+    else:
+        indices = animatediff.get("sub_idxs") or range(total)
+    return tuple(int(i) for i in indices) if len(indices) == frames else None

@@ -1,0 +1,89 @@
+"""The plan: what our nodes ask of a MODEL, as an immutable tuple of feature records carried by the MODEL itself.
+
+A tuple passes through ComfyUI's copies by reference, and a record says what is wanted, never how: run.py reads the
+whole plan when sampling starts, so the order of nodes in a graph does not matter.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from comfy.model_patcher import ModelPatcher
+from torch import Tensor
+
+from ..attention.key_sets import ALL, OWN
+from ..attention.st_layout import Settings
+from ..trajectory import Inversion
+
+KEY = "videograin"
+LEVELS = (1, 2, 4, 8)  # an attention level is the latent's grid divided by one of these
+
+
+@dataclass(frozen=True)
+class KeySets:
+    """Full-Frame Attention: the frames self-attention sees. Live in inversion too.
+
+    default: one of key_sets.KEY_SETS; exceptions: ((level, key set), ...) for levels that differ.
+    """
+
+    default: str = OWN
+    exceptions: tuple[tuple[int, str], ...] = ()
+
+    node = "Full-Frame Attention"
+
+    def at(self, level: int) -> str:
+        return dict(self.exceptions).get(level, self.default)
+
+    def describe(self) -> str:
+        """One text per meaning: two plans with the same text see the same keys."""
+        kinds = [self.at(level) for level in LEVELS]
+        if len(set(kinds)) == 1:
+            return kinds[0]
+        return ", ".join(f"{kind} at 1/{level}" for level, kind in zip(LEVELS, kinds, strict=True))
+
+
+@dataclass(frozen=True)
+class STLayout:
+    """ST-Layout Attention: modulation by the regions bound to the conditioning."""
+
+    settings: Settings
+
+    node = "ST-Layout Attention"
+
+
+@dataclass(frozen=True, eq=False)
+class Blend:
+    """Latent Blend: the source outside the mask.
+
+    mode: one of blend.MODES. inversion: needed by "inversion". source: LATENT samples, for "renoised" without one.
+    mask: (frames or 1, H, W), None for the union of the bound regions. grow, feather: latent cells.
+    start_percent, end_percent: share of the noise schedule in which the model is shown the source.
+    """
+
+    mode: str
+    inversion: Inversion | None
+    source: Tensor
+    mask: Tensor | None
+    grow: int
+    feather: int
+    start_percent: float
+    end_percent: float
+
+    node = "Latent Blend"
+
+
+Record = KeySets | STLayout | Blend
+
+
+def records(model: ModelPatcher) -> tuple[Record, ...]:
+    return model.model_options.get("transformer_options", {}).get(KEY, ())
+
+
+def find(plan: tuple[Record, ...], kind: type) -> Any:
+    return next((record for record in plan if isinstance(record, kind)), None)
+
+
+def key_sets(plan: tuple[Record, ...]) -> KeySets:
+    """The key sets in force: ST-Layout is about whole clips and brings "all frames" where nothing was chosen."""
+    return find(plan, KeySets) or KeySets(ALL if find(plan, STLayout) else OWN)

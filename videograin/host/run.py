@@ -1,0 +1,212 @@
+"""One sampling run: created when sampling starts, dropped when it ends, whatever happens in between.
+
+The four wrappers below are ComfyUI's own extension points. OUTER_SAMPLE validates the plan and owns the run,
+SAMPLER_SAMPLE learns which prompt each chunk of a batch will belong to, PREDICT_NOISE blends, DIFFUSION_MODEL puts
+the attention dispatchers on a private copy of the transformer options, around whatever other packs put there.
+"""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ..attention import st_layout
+from ..attention.st_layout import Layout
+from ..binding import Binding
+from ..blend import INVERSION, blend_mask, mix, next_level, towards
+from ..regions import Grid, clip_masks
+from . import checks
+from .compat import Site, attention_sites, logger
+from .conditioning import binding_of
+from .dispatch import Call
+from .plan import KEY, Blend, KeySets, Record, STLayout, find, key_sets
+
+RUN = "videograin_run"
+
+
+@dataclass(frozen=True, eq=False)
+class Chunk:
+    """What one chunk of a batch is, known by its uuid, never by its position.
+
+    role: "negative" for the unconditional half, else "positive". area: (h, w, y, x) in latent cells, or None.
+    binding: regions and tokens of its own prompt, or None. tokens: length of its own text encoding.
+    """
+
+    role: str
+    area: tuple[int, ...] | None
+    binding: Binding | None
+    tokens: int
+
+
+class Run:
+    """State of one run: what the plan means for this latent, these prompts, this σ list."""
+
+    def __init__(self, guider: Any, plan: tuple[Record, ...], latent: Tensor, sigmas: Tensor, seed: int | None):
+        self.plan = plan
+        self.key_sets: KeySets = key_sets(plan)
+        st: STLayout | None = find(plan, STLayout)
+        self.settings = st.settings if st and not st.settings.neutral else None
+        self.blend: Blend | None = find(plan, Blend)
+        self.model = guider.model_patcher.model
+        self.frames, self.height, self.width = latent.shape[0], latent.shape[-2], latent.shape[-1]
+        self.sigmas = [float(sigma) for sigma in sigmas]  # a copy: uni_pc writes into the list
+        self.seed = seed or 0
+        self.binding: Binding | None = next(
+            (b for cond in guider.conds.get("positive", []) if (b := binding_of(cond)) and b.regions), None
+        )
+        self.sites: list[Site] = attention_sites(self.model.diffusion_model)
+        self.chunks: dict[uuid.UUID, Chunk] = {}
+        self.warned: set[str] = set()
+        self._layouts: dict[tuple, Layout] = {}
+        self._mask: Tensor | None = None
+
+    def warn_once(self, message: str) -> None:
+        if message not in self.warned:
+            self.warned.add(message)
+            logger.warning(message)
+
+    def learn_chunks(self, guider: Any) -> None:
+        """Reads the final list of conditionings; ComfyUI completes it just before the sampler starts."""
+        for name, conds in guider.conds.items():
+            for cond in conds:
+                # A conditioning completed from the other side keeps that side's uuid: give it one of its own.
+                if cond["uuid"] in self.chunks:
+                    cond["uuid"] = uuid.uuid4()
+                text = cond.get("cross_attn")
+                self.chunks[cond["uuid"]] = Chunk(
+                    role="negative" if "negative" in name else "positive",
+                    area=tuple(cond["area"]) if "area" in cond else None,
+                    binding=binding_of(cond),
+                    tokens=0 if text is None else text.shape[1],
+                )
+
+    def decay(self, sigma: Tensor) -> float:
+        """τ^power at this noise level; 0 once the modulated part of the schedule is over."""
+        if self.settings is None:
+            return 0.0
+        sampling = self.model.model_sampling
+        if float(sigma) <= float(sampling.percent_to_sigma(self.settings.end_percent)):
+            return 0.0
+        return st_layout.decay(float(sampling.timestep(sigma)), self.settings)
+
+    def layout(self, binding: Binding, area: tuple[int, ...] | None, indices: tuple[int, ...], grid: Grid) -> Layout:
+        """The regions on one level's tokens, read once per run."""
+        key = (id(binding), area, indices, grid)
+        if key not in self._layouts:
+            masks = clip_masks(binding.regions, self.frames)[:, list(indices)]
+            if area is not None:
+                masks = self._crop(masks, area)
+            strengths = torch.tensor([region.strength for region in binding.regions])
+            self._layouts[key] = st_layout.layout(masks, strengths, grid, self.settings)
+        return self._layouts[key]
+
+    def _crop(self, masks: Tensor, area: tuple[int, ...]) -> Tensor:
+        high, wide = masks.shape[-2] / self.height, masks.shape[-1] / self.width
+        h, w, y, x = area
+        return masks[..., round(y * high) : round((y + h) * high), round(x * wide) : round((x + w) * wide)]
+
+    def blend_mask(self) -> Tensor:
+        """(frames or 1, 1, h, w) float32 on the CPU: 1 where the edit may happen."""
+        if self._mask is None:
+            masks = self.blend.mask
+            if masks is None:
+                masks = clip_masks(self.binding.regions, self.frames).any(0)
+            self._mask = blend_mask(masks, self.height, self.width, self.blend.grow, self.blend.feather)
+        return self._mask
+
+    def blended_at(self, sigma: float) -> bool:
+        sampling = self.model.model_sampling
+        start, end = (float(sampling.percent_to_sigma(p)) for p in (self.blend.start_percent, self.blend.end_percent))
+        return end <= sigma <= start
+
+    def background(self, sigma: float, x: Tensor) -> Tensor:
+        """The source as the sampler holds it at σ, on x's device."""
+        if self.blend.mode == INVERSION:
+            return self.blend.inversion.at(sigma).to(x)
+        source = self.model.process_latent_in(self.blend.source).to(x)
+        # The released code pastes at the level before the step; at the level the model is told, nothing is left over.
+        level = min(range(len(self.sigmas)), key=lambda i: abs(self.sigmas[i] - sigma))
+        generator = torch.Generator().manual_seed((self.seed + level) % 2**63)
+        noise = torch.randn(x.shape, generator=generator, dtype=torch.float32)
+        return source + sigma * noise.to(x)
+
+    def background_denoised(self, sigma: float, x: Tensor) -> Tensor:
+        """The x₀ that leads a deterministic sampler from x onto the source's path."""
+        if self.blend.mode != INVERSION:
+            return self.model.process_latent_in(self.blend.source).to(x)
+        lower = next_level(sigma, self.sigmas)
+        return towards(self.blend.inversion.at(lower).to(x), x, lower / sigma)
+
+    def paste(self, samples: Tensor) -> Tensor:
+        """Puts the source's own latents outside the mask of the finished edit."""
+        last = self.sigmas[-1]
+        if not self.blended_at(last):
+            return samples
+        source = self.blend.source
+        if last > 0:
+            source = self.model.process_latent_out(self.background(last, samples))
+        return mix(self.blend_mask().to(samples.device), samples, source.to(samples))
+
+
+def _options(args: tuple, kwargs: dict) -> dict | None:
+    """The transformer options among a wrapper's arguments, wherever this ComfyUI version passes them."""
+    return next((a for a in (*args, *kwargs.values()) if isinstance(a, dict) and RUN in a), None)
+
+
+def outer_sample(executor, noise, latent_image, sampler, sigmas, denoise_mask=None, *args, **kwargs):
+    guider = executor.class_obj
+    options = guider.model_options["transformer_options"]
+    seed = kwargs.get("seed", args[2] if len(args) > 2 else None)
+    run = Run(guider, options.get(KEY, ()), latent_image, sigmas, seed)
+    checks.check(run, guider, noise, latent_image, denoise_mask)
+    options[RUN] = run
+    _reorder(options["wrappers"])
+    try:
+        samples = executor(noise, latent_image, sampler, sigmas, denoise_mask, *args, **kwargs)
+    finally:
+        del options[RUN]
+    return run.paste(samples) if run.blend else samples
+
+
+def _reorder(wrappers: dict) -> None:
+    """Innermost around the network, to see everybody's patches; outermost around a step, to blend skipped ones too."""
+    inner = wrappers["diffusion_model"]
+    inner[KEY] = inner.pop(KEY)
+    outer = wrappers["predict_noise"]
+    ours = outer.pop(KEY)
+    others = dict(outer)
+    outer.clear()
+    outer.update({KEY: ours, **others})
+
+
+def sampler_sample(executor, guider, *args, **kwargs):
+    run = guider.model_options["transformer_options"].get(RUN)
+    if run is not None:
+        run.learn_chunks(guider)
+    return executor(guider, *args, **kwargs)
+
+
+def predict_noise(executor, x, timestep, model_options=None, *args, **kwargs):
+    run: Run | None = (model_options or {}).get("transformer_options", {}).get(RUN)
+    sigma = float(timestep.flatten()[0])
+    if run is None or run.blend is None or sigma == 0 or not run.blended_at(sigma):
+        return executor(x, timestep, model_options, *args, **kwargs)
+    mask = run.blend_mask().to(x.device)
+    shown = mix(mask, x, run.background(sigma, x)) if (mask < 1).any() else x
+    denoised = executor(shown, timestep, model_options, *args, **kwargs)
+    return mix(mask, denoised, run.background_denoised(sigma, x)) if (mask < 1).any() else denoised
+
+
+def diffusion_model(executor, *args, **kwargs):
+    options = _options(args, kwargs)
+    if options is None:
+        return executor(*args, **kwargs)
+    call = Call(options[RUN], options, x=args[0])
+    patched = call.patched_options()
+    args = tuple(patched if a is options else a for a in args)
+    kwargs = {name: patched if a is options else a for name, a in kwargs.items()}
+    return executor(*args, **kwargs)

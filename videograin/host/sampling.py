@@ -1,0 +1,113 @@
+"""DDIM inversion through ComfyUI's own sampling, so that ControlNet, hooks, previews and cancel work as ever."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import comfy.sample
+import comfy.samplers
+import latent_preview
+import torch
+from comfy.model_patcher import ModelPatcher
+from torch import Tensor
+from tqdm.auto import tqdm
+
+from ..inversion import ddim_invert
+from ..trajectory import Inversion
+from .attach import for_inversion
+from .compat import model_identity, model_name, require_unet
+from .plan import key_sets, records
+
+STEP_CACHES = ("easycache", "lazycache")
+
+
+def schedule(model: ModelPatcher, scheduler: str, steps: int) -> Tensor:
+    """σ list of a scheduler, descending to 0; some schedulers return a level more or less than `steps` + 1."""
+    return comfy.samplers.calculate_sigmas(model.get_model_object("model_sampling"), scheduler, steps)
+
+
+def invert(
+    model: ModelPatcher,
+    conditioning: list,
+    latent: dict[str, Any],
+    sigmas: Tensor,
+    convention: str,
+    refinements: int,
+) -> tuple[dict[str, Any], Inversion]:
+    """Inverts a clip.
+
+    Args: conditioning, of the source; latent, ComfyUI's LATENT; sigmas, descending; convention and refinements as in
+    ddim_invert.
+    Returns (LATENT to start the edit from, without added noise; the Inversion).
+    Raises ValueError for a model, latent or σ list that cannot be inverted.
+    """
+    _check(model, latent, sigmas)
+    source = comfy.sample.fix_empty_latent_channels(model, latent["samples"])
+    inverting = for_inversion(model)
+    rising = sigmas.flip(0).cpu().float()
+    path: list[Tensor] = []
+
+    def walk(denoiser, x, levels, extra_args, callback, disable):
+        def denoise(x: Tensor, sigma: float) -> Tensor:
+            return denoiser(x, x.new_full((len(x),), sigma), **extra_args)
+
+        path.append(x.cpu())
+        pairs = ddim_invert(denoise, x, levels.tolist(), convention, refinements)
+        for step, (x, denoised) in enumerate(tqdm(pairs, "DDIM inversion", len(levels) - 1, disable=disable)):
+            path.append(x.cpu())
+            callback({"i": step, "denoised": denoised, "x": x})
+        return x
+
+    guider = comfy.samplers.CFGGuider(inverting)
+    guider.inner_set_conds({"positive": conditioning})
+    noise = guider.sample(
+        torch.zeros_like(source),
+        source,
+        comfy.samplers.KSAMPLER(walk),
+        rising,
+        callback=latent_preview.prepare_callback(inverting, len(rising) - 1),
+        seed=0,
+    )
+    inversion = Inversion(
+        latents=torch.stack(path[::-1]),
+        sigmas=rising.flip(0),
+        source=source.cpu(),
+        key_sets=key_sets(records(model)).describe(),
+        model_id=model_identity(model),
+        model_name=model_name(model),
+    )
+    kept = {name: value for name, value in latent.items() if name not in ("samples", "noise_mask")}
+    return {**kept, "samples": noise.to(source.device)}, inversion
+
+
+def _check(model: ModelPatcher, latent: dict[str, Any], sigmas: Tensor) -> None:
+    require_unet(model, "DDIM Inversion")
+    wrappers = {key for by_key in model.wrappers.values() for key in by_key}
+    for cache in STEP_CACHES:
+        if cache in wrappers:
+            raise ValueError(
+                f"A step-skipping cache ({cache}) is active on DDIM Inversion's `model`. A skipped step has no ε of "
+                "its own, so the clip could not be rebuilt from the inversion. Connect the MODEL from before the "
+                "cache node; the sampler may keep it."
+            )
+    if latent.get("noise_mask") is not None:
+        raise ValueError(
+            "DDIM Inversion's `latent` carries a noise_mask; a clip is inverted whole. Use the LATENT of a plain VAE "
+            "Encode and give the mask to Latent Blend."
+        )
+    samples = latent["samples"]
+    if samples.ndim != 4:
+        raise ValueError(
+            f"DDIM Inversion's `latent` has {samples.ndim} dimensions; frames of a Stable Diffusion UNet have 4: "
+            "frames, channels, height, width. Encode the frames with the checkpoint's own VAE."
+        )
+    if not torch.isfinite(samples).all():
+        raise ValueError(
+            "DDIM Inversion's `latent` contains NaN or infinite values. Look at the VAE Encode that made it (half "
+            "precision is a frequent cause)."
+        )
+    if len(sigmas) < 2 or bool((sigmas[1:] >= sigmas[:-1]).any()):
+        raise ValueError(
+            f"DDIM Inversion's `sigmas` must descend and have at least two levels, but are "
+            f"{[round(float(s), 3) for s in sigmas[:8]]}. Connect the SIGMAS of a scheduler node, not flipped ones."
+        )

@@ -1,0 +1,104 @@
+"""Regions of a clip (VideoGrain §3.2): masks with phrases, and what they mean on a grid of tokens.
+
+Every token carries a *membership*: the set of regions that cover it. Few different sets occur in a clip, so tokens
+carry the number of their set, a *pattern*, and all comparisons are made once per pair of patterns.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+
+class Region(NamedTuple):
+    """One region of a clip.
+
+    mask: (frames or 1, height, width) float in [0, 1]; above 0.5 is inside. One mask holds for all frames.
+    phrase: the words of the prompt bound to it; empty for an area that is editable but has no word of its own.
+    strength: factor on the modulation of the queries inside, 0 or more.
+    """
+
+    mask: Tensor
+    phrase: str = ""
+    strength: float = 1.0
+
+    @property
+    def name(self) -> str:
+        return f'"{self.phrase}"' if self.phrase else "(no phrase)"
+
+
+Regions = tuple[Region, ...]
+
+
+class Grid(NamedTuple):
+    """Tokens of one attention level: frames × height × width."""
+
+    frames: int
+    height: int
+    width: int
+
+
+def clip_masks(regions: Regions, frames: int) -> Tensor:
+    """The regions' masks side by side, all at the size of the first.
+
+    Returns (K, frames, H, W) bool. Raises ValueError where a mask has neither one frame nor `frames`.
+    """
+    height, width = regions[0].mask.shape[-2:]
+    masks = []
+    for number, region in enumerate(regions, 1):
+        mask = region.mask
+        if mask.shape[0] not in (1, frames):
+            raise ValueError(
+                f"Region {number} {region.name} has {mask.shape[0]} masks, but the latent has {frames} frames. "
+                f"Give Region Prompt's `mask` one mask, or one for each of the {frames} frames."
+            )
+        if mask.shape[-2:] != (height, width):
+            mask = F.interpolate(mask[:, None].float(), (height, width), mode="area")[:, 0]
+        masks.append((mask > 0.5).expand(frames, -1, -1))
+    return torch.stack(masks)
+
+
+def membership(masks: Tensor, grid: Grid, rule: str = "area") -> Tensor:
+    """Which regions cover each token.
+
+    Args: masks (K, frames, H, W) bool; rule "nearest" takes the pixel at each token's corner (the reference code,
+    where small regions can vanish); "area" takes tokens at least half covered, and where a region is visible in a
+    frame but half covers none, the token it covers most.
+    Returns (K, frames, height, width) bool.
+    """
+    size = (grid.height, grid.width)
+    if rule == "nearest":
+        return F.interpolate(masks.float(), size, mode="nearest") > 0.5
+    cover = F.interpolate(masks.float(), size, mode="area")
+    best = cover.amax((-2, -1), keepdim=True)
+    vanishing = (best > 0) & (best < 0.5)
+    return (cover >= 0.5) | (vanishing & (cover == best))
+
+
+def patterns(member: Tensor) -> tuple[Tensor, Tensor]:
+    """Numbers the sets of regions that occur.
+
+    Args: member (K, ...) bool, K ≥ 1.
+    Returns (labels (...) int64, table (P, K) bool): table[labels] is member with K last.
+    """
+    table, labels = torch.unique(member.flatten(1).T, dim=0, return_inverse=True)
+    return labels.reshape(member.shape[1:]), table
+
+
+def share_any(queries: Tensor, keys: Tensor) -> Tensor:
+    """Positive pairs of the released code, and of Eq. 3: the two patterns share a region.
+
+    Args: queries (P, K) bool, keys (Q, K) bool. Returns (P, Q) bool. A token in no region is positive with nothing.
+    """
+    return (queries[:, None] & keys[None]).any(-1)
+
+
+def same_membership(queries: Tensor, keys: Tensor) -> Tensor:
+    """Positive pairs of Eq. 5: the two patterns are equal; the background is then a region like any other.
+
+    Args: queries (P, K) bool, keys (Q, K) bool. Returns (P, Q) bool.
+    """
+    return (queries[:, None] == keys[None]).all(-1)

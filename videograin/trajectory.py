@@ -1,0 +1,38 @@
+"""What inversion leaves behind: the source's latents at every noise level.
+
+Latents are in the sampler's own space, x = x₀ + σε, where an Euler step (DDIM with η = 0) is a straight line in σ;
+so Z(σ) between two levels is their linear interpolation, exactly the path the inversion walked.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+
+class Inversion(NamedTuple):
+    """A source clip inverted under one model.
+
+    latents: (levels, frames, C, h, w) float32 on the CPU, in the sampler's space, from noise to clean.
+    sigmas: (levels,) float32, descending; the last is 0 for any ordinary schedule.
+    source: (frames, C, h, w), the clip's LATENT samples as they were given, bit for bit.
+    key_sets: the frames self-attention saw, as text. model_id: identity of the weights. model_name: for messages.
+    """
+
+    latents: Tensor
+    sigmas: Tensor
+    source: Tensor
+    key_sets: str
+    model_id: str
+    model_name: str
+
+    def at(self, sigma: float) -> Tensor:
+        """Z(σ), (frames, C, h, w): the source at noise level σ, clamped to the levels there are."""
+        rising = self.sigmas.flip(0)
+        above = int(torch.searchsorted(rising, torch.tensor(sigma, dtype=rising.dtype)).clamp(1, len(rising) - 1))
+        low, high = rising[above - 1], rising[above]
+        weight = float(((sigma - low) / (high - low)).clamp(0, 1))
+        last = len(rising) - 1
+        return torch.lerp(self.latents[last - above + 1], self.latents[last - above], weight)
