@@ -35,7 +35,7 @@ class LoadDemoModel(io.ComfyNode):
                 ),
                 io.Vae.Output(
                     display_name="vae",
-                    tooltip="Autoencoder, 8× smaller per side, 4 channels; restores the demo's clips at about 23 dB.",
+                    tooltip="Autoencoder, 8× smaller per side, 4 channels; restores the demo's clips at 25 to 28 dB PSNR.",
                 ),
             ],
         )

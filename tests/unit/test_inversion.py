@@ -1,5 +1,7 @@
 """Inversion, trajectory and blend on a denoiser whose truth is known."""
 
+from itertools import pairwise
+
 import pytest
 import torch
 
@@ -16,7 +18,7 @@ def denoise(x, sigma):
 
 
 def euler(x, sigmas):
-    for high, low in zip(sigmas, sigmas[1:], strict=False):
+    for high, low in pairwise(sigmas):
         x = x + (low - high) * (x - denoise(x, high)) / high
     return x
 

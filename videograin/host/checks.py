@@ -118,7 +118,7 @@ def _check_level(run: Run, latent: Tensor) -> None:
             raise ValueError(
                 f"The sampler's latent stands at noise level σ = {sigma:.4f}, but the sampler starts at σ = "
                 f"{first:.4f}. Give the sampler the SIGMAS of DDIM Inversion, or the same scheduler and steps, with "
-                "start_at_step 0 and denoise 1."
+                "start_at_step 0 and denoise 1. (Under ddim_uniform, dpm_2 and uni_pc start elsewhere: use SIGMAS.)"
             )
 
 

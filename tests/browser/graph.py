@@ -1,0 +1,34 @@
+"""How a workflow is described: groups of nodes, laid out left to right; sizes and positions follow from the content."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Node:
+    """One node: `links` are input → "node key.output name", `values` are widget → value (default: the node's own)."""
+
+    key: str  # names it inside the description
+    type: str
+    title: str | None = None
+    links: dict[str, str] = field(default_factory=dict)
+    values: dict[str, Any] = field(default_factory=dict)
+    height: int | None = None  # pixels, for nodes with a text box or a preview
+
+
+@dataclass(frozen=True)
+class Group:
+    """A coloured frame with a note in Markdown on top and columns of nodes below."""
+
+    title: str
+    colour: str
+    note: str
+    columns: list[list[Node]]
+
+
+@dataclass(frozen=True)
+class Graph:
+    """A workflow: columns of groups."""
+
+    name: str
+    columns: list[list[Group]]

@@ -1,0 +1,160 @@
+"""Inversion and blend inside ComfyUI: round trips, samplers, and that the pieces meet where they should."""
+
+import nodes as host
+import pytest
+import rig
+import torch
+
+from pack.demo import model as demo_model
+from pack.nodes.attention import FullFrameAttention
+from pack.nodes.blend import LatentBlend
+from pack.nodes.demo import DemoClip
+from pack.nodes.inversion import DDIMInversion
+from pack.videograin.blend import blend_mask
+
+DETERMINISTIC = ["euler", "ddim", "heun", "dpm_2", "lms", "dpmpp_2m", "ipndm", "deis", "res_multistep", "uni_pc",
+                 "gradient_estimation", "euler_cfg_pp", "dpmpp_2m_cfg_pp", "res_multistep_cfg_pp", "gradient_estimation_cfg_pp"]  # fmt: skip
+STEPS, SCHEDULER = 8, "normal"
+
+
+@pytest.fixture(scope="module")
+def demo():
+    return demo_model.load()
+
+
+@pytest.fixture(scope="module")
+def clip_latent(demo):
+    frames, left, right, caption, _ = DemoClip.execute("wolf", "pig", "snow", 8, 1.0, 0).result
+    return frames, demo[2].encode(frames), caption, (left, right)
+
+
+def encode(demo, prompt):
+    return demo[1].encode_from_tokens_scheduled(demo[1].tokenize(prompt))
+
+
+@pytest.fixture(scope="module")
+def inverted(demo, clip_latent):
+    """Four frames of the demo clip, inverted in 8 steps."""
+    _, latent, caption, masks = clip_latent
+    model = FullFrameAttention.execute(demo[0], "all frames").result[0]
+    source = {"samples": latent[:4]}
+    noise, inversion, sigmas = DDIMInversion.execute(model, encode(demo, caption), source, STEPS, SCHEDULER, 1).result
+    return model, noise["samples"], inversion, sigmas, masks[0][:4]
+
+
+def psnr(a, b):
+    return -10 * float(torch.log10((a - b).square().mean()))
+
+
+def test_round_trip_of_the_demo_clip(demo, clip_latent):
+    """Invert, denoise with the same prompt: latent error and decoded PSNR for the papers' step and refined ones."""
+    model, _, vae = demo
+    frames, latent, caption, _ = clip_latent
+    positive = encode(demo, caption)
+    error, quality = {}, {}
+    for refinements in (0, 3):
+        noise = DDIMInversion.execute(model, positive, {"samples": latent}, 20, "ddim_uniform", refinements).result[0]
+        back = rig.sample(model, positive, positive, noise["samples"], steps=20, cfg=1.0)
+        error[refinements] = rig.rms(back - latent) / rig.rms(latent)
+        quality[refinements] = psnr(vae.decode(back), frames)
+    ceiling = psnr(vae.decode(latent), frames)
+    print(f"latent error {error}, PSNR {quality}, the VAE's own {ceiling}")  # noqa: T201 - shown with -s and on failure
+    assert error[3] < error[0] / 5 or quality[3] > ceiling - 0.5
+    assert quality[3] > quality[0]
+
+
+def test_sampling_starts_at_the_top_of_the_trajectory(demo, inverted):
+    model, noise, inversion, sigmas, _ = inverted
+    seen = []
+
+    def spy(apply, args):
+        seen.append((args["input"], float(args["timestep"][0])))
+        return apply(args["input"], args["timestep"], **args["c"])
+
+    spied = model.clone()
+    spied.set_model_unet_function_wrapper(spy)
+    prompt = encode(demo, "a bear and a frog in the snow")
+    rig.sample(spied, prompt, prompt, noise, steps=STEPS, cfg=1.0, scheduler=SCHEDULER)
+    x, sigma = seen[0]
+    assert sigma == pytest.approx(float(sigmas[0]), rel=1e-6)
+    assert rig.rms(x - inversion.latents[0]) < 1e-6 * rig.rms(x)
+
+
+def test_sigmas_input_and_output_agree_with_the_widgets(demo, clip_latent):
+    _, latent, caption, _ = clip_latent
+    source, prompt = {"samples": latent[:1]}, encode(demo, caption)
+    first = DDIMInversion.execute(demo[0], prompt, source, 4, "karras", 0).result
+    again = DDIMInversion.execute(demo[0], prompt, source, 50, "normal", 0, sigmas=first[2]).result
+    assert torch.equal(first[0]["samples"], again[0]["samples"]) and torch.equal(first[2], again[2])
+
+
+def test_v_prediction_models_invert(unet_v):
+    positive = rig.text(1)
+    latent = rig.latent(2)
+    noise = DDIMInversion.execute(unet_v, positive, {"samples": latent}, 30, "ddim_uniform", 6).result[0]["samples"]
+    back = rig.sample(unet_v, positive, positive, noise, steps=30, cfg=1.0)
+    rough = DDIMInversion.execute(unet_v, positive, {"samples": latent}, 30, "ddim_uniform", 0).result[0]["samples"]
+    rough = rig.sample(unet_v, positive, positive, rough, steps=30, cfg=1.0)
+    assert rig.rms(back - latent) < rig.rms(rough - latent) / 5
+
+
+@pytest.fixture
+def unet_v():
+    return rig.random_unet(v_prediction=True)
+
+
+@pytest.mark.parametrize("sampler", DETERMINISTIC)
+def test_blend_keeps_the_background(demo, inverted, sampler):
+    """Within 1e-3 in latent units before the final paste, to the bit after it; the object does change."""
+    model, noise, inversion, _, mask = inverted
+    blended = LatentBlend.execute(model, "inversion", inversion, mask=mask, grow=0).result[0]
+    unpasted = []
+
+    def spy(executor, *args, **kwargs):
+        unpasted.append(executor(*args, **kwargs))
+        return unpasted[0]
+
+    blended.add_wrapper_with_key("outer_sample", "spy", spy)  # inside ours: before the paste
+    positive, negative = encode(demo, "a bear and a pig in the snow"), encode(demo, "")
+    out = rig.sample(blended, positive, negative, noise, steps=STEPS, sampler=sampler, scheduler=SCHEDULER)
+    outside = (blend_mask(mask, 16, 16) == 0).expand_as(out)
+    scale = demo[0].model.latent_format.scale_factor
+    assert rig.rms((unpasted[0] - inversion.source)[outside]) * scale < 1e-3
+    assert torch.equal(out[outside], inversion.source[outside])
+    assert rig.rms((out - inversion.source)[~outside]) * scale > 0.1
+
+
+@pytest.mark.parametrize("sampler", ["euler_ancestral", "dpmpp_2m_sde", "lcm", "dpmpp_3m_sde"])
+def test_renoised_blend_serves_random_samplers(demo, inverted, sampler):
+    model, _, inversion, _, mask = inverted
+    blended = LatentBlend.execute(model, "renoised", source={"samples": inversion.source}, mask=mask, grow=0).result[0]
+    positive, negative = encode(demo, "a bear and a pig in the snow"), encode(demo, "")
+    out = rig.sample(
+        blended, positive, negative, inversion.source, noise=True, steps=STEPS, sampler=sampler, scheduler=SCHEDULER
+    )
+    outside = (blend_mask(mask, 16, 16) == 0).expand_as(out)
+    assert torch.isfinite(out).all() and torch.equal(out[outside], inversion.source[outside])
+
+
+def test_unfinished_sampling_keeps_the_source_at_its_noise_level(demo, inverted):
+    """Stopping early and going on in a second sampler gives the same clip as one sampler."""
+    model, noise, inversion, _, mask = inverted
+    blended = LatentBlend.execute(model, "inversion", inversion, mask=mask).result[0]
+    positive, negative = encode(demo, "a bear and a pig in the snow"), encode(demo, "")
+
+    def stage(samples, start, end, leftover):
+        return host.common_ksampler(
+            blended, 0, STEPS, 4.0, "euler", SCHEDULER, positive, negative, {"samples": samples},
+            disable_noise=True, start_step=start, last_step=end, force_full_denoise=not leftover,
+        )[0]["samples"]  # fmt: skip
+
+    whole = stage(noise, 0, 100, False)
+    halves = stage(stage(noise, 0, 4, True), 4, 100, False)
+    assert rig.rms(whole - halves) < 1e-3 * rig.rms(whole)
+
+
+def test_the_same_run_twice_gives_the_same_bits(demo, inverted):
+    model, noise, inversion, _, mask = inverted
+    blended = LatentBlend.execute(model, "inversion", inversion, mask=mask).result[0]
+    args = (encode(demo, "a bear and a pig in the snow"), encode(demo, ""), noise)
+    assert torch.equal(*(rig.sample(blended, *args, steps=STEPS, scheduler=SCHEDULER) for _ in range(2)))

@@ -1,0 +1,238 @@
+"""Bad input: what was found, what was expected, which input of which node to change, before the model runs."""
+
+import comfy.model_base
+import comfy.model_patcher
+import comfy.supported_models
+import nodes as host
+import pytest
+import rig
+import torch
+
+from pack.demo import model as demo_model
+from pack.nodes.attention import FullFrameAttention, STLayoutAttention
+from pack.nodes.blend import LatentBlend
+from pack.nodes.inversion import DDIMInversion
+from pack.nodes.regions import BindRegionPrompts, RegionPrompt
+
+
+@pytest.fixture(scope="module")
+def clip():
+    return demo_model.load_clip(demo_model.WEIGHTS)
+
+
+@pytest.fixture(scope="module")
+def unet():
+    return rig.random_unet()
+
+
+@pytest.fixture(scope="module")
+def inverted(unet):
+    return DDIMInversion.execute(unet, rig.text(1), {"samples": rig.latent(3)}, 4, "normal", 0).result
+
+
+def square(frames=3, size=128):
+    mask = torch.zeros(frames, size, size)
+    mask[:, 10:60, 10:60] = 1
+    return mask
+
+
+def bound(clip, mask, phrase="a cat", prompt="a cat and a dog on grass", **options):
+    return BindRegionPrompts.execute(clip, prompt, RegionPrompt.execute(mask, phrase).result[0], **options).result
+
+
+def st_layout(model):
+    return STLayoutAttention.execute(model, "default", 0.3, 1.0, 0.5).result[0]
+
+
+def blended(model, inversion, mask=None):
+    return LatentBlend.execute(model, "inversion", inversion, mask=square() if mask is None else mask).result[0]
+
+
+def sample_fails(message, *args, **options):
+    """The error comes before the network is called."""
+    model = args[0].clone()
+    model.set_model_unet_function_wrapper(lambda *_: pytest.fail("the model ran"))
+    with pytest.raises(ValueError, match=message):
+        rig.sample(model, *args[1:], **options)
+
+
+def test_mask_count_differs_from_frames(unet, clip):
+    positive = bound(clip, square(5))[0]
+    sample_fails(r'Region 1 "a cat" has 5 masks, but the latent has 3 frames.*Region Prompt', st_layout(unet), positive,
+                 rig.text(2), rig.latent(3), True)  # fmt: skip
+
+
+def test_blend_mask_count_differs_from_frames(unet, inverted):
+    sample_fails(r"Latent Blend's `mask` has 5 masks, but the latent has 3 frames", blended(unet, inverted[1], square(5)),
+                 rig.text(1), rig.text(2), inverted[0]["samples"])  # fmt: skip
+
+
+def test_mask_size_differs_from_frames_is_resized_with_one_warning(unet, clip, caplog):
+    positive = bound(clip, square(3, 96))[0]
+    model = st_layout(unet)
+    out = rig.sample(model, positive, rig.text(2), rig.latent(3), True)
+    assert torch.isfinite(out).all()
+    (warning,) = [r.getMessage() for r in caplog.records if r.name == "videograin"]
+    assert "96×96" in warning and "128×128" in warning
+
+
+def test_empty_mask(clip):
+    with pytest.raises(ValueError, match=r'Region Prompt\'s `mask` for the phrase "a cat" is empty'):
+        bound(clip, torch.zeros(3, 64, 64))
+
+
+def test_phrase_not_in_prompt_quotes_both_and_offers_to_append(clip):
+    with pytest.raises(ValueError, match=r'"a bear".*"a cat and a dog on grass".*missing_phrase.*append it'):
+        bound(clip, square(), "a bear")
+    conditioning, prompt = bound(clip, square(), "a bear", missing_phrase="append it")
+    assert prompt == "a cat and a dog on grass, a bear"
+    binding = conditioning[0][1]["videograin_binding"]
+    assert binding.tokens[0].nonzero().flatten().tolist() == [9, 10]  # start, seven words, comma, the phrase
+
+
+def test_phrase_used_twice(clip):
+    regions = RegionPrompt.execute(square(), "a cat").result[0]
+    regions = RegionPrompt.execute(square(), "a cat", regions=regions).result[0]
+    with pytest.raises(ValueError, match=r"Region 2.*does not occur a second time"):
+        BindRegionPrompts.execute(clip, "a cat on grass", regions)
+    both = BindRegionPrompts.execute(clip, "a cat and a cat", regions).result[0][0][1]["videograin_binding"]
+    assert [row.nonzero().flatten().tolist() for row in both.tokens] == [[1, 2], [4, 5]]
+
+
+def test_weights_embeddings_and_long_prompts(clip):
+    """The phrase keeps the weight it has in the prompt; a second 77-token chunk is found; the rest is untouched."""
+    prompt = "a (cat:1.2) and " + "a dog " * 40 + "on grass with a frog"
+    plain = clip.encode_from_tokens_scheduled(clip.tokenize(prompt))[0][0]
+    text, extra = bound(clip, square(), "a frog", prompt)[0][0]
+    positions = extra["videograin_binding"].tokens[0].nonzero().flatten().tolist()
+    assert text.shape == plain.shape == (1, 154, 128) and len(positions) == 2 and positions[0] > 77
+    others = [i for i in range(154) if i not in positions]
+    assert torch.equal(text[:, others], plain[:, others])
+    alone = clip.encode_from_tokens_scheduled(clip.tokenize("a frog"))[0][0]
+    assert torch.equal(text[:, positions], alone[:, 1:3])
+    weighted = bound(clip, square(), "cat", prompt)[0][0][0]
+    expected = clip.encode_from_tokens_scheduled(clip.tokenize("(cat:1.2)"))[0][0]
+    assert torch.allclose(weighted[:, 2], expected[:, 1])
+
+
+def test_sizes_of_latent_and_inversion_differ(unet, inverted):
+    sample_fails(r"latent is 3 frames of 24×16 cells, but the inversion's clip is 3 frames of 16×16 cells",
+                 blended(unet, inverted[1]), rig.text(1), rig.text(2), rig.latent(3, 16, 24))  # fmt: skip
+
+
+def test_sampler_starts_at_another_noise_level(unet, inverted):
+    sample_fails(r"stands at noise level σ = 14\.6.*starts at σ = .*SIGMAS", blended(unet, inverted[1]), rig.text(1),
+                 rig.text(2), inverted[0]["samples"], steps=4, scheduler="normal", start_step=1)  # fmt: skip
+
+
+def test_plain_ksampler_with_an_inversion(unet, inverted):
+    sample_fails(r"adds fresh noise.*KSampler \(Advanced\).*add_noise", blended(unet, inverted[1]), rig.text(1),
+                 rig.text(2), inverted[0]["samples"], True)  # fmt: skip
+
+
+def test_noise_mask(unet, inverted):
+    sample_fails(r"noise_mask.*Latent Blend's `mask`", blended(unet, inverted[1]), rig.text(1), rig.text(2),
+                 inverted[0]["samples"], steps=4, scheduler="normal", noise_mask=torch.ones(3, 1, 128, 128))  # fmt: skip
+    with pytest.raises(ValueError, match="carries a noise_mask"):
+        DDIMInversion.execute(
+            unet, rig.text(1), {"samples": rig.latent(), "noise_mask": torch.ones(1, 1, 128, 128)}, 4, "normal", 0
+        )
+
+
+def test_trajectory_of_another_model(inverted):
+    sample_fails(r"inverted with another model.*Checkpoint, LoRAs", blended(rig.random_unet(seed=9, context_dim=64), inverted[1]),
+                 rig.text(1, width=64), rig.text(2, width=64), inverted[0]["samples"], steps=4, scheduler="normal")  # fmt: skip
+
+
+def test_another_lora_strength_is_another_model(unet, inverted):
+    name = next(n for n, w in unet.model.diffusion_model.named_parameters() if w.ndim == 2)
+    weight = unet.model.diffusion_model.get_parameter(name)
+    key = f"diffusion_model.{name}"
+
+    def with_lora(strength):
+        model = unet.clone()
+        model.add_patches({key: ("diff", (torch.ones_like(weight) * 0.01,))}, strength)
+        return model
+
+    noise, inversion, _ = DDIMInversion.execute(
+        with_lora(1.0), rig.text(1), {"samples": rig.latent(3)}, 4, "normal", 0
+    ).result
+    args = (rig.text(1), rig.text(2), noise["samples"])
+    assert torch.isfinite(rig.sample(blended(with_lora(1.0), inversion), *args, steps=4, scheduler="normal")).all()
+    sample_fails("LoRA strengths", blended(with_lora(0.5), inversion), *args, steps=4, scheduler="normal")
+
+
+def test_trajectory_of_another_key_set(unet, inverted):
+    model = FullFrameAttention.execute(unet, "first + previous").result[0]
+    sample_fails(r'seeing "own", but the sampler\'s MODEL sees "first \+ previous".*Full-Frame Attention',
+                 blended(model, inverted[1]), rig.text(1), rig.text(2), inverted[0]["samples"])  # fmt: skip
+
+
+def test_transformer_models_are_refused_by_every_model_node(inverted):
+    dit = comfy.model_patcher.ModelPatcher(
+        comfy.model_base.AuraFlow(
+            comfy.supported_models.AuraFlow({"dim": 32, "n_layers": 1, "n_double_layers": 1, "n_heads": 2,
+                                             "global_conddim": 32, "cond_seq_dim": 16, "dtype": torch.float32})
+        ),
+        torch.device("cpu"), torch.device("cpu"),
+    )  # fmt: skip
+    for use in (
+        lambda: FullFrameAttention.execute(dit, "all frames"),
+        lambda: st_layout(dit),
+        lambda: blended(dit, inverted[1]),
+        lambda: DDIMInversion.execute(dit, rig.text(1), {"samples": rig.latent()}, 4, "normal", 0),
+    ):
+        with pytest.raises(ValueError, match=r"works on Stable Diffusion UNets.*`model` input is a MMDiT"):
+            use()
+
+
+def test_nan_latents(unet, clip):
+    bad = rig.latent()
+    bad[0, 0, 0, 0] = float("nan")
+    with pytest.raises(ValueError, match="DDIM Inversion's `latent` contains NaN"):
+        DDIMInversion.execute(unet, rig.text(1), {"samples": bad}, 4, "normal", 0)
+    sample_fails("latent contains NaN", st_layout(unet), bound(clip, square())[0], rig.text(2), bad, True)
+
+
+def test_no_regions_for_st_layout(unet):
+    sample_fails("found no regions.*Bind Region Prompts", st_layout(unet), rig.text(1), rig.text(2), rig.latent(), True)
+
+
+def test_blend_without_area_or_source(unet, inverted):
+    model = LatentBlend.execute(unet, "inversion", inverted[1]).result[0]
+    sample_fails("no editable area", model, rig.text(1), rig.text(2), inverted[0]["samples"])
+    with pytest.raises(ValueError, match="needs its `inversion` input"):
+        LatentBlend.execute(unet, "inversion")
+    with pytest.raises(ValueError, match="Connect `source`"):
+        LatentBlend.execute(unet, "renoised")
+
+
+def test_the_same_feature_twice(unet):
+    with pytest.raises(ValueError, match="passed through Full-Frame Attention already"):
+        FullFrameAttention.execute(FullFrameAttention.execute(unet, "all frames").result[0], "middle")
+
+
+def test_step_caches_make_inversion_meaningless(unet):
+    from comfy_extras.nodes_easycache import EasyCacheNode
+
+    cached = EasyCacheNode.execute(unet, 0.2, 0.15, 0.95, False).result[0]
+    with pytest.raises(ValueError, match=r"step-skipping cache \(easycache\)"):
+        DDIMInversion.execute(cached, rig.text(1), {"samples": rig.latent()}, 4, "normal", 0)
+
+
+@pytest.mark.parametrize("sigmas", [[0.0, 1.0, 5.0], [3.0], [2.0, 2.0, 0.0]])
+def test_sigmas_that_do_not_descend(unet, sigmas):
+    with pytest.raises(ValueError, match="must descend"):
+        DDIMInversion.execute(unet, rig.text(1), {"samples": rig.latent()}, 4, "normal", 0, sigmas=torch.tensor(sigmas))
+
+
+def test_a_loader_without_text_encoder():
+    with pytest.raises(ValueError, match="Bind Region Prompts' `clip` is empty"):
+        BindRegionPrompts.execute(None, "a cat")
+
+
+def test_stock_noise_mask_node_is_what_the_message_names(unet, inverted):
+    masked = host.SetLatentNoiseMask().set_mask(inverted[0], torch.ones(3, 128, 128))[0]
+    with pytest.raises(ValueError, match="Set Latent Noise Mask"):
+        host.common_ksampler(blended(unet, inverted[1]), 0, 4, 4.0, "euler", "normal", rig.text(1), rig.text(2), masked,
+                             disable_noise=True)  # fmt: skip

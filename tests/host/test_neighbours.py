@@ -1,0 +1,164 @@
+"""Other packs on the same MODEL: both effects are there, whoever came first."""
+
+import logging
+
+import comfy.cldm.cldm
+import comfy.controlnet
+import comfy.ops
+import nodes as host
+import oracle as exact
+import pytest
+import rig
+import torch
+from comfy.ldm.modules.attention import optimized_attention
+
+from pack.nodes.attention import FullFrameAttention, STLayoutAttention
+from pack.nodes.inversion import DDIMInversion
+from pack.videograin.host.conditioning import KEY
+
+
+class ImageAdapter:
+    """What IPAdapter does: attention to image tokens of its own, added to the text's."""
+
+    def __init__(self):
+        self.image = {}
+
+    def addition(self, q, heads):
+        width = q.shape[-1]
+        if width not in self.image:
+            g = torch.Generator().manual_seed(width)
+            self.image[width] = torch.randn(2, 1, 4, width, generator=g)
+        k, v = (x.expand(len(q), -1, -1) for x in self.image[width])
+        return 0.7 * optimized_attention(q, k, v, heads)
+
+    def __call__(self, q, k, v, extra):
+        return optimized_attention(q, k, v, extra["n_heads"]) + self.addition(q, extra["n_heads"])
+
+
+def adapted(model, adapter):
+    model = model.clone()
+    for group, count in (("input", 12), ("middle", 1), ("output", 12)):
+        for block in range(count):
+            model.set_model_attn2_replace(adapter, group, block)
+    return model
+
+
+class AdaptedOracle(exact.Oracle):
+    def __init__(self, adapter, *args):
+        super().__init__(*args)
+        self.adapter = adapter
+
+    def cross_attention(self, q, k, v, extra):
+        return super().cross_attention(q, k, v, extra) + self.adapter.addition(q, extra["n_heads"])
+
+
+@pytest.fixture
+def unet():
+    return rig.random_unet()
+
+
+def st_layout(model):
+    return STLayoutAttention.execute(model, "paper", 0.3, 1.0, 0.3).result[0]
+
+
+def test_an_image_adapter_keeps_its_full_effect_in_either_order(unet):
+    areas = exact.regions(2, 16, 16)
+    positive, negative, x = exact.bound(rig.text(1), areas), rig.text(2), rig.latent(2)
+    adapter = ImageAdapter()
+    before = exact.one_step(st_layout(adapted(unet, adapter)), positive, negative, x)
+    after = exact.one_step(adapted(st_layout(unet), adapter), positive, negative, x)
+    assert torch.equal(before, after)
+    oracle = AdaptedOracle(adapter, unet, "paper", areas, positive[0][1][KEY].tokens, 2, 16).patched()
+    expected = exact.one_step(oracle, positive, negative, x)
+    assert rig.rms(before - expected) < 1e-5 * rig.rms(expected)
+    alone = exact.one_step(st_layout(unet), positive, negative, x)
+    assert rig.rms(before - alone) > 1e-2 * rig.rms(alone)
+
+
+def test_another_self_attention_stands_at_its_block_and_is_named_once(unet, caplog):
+    def perturbed(q, k, v, extra):
+        return v
+
+    patched = unet.clone()
+    patched.set_model_attn1_replace(perturbed, "middle", 0)
+    with caplog.at_level(logging.WARNING, "videograin"):
+        rig.sample(
+            st_layout(patched),
+            exact.bound(rig.text(1), exact.regions(2, 16, 16)),
+            rig.text(2),
+            rig.latent(2),
+            noise=True,
+        )
+    warnings = [record.getMessage() for record in caplog.records if "replaces self-attention" in record.getMessage()]
+    assert len(warnings) == 1 and "middle 0" in warnings[0] and perturbed.__module__ in warnings[0]
+
+
+def test_an_attention_override_sees_the_unmodulated_calls(unet):
+    seen = []
+
+    def override(function, *args, **kwargs):
+        seen.append(args[0].shape)
+        return function(*args, **kwargs)
+
+    args = (rig.text(1), rig.text(2), rig.latent(2), True)
+    plain = FullFrameAttention.execute(unet, "all frames").result[0]
+    sped_up = plain.clone()
+    sped_up.model_options["transformer_options"]["optimized_attention_override"] = override
+    assert torch.equal(rig.sample(sped_up, *args), rig.sample(plain, *args))
+    assert any(shape[1] == 2 * 16 * 16 for shape in seen)
+
+
+@pytest.fixture
+def control():
+    shape = {name: rig.SD15_SHAPE[name] for name in ("image_size", "in_channels", "model_channels", "channel_mult",
+             "num_res_blocks", "transformer_depth", "transformer_depth_middle", "context_dim", "use_spatial_transformer", "legacy")}  # fmt: skip
+    network = comfy.cldm.cldm.ControlNet(
+        **shape, hint_channels=3, num_heads=8, operations=comfy.ops.disable_weight_init
+    )
+    generator = torch.Generator().manual_seed(5)
+    for weight in network.parameters():
+        weight.data = torch.randn(weight.shape, generator=generator) * 0.05
+    return comfy.controlnet.ControlNet(network, load_device=torch.device("cpu"), manual_cast_dtype=None)
+
+
+def test_controlnet_acts_in_inversion_and_in_the_edit(unet, control):
+    hint = torch.rand(2, 128, 128, 3, generator=torch.Generator().manual_seed(6))
+    model = st_layout(unet)
+    positive, negative = exact.bound(rig.text(1), exact.regions(2, 16, 16)), rig.text(2)
+    guided = host.ControlNetApplyAdvanced().apply_controlnet(positive, negative, control, hint, 1.0, 0.0, 1.0)
+    assert guided[0][0][1][KEY] is positive[0][1][KEY]  # the regions travel on
+    latent = {"samples": rig.latent(2)}
+    free, bound = (
+        DDIMInversion.execute(model, source, latent, 3, "ddim_uniform", 0).result[0]["samples"]
+        for source in (positive, guided[0])
+    )
+    assert rig.rms(bound - free) > 1e-3 * rig.rms(free)
+    free, bound = (rig.sample(model, *pair, rig.latent(2), noise=True) for pair in ((positive, negative), guided))
+    assert rig.rms(bound - free) > 1e-3 * rig.rms(free)
+
+
+def test_prompts_with_areas_keep_their_own_roles(unet):
+    """ComfyUI completes the negative side with copies of an area's prompt; each chunk still gets its own regions."""
+    areas, x = exact.regions(2, 16, 16), rig.latent(2)
+    positive, negative = exact.bound(rig.text(1), areas), rig.text(2)
+    left = host.ConditioningSetArea().append(exact.bound(rig.text(3), areas), 64, 128, 0, 0, 1.0)[0]
+    calls = []
+
+    def spy(apply, args):
+        calls.append(tuple(args["input"].shape[-2:]))
+        return apply(args["input"], args["timestep"], **args["c"])
+
+    model = st_layout(unet)
+    model.set_model_unet_function_wrapper(spy)
+    out = exact.one_step(model, positive + left, negative, x)
+    assert (16, 8) in calls and (16, 16) in calls and torch.isfinite(out).all()
+    assert not torch.equal(out, exact.one_step(model, positive, negative, x))
+
+
+def test_the_plain_ksampler_edits_without_an_inversion(unet):
+    positive = exact.bound(rig.text(1), exact.regions(2, 16, 16))
+    model = st_layout(unet)
+    out = host.common_ksampler(model, 1, 3, 4.0, "euler", "normal", positive, rig.text(2), {"samples": rig.latent(2)})[
+        0
+    ]
+    assert torch.isfinite(out["samples"]).all()
