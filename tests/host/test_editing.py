@@ -88,14 +88,33 @@ def test_sigmas_input_and_output_agree_with_the_widgets(demo, clip_latent):
     assert torch.equal(first[0]["samples"], again[0]["samples"]) and torch.equal(first[2], again[2])
 
 
+def test_the_custom_sampler_takes_the_sigmas(demo, inverted):
+    """SamplerCustomAdvanced with DisableNoise and DDIM Inversion's SIGMAS is KSampler (Advanced)."""
+    from comfy_extras.nodes_custom_sampler import CFGGuider, DisableNoise, KSamplerSelect, SamplerCustomAdvanced
+
+    model, noise, inversion, sigmas, mask = inverted
+    blended = LatentBlend.execute(model, "inversion", inversion, mask=mask).result[0]
+    positive, negative = encode(demo, "a bear and a pig in the snow"), encode(demo, "")
+    custom = SamplerCustomAdvanced.execute(
+        DisableNoise.execute()[0],
+        CFGGuider.execute(blended, positive, negative, 4.0)[0],
+        KSamplerSelect.execute("euler")[0],
+        sigmas,
+        {"samples": noise},
+    )[0]["samples"]
+    assert torch.equal(custom, rig.sample(blended, positive, negative, noise, steps=STEPS, scheduler=SCHEDULER))
+
+
 def test_v_prediction_models_invert(unet_v):
     positive = rig.text(1)
     latent = rig.latent(2)
-    noise = DDIMInversion.execute(unet_v, positive, {"samples": latent}, 30, "ddim_uniform", 6).result[0]["samples"]
-    back = rig.sample(unet_v, positive, positive, noise, steps=30, cfg=1.0)
-    rough = DDIMInversion.execute(unet_v, positive, {"samples": latent}, 30, "ddim_uniform", 0).result[0]["samples"]
-    rough = rig.sample(unet_v, positive, positive, rough, steps=30, cfg=1.0)
-    assert rig.rms(back - latent) < rig.rms(rough - latent) / 5
+    error = {}
+    for refinements in (0, 6):
+        noise = DDIMInversion.execute(unet_v, positive, {"samples": latent}, 30, "ddim_uniform", refinements).result[0]
+        error[refinements] = rig.rms(
+            rig.sample(unet_v, positive, positive, noise["samples"], steps=30, cfg=1.0) - latent
+        )
+    assert error[6] < error[0] / 5
 
 
 @pytest.fixture

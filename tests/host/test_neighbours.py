@@ -116,7 +116,7 @@ def control():
         **shape, hint_channels=3, num_heads=8, operations=comfy.ops.disable_weight_init
     )
     generator = torch.Generator().manual_seed(5)
-    for weight in network.parameters():
+    for weight in network.requires_grad_(False).parameters():
         weight.data = torch.randn(weight.shape, generator=generator) * 0.05
     return comfy.controlnet.ControlNet(network, load_device=torch.device("cpu"), manual_cast_dtype=None)
 

@@ -33,6 +33,7 @@ def random_unet(v_prediction: bool = False, seed: int = 0, **changes) -> comfy.m
     kind = comfy.model_base.ModelType.V_PREDICTION if v_prediction else comfy.model_base.ModelType.EPS
     model = comfy.model_base.BaseModel(config, kind, device="cpu")
     generator = torch.Generator().manual_seed(seed)
+    model.requires_grad_(False)
     for name, weight in model.diffusion_model.named_parameters():
         if weight.ndim > 1:
             fan_in = weight[0].numel()

@@ -47,6 +47,7 @@ def invert(
     rising = sigmas.flip(0).cpu().float()
     path: list[Tensor] = []
 
+    @torch.no_grad()  # nodes run in inference mode, other callers may not
     def walk(denoiser, x, levels, extra_args, callback, disable):
         def denoise(x: Tensor, sigma: float) -> Tensor:
             return denoiser(x, x.new_full((len(x),), sigma), **extra_args)
