@@ -6,6 +6,7 @@ from .attention import FullFrameAttention, STLayoutAttention
 from .blend import LatentBlend
 from .demo import DemoClip, LoadDemoModel
 from .inversion import DDIMInversion
+from .layout import AttentionLayout, ClustersToMask
 from .regions import BindRegionPrompts, RegionPrompt
 
 
@@ -13,6 +14,8 @@ class VideoGrainExtension(ComfyExtension):
     async def get_node_list(self) -> list[type[io.ComfyNode]]:
         return [
             DDIMInversion,
+            AttentionLayout,
+            ClustersToMask,
             RegionPrompt,
             BindRegionPrompts,
             FullFrameAttention,

@@ -46,7 +46,7 @@ class LatentBlend(io.ComfyNode):
                 ),
                 io.Int.Input(
                     "grow",
-                    default=1,
+                    default=0,
                     min=0,
                     max=16,
                     optional=True,
@@ -86,7 +86,7 @@ class LatentBlend(io.ComfyNode):
         )
 
     @classmethod
-    def execute(cls, model, mode: str, inversion=None, source=None, mask=None, grow: int = 1, feather: int = 0,
+    def execute(cls, model, mode: str, inversion=None, source=None, mask=None, grow: int = 0, feather: int = 0,
                 start_percent: float = 0.0, end_percent: float = 1.0) -> io.NodeOutput:  # fmt: skip
         if mode == blend.INVERSION and inversion is None:
             raise ValueError(

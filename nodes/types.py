@@ -6,3 +6,4 @@ CATEGORY = "VideoGrain"
 
 Regions = io.Custom("VIDEOGRAIN_REGIONS")  # videograin.regions.Regions
 Inversion = io.Custom("VIDEOGRAIN_INVERSION")  # videograin.trajectory.Inversion
+Layout = io.Custom("VIDEOGRAIN_LAYOUT")  # videograin.layout.ClusterLayout

@@ -1,6 +1,6 @@
 // Builds a described graph (graph.py) in the real frontend, and returns it saved and as a prompt.
 ({ columns, packages }) => {
-  const GAP = 40, PADDING = 20, TITLE = 30, NODE_WIDTH = 280, LINE = 17, CHARACTER = 6
+  const GAP = 40, PADDING = 20, TITLE = 30, NODE_WIDTH = 280, LINE = 15, CHARACTER = 5.6
   const graph = window.app.graph
   graph.clear()
   const made = {}
@@ -39,7 +39,7 @@
     note.title = 'Note'
     note.widgets[0].value = text
     const lines = text.split('\n').reduce((sum, line) => sum + Math.ceil((line.length * CHARACTER + 1) / (width - 2 * PADDING)), 0)
-    note.size = [width, (lines + 1) * LINE + PADDING]
+    note.size = [width, (lines + 2) * LINE + PADDING]
     return note
   }
 

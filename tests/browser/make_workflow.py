@@ -10,6 +10,7 @@ import argparse
 import dataclasses
 import importlib
 import json
+import re
 import sys
 import uuid
 from pathlib import Path
@@ -29,8 +30,8 @@ from demo.host.server import Server  # noqa: E402
 CHROMIUM = "/usr/bin/chromium"
 QUIET = ("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
          "--disable-component-update", "--disable-sync")  # fmt: skip
+PACK_VERSION = re.search(r'^version = "(.+)"', (ROOT / "pyproject.toml").read_text(), re.M)[1]
 VIEW = {"width": 1920, "height": 1080}
-PACK_VERSION = "0.1.0"
 READY = "() => Boolean(window.app?.vueAppReady && window.LiteGraph?.registered_node_types?.VideoGrainDDIMInversion)"
 SAVED = "async () => JSON.stringify(await window.app.graphToPrompt())"  # a string: undefined entries vanish
 OPEN = "async (text) => { await window.app.loadGraphData(JSON.parse(text), true, true) }"
@@ -54,16 +55,19 @@ def make(page: Page, name: str, host_version: str) -> tuple[dict[str, Any], dict
     return workflow, saved["output"]
 
 
-def fitted(width: float, height: float, margin: int = 60) -> dict[str, Any]:
-    """The canvas's scale and offset that show the whole graph."""
-    scale = min((VIEW["width"] - 2 * margin) / width, (VIEW["height"] - 2 * margin) / height)
-    return {"scale": round(scale, 3), "offset": [round(margin / scale), round(margin / scale)]}
+def fitted(width: float, height: float) -> dict[str, Any]:
+    """The canvas's scale and offset that show the whole graph, clear of the frontend's own bars."""
+    left, top, margin = 90, 110, 40  # pixels
+    scale = min((VIEW["width"] - left - margin) / width, (VIEW["height"] - top - margin) / height)
+    return {"scale": round(scale, 3), "offset": [round(left / scale), round(top / scale)]}
 
 
 def check_opens(page: Page, workflow: dict[str, Any], api: dict[str, Any]) -> None:
     """Opens a saved workflow as a user would: it must be complete, without complaint, and give the same prompt."""
     complaints = []
-    page.on("console", lambda message: complaints.append(message.text) if message.type in ("error", "warning") else None)
+    page.on(
+        "console", lambda message: complaints.append(message.text) if message.type in ("error", "warning") else None
+    )
     page.on("pageerror", lambda error: complaints.append(str(error)))
     page.evaluate(OPEN, json.dumps(workflow))
     page.wait_for_timeout(1500)
@@ -75,7 +79,7 @@ def check_opens(page: Page, workflow: dict[str, Any], api: dict[str, Any]) -> No
 
 
 def thumbnail(out: Path) -> Image.Image:
-    """The middle frame before (upper left) and after (lower right), cut along the diagonal."""
+    """The middle frame, before and after side by side."""
     before, after = (middle_frame(out / f"{name}.mp4") for name in ("source", "edit"))
     side = (THUMBNAIL_SIDE, THUMBNAIL_SIDE)
     sheet = Image.new("RGB", (2 * side[0], side[1]))

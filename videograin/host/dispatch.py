@@ -53,10 +53,32 @@ class Call:
             for site in self.run.sites:
                 patches[site] = _Dispatcher(attend, site, patches.get(site, patches.get(site[:2])))
         options["patches_replace"] = replace
+        if self.run.observer is not None:
+            patches = options.get("patches", {})
+            options["patches"] = {**patches, "attn1_patch": [*patches.get("attn1_patch", []), self.see_inputs]}
         return options
 
+    def see_inputs(self, x: Tensor, context: Tensor, value: Tensor, extra: dict) -> tuple[Tensor, Tensor, Tensor]:
+        """An attn1_patch that changes nothing."""
+        site = (*extra["block"], extra["block_index"])
+        if self._observed(site, extra):
+            self.run.observer.see_inputs(site, x[: self.frames])
+        return x, context, value
+
+    def _observed(self, site: Site, extra: dict) -> bool:
+        """Whether the observer looks here. It follows whole clips under their first prompt, never single windows."""
+        observer = self.run.observer
+        if observer is None or not observer.wants(site, self.level(self.grid(extra))):
+            return False
+        if self.frames != self.run.frames:
+            raise ValueError(
+                f"Attention Layout looks at the whole clip, but its `model` runs in windows of {self.frames} frames. "
+                "Connect the MODEL from before the context window node."
+            )
+        return True
+
     def _wanted(self, name: str) -> bool:
-        if name == "attn1" and self.run.key_sets.describe() != key_sets.OWN:
+        if self.run.observer is not None or (name == "attn1" and self.run.key_sets.describe() != key_sets.OWN):
             return True
         settings = self.run.settings
         if settings is None or self.run.binding is None or self.indices is None:
@@ -86,6 +108,8 @@ class Call:
     def self_attention(self, site: Site, previous: Any, q: Tensor, k: Tensor, v: Tensor, extra: dict) -> Tensor:
         grid, settings = self.grid(extra), self.run.settings
         kind = self.run.key_sets.at(self.level(grid))
+        if self._observed(site, extra):
+            self.run.observer.see_self(site, q[: self.frames], k[: self.frames], extra["n_heads"])
         whole = q.shape[1] == grid.height * grid.width  # ToMe and HyperTile change the tokens
         if not whole:
             self.run.warn_once(f"Another node merges or tiles tokens at block {site}: no regions there.")
@@ -118,10 +142,14 @@ class Call:
 
     def cross_attention(self, site: Site, previous: Any, q: Tensor, k: Tensor, v: Tensor, extra: dict) -> Tensor:
         grid, settings = self.grid(extra), self.run.settings
+        if self._observed(site, extra):
+            self.run.observer.see_cross(q[: self.frames], k[: self.frames], extra["n_heads"])
         if q.shape[1] != grid.height * grid.width:
             return self.plain(previous, q, k, v, extra)
         layouts = [
-            self.layout(chunk, settings.cross_strength, settings.cross_role, chunk.binding, grid) if chunk else None
+            self.layout(chunk, settings.cross_strength, settings.cross_role, chunk.binding, grid)
+            if chunk and settings
+            else None
             for chunk in self.chunks
         ]
         out = self.plain(previous, q, k, v, extra)

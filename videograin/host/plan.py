@@ -73,7 +73,19 @@ class Blend:
     node = "Latent Blend"
 
 
-Record = KeySets | STLayout | Blend
+@dataclass(frozen=True, eq=False)
+class Probe:
+    """Attention Layout: looks at attention without changing it.
+
+    observer: has level_of_interest(grid) and any of see_inputs, see_self, see_cross, see features.py.
+    """
+
+    observer: Any
+
+    node = "Attention Layout"
+
+
+Record = KeySets | STLayout | Blend | Probe
 
 
 def records(model: ModelPatcher) -> tuple[Record, ...]:

@@ -23,7 +23,7 @@ from . import checks
 from .compat import Site, attention_sites, logger
 from .conditioning import binding_of
 from .dispatch import Call
-from .plan import KEY, Blend, KeySets, Record, STLayout, find, key_sets
+from .plan import KEY, Blend, KeySets, Probe, Record, STLayout, find, key_sets
 
 RUN = "videograin_run"
 
@@ -51,6 +51,8 @@ class Run:
         st: STLayout | None = find(plan, STLayout)
         self.settings = st.settings if st and not st.settings.neutral else None
         self.blend: Blend | None = find(plan, Blend)
+        probe: Probe | None = find(plan, Probe)
+        self.observer = probe.observer if probe else None
         self.model = guider.model_patcher.model
         self.frames, self.height, self.width = latent.shape[0], latent.shape[-2], latent.shape[-1]
         self.sigmas = [float(sigma) for sigma in sigmas]  # a copy: uni_pc writes into the list

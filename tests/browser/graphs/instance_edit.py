@@ -6,7 +6,8 @@ CLIP = Group(
     "1 Clip",
     "#3f789e",
     note="""\
-**What to edit.** The demo clip comes with the exact mask of each object, and the demo model is tiny: nothing is \
+## What to edit
+The demo clip comes with the exact mask of each object, and the demo model is tiny: nothing is \
 downloaded, a CPU is enough.
 
 **Your own:** Load Checkpoint (any Stable Diffusion 1.5 UNet) instead of Load Demo Model; Load Video and Get Video \
@@ -21,24 +22,23 @@ Components instead of Demo Clip; masks from any segmentation pack, one per frame
 
 INVERSION = Group(
     "2 Inversion",
-    "#3f5159",
+    "#88A",
     note="""\
-**Which noise gives this clip back?** DDIM Inversion walks the clip to noise along the model's own path. It needs \
+## Which noise gives this clip back?
+DDIM Inversion walks the clip to noise along the model's own path. It needs \
 words for the clip *as it is*. Full-Frame Attention lets every frame see all others and must stand before both the \
 inversion and the sampler.""",
     columns=[
         [
             Node("frames", "VideoGrainFullFrameAttention", links={"model": "model.model"}),
             Node("latent", "VAEEncode", links={"pixels": "clip.frames", "vae": "model.vae"}),
-        ],
-        [
             Node(
                 "source",
                 "CLIPTextEncode",
                 title="Source prompt",
                 links={"clip": "model.clip", "text": "clip.caption"},
                 height=100,
-            )
+            ),
         ],
         [
             Node(
@@ -53,9 +53,10 @@ inversion and the sampler.""",
 
 REGIONS = Group(
     "3 Regions",
-    "#6b4f8a",
+    "#a1309b",
     note="""\
-**Which words belong where.** Each Region Prompt ties a mask to a phrase; chain as many as you need. Bind Region \
+## Which words belong where
+Each Region Prompt ties a mask to a phrase; chain as many as you need. Bind Region \
 Prompts finds the phrases in the prompt of the whole edited clip, so they must stand there letter for letter.""",
     columns=[
         [
@@ -65,16 +66,14 @@ Prompts finds the phrases in the prompt of the whole edited clip, so they must s
                 title="Region Prompt (left)",
                 links={"mask": "clip.left_mask"},
                 values={"phrase": "a bear"},
-            )
-        ],
-        [
+            ),
             Node(
                 "right",
                 "VideoGrainRegionPrompt",
                 title="Region Prompt (right)",
                 links={"mask": "clip.right_mask", "regions": "left.regions"},
                 values={"phrase": "a frog"},
-            )
+            ),
         ],
         [
             Node(
@@ -90,13 +89,14 @@ Prompts finds the phrases in the prompt of the whole edited clip, so they must s
 
 EDIT = Group(
     "4 Edit",
-    "#8a5a3c",
+    "#b06634",
     note="""\
-**Draw it again with the new words.** ST-Layout Attention keeps each phrase in its region, Latent Blend holds the \
+## Draw it again with the new words
+ST-Layout Attention keeps each phrase in its region, Latent Blend holds the \
 rest to the source. The sampler starts from the *inversion's* noise, so **add_noise is disabled**; its steps and \
 scheduler are those of the inversion.
 
-Edit too weak? Raise ST-Layout's end_percent. Colours burnt? Lower cfg.""",
+Edit too weak? Raise ST-Layout's end_percent. New object cut off? Raise Latent Blend's grow. Colours burnt? Lower cfg.""",
     columns=[
         [
             Node(
@@ -109,7 +109,7 @@ Edit too weak? Raise ST-Layout's end_percent. Colours burnt? Lower cfg.""",
                 "blend",
                 "VideoGrainLatentBlend",
                 links={"model": "layout.model", "inversion": "inversion.inversion"},
-                values={"mode": "inversion", "grow": 1},
+                values={"mode": "inversion", "grow": 0},
             ),
             Node("negative", "CLIPTextEncode", title="Negative prompt", links={"clip": "model.clip"}, height=100),
         ],
@@ -142,9 +142,10 @@ Edit too weak? Raise ST-Layout's end_percent. Colours burnt? Lower cfg.""",
 
 RESULT = Group(
     "5 Result",
-    "#3c6b4f",
+    "#8A8",
     note="""\
-**Keep every background pixel.** The VAE alone changes pixels a little everywhere. So the edit is pasted over the \
+## Keep every background pixel
+The VAE alone changes pixels a little everywhere. So the edit is pasted over the \
 source inside the two masks, grown and blurred to a soft edge; farther out the frames are the source's own.""",
     columns=[
         [
@@ -154,11 +155,9 @@ source inside the two masks, grown and blurred to a soft edge; farther out the f
                 links={"destination": "clip.left_mask", "source": "clip.right_mask"},
                 values={"operation": "or"},
             ),
-            Node("grown", "GrowMask", links={"mask": "both.MASK"}, values={"expand": 8}),
+            Node("grown", "GrowMask", links={"mask": "both.MASK"}, values={"expand": 4}),
             Node("as_image", "MaskToImage", links={"mask": "grown.MASK"}),
-            Node(
-                "soft", "ImageBlur", links={"image": "as_image.IMAGE"}, values={"blur_radius": 4, "sigma": 2.0}
-            ),
+            Node("soft", "ImageBlur", links={"image": "as_image.IMAGE"}, values={"blur_radius": 3, "sigma": 1.5}),
             Node("soft_mask", "ImageToMask", links={"image": "soft.IMAGE"}, values={"channel": "red"}),
         ],
         [
@@ -168,9 +167,7 @@ source inside the two masks, grown and blurred to a soft edge; farther out the f
                 title="Paste over the source",
                 links={"destination": "clip.frames", "source": "decoded.IMAGE", "mask": "soft_mask.MASK"},
             ),
-            Node(
-                "edit_video", "CreateVideo", title="Edited clip", links={"images": "result.IMAGE", "fps": "clip.fps"}
-            ),
+            Node("edit_video", "CreateVideo", title="Edited clip", links={"images": "result.IMAGE", "fps": "clip.fps"}),
             Node(
                 "source_video", "CreateVideo", title="Source clip", links={"images": "clip.frames", "fps": "clip.fps"}
             ),

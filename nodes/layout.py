@@ -1,0 +1,135 @@
+"""The clip's own layout: Attention Layout (K-Means) and Clusters to Mask."""
+
+from comfy_api.latest import io
+
+from ..videograin.host import features
+from ..videograin.layout import FEATURES, PER_FRAME, ROWS, SCOPES, cluster_masks, describe, parse_choice, picture
+from .types import CATEGORY, Inversion, Layout
+
+
+class AttentionLayout(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="VideoGrainAttentionLayout",
+            display_name="Attention Layout (K-Means)",
+            category=CATEGORY,
+            description=(
+                "Finds the clip's own regions without any segmenter: the model looks at the source once more, and K-Means "
+                "groups the pixels that its self-attention treats alike. Choose clusters with Clusters to Mask."
+            ),
+            search_aliases=["K-Means", "clustering", "segmentation", "unsupervised masks", "attention clusters"],
+            inputs=[
+                io.Model.Input("model", tooltip="The MODEL that DDIM Inversion has, Full-Frame Attention included."),
+                Inversion.Input("inversion", tooltip="The source at every noise level, from DDIM Inversion."),
+                io.Conditioning.Input("conditioning", tooltip="The source prompt, as in DDIM Inversion."),
+                io.Int.Input(
+                    "clusters",
+                    default=5,
+                    min=2,
+                    max=32,
+                    tooltip="Number of clusters, 2 to 32 (paper: 3). A few more than there are things in the picture.",
+                ),
+                io.Int.Input(
+                    "steps",
+                    default=10,
+                    min=0,
+                    max=1000,
+                    tooltip="Noise levels to average over, evenly spaced: one model call each. 0 takes all (paper).",
+                ),
+                io.Combo.Input(
+                    "feature",
+                    options=list(FEATURES),
+                    default=ROWS,
+                    tooltip="What K-Means compares: where each pixel looks (paper), or the hidden states that enter self-"
+                    "attention, which cost less memory.",
+                ),
+                io.Combo.Input(
+                    "scope",
+                    options=list(SCOPES),
+                    default=PER_FRAME,
+                    tooltip="“per frame” clusters each frame and matches the numbers from frame to frame; “whole clip” "
+                    "clusters all frames together, best for still cameras.",
+                ),
+                io.Int.Input(
+                    "seed", default=0, min=0, max=2**31 - 1, optional=True, advanced=True, tooltip="Seed of K-Means."
+                ),
+                io.Combo.Input(
+                    "level",
+                    options=[features.AUTO, "1/1", "1/2", "1/4"],
+                    default=features.AUTO,
+                    optional=True,
+                    advanced=True,
+                    tooltip="Attention grid to read, as a share of the latent's. “auto” takes the finest of at most 1024 "
+                    "tokens a frame: 1/2 at 512×512, the paper's.",
+                ),
+                io.Combo.Input(
+                    "blocks",
+                    options=list(features.BLOCKS),
+                    default="all",
+                    optional=True,
+                    advanced=True,
+                    tooltip="Blocks of the UNet whose attention is read.",
+                ),
+                io.Clip.Input("clip", optional=True, tooltip="To name the clusters; needs `prompt` too."),
+                io.String.Input(
+                    "prompt",
+                    default="",
+                    optional=True,
+                    tooltip="The text of the source prompt, to name the clusters by its words.",
+                ),
+                io.String.Input(
+                    "words",
+                    default="",
+                    optional=True,
+                    tooltip="Words of the prompt that may become names, separated by commas. Empty: all but the small ones.",
+                ),
+            ],
+            outputs=[
+                Layout.Output(display_name="layout", tooltip="The clusters, for Clusters to Mask."),
+                io.Image.Output(
+                    display_name="preview",
+                    tooltip="The clusters in colour with their numbers, at the size of the frames.",
+                ),
+                io.String.Output(
+                    display_name="names", tooltip="One line per cluster: number, share of the clip, name."
+                ),
+            ],
+        )
+
+    @classmethod
+    def execute(cls, model, inversion, conditioning, clusters: int, steps: int, feature: str, scope: str, seed: int = 0,
+                level: str = features.AUTO, blocks: str = "all", clip=None, prompt: str = "", words: str = "") -> io.NodeOutput:  # fmt: skip
+        found = features.attention_layout(
+            model, inversion, conditioning, clusters, steps, feature, scope, seed, level, blocks, clip, prompt, words
+        )
+        return io.NodeOutput(found, picture(found), describe(found))
+
+
+class ClustersToMask(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="VideoGrainClustersToMask",
+            display_name="Clusters to Mask",
+            category=CATEGORY,
+            description="Some clusters of an Attention Layout together as one mask per frame, for Region Prompt.",
+            search_aliases=["K-Means mask", "cluster mask", "layout to mask"],
+            inputs=[
+                Layout.Input("layout", tooltip="From Attention Layout (K-Means)."),
+                io.String.Input(
+                    "clusters",
+                    default="0",
+                    tooltip="Numbers or names of clusters, separated by commas, as in “0, 3” or “cat”.",
+                ),
+                io.Boolean.Input("invert", default=False, optional=True, tooltip="Everything but these clusters."),
+            ],
+            outputs=[
+                io.Mask.Output(display_name="mask", tooltip="1 inside the clusters: one mask per frame, at frame size.")
+            ],
+        )
+
+    @classmethod
+    def execute(cls, layout, clusters: str, invert: bool = False) -> io.NodeOutput:
+        mask = cluster_masks(layout, parse_choice(layout, clusters))
+        return io.NodeOutput(1 - mask if invert else mask)

@@ -1,0 +1,141 @@
+"""The committed first workflow through the real server: it edits; an interrupt or an error leaves everything usable."""
+
+import copy
+import json
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+
+from pack.demo.host.server import Interrupted, PromptError
+from pack.demo.judge import best_word
+from pack.demo.world import clip
+
+PROMPT = json.loads((Path(__file__).parents[2] / "demo" / "instance_edit.api.json").read_text())
+
+
+def titled(title: str) -> str:
+    """The id of the committed graph's node with this title."""
+    return next(node_id for node_id, node in PROMPT.items() if node["_meta"]["title"] == title)
+
+
+CLIP, INVERSION, LEFT = titled("Demo Clip"), titled("DDIM Inversion"), titled("Region Prompt (left)")
+SAMPLER, EDIT, SOURCE = titled("KSampler (Advanced), edit"), titled("Save the edit"), titled("Save the source")
+
+
+def short(steps: int = 2, seed: int = 1) -> dict:
+    """The same graph with few steps: what the picture shows does not matter then."""
+    graph = copy.deepcopy(PROMPT)
+    graph[CLIP]["inputs"]["seed"] = seed  # another clip: nothing is taken from the cache
+    graph[INVERSION]["inputs"].update(steps=steps, refinements=0)
+    graph[SAMPLER]["inputs"]["steps"] = steps
+    return graph
+
+
+class Edit:
+    """One whole run of the committed graph."""
+
+    def __init__(self, server):
+        self.steps = []
+        history = server.run(PROMPT, on_progress=self.steps.append)
+        self.status = history["status"]["status_str"]
+        self.files = {
+            node: server.output_files({"outputs": {node: history["outputs"][node]}}) for node in (EDIT, SOURCE)
+        }
+
+    def progress(self, node_id: str) -> list[tuple[int, int]]:
+        return [(step.value, step.maximum) for step in self.steps if step.node_id == node_id and step.maximum]
+
+
+@pytest.fixture(scope="module")
+def edit(server):
+    return Edit(server)
+
+
+def decoded(path: Path) -> tuple[np.ndarray, float]:
+    """A video's frames (F, H, W, 3) uint8 and their rate."""
+    with av.open(str(path)) as container:
+        rate = float(container.streams.video[0].average_rate)
+        return np.stack([frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]), rate
+
+
+def test_progress_counts_every_step_of_inversion_and_sampling(edit):
+    assert edit.status == "success"
+    for node_id in (INVERSION, SAMPLER):
+        told = edit.progress(node_id)
+        assert {maximum for _, maximum in told} == {20}
+        assert [value for value, _ in told] == sorted(value for value, _ in told) and told[-1][0] == 20
+        assert len(told) >= 15  # the server may merge a few that come within a tenth of a second
+
+
+def test_both_videos_have_the_clips_length_rate_and_size(edit):
+    for node_id in (EDIT, SOURCE):
+        (path,) = edit.files[node_id]
+        frames, rate = decoded(path)
+        assert frames.shape == (8, 128, 128, 3) and rate == 8
+
+
+def test_the_regions_show_the_words_asked_for(edit):
+    inputs = PROMPT[CLIP]["inputs"]
+    truth = clip(
+        (inputs["left"], inputs["right"]), inputs["background"], inputs["frames"], inputs["motion"], inputs["seed"]
+    )
+    source, edited = decoded(edit.files[SOURCE][0])[0], decoded(edit.files[EDIT][0])[0]
+    middle = len(edited) // 2
+    asked = [PROMPT[titled(f"Region Prompt ({side})")]["inputs"]["phrase"].split()[-1] for side in ("left", "right")]
+    assert [best_word(source[middle], mask[middle])[0] for mask in truth.masks] == list(truth.names)
+    assert [best_word(edited[middle], mask[middle])[0] for mask in truth.masks] == asked
+
+
+def test_interrupt_within_the_inversion_and_run_again(server):
+    steps, stopped_at = [], []
+
+    def stop(step):
+        steps.append(step)
+        if step.node_id == INVERSION and step.value >= 2 and not stopped_at:
+            stopped_at.append(step.value)
+            server.interrupt()
+
+    with pytest.raises(Interrupted, match="VideoGrainDDIMInversion"):
+        server.run(short(steps=30, seed=2), on_progress=stop)
+    assert max(step.value for step in steps if step.node_id == INVERSION) <= stopped_at[0] + 2
+    assert SAMPLER not in {step.node_id for step in steps}
+    assert server.run(short(seed=2))["status"]["status_str"] == "success"
+
+
+def missing_phrase(graph: dict) -> None:
+    graph[LEFT]["inputs"]["phrase"] = "a giraffe"
+
+
+def empty_mask(graph: dict) -> None:
+    graph["empty"] = {"class_type": "SolidMask", "inputs": {"value": 0.0, "width": 128, "height": 128}}
+    graph[LEFT]["inputs"]["mask"] = ["empty", 0]
+
+
+def other_schedule(graph: dict) -> None:
+    graph[SAMPLER]["inputs"]["scheduler"] = "karras"
+
+
+def noise_added(graph: dict) -> None:
+    graph[SAMPLER]["inputs"]["add_noise"] = "enable"
+
+
+@pytest.mark.parametrize(
+    ("breakage", "text"),
+    [
+        (missing_phrase, r"VideoGrainBindRegionPrompts.*a giraffe.*a bear and a frog in the snow.*append"),
+        (empty_mask, r"VideoGrainRegionPrompt.*`mask`.*a bear.*empty"),
+        (other_schedule, r"KSamplerAdvanced.*inversion"),
+        (noise_added, r"KSamplerAdvanced.*(noise|add_noise)"),
+    ],
+)
+def test_an_error_tells_what_to_change_and_loses_nothing(server, breakage, text):
+    server.run(short())
+    broken, steps = short(), []
+    breakage(broken)
+    with pytest.raises(PromptError, match=f"(?is){text}"):
+        server.run(broken)
+    again = server.run(short(), on_progress=steps.append)
+    assert again["status"]["status_str"] == "success"
+    assert INVERSION not in {step.node_id for step in steps}  # still in the cache

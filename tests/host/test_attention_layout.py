@@ -1,0 +1,102 @@
+"""Attention Layout inside ComfyUI: it looks, and changes nothing."""
+
+import pytest
+import rig
+import torch
+from einops import rearrange
+
+from pack.demo import model as demo_model
+from pack.nodes.attention import FullFrameAttention, STLayoutAttention
+from pack.nodes.demo import DemoClip
+from pack.nodes.inversion import DDIMInversion
+from pack.nodes.layout import AttentionLayout, ClustersToMask
+from pack.videograin.attention import key_sets
+from pack.videograin.host.features import Observer, observe
+from pack.videograin.layout import FEATURES, AttentionRows
+
+
+@pytest.fixture(scope="module")
+def inverted():
+    model, clip, vae = demo_model.load()
+    frames, left, right, caption, _ = DemoClip.execute("wolf", "pig", "snow", 8, 1.0, 2).result
+    model = FullFrameAttention.execute(model, key_sets.ALL).result[0]
+    source = clip.encode_from_tokens_scheduled(clip.tokenize(caption))
+    latent = {"samples": vae.encode(frames)}
+    _, inversion, _ = DDIMInversion.execute(model, source, latent, 10, "ddim_uniform", 0).result
+    return model, inversion, source, clip, caption, (left > 0.5, right > 0.5)
+
+
+def iou(a, b):
+    return float((a & b).sum() / (a | b).sum())
+
+
+def test_clusters_find_and_name_the_objects(inverted):
+    model, inversion, source, clip, caption, (left, right) = inverted
+    found, preview, text = AttentionLayout.execute(
+        model, inversion, source, 3, 10, FEATURES[0], "per frame", level="1/1", clip=clip, prompt=caption
+    ).result
+    assert found.labels.shape == (8, 16, 16) and preview.shape == (8, 128, 128, 3)
+    assert set(found.names) == {"wolf", "pig", "snow"} and len(text.splitlines()) == 3
+    for word, truth in (("wolf", left), ("pig", right)):
+        assert iou(ClustersToMask.execute(found, word).result[0] > 0.5, truth) > 0.5
+    everything_else = ClustersToMask.execute(found, "wolf, pig", invert=True).result[0] > 0.5
+    assert iou(everything_else, ~(left | right)) > 0.8
+
+
+def test_features_are_those_of_the_network_itself(inverted):
+    """Against attention captured by an ordinary patch at the same levels."""
+    model, inversion, source, *_ = inverted
+    observer = Observer(1, "all", AttentionRows(), None)
+    observe(model, inversion, source, 0, observer)
+
+    rows, own = [], demo_model.load_unet(demo_model.WEIGHTS)
+
+    def capture(q, k, v, extra):
+        if q.shape[1] == 256:
+            split = [rearrange(x, "f n (h d) -> f h n d", h=extra["n_heads"]) for x in (q, k)]
+            rows.append((split[0] @ split[1].transpose(-1, -2) / split[0].shape[-1] ** 0.5).softmax(-1).mean(1))
+        whole = (rearrange(x, "f n (h d) -> 1 h (f n) d", h=extra["n_heads"]) for x in (q, k, v))
+        out = torch.nn.functional.scaled_dot_product_attention(*whole)
+        return rearrange(out, "1 h (f n) d -> f n (h d)", f=len(q))
+
+    for group in ("input", "middle", "output"):
+        for block in range(6):
+            own.set_model_attn1_replace(capture, group, block)
+    sigmas = inversion.sigmas[:-1]
+    for level, sigma in enumerate(sigmas.tolist()):
+        x = own.model.process_latent_out(inversion.latents[level].clone())
+        rig.sample(own, source, source, x, cfg=1.0, sigmas=torch.tensor([sigma, 0.0]))
+    expected = torch.stack(rows).mean(0)
+    assert rig.rms(observer.features.features() - expected) < 1e-4 * rig.rms(expected)
+
+
+@pytest.mark.parametrize("feature", FEATURES)
+def test_the_levels_of_a_deep_network(feature):
+    """An SD-shaped UNet has attention at 1/1, 1/2 and 1/4; a level without any says so."""
+    model = rig.random_unet()
+    latent = {"samples": rig.latent(2)}
+    _, inversion, _ = DDIMInversion.execute(model, rig.text(1), latent, 3, "normal", 0).result
+    args = (model, inversion, rig.text(1), 3, 2, feature, "whole clip", 0)
+    for level, size in (("1/1", 16), ("1/2", 8), ("1/4", 4), ("auto", 16)):
+        assert AttentionLayout.execute(*args, level).result[0].labels.shape == (2, size, size)
+    with pytest.raises(ValueError, match=r"no self-attention in the chosen blocks at 1/8.*`level` or `blocks`"):
+        observe(model, inversion, rig.text(1), 1, Observer(8, "encoder", AttentionRows(), None))
+
+
+def test_looking_is_bound_to_the_inverted_model(inverted):
+    _, inversion, source, *_ = inverted
+    plain = demo_model.load_unet(demo_model.WEIGHTS)
+    with pytest.raises(ValueError, match='seeing "all frames", but Attention Layout\'s `model` sees "own"'):
+        AttentionLayout.execute(plain, inversion, source, 3, 1, FEATURES[0], "per frame")
+    other = FullFrameAttention.execute(rig.random_unet(), key_sets.ALL).result[0]
+    with pytest.raises(ValueError, match="inverted with another model"):
+        AttentionLayout.execute(other, inversion, source, 3, 1, FEATURES[0], "per frame")
+
+
+def test_regions_on_the_model_do_not_disturb_the_look(inverted):
+    """The sampler's MODEL may be connected: modulation is not live here."""
+    model, inversion, source, *_ = inverted
+    regional = STLayoutAttention.execute(model, "default", 0.3, 1.0, 0.5).result[0]
+    args = (inversion, source, 3, 2, FEATURES[0], "per frame")
+    first, second = (AttentionLayout.execute(m, *args).result[0].labels for m in (model, regional))
+    assert torch.equal(first, second)

@@ -1,0 +1,109 @@
+"""Clusters on features whose truth is known."""
+
+import pytest
+import torch
+
+from pack.videograin import layout
+from pack.videograin.layout import AttentionInputs, AttentionRows, ClusterLayout, WordMaps
+
+
+def moving_blocks(frames=5, size=12, seed=0):
+    """A left and a right object that move down, and features that say so with noise. Returns features, truth."""
+    g = torch.Generator().manual_seed(seed)
+    truth = torch.zeros(frames, size, size, dtype=torch.long)
+    for f in range(frames):
+        truth[f, f : f + 4, 1:5] = 1
+        truth[f, 4 + f // 2 : 8 + f // 2, 7:11] = 2
+    codes = torch.eye(3)
+    features = codes[truth].flatten(1, 2) + 0.1 * torch.randn(frames, size * size, 3, generator=g)
+    return features, truth.flatten(1)
+
+
+@pytest.mark.parametrize("scope", layout.SCOPES)
+def test_clusters_follow_the_objects_with_constant_numbers(scope):
+    features, truth = moving_blocks()
+    labels = layout.cluster(features, 3, scope, seed=0)
+    pairs = {(a, b) for a, b in zip(labels.flatten().tolist(), truth.flatten().tolist(), strict=True)}
+    assert len(pairs) == 3  # one number per object, in every frame
+
+
+def test_clusters_are_seeded():
+    features = torch.rand(2, 40, 6, generator=torch.Generator().manual_seed(3))
+    same = [layout.cluster(features, 4, layout.PER_FRAME, seed=7) for _ in range(2)]
+    assert torch.equal(*same)
+
+
+def test_more_clusters_than_tokens_is_a_clear_error():
+    with pytest.raises(ValueError, match="10 clusters were asked for, but a frame has only 4 tokens"):
+        layout.cluster(torch.rand(2, 4, 3), 10, layout.PER_FRAME, 0)
+
+
+def test_matching_undoes_a_permutation():
+    centroids = torch.randn(5, 7, generator=torch.Generator().manual_seed(1))
+    shuffle = torch.tensor([3, 0, 4, 1, 2])
+    assert torch.equal(layout.match(centroids[shuffle] + 1e-3, centroids), shuffle)
+
+
+def test_attention_rows_are_the_average_of_per_frame_attention():
+    g = torch.Generator().manual_seed(2)
+    rows, expected = AttentionRows(), []
+    for _ in range(3):
+        q, k = torch.randn(2, 9, 8, generator=g), torch.randn(2, 9, 8, generator=g)
+        rows.add(("input", 1, 0), q, k, heads=2)
+        for head in range(2):
+            part = slice(4 * head, 4 * head + 4)
+            expected.append((q[..., part] @ k[..., part].transpose(1, 2) / 2).softmax(-1))
+    assert torch.allclose(rows.features(), torch.stack(expected).mean(0), atol=1e-6)
+
+
+def test_attention_inputs_give_every_layer_the_same_weight():
+    inputs = AttentionInputs()
+    small, large = torch.randn(2, 50, 4), 100 * torch.randn(2, 50, 6) + 7
+    inputs.add(("a",), small)
+    inputs.add(("b",), large)
+    features = inputs.features()
+    assert features.shape == (2, 50, 10)
+    assert float(features[..., :4].std()) == pytest.approx(float(features[..., 4:].std()), rel=0.05)
+
+
+def test_names_go_to_the_clusters_their_words_look_at():
+    _, truth = moving_blocks()
+    words = WordMaps({"cat": [1], "teddy bear": [2, 3]})
+    q = torch.nn.functional.one_hot(truth, 3).float() * 8
+    k = torch.zeros(5, 6, 3)
+    k[:, 1, 1], k[:, 2, 2], k[:, 3, 2] = 8, 8, 8
+    words.add(q, k, heads=1)
+    assert layout.name_clusters(truth, words.maps(), ["cat", "teddy bear"], 3) == ("", "cat", "teddy bear")
+
+
+def example():
+    labels = torch.zeros(2, 4, 4, dtype=torch.long)
+    labels[:, :, 2:] = 1
+    labels[1, 0, 0] = 2
+    return ClusterLayout(labels, ("grass", "", "cat"), 32, 32)
+
+
+def test_choices_by_number_and_by_name():
+    assert layout.parse_choice(example(), " 0, cat,") == [0, 2]
+    with pytest.raises(
+        ValueError, match=r'asks for "7", but the layout has the clusters 0 to 2 and the names grass, cat'
+    ):
+        layout.parse_choice(example(), "1, 7")
+    with pytest.raises(ValueError, match='asks for "dog"'):
+        layout.parse_choice(example(), "dog")
+    with pytest.raises(ValueError, match="`clusters` is empty"):
+        layout.parse_choice(example(), " , ")
+
+
+def test_masks_of_clusters_add_up_at_frame_size():
+    one, rest = layout.cluster_masks(example(), [1]), layout.cluster_masks(example(), [0, 2])
+    assert one.shape == (2, 32, 32)
+    assert one[:, :, 20:].all() and not one[:, :, :12].any()
+    assert ((one + rest) >= 1).float().mean() > 0.95  # the border between them may fall in between
+
+
+def test_description_and_picture():
+    assert layout.describe(example()).splitlines() == ["0: 46.9 % grass", "1: 50.0 %", "2: 3.1 % cat"]
+    picture = layout.picture(example())
+    assert picture.shape == (2, 32, 32, 3) and 0 <= picture.min() and picture.max() <= 1
+    assert not torch.equal(picture[0, 1, 1], picture[1, 1, 1])  # cluster 2 has its own colour

@@ -1,0 +1,153 @@
+"""Looking at the source once more: features are recomputed from the trajectory, never stored with it."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import comfy.samplers
+import latent_preview
+import torch
+from comfy.model_patcher import ModelPatcher
+from torch import Tensor
+from tqdm.auto import tqdm
+
+from ..binding import find_phrase
+from ..layout import ROWS, AttentionInputs, AttentionRows, ClusterLayout, WordMaps, cluster, name_clusters
+from ..trajectory import Inversion
+from .attach import for_features
+from .compat import Site, model_identity, require_unet
+from .conditioning import words as words_of
+from .plan import LEVELS, Probe, key_sets, records
+
+AUTO = "auto"
+BLOCKS = {"all": ("input", "middle", "output"), "encoder": ("input",), "decoder": ("output",)}
+MAX_TOKENS = 1024  # the paper's 32² grid
+SMALL_WORDS = frozenset(
+    "a an the and or of in on at to by with for from over under before behind near is are be this that it its".split()
+)
+
+
+class Observer:
+    """What Attention Layout collects at one level of the network while the model looks at the source."""
+
+    def __init__(self, level: int, blocks: str, features: AttentionRows | AttentionInputs, words: WordMaps | None):
+        self.level, self.groups, self.features, self.words = level, BLOCKS[blocks], features, words
+        self.seen = False
+
+    def wants(self, site: Site, level: int) -> bool:
+        return level == self.level and site[0] in self.groups
+
+    def see_inputs(self, site: Site, x: Tensor) -> None:
+        if isinstance(self.features, AttentionInputs):
+            self.features.add(site, x)
+            self.seen = True
+
+    def see_self(self, site: Site, q: Tensor, k: Tensor, heads: int) -> None:
+        if isinstance(self.features, AttentionRows):
+            self.features.add(site, q, k, heads)
+            self.seen = True
+
+    def see_cross(self, q: Tensor, k: Tensor, heads: int) -> None:
+        if self.words is not None:
+            self.words.add(q, k, heads)
+
+
+def choose_level(level: str, height: int, width: int) -> int:
+    """The divisor of "1/2" and the like; "auto" is the finest grid of at most MAX_TOKENS tokens a frame."""
+    if level != AUTO:
+        return int(level.split("/")[1])
+    return next((n for n in LEVELS if -(-height // n) * -(-width // n) <= MAX_TOKENS), LEVELS[-1])
+
+
+def word_positions(clip: Any, prompt: str, words: list[str]) -> dict[str, list[int]]:
+    """Where each word's tokens stand in the encoded prompt; words the prompt lacks are left out."""
+    text = words_of(clip.tokenize(prompt, return_word_ids=True))
+    found = {}
+    for word in words:
+        phrase = words_of(clip.tokenize(word, return_word_ids=True))
+        run = find_phrase(text, phrase, set()) if phrase else None
+        if run:
+            found[word] = [text[i].position for i in run]
+    return found
+
+
+def candidate_words(prompt: str, words: str) -> list[str]:
+    """The words that may name clusters: those asked for, or the prompt's without its small words and weights."""
+    if words.strip():
+        return [word.strip() for word in words.split(",") if word.strip()]
+    plain = re.sub(r"[():,.;\d]", " ", prompt).split()
+    return list(dict.fromkeys(word for word in plain if word.lower() not in SMALL_WORDS))
+
+
+def attention_layout(
+    model: ModelPatcher, inversion: Inversion, conditioning: list, clusters: int, steps: int, feature: str, scope: str,
+    seed: int, level: str, blocks: str, clip: Any, prompt: str, words: str,
+) -> ClusterLayout:  # fmt: skip
+    """Attention Layout: looks, clusters, names. Parameters as the node's tooltips say."""
+    height, width = inversion.source.shape[-2:]
+    positions = word_positions(clip, prompt, candidate_words(prompt, words)) if clip is not None and prompt else {}
+    observer = Observer(
+        level=choose_level(level, height, width),
+        blocks=blocks,
+        features=AttentionRows() if feature == ROWS else AttentionInputs(),
+        words=WordMaps(positions) if positions else None,
+    )
+    observe(model, inversion, conditioning, steps, observer)
+    labels = cluster(observer.features.features(), clusters, scope, seed)
+    names = ("",) * clusters
+    if observer.words is not None:
+        names = name_clusters(labels, observer.words.maps(), list(positions), clusters)
+    rows = -(-height // observer.level)
+    return ClusterLayout(labels.view(len(labels), rows, -1), names, height * 8, width * 8)
+
+
+def observe(model: ModelPatcher, inversion: Inversion, conditioning: list, steps: int, observer: Observer) -> None:
+    """Shows the model the source at `steps` levels of its trajectory (0 = all), evenly spaced.
+
+    Raises ValueError where the INVERSION is of another model or key set, or the level has no attention.
+    """
+    _check(model, inversion)
+    levels = [i for i, sigma in enumerate(inversion.sigmas.tolist()) if sigma > 0]
+    count = min(steps, len(levels)) or len(levels)
+    chosen = [levels[round(i)] for i in torch.linspace(0, len(levels) - 1, count).tolist()]
+    watching = for_features(model, Probe(observer))
+
+    @torch.no_grad()
+    def walk(denoiser, x, sigmas, extra_args, callback, disable):
+        for step, level in enumerate(tqdm(chosen, "Attention features", disable=disable)):
+            shown = inversion.latents[level].to(x)
+            denoised = denoiser(shown, x.new_full((len(x),), float(inversion.sigmas[level])), **extra_args)
+            callback({"i": step, "denoised": denoised, "x": shown})
+        return x
+
+    guider = comfy.samplers.CFGGuider(watching)
+    guider.inner_set_conds({"positive": conditioning})
+    guider.sample(
+        torch.zeros_like(inversion.source),
+        inversion.source,
+        comfy.samplers.KSAMPLER(walk),
+        torch.cat([inversion.sigmas[chosen], torch.zeros(1)]),
+        callback=latent_preview.prepare_callback(watching, len(chosen)),
+        seed=0,
+    )
+    if not observer.seen:
+        raise ValueError(
+            f"The model has no self-attention in the chosen blocks at 1/{observer.level} of the latent's grid. Change "
+            "Attention Layout's `level` or `blocks`."
+        )
+
+
+def _check(model: ModelPatcher, inversion: Inversion) -> None:
+    require_unet(model, "Attention Layout")
+    here = key_sets(records(model)).describe()
+    if inversion.key_sets != here:
+        raise ValueError(
+            f'The clip was inverted with self-attention seeing "{inversion.key_sets}", but Attention Layout\'s `model` '
+            f'sees "{here}". Connect the MODEL that DDIM Inversion has.'
+        )
+    if inversion.model_id != model_identity(model):
+        raise ValueError(
+            f"The clip was inverted with another model ({inversion.model_name}, {inversion.model_id}) than Attention "
+            "Layout's `model`. Connect the MODEL that DDIM Inversion has, LoRAs included."
+        )

@@ -1,0 +1,212 @@
+"""The clip's own layout: K-Means over self-attention features (VideoGrain §3.1), with names from cross-attention.
+
+Features are summed while the model looks at the source once more; nothing larger than one frame's attention at one
+level exists at a time. The released code clusters each frame alone and leaves the numbers unmatched; here a cluster
+keeps its number through the clip.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from einops import rearrange
+from torch import Tensor
+
+ROWS, INPUTS = FEATURES = ("attention rows (paper)", "attention inputs")
+PER_FRAME, WHOLE_CLIP = SCOPES = ("per frame", "whole clip")
+
+
+class ClusterLayout(NamedTuple):
+    """Which cluster each part of each frame belongs to.
+
+    labels: (frames, h, w) int64, 0 to len(names) − 1. names: one per cluster, "" where no word fits.
+    height, width: size of the frames in pixels.
+    """
+
+    labels: Tensor
+    names: tuple[str, ...]
+    height: int
+    width: int
+
+
+class AttentionRows:
+    """The paper's feature of a token: its row of the per-frame attention, averaged over heads, layers and steps."""
+
+    def __init__(self):
+        self.total: Tensor | None = None
+        self.count = 0
+
+    def add(self, site: tuple, q: Tensor, k: Tensor, heads: int) -> None:
+        """q, k: (frames, tokens, heads × d)."""
+        q, k = (rearrange(x, "f n (h d) -> f h n d", h=heads).float() for x in (q, k))
+        if self.total is None:
+            self.total = q.new_zeros(q.shape[0], q.shape[2], q.shape[2])
+        for frame in range(len(q)):
+            scores = q[frame] @ k[frame].transpose(-1, -2) * q.shape[-1] ** -0.5
+            self.total[frame] += scores.softmax(-1).mean(0)
+        self.count += 1
+
+    def features(self) -> Tensor:
+        """(frames, tokens, tokens) float32 on the CPU; each row sums to 1."""
+        return (self.total / self.count).cpu()
+
+
+class AttentionInputs:
+    """A cheaper feature: what goes into each self-attention, averaged over steps, layers side by side."""
+
+    def __init__(self):
+        self.totals: dict[tuple, Tensor] = {}
+
+    def add(self, site: tuple, x: Tensor) -> None:
+        """x: (frames, tokens, dim), the normed hidden states."""
+        self.totals[site] = self.totals.get(site, 0) + x.float()
+
+    def features(self) -> Tensor:
+        """(frames, tokens, Σ dim) float32 on the CPU; every layer has mean 0 and the same spread."""
+        centred = [total - total.mean((0, 1)) for total in self.totals.values()]
+        return torch.cat([layer / layer.std() for layer in centred], dim=-1).cpu()
+
+
+class WordMaps:
+    """Where words look: cross-attention probability of each word's tokens, averaged over heads, layers and steps."""
+
+    def __init__(self, positions: dict[str, list[int]]):
+        self.positions = positions
+        self.total: Tensor | None = None
+
+    def add(self, q: Tensor, k: Tensor, heads: int) -> None:
+        """q: (frames, pixels, heads × d), k: (frames, text tokens, heads × d)."""
+        q, k = (rearrange(x, "f n (h d) -> f h n d", h=heads).float() for x in (q, k))
+        share = (q @ k.transpose(-1, -2) * q.shape[-1] ** -0.5).softmax(-1).mean(1)  # (frames, pixels, text tokens)
+        maps = torch.stack([share[..., tokens].sum(-1) for tokens in self.positions.values()])
+        self.total = maps if self.total is None else self.total + maps
+
+    def maps(self) -> Tensor:
+        """(words, frames, pixels) float32 on the CPU, each with mean 1."""
+        return (self.total / self.total.mean((1, 2), keepdim=True)).cpu()
+
+
+def cluster(features: Tensor, clusters: int, scope: str, seed: int) -> Tensor:
+    """K-Means labels, numbered alike through the clip.
+
+    Args: features (frames, tokens, C) float32; scope, one of SCOPES: every frame on its own, numbers matched from
+    frame to frame by their centroids, or all frames at once.
+    Returns (frames, tokens) int64. Raises ValueError for more clusters than there are tokens to tell apart.
+    """
+    from sklearn.cluster import KMeans
+
+    frames, tokens, _ = features.shape
+    if clusters > tokens:
+        raise ValueError(f"{clusters} clusters were asked for, but a frame has only {tokens} tokens at this level.")
+    if scope == WHOLE_CLIP:
+        found = KMeans(clusters, n_init=3, random_state=seed).fit_predict(features.flatten(0, 1).numpy())
+        return torch.from_numpy(found).long().view(frames, tokens)
+    labels, previous = [], None
+    for frame in features:
+        means = KMeans(clusters, n_init=3, random_state=seed).fit(frame.numpy())
+        centroids, found = torch.from_numpy(means.cluster_centers_), torch.from_numpy(means.labels_).long()
+        if previous is not None:
+            number = match(centroids, previous)
+            found, centroids = number[found], centroids[number.argsort()]
+        previous = centroids
+        labels.append(found)
+    return torch.stack(labels)
+
+
+def match(centroids: Tensor, previous: Tensor) -> Tensor:
+    """(K,) int64: the number in `previous` each row of `centroids` takes (Hungarian method on their distances)."""
+    from scipy.optimize import linear_sum_assignment
+
+    _, columns = linear_sum_assignment(torch.cdist(centroids, previous).numpy())
+    return torch.from_numpy(columns)
+
+
+def name_clusters(labels: Tensor, maps: Tensor, words: list[str], clusters: int) -> tuple[str, ...]:
+    """Gives each cluster the word that looks at it most (paper §3.1), each word to one cluster.
+
+    Args: labels (frames, tokens); maps (words, frames, tokens) with mean 1. A word that looks no more at a cluster
+    than at the rest of the clip does not name it.
+    """
+    from scipy.optimize import linear_sum_assignment
+
+    names = [""] * clusters
+    inside = [maps[:, labels == number] for number in range(clusters)]
+    score = torch.stack([part.mean(1) if part.numel() else maps.new_zeros(len(words)) for part in inside])
+    for number, word in zip(*linear_sum_assignment(-score.numpy()), strict=True):
+        if score[number, word] > 1:
+            names[number] = words[word]
+    return tuple(names)
+
+
+def cluster_masks(layout: ClusterLayout, chosen: list[int]) -> Tensor:
+    """Some clusters together as masks at the size of the frames, edges smoothed from the token grid.
+
+    Returns (frames, height, width) float32, 0 or 1.
+    """
+    inside = torch.isin(layout.labels, torch.tensor(chosen)).float()[:, None]
+    smooth = F.interpolate(inside, (layout.height, layout.width), mode="bilinear", antialias=False)
+    return (smooth[:, 0] > 0.5).float()
+
+
+def parse_choice(layout: ClusterLayout, text: str) -> list[int]:
+    """Cluster numbers from "0, 3" or "cat, 2". Raises ValueError for one that does not exist."""
+    count = len(layout.names)
+    chosen = []
+    for word in filter(None, (part.strip() for part in text.split(","))):
+        if word.isdigit() and int(word) < count:
+            chosen.append(int(word))
+        elif not word.isdigit() and word in layout.names:
+            chosen.append(layout.names.index(word))
+        else:
+            named = [name for name in layout.names if name]
+            raise ValueError(
+                f'Clusters to Mask\'s `clusters` asks for "{word}", but the layout has the clusters 0 to {count - 1}'
+                + (f" and the names {', '.join(named)}." if named else " and no names.")
+            )
+    if not chosen:
+        raise ValueError(f"Clusters to Mask's `clusters` is empty. Give at least one number from 0 to {count - 1}.")
+    return chosen
+
+
+def describe(layout: ClusterLayout) -> str:
+    """One line per cluster: its number, its share of the clip, its name."""
+    share = torch.bincount(layout.labels.flatten(), minlength=len(layout.names)) / layout.labels.numel()
+    return "\n".join(
+        f"{number}: {100 * float(part):.1f} % {name}".rstrip()
+        for number, (part, name) in enumerate(zip(share, layout.names, strict=True))
+    )
+
+
+# Okabe and Ito's palette, which colour-blind readers can tell apart; further clusters are darker rounds of it.
+PALETTE = ((230, 159, 0), (86, 180, 233), (0, 158, 115), (240, 228, 66), (0, 114, 178), (213, 94, 0), (204, 121, 167))
+
+
+def picture(layout: ClusterLayout) -> Tensor:
+    """The clusters in colour, each with its number at its middle. Returns (frames, height, width, 3) float32."""
+    import numpy as np
+    from PIL import Image, ImageDraw
+
+    shades = [
+        tuple(int(c * 0.7 ** (n // len(PALETTE))) for c in PALETTE[n % len(PALETTE)]) for n in range(len(layout.names))
+    ]
+    colours = torch.tensor(shades, dtype=torch.uint8)
+    frames = []
+    for labels in layout.labels:
+        size = (layout.width, layout.height)
+        frame = Image.fromarray(colours[labels].numpy()).resize(size, Image.Resampling.NEAREST)
+        draw = ImageDraw.Draw(frame)
+        for number in labels.unique().tolist():
+            y, x = _middle(labels == number)
+            place = ((x + 0.5) * size[0] / labels.shape[1], (y + 0.5) * size[1] / labels.shape[0])
+            draw.text(place, str(number), fill="black", stroke_fill="white", stroke_width=1, anchor="mm")
+        frames.append(torch.from_numpy(np.array(frame)))
+    return torch.stack(frames).float() / 255
+
+
+def _middle(inside: Tensor) -> tuple[float, float]:
+    """The token of a cluster nearest to its centre of mass, so that the number stands on the cluster itself."""
+    places = inside.nonzero().float()
+    nearest = (places - places.mean(0)).square().sum(1).argmin()
+    return tuple(places[nearest].tolist())
