@@ -1,12 +1,16 @@
 """Bad input: what was found, what was expected, which input of which node to change, before the model runs."""
 
+from pathlib import Path
+
 import comfy.model_base
 import comfy.model_patcher
 import comfy.supported_models
+import folder_paths
 import nodes as host
 import pytest
 import rig
 import torch
+from safetensors.torch import save_file
 
 from pack.demo import model as demo_model
 from pack.nodes.attention import FullFrameAttention, STLayoutAttention
@@ -113,6 +117,16 @@ def test_weights_embeddings_and_long_prompts(clip):
     weighted = bound(clip, square(), "cat", prompt)[0][0][0]
     expected = clip.encode_from_tokens_scheduled(clip.tokenize("(cat:1.2)"))[0][0]
     assert torch.allclose(weighted[:, 2], expected[:, 1])
+
+
+def test_textual_inversion_embeddings_are_bound_like_words(clip):
+    folder = Path(folder_paths.get_folder_paths("embeddings")[0])
+    folder.mkdir(parents=True, exist_ok=True)
+    save_file({"emb_params": torch.randn(2, 128)}, folder / "sparkle.safetensors")
+    text, extra = bound(clip, square(), "embedding:sparkle", "a cat and embedding:sparkle on grass")[0][0]
+    assert extra["videograin_binding"].tokens[0].nonzero().flatten().tolist() == [4, 5]
+    alone = clip.encode_from_tokens_scheduled(clip.tokenize("embedding:sparkle"))[0][0]
+    assert torch.equal(text[:, [4, 5]], alone[:, [1, 2]])
 
 
 def test_sizes_of_latent_and_inversion_differ(unet, inverted):

@@ -155,6 +155,20 @@ def test_prompts_with_areas_keep_their_own_roles(unet):
     assert not torch.equal(out, exact.one_step(model, positive, negative, x))
 
 
+def test_merged_tokens_turn_us_off_there_with_one_warning(unet, caplog):
+    """ToMe-like: another node shortens the query at the finest level; the rest of the network still runs our way."""
+    from comfy_extras.nodes_tomesd import TomePatchModel
+
+    merged = TomePatchModel.execute(st_layout(unet), 0.3).result[0]
+    with caplog.at_level(logging.WARNING, "videograin"):
+        out = rig.sample(
+            merged, exact.bound(rig.text(1), exact.regions(2, 16, 16)), rig.text(2), rig.latent(2), noise=True
+        )
+    warnings = {r.getMessage() for r in caplog.records if "tiles or merges" in r.getMessage()}
+    assert torch.isfinite(out).all() and warnings
+    assert len(warnings) == sum("tiles or merges" in r.getMessage() for r in caplog.records)
+
+
 def test_the_plain_ksampler_edits_without_an_inversion(unet):
     positive = exact.bound(rig.text(1), exact.regions(2, 16, 16))
     model = st_layout(unet)

@@ -85,6 +85,16 @@ class Call:
             return False
         return self.decay * (settings.self_strength if name == "attn1" else settings.cross_strength) > 0
 
+    def _whole_frames(self, site: Site, q: Tensor, grid: Grid) -> bool:
+        """Whether the batch holds whole frames here. HyperTile cuts them up, ToMe merges their tokens."""
+        if q.shape[:2] == (len(self.chunks) * self.frames, grid.height * grid.width):
+            return True
+        self.run.warn_once(
+            f"Another node tiles or merges the tokens of block {site[0]} {site[1]} (HyperTile and ToMe do): Full-Frame "
+            "and ST-Layout Attention are off there."
+        )
+        return False
+
     def grid(self, extra: dict[str, Any]) -> Grid:
         return Grid(self.frames, *extra["activations_shape"][-2:])
 
@@ -110,12 +120,11 @@ class Call:
         kind = self.run.key_sets.at(self.level(grid))
         if self._observed(site, extra):
             self.run.observer.see_self(site, q[: self.frames], k[: self.frames], extra["n_heads"])
-        whole = q.shape[1] == grid.height * grid.width  # ToMe and HyperTile change the tokens
-        if not whole:
-            self.run.warn_once(f"Another node merges or tiles tokens at block {site}: no regions there.")
+        if not self._whole_frames(site, q, grid):
+            return self.plain(previous, q, k, v, extra)
         layouts = [
             self.layout(chunk, settings.self_strength, settings.self_role, chunk.binding or self.run.binding, grid)
-            if chunk and settings and whole
+            if chunk and settings
             else None
             for chunk in self.chunks
         ]
@@ -144,7 +153,7 @@ class Call:
         grid, settings = self.grid(extra), self.run.settings
         if self._observed(site, extra):
             self.run.observer.see_cross(q[: self.frames], k[: self.frames], extra["n_heads"])
-        if q.shape[1] != grid.height * grid.width:
+        if not self._whole_frames(site, q, grid):
             return self.plain(previous, q, k, v, extra)
         layouts = [
             self.layout(chunk, settings.cross_strength, settings.cross_role, chunk.binding, grid)

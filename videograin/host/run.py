@@ -75,14 +75,16 @@ class Run:
         """Reads the final list of conditionings; ComfyUI completes it just before the sampler starts."""
         for name, conds in guider.conds.items():
             for cond in conds:
-                # A conditioning completed from the other side keeps that side's uuid: give it one of its own.
-                if cond["uuid"] in self.chunks:
+                # A side completed with an area of the other keeps that one's uuid and notes, under its own text:
+                # it gets a uuid of its own, and the notes about words do not hold.
+                completed = cond["uuid"] in self.chunks
+                if completed:
                     cond["uuid"] = uuid.uuid4()
                 text = cond.get("cross_attn")
                 self.chunks[cond["uuid"]] = Chunk(
                     role="negative" if "negative" in name else "positive",
                     area=tuple(cond["area"]) if "area" in cond else None,
-                    binding=binding_of(cond),
+                    binding=None if completed else binding_of(cond),
                     tokens=0 if text is None else text.shape[1],
                 )
 
