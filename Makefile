@@ -7,7 +7,7 @@ HOST_VERSIONS ?= $(if $(VIDEOGRAIN_COMFYUI),installed,0.16.3 0.30.0)
 # Shell prefix: runs the host's Python, or stops with the provisioner's message.
 python = python="$$($(PROVISION) --print-python)" && "$$python"
 
-.PHONY: help host demo test lint unit test-host test-e2e
+.PHONY: help host demo test lint unit test-media test-host test-e2e
 help:  ## show this list
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 22
 
@@ -17,7 +17,7 @@ host:  ## provision ComfyUI and its environment (a no-op when complete)
 demo:  ## edit the demo clip in a real ComfyUI; results in demo/out/
 	@$(python) demo/run.py
 
-test: lint unit test-host test-e2e  ## every test
+test: lint unit test-media test-host test-e2e  ## every test
 
 lint:  ## ruff: rules and formatting
 	@$(python) -m ruff check .
@@ -25,6 +25,9 @@ lint:  ## ruff: rules and formatting
 
 unit:  ## the method, without ComfyUI
 	@$(python) -m pytest tests/unit
+
+test-media:  ## real footage, fetched once into the cache, against the ffmpeg program
+	@$(python) -m pytest tests/media
 
 test-host:  ## nodes inside ComfyUI's own process, on the oldest and the newest supported version
 	@for version in $(HOST_VERSIONS); do \

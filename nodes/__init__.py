@@ -8,11 +8,14 @@ from .demo import DemoClip, LoadDemoModel
 from .inversion import DDIMInversion
 from .layout import AttentionLayout, ClustersToMask
 from .regions import BindRegionPrompts, RegionPrompt
+from .video import BeforeAfterVideo, LoadVideoFrames
 
 
 class VideoGrainExtension(ComfyExtension):
     async def get_node_list(self) -> list[type[io.ComfyNode]]:
         return [
+            LoadVideoFrames,
+            BeforeAfterVideo,
             DDIMInversion,
             AttentionLayout,
             ClustersToMask,

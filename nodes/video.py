@@ -1,0 +1,202 @@
+"""Real clips in, and an edit shown beside its source: Load Video Frames and Before/After Video."""
+
+from fractions import Fraction
+
+from comfy_api.latest import io
+from comfy_execution.validation import validate_node_input
+
+from ..videograin import compare, fit
+from ..videograin.host import media
+from ..videograin.shots import UNTIMED_RATE, Pick
+from ..videograin.video import load
+from .types import CATEGORY
+
+CATEGORY_VIDEO = f"{CATEGORY}/video"
+
+
+class LoadVideoFrames(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="VideoGrainLoadVideoFrames",
+            display_name="Load Video Frames",
+            category=CATEGORY_VIDEO,
+            description=(
+                "Reads a video, a GIF, an animated WebP or a folder of images as frames, at the rate and size an edit "
+                "needs. Frames are chosen in this order: force_rate, skip, every_nth, cap."
+            ),
+            search_aliases=["load video", "video to images", "import video", "image sequence", "gif", "webp", "frames"],
+            inputs=[
+                io.Combo.Input(
+                    "file",
+                    options=media.listed() or [""],
+                    upload=io.UploadType.video,
+                    tooltip="A video (MP4, MOV, WebM, MKV, AVI, GIF, animated WebP …) or a folder of images in "
+                    "ComfyUI's input folder. A folder's images are sorted naturally: frame2 before frame10. Ignored "
+                    "while `video` is connected.",
+                ),
+                io.Float.Input(
+                    "force_rate",
+                    default=0.0,
+                    min=0.0,
+                    max=240.0,
+                    step=0.001,
+                    tooltip="Frames per second, 0 to 240. Frame i shows what is on screen at i / force_rate seconds, so "
+                    f"motion keeps its speed. 0: each source frame once. A folder of images plays at it, or at "
+                    f"{float(UNTIMED_RATE):g}.",
+                ),
+                io.Int.Input(
+                    "skip", default=0, min=0, max=10_000_000, tooltip="Leading frames left out, counted at force_rate."
+                ),
+                io.Int.Input(
+                    "every_nth",
+                    default=1,
+                    min=1,
+                    max=1000,
+                    tooltip="Takes one frame of so many, 1 to 1000, after skip; 1 takes all.",
+                ),
+                io.Int.Input(
+                    "cap",
+                    default=0,
+                    min=0,
+                    max=10_000_000,
+                    tooltip="Most frames to load; 0 for all that fit into free memory.",
+                ),
+                io.Combo.Input(
+                    "size",
+                    options=list(fit.MODES),
+                    default="multiple of 8, cropped",
+                    tooltip="keep: the source's size. A multiple of 8 is what Stable Diffusion needs, of 64 what suits "
+                    "every level of its UNet: cropped loses up to 7 or 63 pixels a side's length, padded repeats the "
+                    "edge pixels; both equally on opposite sides. exact: cut around the centre to the aspect of width "
+                    "and height, then resized.",
+                ),
+                io.Int.Input(
+                    "width",
+                    default=512,
+                    min=8,
+                    max=8192,
+                    step=8,
+                    tooltip="Width of the frames in pixels, 8 to 8192; only for size “exact”.",
+                ),
+                io.Int.Input(
+                    "height",
+                    default=512,
+                    min=8,
+                    max=8192,
+                    step=8,
+                    tooltip="Height of the frames in pixels, 8 to 8192; only for size “exact”.",
+                ),
+                io.Video.Input(
+                    "video",
+                    optional=True,
+                    tooltip="A VIDEO of any node, read instead of `file`, within its trim.",
+                ),
+            ],
+            outputs=[
+                io.Image.Output(display_name="frames", tooltip="The frames: F pictures, RGB, 0 to 1."),
+                io.Float.Output(
+                    display_name="fps",
+                    tooltip="Frames per second at which these frames play at the source's speed, for Create Video.",
+                ),
+                io.Audio.Output(
+                    display_name="audio", tooltip="The sound of the same time; empty if the clip has none."
+                ),
+                io.String.Output(
+                    display_name="info", tooltip="What the file is and what was loaded of it, as text to read."
+                ),
+                io.Int.Output(display_name="frame_count", tooltip="Number of frames loaded."),
+            ],
+        )
+
+    @classmethod
+    def validate_inputs(cls, input_types: dict[str, str], file: str = "") -> bool | str:
+        # Asking for the types of the links means checking them too.
+        expected = {entry.id: entry.get_io_type() for entry in cls.define_schema().inputs}
+        for name, received in input_types.items():
+            if not validate_node_input(received, expected.get(name, received)):
+                return f"`{name}` takes {expected[name]}, but {received} is connected."
+        if input_types.keys() & {"video", "file"}:
+            return True
+        try:
+            media.resolve(file)
+        except ValueError as error:
+            return str(error)
+        return True
+
+    @classmethod
+    def fingerprint_inputs(cls, file: str = "", **inputs) -> str:
+        try:
+            return media.fingerprint(media.resolve(file))
+        except (ValueError, OSError):  # not there; also the case while `video` is connected and `file` stale
+            return ""
+
+    @classmethod
+    def execute(cls, file: str, force_rate: float, skip: int, every_nth: int, cap: int, size: str, width: int,
+                height: int, video=None) -> io.NodeOutput:  # fmt: skip
+        rate = Fraction(force_rate).limit_denominator(1001)
+        source = media.from_input(file, rate) if video is None else media.from_video(video)
+        clip = load(
+            source,
+            Pick(rate, skip, every_nth, cap),
+            fit.Fit(size, width, height),
+            limit=media.memory_limit(),
+            watch=media.watcher(),
+        )
+        return io.NodeOutput(clip.frames, clip.fps, clip.sound and clip.sound._asdict(), clip.info, len(clip.frames))
+
+
+class BeforeAfterVideo(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="VideoGrainBeforeAfterVideo",
+            display_name="Before/After Video",
+            category=CATEGORY_VIDEO,
+            description="Shows a clip and its edit in one: next to each other, or one wiped over the other.",
+            search_aliases=["compare video", "side by side", "wipe", "image comparer", "split screen"],
+            inputs=[
+                io.Image.Input("source", tooltip="The clip before the edit: left, on top, or left of the line."),
+                io.Image.Input(
+                    "edited",
+                    tooltip="The clip after the edit, as many frames; resized to the source's size if it differs.",
+                ),
+                io.Combo.Input(
+                    "mode",
+                    options=list(compare.MODES),
+                    default=compare.SIDE_BY_SIDE,
+                    tooltip="Next to each other, one above the other, or wiped: the source left of a line. A moving line "
+                    "goes to the right end and back once.",
+                ),
+                io.Float.Input(
+                    "position",
+                    default=0.5,
+                    min=0.0,
+                    max=1.0,
+                    step=0.01,
+                    tooltip="Where a fixed line stands, 0 (left end, all edit) to 1 (right end, all source).",
+                ),
+                io.Int.Input(
+                    "line",
+                    default=4,
+                    min=0,
+                    max=128,
+                    step=2,
+                    optional=True,
+                    tooltip="Width in pixels, 0 to 128, of the line, or of the gap between the clips; even, so that "
+                    "videos can be saved.",
+                ),
+                io.Combo.Input(
+                    "colour",
+                    options=list(compare.COLOURS),
+                    default="white",
+                    optional=True,
+                    tooltip="Colour of the line or gap.",
+                ),
+            ],
+            outputs=[io.Image.Output(display_name="frames", tooltip="The comparison: F frames, RGB, 0 to 1.")],
+        )
+
+    @classmethod
+    def execute(cls, source, edited, mode: str, position: float, line: int = 4, colour: str = "white") -> io.NodeOutput:
+        return io.NodeOutput(compare.before_after(source, edited, mode, position, line, colour))

@@ -1,0 +1,139 @@
+"""Clips made of pictures, read by Pillow: a folder of images, an animated WebP, a single image."""
+
+from __future__ import annotations
+
+import re
+import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
+from fractions import Fraction
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image, ImageOps, UnidentifiedImageError
+from torch import Tensor
+
+from .shots import UNTIMED_RATE, Facts, Shot, Sound, held, mean_rate
+from .video_file import over_white
+
+SUFFIXES = frozenset((".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff"))
+FORMATS = ("WEBP", "PNG", "JPEG", "BMP", "TIFF")
+
+
+def natural(name: str) -> list[tuple[int, str]]:
+    """Sort key under which frame2 comes before frame10."""
+    parts = re.split(r"(\d+)", name.casefold())
+    return [(int(part), "") if index % 2 else (-1, part) for index, part in enumerate(parts)]
+
+
+def images_in(folder: Path) -> list[Path]:
+    """The images directly in a folder, in their natural order."""
+    files = (path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES and path.is_file())
+    return sorted((path for path in files if not path.name.startswith(".")), key=lambda path: natural(path.name))
+
+
+class Folder:
+    """The images of a folder as a clip of `rate` frames per second. Raises ValueError if there are none."""
+
+    def __init__(self, folder: Path, name: str, rate: Fraction):
+        self.files = images_in(folder)
+        if not self.files:
+            kinds = ", ".join(sorted(suffix[1:] for suffix in SUFFIXES))
+            raise ValueError(f"The folder {name} holds no images ({kinds}). Choose another one in `file`.")
+        rate = rate or UNTIMED_RATE
+        height, width = read_image(self.files[0]).shape[:2]
+        starts = [index / rate for index in range(len(self.files))]
+        end = len(self.files) / rate
+        self.facts = Facts(name, "folder of images", width, height, starts, end, rate, first=self.files[0].name)
+
+    def shots(self) -> Iterator[Shot]:
+        pictures = ((start, path.name, partial(read_image, path))
+                    for start, path in zip(self.facts.starts, self.files, strict=True))  # fmt: skip
+        return held(pictures, self.facts.end)
+
+    def sound(self, start: Fraction, end: Fraction) -> Sound | None:
+        return None
+
+
+class Picture:
+    """An image file; an animated WebP plays its frames for their own times, which FFmpeg cannot read."""
+
+    def __init__(self, path: Path, name: str, rate: Fraction):
+        self.path = path
+        with open_image(path) as image:
+            count = getattr(image, "n_frames", 1)
+            kind = f"{'animated ' if count > 1 else ''}{image.format}"
+            height, width = pixels(image).shape[:2]
+        durations = webp_durations(path) if count > 1 else []
+        if len(durations) != count:
+            durations = [1 / (rate or UNTIMED_RATE)] * count
+        *starts, end = [sum(durations[:index], Fraction(0)) for index in range(count + 1)]
+        nominal = [rate] if count == 1 else []
+        self.facts = Facts(name, kind, width, height, starts, end, mean_rate(starts, nominal))
+
+    def shots(self) -> Iterator[Shot]:
+        with open_image(self.path) as image:
+            yield from held(self._frames(image), self.facts.end)
+
+    def _frames(self, image: Image.Image) -> Iterator[tuple[Fraction, str, partial[Tensor]]]:
+        for index, start in enumerate(self.facts.starts):
+            image.seek(index)
+            image.load()
+            yield start, f"frame {index}", partial(pixels, image.copy())
+
+    def sound(self, start: Fraction, end: Fraction) -> Sound | None:
+        return None
+
+
+def is_picture(path: Path) -> bool:
+    """True for what Pillow reads and FFmpeg does not or need not: images, and animated WebP. Content decides."""
+    try:
+        with Image.open(path, formats=FORMATS) as image:
+            return image.format == "WEBP" or getattr(image, "n_frames", 1) == 1
+    except (UnidentifiedImageError, OSError, SyntaxError):
+        return False
+
+
+@contextmanager
+def open_image(path: Path) -> Iterator[Image.Image]:
+    """An image file, opened by its content. Raises ValueError, also for damage found while it is being read."""
+    try:
+        with Image.open(path, formats=FORMATS) as image:
+            yield image
+    except UnidentifiedImageError:
+        found = "is not an image that can be read" if path.stat().st_size else "is empty (0 bytes)"
+        raise ValueError(f"{path.name} {found}. Copy it again, or choose another one.") from None
+    except (OSError, SyntaxError, EOFError) as error:
+        raise ValueError(f"{path.name} is damaged ({error}). Copy it again, or choose another one.") from None
+
+
+def read_image(path: Path) -> Tensor:
+    with open_image(path) as image:
+        return pixels(image)
+
+
+def pixels(image: Image.Image) -> Tensor:
+    """(H, W, 3) uint8, upright as the camera's tag says; transparent parts become white."""
+    image = ImageOps.exif_transpose(image)
+    if image.mode.startswith("I"):  # 16 bits of grey, which Pillow would clip at 255
+        grey = np.clip(np.asarray(image) // 257, 0, 255).astype(np.uint8)
+        image = Image.fromarray(grey)
+    if image.has_transparency_data:
+        return torch.from_numpy(over_white(np.asarray(image.convert("RGBA"))))
+    return torch.from_numpy(np.array(image.convert("RGB")))
+
+
+def webp_durations(path: Path) -> list[Fraction]:
+    """Seconds of each frame, from the file's ANMF chunks (Pillow tells them only while decoding)."""
+    durations = []
+    with path.open("rb") as file:
+        file.seek(12)  # RIFF, size, WEBP
+        while len(header := file.read(8)) == 8:
+            kind, size = struct.unpack("<4sI", header)
+            following = file.tell() + size + size % 2
+            if kind == b"ANMF":
+                durations.append(Fraction(int.from_bytes(file.read(15)[12:], "little"), 1000))
+            file.seek(following)
+    return durations

@@ -1,0 +1,163 @@
+"""A clip as pictures that are on screen one after another, and which of them are taken.
+
+Times are exact fractions of a second since the clip's first frame, so no frame is lost or doubled to rounding.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from fractions import Fraction
+from math import ceil
+from typing import NamedTuple, Protocol
+
+from torch import Tensor
+
+NODE = "Load Video Frames"
+UNTIMED_RATE = Fraction(24)  # frames per second of pictures that have no timing of their own
+
+
+class Shot(NamedTuple):
+    """One picture and the time it is on screen, [start, end). `picture` converts it: (H, W, 3) uint8 or float32."""
+
+    start: Fraction
+    end: Fraction
+    label: str
+    picture: Callable[[], Tensor]
+
+
+class Facts(NamedTuple):
+    """What is known of a clip before its frames are read.
+
+    starts: when each frame appears, ascending from 0; end: when the last one goes. rate: frames per second.
+    missing: seconds that the file promises and does not hold, 0 for a whole file.
+    """
+
+    name: str
+    kind: str
+    width: int
+    height: int
+    starts: list[Fraction]
+    end: Fraction
+    rate: Fraction
+    missing: float = 0.0
+    audio: str = "no audio"
+    notes: tuple[str, ...] = ()
+    first: str = "frame 0"  # label of the first frame
+
+    @property
+    def uneven(self) -> bool:
+        """True if a frame appears more than 1½ frame times away from an even rhythm."""
+        return any(abs(start * self.rate - index) > 1.5 for index, start in enumerate(self.starts))
+
+
+class Sound(NamedTuple):
+    """waveform (1, channels, samples) float32, −1 to 1; sample_rate in Hz."""
+
+    waveform: Tensor
+    sample_rate: int
+
+
+class Source(Protocol):
+    """Where a clip comes from: a video file, pictures, frames in memory."""
+
+    facts: Facts
+
+    def shots(self) -> Iterator[Shot]:
+        """Yields the frames in the order of their times, one in memory at a time."""
+
+    def sound(self, start: Fraction, end: Fraction) -> Sound | None:
+        """The sound of exactly this time range, silence where the file has none; None without any sound."""
+
+
+class Pick(NamedTuple):
+    """Which frames are taken. Applied in this order: rate, skip, every, cap.
+
+    rate: frames per second, output frame i shows what is on screen at i / rate; 0 takes each source frame once.
+    skip: leading frames left out. every: takes one of so many. cap: most frames taken, 0 for all.
+    """
+
+    rate: Fraction = Fraction(0)
+    skip: int = 0
+    every: int = 1
+    cap: int = 0
+
+    def total(self, facts: Facts) -> int:
+        """Frames of the clip after `rate`."""
+        return ceil(facts.end * self.rate) if self.rate else len(facts.starts)
+
+    def available(self, facts: Facts) -> int:
+        """Frames that could be taken without `cap`."""
+        return max(0, ceil((self.total(facts) - self.skip) / self.every))
+
+    def count(self, facts: Facts) -> int:
+        """Frames that will be taken."""
+        return min(self.available(facts), self.cap or self.available(facts))
+
+    def finish(self, facts: Facts) -> Fraction:
+        """The time up to which the clip has to be read."""
+        passed = self.skip + self.count(facts) * self.every
+        if self.rate:
+            return min(passed / self.rate, facts.end)
+        return facts.starts[passed] if passed < len(facts.starts) else facts.end
+
+    def fps(self, facts: Facts) -> Fraction:
+        """Frames per second of what is taken, at the source's speed."""
+        return (self.rate or facts.rate) / self.every
+
+
+def held(frames: Iterable[tuple[Fraction, str, Callable[[], Tensor]]], end: Fraction) -> Iterator[Shot]:
+    """Turns (start, label, picture) into shots: each is on screen until the next one starts, the last until `end`."""
+    last = None
+    for start, label, picture in frames:
+        if last is not None:
+            start = max(start, last[0])  # broken files go back in time; a frame is then never on screen
+            yield Shot(last[0], start, *last[1:])
+        last = (start, label, picture)
+    if last is not None:
+        yield Shot(last[0], max(end, last[0]), *last[1:])
+
+
+def at_rate(shots: Iterable[Shot], rate: Fraction) -> Iterator[Shot]:
+    """Samples the screen at 0, 1/rate, 2/rate …; 0 passes every shot on unchanged."""
+    if not rate:
+        yield from shots
+        return
+    tick = 0
+    for shot in shots:
+        while tick / rate < shot.end:
+            yield shot._replace(start=tick / rate, end=(tick + 1) / rate)
+            tick += 1
+
+
+def taken(shots: Iterable[Shot], pick: Pick) -> Iterator[Shot]:
+    """The shots that `pick` takes; each lasts until the next one it would take."""
+    waiting = None
+    count = 0
+    for index, shot in enumerate(at_rate(shots, pick.rate)):
+        if index < pick.skip:
+            continue
+        if (index - pick.skip) % pick.every:
+            waiting = waiting._replace(end=shot.end)
+            continue
+        if waiting is not None:
+            yield waiting
+        if pick.cap and count == pick.cap:
+            return
+        waiting, count = shot, count + 1
+    if waiting is not None:
+        yield waiting
+
+
+def mean_rate(starts: list[Fraction], nominal: list[Fraction | None], nominal_only: bool = False) -> Fraction:
+    """Frames per second over the whole clip.
+
+    The first nominal rate, or else the whole number, that drifts less than half a frame over the clip is taken
+    instead: timestamps are often rounded to milliseconds. nominal_only: the frames' times are not to be trusted.
+    """
+    nominal = [Fraction(rate) for rate in nominal if rate]
+    if starts[-1] == 0 or (nominal and nominal_only):  # one frame, or some are missing
+        return nominal[0] if nominal else UNTIMED_RATE
+    mean = (len(starts) - 1) / starts[-1]
+    candidates = [*nominal, Fraction(round(mean))]
+    fitting = [rate for rate in candidates if abs(starts[-1] * rate - (len(starts) - 1)) < Fraction(1, 2)]
+    return fitting[0] if fitting else mean.limit_denominator(100_000)

@@ -1,0 +1,181 @@
+"""A clip becomes frames: opened, sampled in time, fitted to a size and written into one tensor.
+
+Peak memory is the frames returned plus a constant: the tensor is allocated once, and each picture goes straight
+into its place.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Iterator
+from fractions import Fraction
+from functools import partial
+from io import BytesIO
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from .fit import EXACT, Fit
+from .pictures import Folder, Picture, is_picture
+from .shots import NODE, Facts, Pick, Shot, Sound, Source, held, taken
+from .video_file import VideoFile
+
+logger = logging.getLogger("videograin")
+
+EVERYTHING, AS_IT_IS = Pick(), Fit()
+UNEVEN = (
+    "The frames of %s are not evenly spaced in time. Set Load Video Frames' `force_rate` to keep motion and sound at "
+    "their speed."
+)
+
+
+class Clip(NamedTuple):
+    """frames (F, H, W, 3) float32 in 0…1 · fps, of these frames · sound of their time, or None · info, as text."""
+
+    frames: Tensor
+    fps: float
+    sound: Sound | None
+    info: str
+
+
+class Frames:
+    """A clip that is in memory already: images (F, H, W, 3 or 4) float in 0…1, at `rate` per second."""
+
+    def __init__(self, images: Tensor, rate: Fraction, sound: Sound | None = None, name: str = "the video input"):
+        self.images, self._sound = images, sound
+        starts = [index / rate for index in range(len(images))]
+        height, width = images.shape[1:3]
+        audio = f"audio, {sound.sample_rate} Hz, {sound.waveform.shape[1]} channels" if sound else "no audio"
+        self.facts = Facts(name, "frames", width, height, starts, len(images) / rate, rate, audio=audio)
+
+    def shots(self) -> Iterator[Shot]:
+        colours = self.images[..., :3]
+        pictures = ((start, f"frame {i}", partial(colours.select, 0, i)) for i, start in enumerate(self.facts.starts))
+        return held(pictures, self.facts.end)
+
+    def sound(self, start: Fraction, end: Fraction) -> Sound | None:
+        if self._sound is None:
+            return None
+        waveform, rate = self._sound
+        first, last = round(start * rate), round(end * rate)
+        part = torch.zeros(*waveform.shape[:-1], last - first)
+        inside = waveform[..., first:last]
+        part[..., : inside.shape[-1]] = inside
+        return Sound(part, rate)
+
+
+def open_clip(file: Path | BytesIO, rate: Fraction = Fraction(0), name: str = "", window=(0.0, 0.0)) -> Source:
+    """Finds out what a file is, by its content, and reads what is known of it before its frames.
+
+    rate: frames per second of what has no timing of its own (a folder, a single image); 0 for 24.
+    window: (start, duration) in seconds of a video's own clock; duration 0 for all of it.
+    Raises ValueError: nothing there, empty, damaged, no video in it, a folder without images.
+    """
+    if isinstance(file, BytesIO):
+        return VideoFile(file, name or "the video input", window)
+    name = name or file.name
+    if file.is_dir():
+        return Folder(file, name, rate)
+    if not file.is_file():
+        raise ValueError(f"There is no file or folder {name}. Choose another one in {NODE}' `file`.")
+    return Picture(file, name, rate) if is_picture(file) else VideoFile(file, name, window)
+
+
+def load(
+    source: Source,
+    pick: Pick = EVERYTHING,
+    fit: Fit = AS_IT_IS,
+    limit: int | None = None,
+    watch: Callable[[float], None] = lambda done: None,
+) -> Clip:
+    """Reads the frames that `pick` takes, at the size that `fit` gives them, and the sound of their time.
+
+    limit: most bytes the frames may take. watch: called with the part done, 0…1, for every frame that is passed;
+    what it raises ends the loading.
+    Raises ValueError, naming the input to change: nothing left to take, too much for `limit`, a file that is cut off,
+    frames of different sizes.
+    """
+    facts = source.facts
+    check(facts, pick)
+    height, width = fit.size(facts.height, facts.width)
+    check_memory(pick.count(facts), height, width, limit)
+    if facts.uneven and not pick.rate:
+        logger.warning(UNEVEN, facts.name)
+    frames = torch.empty(pick.count(facts), height, width, 3)
+    count, start, end = 0, Fraction(0), Fraction(0)
+    for shot in taken(watched(source.shots(), pick.finish(facts), watch), pick):
+        picture = shot.picture()
+        check_size(facts, fit, shot, picture)
+        if count == len(frames):  # a packet held two frames, which the times read before did not tell
+            frames = torch.cat([frames, frames.new_empty(1 + count // 8, height, width, 3)])
+        fit.place(picture, frames[count])
+        start, end, count = shot.start if not count else start, shot.end, count + 1
+    if not count:
+        raise ValueError(f"{facts.name}: none of the frames asked for can be decoded. Lower {NODE}' `skip`.")
+    frames = frames[:count]
+    sound = source.sound(start, end)
+    return Clip(frames, float(pick.fps(facts)), sound, info(facts, pick, frames, start, end, sound))
+
+
+def watched(shots: Iterable[Shot], finish: Fraction, watch: Callable[[float], None]) -> Iterator[Shot]:
+    for shot in shots:
+        watch(min(1.0, float(shot.end / finish)))
+        yield shot
+
+
+def check(facts: Facts, pick: Pick) -> None:
+    """Raises ValueError if nothing is left to take, or if the file is cut off before the last frame asked for."""
+    available, total = pick.available(facts), pick.total(facts)
+    at_rate = f" at {float(pick.rate):g} frames per second" if pick.rate else ""
+    if not available:
+        raise ValueError(
+            f"{NODE}' `skip` is {pick.skip}, but {facts.name} has {total} frames{at_rate}. Set `skip` to at most "
+            f"{total - 1}."
+        )
+    if facts.missing and not 0 < pick.cap <= available:
+        raise ValueError(
+            f"{facts.name} is cut off: {total} frames{at_rate} ({float(facts.end):.2f} s) can be read, about "
+            f"{facts.missing:.2f} s are missing. To use what is there, set {NODE}' `cap` to {available} or less; "
+            "otherwise copy or download the file again."
+        )
+
+
+def check_memory(count: int, height: int, width: int, limit: int | None) -> None:
+    """Raises ValueError if so many frames take more than `limit` bytes."""
+    size = height * width * 3 * 4  # float32
+    if limit is None or count * size <= limit:
+        return
+    raise ValueError(
+        f"{count} frames of {width}×{height} pixels take {count * size / 1e9:.1f} GB, but the limit is "
+        f"{limit / 1e9:.1f} GB, a part of the memory that is free now. Set {NODE}' `cap` to at most "
+        f"{max(1, limit // size)}, raise `every_nth`, lower `force_rate`, or make the frames smaller with `size` “{EXACT}”."
+    )
+
+
+def check_size(facts: Facts, fit: Fit, shot: Shot, picture: Tensor) -> None:
+    """Raises ValueError if a picture is not as large as the clip's first one and is not resized anyway."""
+    if fit.mode != EXACT and picture.shape[:2] != (facts.height, facts.width):
+        raise ValueError(
+            f"{facts.name}: {facts.first} is {facts.width}×{facts.height} pixels, but {shot.label} is "
+            f"{picture.shape[1]}×{picture.shape[0]}. Make them one size, or set {NODE}' `size` to “{EXACT}”."
+        )
+
+
+def info(facts: Facts, pick: Pick, frames: Tensor, start: Fraction, end: Fraction, sound: Sound | None) -> str:
+    """What the file is and what was loaded of it, for a person to read."""
+    count, height, width = frames.shape[:3]
+    heard = f"{sound.waveform.shape[-1] / sound.sample_rate:.2f} s of sound" if sound else "no sound"
+    lines = [
+        f"{facts.name}: {facts.kind}, {facts.width}×{facts.height}, {float(facts.rate):.6g} fps, "
+        f"{len(facts.starts)} frames, {float(facts.end):.2f} s, {facts.audio}",
+        f"loaded: {count} frames, {width}×{height}, {float(pick.fps(facts)):.6g} fps, "
+        f"from {float(start):.2f} to {float(end):.2f} s, {heard}",
+        *facts.notes,
+    ]
+    if facts.uneven:
+        lines.append("the frames are not evenly spaced in time")
+    if facts.missing:
+        lines.append(f"the file is cut off: about {facts.missing:.2f} s are missing")
+    return "\n".join(lines)
