@@ -1,25 +1,21 @@
-"""A video file through core's own nodes, in and out: Load Video, Get Video Components, Create Video, Save Video."""
+"""Video files in and out: through core's own nodes, and real footage through Load Video Frames."""
+
+import importlib.util
+import shutil
+from pathlib import Path
 
 import av
+import footage
 import numpy as np
 
 from pack.demo.world import clip
 
 
-def write_video(path, frames, rate=8):
-    with av.open(str(path), "w") as container:
-        stream = container.add_stream("libx264", rate=rate, options={"crf": "12"})
-        stream.height, stream.width = frames.shape[1:3]
-        stream.pix_fmt = "yuv420p"
-        for frame in frames:
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format="rgb24")))
-        container.mux(stream.encode())
+def node(kind, **inputs):
+    return {"class_type": kind, "inputs": inputs}
 
 
 def graph() -> dict:
-    def node(kind, **inputs):
-        return {"class_type": kind, "inputs": inputs}
-
     return {
         "load": node("LoadVideo", file="clip.mp4"),
         "parts": node("GetVideoComponents", video=["load", 0]),
@@ -55,7 +51,7 @@ def graph() -> dict:
 
 def test_a_file_goes_in_and_comes_out_at_its_own_rate_and_length(server):
     frames = clip(("car", "bus"), "sand", frames=9).frames
-    write_video(server.base / "input" / "clip.mp4", frames)
+    footage.write(server.base / "input" / "clip.mp4", frames, "libx264", 8)
     history = server.run(graph())
     (path,) = server.output_files(history)
     with av.open(str(path)) as container:
@@ -64,3 +60,32 @@ def test_a_file_goes_in_and_comes_out_at_its_own_rate_and_length(server):
         edited = np.stack([frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)])
     assert edited.shape == frames.shape
     assert "the masks are resized to fit" in server.log_tail(200)
+
+
+def test_real_footage_is_encoded_inverted_edited_and_decoded(server):
+    """Two runners from ComfyUI's own template clips: the regions come from the clip's attention, the rest is core's."""
+    package = importlib.util.find_spec("comfyui_workflow_templates_media_video")
+    (runners,) = Path(package.submodule_search_locations[0]).rglob("api_vidu_q3_image_to_video-1.webp")
+    shutil.copy(runners, server.base / "input" / runners.name)
+    prompt = graph()
+    prompt["load"] = node(
+        "VideoGrainLoadVideoFrames", file=runners.name, force_rate=8.0, skip=4, every_nth=1, cap=5, size="exact",
+        width=192, height=128,
+    )  # fmt: skip
+    del prompt["parts"]
+    prompt["latent"]["inputs"]["pixels"] = ["load", 0]
+    prompt["layout"] = node(
+        "VideoGrainAttentionLayout", model=["model", 0], inversion=["inversion", 1], conditioning=["source", 0],
+        clusters=4, steps=2, feature="attention rows (paper)", scope="whole clip",
+    )  # fmt: skip
+    prompt["mask"] = node("VideoGrainClustersToMask", layout=["layout", 0], clusters="0, 1")
+    prompt["both"] = node(
+        "VideoGrainBeforeAfterVideo", source=["load", 0], edited=["frames", 0], mode="side by side", position=0.5
+    )
+    prompt["video"]["inputs"] = {"images": ["both", 0], "fps": ["load", 1]}
+    (path,) = server.output_files(server.run(prompt))
+    with av.open(str(path)) as container:
+        frames = np.stack([frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)])
+    assert frames.shape == (5, 128, 192 * 2 + 4, 3)
+    before, after = frames[:, :, :192].astype(int), frames[:, :, -192:].astype(int)
+    assert before.std() > 20 and 2 < np.abs(before - after).mean() < 120
