@@ -71,6 +71,28 @@ class AttentionLayout(io.ComfyNode):
                     advanced=True,
                     tooltip="Blocks of the UNet whose attention is read.",
                 ),
+                io.Float.Input(
+                    "start_percent",
+                    default=0.6,
+                    min=0.0,
+                    max=0.95,
+                    step=0.05,
+                    optional=True,
+                    advanced=True,
+                    tooltip="Share of the noise levels left out at the noisy end, where attention says little; 0 averages "
+                    "over all (paper).",
+                ),
+                io.Int.Input(
+                    "blur",
+                    default=5,
+                    min=1,
+                    max=31,
+                    step=2,
+                    optional=True,
+                    advanced=True,
+                    tooltip="Box in tokens by which attention rows are blurred before K-Means compares them, so that "
+                    "looking at neighbouring places counts as alike. 1 turns it off (paper).",
+                ),
                 io.Clip.Input("clip", optional=True, tooltip="To name the clusters; needs `prompt` too."),
                 io.String.Input(
                     "prompt",
@@ -99,9 +121,24 @@ class AttentionLayout(io.ComfyNode):
 
     @classmethod
     def execute(cls, model, inversion, conditioning, clusters: int, steps: int, feature: str, scope: str, seed: int = 0,
-                level: str = features.AUTO, blocks: str = "all", clip=None, prompt: str = "", words: str = "") -> io.NodeOutput:  # fmt: skip
+                level: str = features.AUTO, blocks: str = "all", start_percent: float = 0.6, blur: int = 5, clip=None,
+                prompt: str = "", words: str = "") -> io.NodeOutput:  # fmt: skip
         found = features.attention_layout(
-            model, inversion, conditioning, clusters, steps, feature, scope, seed, level, blocks, clip, prompt, words
+            model,
+            inversion,
+            conditioning,
+            clusters,
+            steps,
+            feature,
+            scope,
+            seed,
+            level,
+            blocks,
+            start_percent,
+            blur,
+            clip,
+            prompt,
+            words,
         )
         return io.NodeOutput(found, picture(found), describe(found))
 

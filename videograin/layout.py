@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor
 
-ROWS, INPUTS = FEATURES = ("attention rows (paper)", "attention inputs")
+ROWS, INPUTS = FEATURES = ("attention rows", "attention inputs")
 PER_FRAME, WHOLE_CLIP = SCOPES = ("per frame", "whole clip")
 
 
@@ -51,6 +51,19 @@ class AttentionRows:
     def features(self) -> Tensor:
         """(frames, tokens, tokens) float32 on the CPU; each row sums to 1."""
         return (self.total / self.count).cpu()
+
+
+def blur_rows(rows: Tensor, height: int, width: int, cells: int) -> Tensor:
+    """Blurs where each token looks, by a box of cells × cells (odd; 1 changes nothing).
+
+    K-Means compares rows place by place: without it, two tokens that look at neighbouring places of one object have
+    nothing in common. rows: (frames, tokens, height × width); returns the same shape.
+    """
+    if cells == 1:
+        return rows
+    places = rearrange(rows, "f n (h w) -> (f n) 1 h w", h=height, w=width)
+    blurred = F.avg_pool2d(places, cells, stride=1, padding=cells // 2, count_include_pad=False)
+    return rearrange(blurred, "(f n) 1 h w -> f n (h w)", f=len(rows))
 
 
 class AttentionInputs:

@@ -76,7 +76,7 @@ def test_real_footage_is_encoded_inverted_edited_and_decoded(server):
     prompt["latent"]["inputs"]["pixels"] = ["load", 0]
     prompt["layout"] = node(
         "VideoGrainAttentionLayout", model=["model", 0], inversion=["inversion", 1], conditioning=["source", 0],
-        clusters=4, steps=2, feature="attention rows (paper)", scope="whole clip",
+        clusters=4, steps=2, feature="attention rows", scope="whole clip",
     )  # fmt: skip
     prompt["mask"] = node("VideoGrainClustersToMask", layout=["layout", 0], clusters="0, 1")
     prompt["both"] = node(

@@ -56,6 +56,15 @@ def test_attention_rows_are_the_average_of_per_frame_attention():
     assert torch.allclose(rows.features(), torch.stack(expected).mean(0), atol=1e-6)
 
 
+def test_blurred_rows_stay_in_their_frame_and_their_places():
+    rows = torch.zeros(2, 3, 4 * 6)
+    rows[1, 2, 2 * 6 + 5] = 1  # the last column of the third line
+    blurred = layout.blur_rows(rows, 4, 6, 3)
+    assert torch.equal(blurred.nonzero()[:, :2].unique(dim=0), torch.tensor([[1, 2]]))
+    assert blurred[1, 2].view(4, 6).nonzero().tolist() == [[y, x] for y in (1, 2, 3) for x in (4, 5)]
+    assert layout.blur_rows(rows, 4, 6, 1) is rows
+
+
 def test_attention_inputs_give_every_layer_the_same_weight():
     inputs = AttentionInputs()
     small, large = torch.randn(2, 50, 4), 100 * torch.randn(2, 50, 6) + 7

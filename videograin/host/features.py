@@ -13,7 +13,7 @@ from torch import Tensor
 from tqdm.auto import tqdm
 
 from ..binding import find_phrase
-from ..layout import ROWS, AttentionInputs, AttentionRows, ClusterLayout, WordMaps, cluster, name_clusters
+from ..layout import ROWS, AttentionInputs, AttentionRows, ClusterLayout, WordMaps, blur_rows, cluster, name_clusters
 from ..trajectory import Inversion
 from .attach import for_features
 from .compat import Site, model_identity, require_unet
@@ -82,7 +82,7 @@ def candidate_words(prompt: str, words: str) -> list[str]:
 
 def attention_layout(
     model: ModelPatcher, inversion: Inversion, conditioning: list, clusters: int, steps: int, feature: str, scope: str,
-    seed: int, level: str, blocks: str, clip: Any, prompt: str, words: str,
+    seed: int, level: str, blocks: str, start: float, blur: int, clip: Any, prompt: str, words: str,
 ) -> ClusterLayout:  # fmt: skip
     """Attention Layout: looks, clusters, names. Parameters as the node's tooltips say."""
     height, width = inversion.source.shape[-2:]
@@ -93,22 +93,29 @@ def attention_layout(
         features=AttentionRows() if feature == ROWS else AttentionInputs(),
         words=WordMaps(positions) if positions else None,
     )
-    observe(model, inversion, conditioning, steps, observer)
-    labels = cluster(observer.features.features(), clusters, scope, seed)
+    observe(model, inversion, conditioning, steps, observer, start)
+    found, rows = observer.features.features(), -(-height // observer.level)
+    if feature == ROWS:
+        found = blur_rows(found, rows, found.shape[2] // rows, blur | 1)
+    labels = cluster(found, clusters, scope, seed)
     names = ("",) * clusters
     if observer.words is not None:
         names = name_clusters(labels, observer.words.maps(), list(positions), clusters)
-    rows = -(-height // observer.level)
     return ClusterLayout(labels.view(len(labels), rows, -1), names, height * 8, width * 8)
 
 
-def observe(model: ModelPatcher, inversion: Inversion, conditioning: list, steps: int, observer: Observer) -> None:
+def observe(
+    model: ModelPatcher, inversion: Inversion, conditioning: list, steps: int, observer: Observer, start: float = 0.0
+) -> None:
     """Shows the model the source at `steps` levels of its trajectory (0 = all), evenly spaced.
+
+    start: share of the levels left out at the noisy end, 0 to below 1.
 
     Raises ValueError where the INVERSION is of another model or key set, or the level has no attention.
     """
     _check(model, inversion)
     levels = [i for i, sigma in enumerate(inversion.sigmas.tolist()) if sigma > 0]
+    levels = levels[min(int(start * len(levels)), len(levels) - 1) :]
     count = min(steps, len(levels)) or len(levels)
     chosen = [levels[round(i)] for i in torch.linspace(0, len(levels) - 1, count).tolist()]
     watching = for_features(model, Probe(observer))
