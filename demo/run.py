@@ -8,6 +8,7 @@ Writes demo/out/: source.mp4, edit.mp4, before_after.png and report.json.
 import copy
 import json
 import shutil
+import signal
 import sys
 import time
 from pathlib import Path
@@ -215,6 +216,8 @@ def demo() -> dict[str, Any]:
 
 
 def main() -> int:
+    for ending in (signal.SIGTERM, signal.SIGHUP):  # end like Ctrl-C, which takes the server along
+        signal.signal(ending, signal.default_int_handler)
     try:
         report = demo()
     except (SetupError, ServerError, PromptError, DemoFailed, OSError) as error:

@@ -15,7 +15,7 @@ class LoadDemoModel(io.ComfyNode):
             display_name="Load Demo Model",
             category="VideoGrain/demo",
             description=(
-                "The tiny text-to-image diffusion model that ships with VideoGrain: no download, seconds per clip on a "
+                "The tiny text-to-image diffusion model that ships with VideoGrain: no download, about a minute per clip on a "
                 "CPU. It draws one or two emoji animals or vehicles at 128×128 from captions like “a cat and a dog on "
                 "grass”, and works with every stock node."
             ),

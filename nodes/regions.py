@@ -26,7 +26,7 @@ class RegionPrompt(io.ComfyNode):
                 io.String.Input(
                     "phrase",
                     default="",
-                    tooltip="The words of the global prompt that belong here, exactly as written there. Empty: an area "
+                    tooltip="The words of the global prompt that belong here, word for word (case does not matter). Empty: an area "
                     "that may change but has no words of its own.",
                 ),
                 io.Float.Input(

@@ -155,6 +155,16 @@ def test_renoised_blend_serves_random_samplers(demo, inverted, sampler):
     assert torch.isfinite(out).all() and torch.equal(out[outside], inversion.source[outside])
 
 
+def test_a_random_sampler_on_the_inverted_path_is_warned_of(demo, inverted, caplog):
+    model, noise, inversion, _, mask = inverted
+    blended = LatentBlend.execute(model, "inversion", inversion, mask=mask).result[0]
+    prompt = encode(demo, "a bear and a pig in the snow")
+    for sampler, warned in (("euler", 0), ("euler_ancestral", 1)):
+        caplog.clear()
+        rig.sample(blended, prompt, prompt, noise, steps=STEPS, scheduler=SCHEDULER, sampler=sampler, cfg=1.0)
+        assert sum("adds noise on the way" in record.getMessage() for record in caplog.records) == warned
+
+
 def test_unfinished_sampling_keeps_the_source_at_its_noise_level(demo, inverted):
     """Stopping early and going on in a second sampler gives the same clip as one sampler."""
     model, noise, inversion, _, mask = inverted

@@ -97,7 +97,7 @@ def test_phrase_not_in_prompt_quotes_both_and_offers_to_append(clip):
 def test_phrase_used_twice(clip):
     regions = RegionPrompt.execute(square(), "a cat").result[0]
     regions = RegionPrompt.execute(square(), "a cat", regions=regions).result[0]
-    with pytest.raises(ValueError, match=r"Region 2.*does not occur a second time"):
+    with pytest.raises(ValueError, match=r"Region 2.*occurs only where an earlier region has taken words of it"):
         BindRegionPrompts.execute(clip, "a cat on grass", regions)
     both = BindRegionPrompts.execute(clip, "a cat and a cat", regions).result[0][0][1]["videograin_binding"]
     assert [row.nonzero().flatten().tolist() for row in both.tokens] == [[1, 2], [4, 5]]

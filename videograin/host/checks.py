@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
+from ..blend import INVERSION
 from ..regions import clip_masks
 from .compat import model_identity, model_name
 from .conditioning import binding_of
@@ -21,7 +22,11 @@ NOISE_FIX = (
 )
 
 
-def check(run: Run, guider: Any, noise: Tensor, latent: Tensor, denoise_mask: Tensor | None) -> None:
+# Parts of the names of core's samplers that add noise on the way.
+RANDOM_SAMPLERS = ("ancestral", "sde", "ddpm", "lcm", "seeds")
+
+
+def check(run: Run, guider: Any, sampler: Any, noise: Tensor, latent: Tensor, denoise_mask: Tensor | None) -> None:
     """Raises ValueError with what was found, what was expected and the input to change."""
     if not torch.isfinite(latent).all() or not torch.isfinite(noise).all():
         raise ValueError(
@@ -32,6 +37,7 @@ def check(run: Run, guider: Any, noise: Tensor, latent: Tensor, denoise_mask: Te
         _check_regions(run, guider)
     if run.blend is not None:
         _check_blend(run, run.blend, latent)
+        _warn_random(run, sampler)
         if run.blend.inversion is not None:
             _check_inversion(run, guider, noise, latent, denoise_mask)
 
@@ -68,8 +74,9 @@ def _check_blend(run: Run, blend: Blend, latent: Tensor) -> None:
     if blend.mask is None:
         if run.binding is None:
             raise ValueError(
-                "Latent Blend has no editable area: connect its `mask`, or connect the CONDITIONING of Bind Region "
-                "Prompts (whose regions it then uses) to the sampler's `positive` input."
+                "Latent Blend has no editable area: its `mask` is not connected, and the sampler's `positive` prompt "
+                "carries no regions. Connect `mask`, or the CONDITIONING of Bind Region Prompts with Region Prompts "
+                "connected to its `regions`."
             )
     elif blend.mask.shape[0] not in (1, run.frames):
         raise ValueError(
@@ -78,6 +85,15 @@ def _check_blend(run: Run, blend: Blend, latent: Tensor) -> None:
         )
     else:
         _warn_size("The masks of Latent Blend", blend.mask, run)
+
+
+def _warn_random(run: Run, sampler: Any) -> None:
+    name = getattr(getattr(sampler, "sampler_function", None), "__name__", "")
+    if run.blend.mode == INVERSION and any(part in name for part in RANDOM_SAMPLERS):
+        run.warn_once(
+            f"{name.removeprefix('sample_')} adds noise on the way, which leaves the path Latent Blend's mode "
+            '"inversion" follows. Use a deterministic sampler such as euler, or the mode "renoised".'
+        )
 
 
 def _check_inversion(run: Run, guider: Any, noise: Tensor, latent: Tensor, denoise_mask: Tensor | None) -> None:

@@ -65,12 +65,18 @@ def _places(clip: Any, prompt: str, regions: Regions) -> list[list[Token]]:
     places = []
     for number, region in enumerate(regions, 1):
         phrase = words(clip.tokenize(region.phrase, return_word_ids=True)) if region.phrase.strip() else []
+        if region.phrase.strip() and not phrase:
+            raise ValueError(
+                f'Region {number}\'s phrase "{region.phrase}" has no words the text encoder knows (an embedding that is '
+                "not there?). Change Region Prompt's `phrase`."
+            )
         run = find_phrase(text, phrase, taken) if phrase else []
         if run is None:
-            again = " a second time" if find_phrase(text, phrase, set()) else ""
+            occurs = find_phrase(text, phrase, set()) is not None
+            where = "occurs only where an earlier region has taken words of it" if occurs else "does not occur"
             raise ValueError(
-                f'Region {number} is bound to the phrase "{region.phrase}", which does not occur{again} in the prompt '
-                f"\"{prompt}\". Write it there exactly, change Region Prompt's `phrase`, or set Bind Region Prompts' "
+                f'Region {number} is bound to the phrase "{region.phrase}", which {where} in the prompt "{prompt}". '
+                "Write it there once for each region, change Region Prompt's `phrase`, or set Bind Region Prompts' "
                 f'`missing_phrase` to "{APPEND}".'
             )
         place = [text[i] for i in run]

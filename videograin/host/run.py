@@ -166,7 +166,7 @@ def outer_sample(executor, noise, latent_image, sampler, sigmas, denoise_mask=No
     options = guider.model_options["transformer_options"]
     seed = kwargs.get("seed", args[2] if len(args) > 2 else None)
     run = Run(guider, options.get(KEY, ()), latent_image, sigmas, seed)
-    checks.check(run, guider, noise, latent_image, denoise_mask)
+    checks.check(run, guider, sampler, noise, latent_image, denoise_mask)
     options[RUN] = run
     _reorder(options["wrappers"])
     try:
