@@ -98,6 +98,16 @@ class LatentBlend(io.ComfyNode):
                 f'Latent Blend\'s mode "{mode}" needs the source clip. Connect `source` to the VAE-encoded clip, or '
                 "`inversion` to DDIM Inversion."
             )
+        if start_percent > end_percent:
+            raise ValueError(
+                f"Latent Blend's `start_percent` ({start_percent:g}) lies after its `end_percent` ({end_percent:g}), so "
+                "nothing would be blended. Give a start before the end."
+            )
+        if mask is not None and not (mask > 0.5).any():
+            raise ValueError(
+                "Latent Blend's `mask` is empty: no pixel of any frame is above 0.5, so nothing could change. Connect the "
+                "mask of what is to be edited."
+            )
         record = Blend(
             mode=mode,
             inversion=inversion,

@@ -42,11 +42,11 @@ class Grid(NamedTuple):
 
 
 def clip_masks(regions: Regions, frames: int) -> Tensor:
-    """The regions' masks side by side, all at the size of the first.
+    """The regions' masks side by side, all at the size of the largest, so that none is shrunk and lost.
 
     Returns (K, frames, H, W) bool. Raises ValueError where a mask has neither one frame nor `frames`.
     """
-    height, width = regions[0].mask.shape[-2:]
+    height, width = (max(region.mask.shape[side] for region in regions) for side in (-2, -1))
     masks = []
     for number, region in enumerate(regions, 1):
         mask = region.mask
@@ -56,7 +56,7 @@ def clip_masks(regions: Regions, frames: int) -> Tensor:
                 f"Give Region Prompt's `mask` one mask, or one for each of the {frames} frames."
             )
         if mask.shape[-2:] != (height, width):
-            mask = F.interpolate(mask[:, None].float(), (height, width), mode="area")[:, 0]
+            mask = F.interpolate(mask[:, None].float(), (height, width), mode="nearest-exact")[:, 0]
         masks.append((mask > 0.5).expand(frames, -1, -1))
     return torch.stack(masks)
 

@@ -10,6 +10,7 @@ from pack.nodes.attention import FullFrameAttention
 from pack.nodes.blend import LatentBlend
 from pack.nodes.demo import DemoClip
 from pack.nodes.inversion import DDIMInversion
+from pack.nodes.regions import BindRegionPrompts, RegionPrompt
 from pack.videograin.blend import blend_mask
 
 DETERMINISTIC = ["euler", "ddim", "heun", "dpm_2", "lms", "dpmpp_2m", "ipndm", "deis", "res_multistep", "uni_pc",
@@ -153,6 +154,21 @@ def test_renoised_blend_serves_random_samplers(demo, inverted, sampler):
     )
     outside = (blend_mask(mask, 16, 16) == 0).expand_as(out)
     assert torch.isfinite(out).all() and torch.equal(out[outside], inversion.source[outside])
+
+
+def test_the_regions_of_all_prompts_are_editable(demo, inverted):
+    """Two prompts combined: the second one's region is not frozen to the source."""
+    model, noise, inversion, *_ = inverted
+    clip, conditionings = demo[1], []
+    for side, phrase in ((slice(0, 64), "a bear"), (slice(64, 128), "a frog")):
+        mask = torch.zeros(1, 128, 128)
+        mask[..., side] = 1
+        regions = RegionPrompt.execute(mask, phrase).result[0]
+        conditionings += BindRegionPrompts.execute(clip, "a bear and a frog in the snow", regions).result[0]
+    blended = LatentBlend.execute(model, "inversion", inversion).result[0]
+    out = rig.sample(blended, conditionings, encode(demo, ""), noise, steps=STEPS, scheduler=SCHEDULER)
+    for half in (out[..., :8] - inversion.source[..., :8], out[..., 8:] - inversion.source[..., 8:]):
+        assert rig.rms(half) > 0.05
 
 
 def test_a_random_sampler_on_the_inverted_path_is_warned_of(demo, inverted, caplog):

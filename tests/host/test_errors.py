@@ -114,9 +114,15 @@ def test_weights_embeddings_and_long_prompts(clip):
     assert torch.equal(text[:, others], plain[:, others])
     alone = clip.encode_from_tokens_scheduled(clip.tokenize("a frog"))[0][0]
     assert torch.equal(text[:, positions], alone[:, 1:3])
-    weighted = bound(clip, square(), "cat", prompt)[0][0][0]
-    expected = clip.encode_from_tokens_scheduled(clip.tokenize("(cat:1.2)"))[0][0]
-    assert torch.allclose(weighted[:, 2], expected[:, 1])
+    for phrase in ("cat", "(cat:1.2)"):  # the prompt's weight counts once, however the phrase is written
+        weighted = bound(clip, square(), phrase, prompt)[0][0][0]
+        expected = clip.encode_from_tokens_scheduled(clip.tokenize("(cat:1.2)"))[0][0]
+        assert torch.allclose(weighted[:, 2], expected[:, 1])
+
+
+def test_a_phrase_without_words_says_so(clip):
+    with pytest.raises(ValueError, match=r'Region 1\'s phrase "embedding:nowhere" has no words'):
+        bound(clip, square(), "embedding:nowhere")
 
 
 def test_textual_inversion_embeddings_are_bound_like_words(clip):
@@ -130,7 +136,7 @@ def test_textual_inversion_embeddings_are_bound_like_words(clip):
 
 
 def test_sizes_of_latent_and_inversion_differ(unet, inverted):
-    sample_fails(r"latent is 3 frames of 24×16 cells, but the inversion's clip is 3 frames of 16×16 cells",
+    sample_fails(r"latent is 3 frames of 24×16 cells in 4 channels, but the inversion's clip is 3 frames of 16×16 cells",
                  blended(unet, inverted[1]), rig.text(1), rig.text(2), rig.latent(3, 16, 24))  # fmt: skip
 
 
@@ -219,6 +225,47 @@ def test_blend_without_area_or_source(unet, inverted):
         LatentBlend.execute(unet, "inversion")
     with pytest.raises(ValueError, match="Connect `source`"):
         LatentBlend.execute(unet, "renoised")
+
+
+def test_blend_that_could_do_nothing(unet, inverted):
+    with pytest.raises(ValueError, match=r"`start_percent` \(0.8\) lies after its `end_percent` \(0.2\)"):
+        LatentBlend.execute(unet, "inversion", inverted[1], mask=square(), start_percent=0.8, end_percent=0.2)
+    with pytest.raises(ValueError, match="Latent Blend's `mask` is empty"):
+        LatentBlend.execute(unet, "inversion", inverted[1], mask=torch.zeros(1, 64, 64))
+
+
+def test_regions_on_the_negative_side_only(unet, clip):
+    sample_fails("found no regions in the sampler's positive prompt", st_layout(unet), rig.text(1),
+                 bound(clip, square())[0], rig.latent(3), True)  # fmt: skip
+
+
+def test_rectified_flow_is_refused_wherever_its_node_stands(unet, clip):
+    from comfy_extras.nodes_model_advanced import ModelSamplingSD3
+
+    flow = ModelSamplingSD3().patch(unet, 3.0)[0]
+    with pytest.raises(ValueError, match="samples by rectified flow"):
+        DDIMInversion.execute(flow, rig.text(1), {"samples": rig.latent()}, 4, "normal", 0)
+    late = ModelSamplingSD3().patch(st_layout(unet), 3.0)[0]
+    sample_fails("samples by rectified flow", late, bound(clip, square())[0], rig.text(2), rig.latent(3), True)
+
+
+def test_prediction_type_is_part_of_the_model(unet, inverted):
+    from comfy_extras.nodes_model_advanced import ModelSamplingDiscrete
+
+    other = ModelSamplingDiscrete().patch(blended(unet, inverted[1]), "v_prediction", False)[0]
+    sample_fails("ModelSampling nodes must be the same", other, rig.text(1), rig.text(2), inverted[0]["samples"],
+                 steps=4, scheduler="normal")  # fmt: skip
+
+
+def test_noise_of_another_inversion_is_warned_of(unet, inverted, caplog):
+    other = DDIMInversion.execute(unet, rig.text(1), {"samples": rig.latent(3, seed=8)}, 4, "normal", 0).result[0]
+    rig.sample(blended(unet, inverted[1]), rig.text(1), rig.text(2), other["samples"], steps=4, scheduler="normal")
+    assert sum("another latent than the inversion's" in r.getMessage() for r in caplog.records) == 1
+
+
+def test_latents_of_another_vae(unet):
+    with pytest.raises(ValueError, match="has 16 channels, but the model's latents have 4"):
+        DDIMInversion.execute(unet, rig.text(1), {"samples": torch.randn(2, 16, 8, 8)}, 4, "normal", 0)
 
 
 def test_the_same_feature_twice(unet):

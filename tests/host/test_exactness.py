@@ -84,6 +84,53 @@ def test_self_attention_guidance_calls_the_negative_alone(unet):
     assert rig.rms(run["negative"] - run["positive"]) > 1e-4 * rig.rms(run["positive"])
 
 
+def test_strong_regions_never_turn_attention_around(unet, monkeypatch):
+    """λ stays in 0…1 whatever the region's strength."""
+    from pack.videograin.host import dispatch
+
+    seen, original = [], dispatch.modulated_attention
+
+    def spy(q, k, v, strength, *rest):
+        seen.append(float(strength.max()))
+        return original(q, k, v, strength, *rest)
+
+    monkeypatch.setattr(dispatch, "modulated_attention", spy)
+    areas = tuple(region._replace(strength=2.0) for region in regions(2, 16, 16))
+    ours = STLayoutAttention.execute(unet, "paper", 1.0, 1.0, 1.0).result[0]
+    one_step(ours, bound(rig.text(1), areas), rig.text(2), rig.latent(2))
+    assert max(seen) == 1
+
+
+def test_a_model_with_another_clock_is_modulated_alike(unet):
+    """EDM sampling counts log σ: the decay is read on SD's own clock, not silently 0."""
+    from comfy_extras.nodes_model_advanced import ModelSamplingContinuousEDM
+
+    positive, negative, x = bound(rig.text(1), regions(2, 16, 16)), rig.text(2), rig.latent(2)
+    edm = ModelSamplingContinuousEDM().patch(unet, "v_prediction", 120.0, 0.002)[0]
+    ours = STLayoutAttention.execute(edm, "paper", 0.3, 1.0, 1.0).result[0]
+    plain = FullFrameAttention.execute(edm, "all frames").result[0]
+    assert rig.rms(one_step(ours, positive, negative, x) - one_step(plain, positive, negative, x)) > 1e-3
+
+
+def test_levels_are_counted_by_halvings(unet):
+    """43 rows become 22, 11 and 6: the last is the eighth, though 43 / 6 is nearer to 7."""
+    x, prompt = rig.latent(2, 43, 16), rig.text(1)
+    eighth = FullFrameAttention.execute(unet, "own", level_8="all frames").result[0]
+    assert not torch.equal(one_step(eighth, prompt, prompt, x), one_step(unet, prompt, prompt, x))
+
+
+def test_a_region_without_words_leaves_the_words_alone(unet):
+    """Editable, no word: its pixels attend to the prompt as ever, unless the released code's choice is asked for."""
+    words = bound(rig.text(1), regions(2, 16, 16))
+    words[0][1][KEY].tokens.zero_()
+    args = (words, rig.text(2), rig.latent(2))
+    everywhere = tuple(region._replace(mask=torch.ones_like(region.mask)) for region in words[0][1][KEY].regions)
+    object.__setattr__(words[0][1][KEY], "regions", everywhere)
+    ours = STLayoutAttention.execute(unet, "paper", 0.0, 1.0, 1.0).result[0]
+    plain = FullFrameAttention.execute(unet, "all frames").result[0]
+    assert rig.rms(one_step(ours, *args) - one_step(plain, *args)) < 1e-5 * rig.rms(one_step(plain, *args))
+
+
 def test_real_queries_and_keys_of_the_demo_model():
     """q, k, v captured inside the trained model: relative error below 2e-6 in float32."""
     from pack.demo import model as demo_model

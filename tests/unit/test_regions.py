@@ -18,7 +18,14 @@ def test_wrong_number_of_masks_names_both_counts_and_the_input():
         clip_masks((Region(torch.ones(8, 4, 4), "a cat"), Region(torch.ones(3, 4, 4), "a dog")), 8)
 
 
-def test_masks_of_other_sizes_are_brought_to_the_first():
+def test_a_small_region_survives_beside_a_coarser_mask():
+    coarse, fine = torch.zeros(1, 32, 32), torch.zeros(1, 512, 512)
+    coarse[:, 2:10, 2:10], fine[:, 400:408, 400:408] = 1, 1
+    masks = clip_masks((Region(coarse), Region(fine)), 1)
+    assert masks.shape == (2, 1, 512, 512) and masks[1].sum() == 64 and masks[0].sum() == 64 * 256
+
+
+def test_masks_of_other_sizes_are_brought_to_the_largest():
     small, large = torch.zeros(1, 8, 8), torch.zeros(1, 32, 32)
     small[:, :, :4], large[:, :, :16] = 1, 1
     first, second = clip_masks((Region(small), Region(large)), 1)

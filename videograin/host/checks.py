@@ -9,7 +9,7 @@ from torch import Tensor
 
 from ..blend import INVERSION
 from ..regions import clip_masks
-from .compat import model_identity, model_name
+from .compat import model_identity, model_name, require_unet
 from .conditioning import binding_of
 from .plan import Blend, STLayout, find
 
@@ -33,6 +33,8 @@ def check(run: Run, guider: Any, sampler: Any, noise: Tensor, latent: Tensor, de
             "The latent contains NaN or infinite values, so nothing could come of sampling it. Look at the node that "
             "made the sampler's `latent_image` (a VAE Encode in half precision is a frequent cause)."
         )
+    if run.plan:
+        require_unet(guider.model_patcher, run.plan[0].node)  # a sampling node may have come after ours
     if find(run.plan, STLayout) is not None:
         _check_regions(run, guider)
     if run.blend is not None:
@@ -43,11 +45,13 @@ def check(run: Run, guider: Any, sampler: Any, noise: Tensor, latent: Tensor, de
 
 
 def _check_regions(run: Run, guider: Any) -> None:
-    bindings = [binding for conds in guider.conds.values() for cond in conds if (binding := binding_of(cond))]
-    if not bindings:
+    sides = {name: [b for cond in conds if (b := binding_of(cond))] for name, conds in guider.conds.items()}
+    bindings = [binding for found in sides.values() for binding in found]
+    usable = bindings if run.settings and run.settings.cross_role != "positive" else sides.get("positive", [])
+    if not usable:
         raise ValueError(
-            "ST-Layout Attention found no regions in the sampler's prompts. Connect the CONDITIONING of Bind Region "
-            "Prompts to the sampler's `positive` input."
+            "ST-Layout Attention found no regions in the sampler's positive prompt. Connect the CONDITIONING of Bind "
+            "Region Prompts to the sampler's `positive` input."
         )
     for binding in bindings:
         if binding.regions:
@@ -66,13 +70,19 @@ def _warn_size(what: str, masks: Tensor, run: Run) -> None:
 
 def _check_blend(run: Run, blend: Blend, latent: Tensor) -> None:
     if blend.source.shape != latent.shape:
-        origin = "the inversion's clip" if blend.inversion is not None else "Latent Blend's `source`"
+        inverted = blend.inversion is not None
+        origin = "the inversion's clip" if inverted else "Latent Blend's `source`"
+        fix = (
+            "connect the `noise` and `inversion` outputs of the same DDIM Inversion"
+            if inverted
+            else "connect the same VAE Encode to Latent Blend's `source` and to the sampler"
+        )
         raise ValueError(
             f"The sampler's latent is {_size(latent)}, but {origin} is {_size(blend.source)}. Latent Blend needs the "
-            "same clip in both: connect the `noise` and `inversion` outputs of the same DDIM Inversion."
+            f"same clip in both: {fix}."
         )
     if blend.mask is None:
-        if run.binding is None:
+        if not run.regions:
             raise ValueError(
                 "Latent Blend has no editable area: its `mask` is not connected, and the sampler's `positive` prompt "
                 "carries no regions. Connect `mask`, or the CONDITIONING of Bind Region Prompts with Region Prompts "
@@ -119,8 +129,8 @@ def _check_inversion(run: Run, guider: Any, noise: Tensor, latent: Tensor, denoi
     if inversion.model_id != identity:
         raise ValueError(
             f"The clip was inverted with another model ({inversion.model_name}, {inversion.model_id}) than the "
-            f"sampler's ({model_name(guider.model_patcher)}, {identity}). Checkpoint, LoRAs and LoRA strengths must "
-            "be the same in DDIM Inversion and in the sampler."
+            f"sampler's ({model_name(guider.model_patcher)}, {identity}). Checkpoint, LoRAs, LoRA strengths and Model"
+            "Sampling nodes must be the same in DDIM Inversion and in the sampler."
         )
     _check_level(run, latent)
 
@@ -136,8 +146,16 @@ def _check_level(run: Run, latent: Tensor) -> None:
                 f"{first:.4f}. Give the sampler the SIGMAS of DDIM Inversion, or the same scheduler and steps, with "
                 "start_at_step 0 and denoise 1. (Under ddim_uniform, dpm_2 and uni_pc start elsewhere: use SIGMAS.)"
             )
+    top, level = float(inversion.sigmas[0]), inversion.latents[0]
+    if abs(first - top) <= 1e-4 * top and (x - level).square().mean() > 1e-6 * level.square().mean():
+        run.warn_once(
+            "The sampler starts at the inversion's first noise level, but from another latent than the inversion's. "
+            "Unless that is meant, connect the `noise` of the DDIM Inversion whose `inversion` Latent Blend has."
+        )
 
 
 def _size(latent: Tensor) -> str:
-    frames, _, height, width = latent.shape
-    return f"{frames} frames of {width}×{height} cells"
+    if latent.ndim != 4:
+        return f"of shape {tuple(latent.shape)}"
+    frames, channels, height, width = latent.shape
+    return f"{frames} frames of {width}×{height} cells in {channels} channels"

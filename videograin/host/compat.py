@@ -5,9 +5,11 @@ from __future__ import annotations
 import hashlib
 import logging
 
-from comfy.ldm.modules.attention import BasicTransformerBlock, SpatialTransformer
+from comfy.ldm.modules.attention import BasicTransformerBlock, SpatialTransformer, SpatialVideoTransformer
 from comfy.ldm.modules.diffusionmodules.openaimodel import UNetModel
 from comfy.model_patcher import ModelPatcher
+from comfy.model_sampling import CONST, ModelSamplingDiscrete
+from torch import Tensor
 
 logger = logging.getLogger("videograin")
 
@@ -22,6 +24,30 @@ def require_unet(model: ModelPatcher, node: str) -> None:
             f"{node} works on Stable Diffusion UNets (SD 1.x, SD 2.x, SDXL), but its `model` input is a "
             f"{type(network).__name__}. Connect a UNet checkpoint."
         )
+    if any(isinstance(module, SpatialVideoTransformer) for module in network.modules()):
+        raise ValueError(
+            f"{node}'s `model` input is a video model with temporal layers of its own (Stable Video Diffusion), whose "
+            "attention is not over pictures. Connect an image checkpoint: SD 1.x, SD 2.x or SDXL."
+        )
+    if isinstance(model.get_model_object("model_sampling"), CONST):
+        raise ValueError(
+            f"{node}'s `model` input samples by rectified flow (ModelSamplingSD3 or a flow checkpoint); the method is "
+            "made for ε- and v-prediction. Remove that node, or connect another checkpoint."
+        )
+
+
+def training_timestep(sampling, sigma: Tensor) -> float:
+    """The training step, 0 to 999, of a noise level; models with another clock (EDM) are read on SD's."""
+    clock = sampling if isinstance(sampling, ModelSamplingDiscrete) else ModelSamplingDiscrete()
+    return float(clock.timestep(sigma.cpu() if clock is not sampling else sigma))
+
+
+def attention_level(full: int, rows: int) -> int:
+    """How often a UNet has halved `full` rows, rounding up, to get `rows`: 1, 2, 4, 8, ..."""
+    level = 1
+    while full > rows:
+        full, level = -(-full // 2), level * 2
+    return level
 
 
 def attention_sites(network: UNetModel) -> list[Site]:
@@ -46,11 +72,15 @@ def model_name(model: ModelPatcher) -> str:
 def model_identity(model: ModelPatcher) -> str:
     """A fingerprint of the weights a MODEL samples with, equal after a restart.
 
-    Covers the class, every weight's name, shape and dtype, the values of eight small tensors, and the keys and
-    strengths of LoRA patches. Norms and biases are read because patches leave them alone; where one is patched
+    Covers the class, the kind of prediction and its σ table, every weight's name, shape and dtype, the values of eight
+    small tensors, and the keys and strengths of LoRA patches. Norms and biases are read because patches leave them alone; where one is patched
     its unpatched backup is read, so a loaded and an unloaded model agree.
     """
     digest = hashlib.sha256(model_name(model).encode())
+    sampling = model.get_model_object("model_sampling")
+    digest.update(" ".join(kind.__name__ for kind in type(sampling).__mro__).encode())
+    if isinstance(sampling, ModelSamplingDiscrete):
+        digest.update(sampling.sigmas.float().cpu().numpy().tobytes())
     weights = model.model.diffusion_model.state_dict()
     names = sorted(weights)
     for name in names:

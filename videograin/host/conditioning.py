@@ -113,13 +113,11 @@ def _replaced(clip: Any, conditioning: list, phrase: str, place: list[Token]) ->
 
 
 def _plain(tokens: Tokens, weights: dict[int, float] | None = None) -> Tokens:
-    """Tokens as the text encoders take them, without word numbers; `weights` multiplies those at some positions."""
+    """Tokens as the text encoders take them, without word numbers; `weights` replaces those at some positions."""
     plain: Tokens = {}
     for name, chunks in tokens.items():
         plain[name], offset = [], 0
         for chunk in chunks:
-            plain[name].append(
-                [(t, weight * (weights or {}).get(offset + i, 1.0)) for i, (t, weight, _) in enumerate(chunk)]
-            )
+            plain[name].append([(t, (weights or {}).get(offset + i, weight)) for i, (t, weight, _) in enumerate(chunk)])
             offset += len(chunk)
     return plain

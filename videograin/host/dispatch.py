@@ -15,9 +15,9 @@ from einops import rearrange
 from torch import Tensor
 
 from ..attention import key_sets
-from ..attention.st_layout import LEVELS, Layout, modulated_attention
+from ..attention.st_layout import BACKGROUNDS, LEVELS, Layout, modulated_attention
 from ..regions import Grid, patterns, share_any
-from .compat import Site
+from .compat import Site, attention_level
 
 if TYPE_CHECKING:
     from .run import Chunk, Run
@@ -39,7 +39,9 @@ class Call:
             run.warn_once(
                 f"A model call holds {self.frames} of {run.frames} frames and does not say which: no regions."
             )
-        self.decay = run.decay(options["sigmas"].flatten()[0]) if "sigmas" in options else 0.0
+        sigma = options["sigmas"].flatten()[0] if "sigmas" in options else torch.tensor(0.0)
+        self.decay = run.decay(sigma)
+        self.binding = run.binding_at(float(sigma))
         self.options = options
 
     def patched_options(self) -> dict[str, Any]:
@@ -81,7 +83,7 @@ class Call:
         if self.run.observer is not None or (name == "attn1" and self.run.key_sets.describe() != key_sets.OWN):
             return True
         settings = self.run.settings
-        if settings is None or self.run.binding is None or self.indices is None:
+        if settings is None or self.indices is None or not (self.binding or any(c and c.binding for c in self.chunks)):
             return False
         return self.decay * (settings.self_strength if name == "attn1" else settings.cross_strength) > 0
 
@@ -99,7 +101,7 @@ class Call:
         return Grid(self.frames, *extra["activations_shape"][-2:])
 
     def level(self, grid: Grid) -> int:
-        return max(1, round(self.height / grid.height))
+        return attention_level(self.height, grid.height)
 
     def layout(self, chunk: Chunk | None, strength: float, role: str, binding: Any, grid: Grid) -> Layout | None:
         """The regions a chunk is modulated by at this level, None where it is not."""
@@ -123,7 +125,7 @@ class Call:
         if not self._whole_frames(site, q, grid):
             return self.plain(previous, q, k, v, extra)
         layouts = [
-            self.layout(chunk, settings.self_strength, settings.self_role, chunk.binding or self.run.binding, grid)
+            self.layout(chunk, settings.self_strength, settings.self_role, chunk.binding or self.binding, grid)
             if chunk and settings
             else None
             for chunk in self.chunks
@@ -204,7 +206,7 @@ class Call:
         """One chunk's modulated self-attention: (f, n, d) in and out."""
         device = q.device
         labels, factor = layout.labels.to(device), layout.self_factor.to(device)
-        strength = self.run.settings.self_strength * self.decay * factor[labels]  # (f, n)
+        strength = (self.run.settings.self_strength * self.decay * factor[labels]).clamp(max=1)  # (f, n)
         key_labels = labels
         if k.shape[1] != q.shape[1]:  # tokens another patch appended belong to no region of ours
             extra_tokens = labels.new_full((len(labels), k.shape[1] - labels.shape[1]), len(layout.table))
@@ -230,7 +232,11 @@ class Call:
         device = q.device
         labels = layout.labels.to(device)
         frame = torch.arange(self.frames, device=device)[:, None]
-        strength = self.run.settings.cross_strength * self.decay * layout.cross_factor.to(device)[labels, frame]
+        factor = layout.cross_factor
+        if self.run.settings.background != BACKGROUNDS[1]:  # a region without words keeps its attention to all words
+            wordless = layout.table.any(1) & ~(layout.table & chunk.binding.tokens.any(1)).any(1)
+            factor = factor.masked_fill(wordless[:, None], 0.0)
+        strength = (self.run.settings.cross_strength * self.decay * factor.to(device)[labels, frame]).clamp(max=1)
         token_labels, words = patterns(token_regions(chunk, k.shape[1]))
         out = modulated_attention(
             *(_heads(x, heads) for x in (q, k, v)),

@@ -18,9 +18,9 @@ from ..attention import st_layout
 from ..attention.st_layout import Layout
 from ..binding import Binding
 from ..blend import INVERSION, blend_mask, mix, next_level, towards
-from ..regions import Grid, clip_masks
+from ..regions import Grid, Regions, clip_masks
 from . import checks
-from .compat import Site, attention_sites, logger
+from .compat import Site, attention_sites, logger, training_timestep
 from .conditioning import binding_of
 from .dispatch import Call
 from .plan import KEY, Blend, KeySets, Probe, Record, STLayout, find, key_sets
@@ -34,12 +34,15 @@ class Chunk:
 
     role: "negative" for the unconditional half, else "positive". area: (h, w, y, x) in latent cells, or None.
     binding: regions and tokens of its own prompt, or None. tokens: length of its own text encoding.
+    start, end: the noise levels between which the prompt acts.
     """
 
     role: str
     area: tuple[int, ...] | None
     binding: Binding | None
     tokens: int
+    start: float
+    end: float
 
 
 class Run:
@@ -57,9 +60,8 @@ class Run:
         self.frames, self.height, self.width = latent.shape[0], latent.shape[-2], latent.shape[-1]
         self.sigmas = [float(sigma) for sigma in sigmas]  # a copy: uni_pc writes into the list
         self.seed = seed or 0
-        self.binding: Binding | None = next(
-            (b for cond in guider.conds.get("positive", []) if (b := binding_of(cond)) and b.regions), None
-        )
+        bindings = [binding_of(cond) for cond in guider.conds.get("positive", [])]
+        self.regions: Regions = tuple(region for b in dict.fromkeys(bindings) if b for region in b.regions)
         self.sites: list[Site] = attention_sites(self.model.diffusion_model)
         self.chunks: dict[uuid.UUID, Chunk] = {}
         self.warned: set[str] = set()
@@ -86,7 +88,14 @@ class Run:
                     area=tuple(cond["area"]) if "area" in cond else None,
                     binding=None if completed else binding_of(cond),
                     tokens=0 if text is None else text.shape[1],
+                    start=float(cond.get("timestep_start", float("inf"))),
+                    end=float(cond.get("timestep_end", 0.0)),
                 )
+
+    def binding_at(self, sigma: float) -> Binding | None:
+        """The regions in force at a noise level for prompts that bring none: the first positive prompt's that acts."""
+        acting = (c.binding for c in self.chunks.values() if c.role == "positive" and c.end <= sigma <= c.start)
+        return next((binding for binding in acting if binding and binding.regions), None)
 
     def decay(self, sigma: Tensor) -> float:
         """τ^power at this noise level; 0 once the modulated part of the schedule is over."""
@@ -95,7 +104,7 @@ class Run:
         sampling = self.model.model_sampling
         if float(sigma) <= float(sampling.percent_to_sigma(self.settings.end_percent)):
             return 0.0
-        return st_layout.decay(float(sampling.timestep(sigma)), self.settings)
+        return st_layout.decay(training_timestep(sampling, sigma), self.settings)
 
     def layout(self, binding: Binding, area: tuple[int, ...] | None, indices: tuple[int, ...], grid: Grid) -> Layout:
         """The regions on one level's tokens, read once per run."""
@@ -118,7 +127,7 @@ class Run:
         if self._mask is None:
             masks = self.blend.mask
             if masks is None:
-                masks = clip_masks(self.binding.regions, self.frames).any(0)
+                masks = clip_masks(self.regions, self.frames).any(0)
             self._mask = blend_mask(masks, self.height, self.width, self.blend.grow, self.blend.feather)
         return self._mask
 

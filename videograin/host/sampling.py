@@ -102,13 +102,20 @@ def _check(model: ModelPatcher, latent: dict[str, Any], sigmas: Tensor) -> None:
             f"DDIM Inversion's `latent` has {samples.ndim} dimensions; frames of a Stable Diffusion UNet have 4: "
             "frames, channels, height, width. Encode the frames with the checkpoint's own VAE."
         )
+    channels = model.get_model_object("latent_format").latent_channels
+    if samples.shape[1] != channels and samples.any():
+        raise ValueError(
+            f"DDIM Inversion's `latent` has {samples.shape[1]} channels, but the model's latents have {channels}. "
+            "Encode the frames with the checkpoint's own VAE."
+        )
     if not torch.isfinite(samples).all():
         raise ValueError(
             "DDIM Inversion's `latent` contains NaN or infinite values. Look at the VAE Encode that made it (half "
             "precision is a frequent cause)."
         )
-    if len(sigmas) < 2 or bool((sigmas[1:] >= sigmas[:-1]).any()):
+    if len(sigmas) < 2 or not bool((sigmas[1:] < sigmas[:-1]).all()):  # NaN is never less
         raise ValueError(
             f"DDIM Inversion's `sigmas` must descend and have at least two levels, but are "
-            f"{[round(float(s), 3) for s in sigmas[:8]]}. Connect the SIGMAS of a scheduler node, not flipped ones."
+            f"{[round(float(s), 3) for s in sigmas[:8]]}. Choose another scheduler or more steps, or connect the SIGMAS "
+            "of a scheduler node, not flipped ones."
         )
