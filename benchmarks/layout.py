@@ -78,12 +78,21 @@ def colour_labels(frames, clusters, scope, seed=0):
     return cluster(small.contiguous(), clusters, scope, seed).view(-1, 16, 16)
 
 
-def look(model, inversion, source, clusters, feature, scope, **options):
-    from pack.nodes.layout import AttentionLayout
+def collected(model, inversion, source) -> dict:
+    """The features of a clip, looked up once: (frames, 256, C) by name."""
+    from pack.videograin.host.features import Observer, observe
+    from pack.videograin.layout import INPUTS, ROWS, AttentionInputs, AttentionRows, blur_rows
 
-    return AttentionLayout.execute(
-        model, inversion, source, clusters, 10, feature, scope, level="1/1", **options
-    ).result[0]
+    def look(features, start):
+        observer = Observer(1, "all", features, None)
+        observe(model, inversion, source, 10, observer, start)
+        return observer.features.features()
+
+    return {
+        PAPER: look(AttentionRows(), 0.0),
+        ROWS: blur_rows(look(AttentionRows(), 0.6), 16, 16, 5),
+        INPUTS: look(AttentionInputs(), 0.6),
+    }
 
 
 def judge_clips(edits: int) -> tuple[list[dict], list[dict]]:
@@ -91,7 +100,7 @@ def judge_clips(edits: int) -> tuple[list[dict], list[dict]]:
     from pack.nodes.attention import FullFrameAttention
     from pack.nodes.demo import DemoClip
     from pack.nodes.inversion import DDIMInversion
-    from pack.videograin.layout import FEATURES, ROWS, SCOPES
+    from pack.videograin.layout import SCOPES, cluster
 
     model, clip, vae = demo_model.load()
     model = FullFrameAttention.execute(model, "all frames").result[0]
@@ -102,11 +111,11 @@ def judge_clips(edits: int) -> tuple[list[dict], list[dict]]:
         source = clip.encode_from_tokens_scheduled(clip.tokenize(caption))
         latent = {"samples": vae.encode(frames)}
         noise, inversion, _ = DDIMInversion.execute(model, source, latent, STEPS, "ddim_uniform", 2).result
+        features = collected(model, inversion, source)
         for clusters, scope in itertools.product(COUNTS, SCOPES):
             found = {COLOUR: colour_labels(frames, clusters, scope)}
-            for feature in FEATURES:
-                found[feature] = look(model, inversion, source, clusters, feature, scope).labels
-            found[PAPER] = look(model, inversion, source, clusters, ROWS, scope, start_percent=0.0, blur=1).labels
+            for feature, tokens in features.items():
+                found[feature] = cluster(tokens, clusters, scope, 0).view(-1, 16, 16)
             for feature, labels in found.items():
                 rows.append(
                     score(labels, masks, clusters) | {"clip": " + ".join(names), "feature": feature, "scope": scope}
@@ -135,7 +144,7 @@ def edit(method, names, model, clip, vae, frames, masks, caption, source, noise,
     from pack.demo import model as demo_model
     from pack.nodes.attention import STLayoutAttention
     from pack.nodes.inversion import DDIMInversion
-    from pack.nodes.layout import ClustersToMask
+    from pack.nodes.layout import AttentionLayout, ClustersToMask
     from pack.nodes.regions import BindRegionPrompts, RegionPrompt
     from pack.videograin.layout import ROWS
 
@@ -144,7 +153,7 @@ def edit(method, names, model, clip, vae, frames, masks, caption, source, noise,
         prompt = prompt.replace(f"an {old} ", f"a {new} ").replace(f"a {old} ", f"a {new} ")
     negative = clip.encode_from_tokens_scheduled(clip.tokenize(""))
     if method == "clusters":
-        layout = look(model, inversion, source, 3, ROWS, "per frame")
+        layout = AttentionLayout.execute(model, inversion, source, 3, 10, ROWS, "per frame", level="1/1").result[0]
         table = iou_table(to_pixels(layout.labels, masks[0].shape[-2:]), torch.stack(masks), 3)
         regions = ()
         for word, number in zip(EDIT_WORDS, table[:2].argmax(1).tolist(), strict=True):
