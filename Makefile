@@ -7,7 +7,7 @@ HOST_VERSIONS ?= $(if $(VIDEOGRAIN_COMFYUI),installed,0.16.3 0.30.0)
 # Shell prefix: runs the host's Python, or stops with the provisioner's message.
 python = python="$$($(PROVISION) --print-python)" && "$$python"
 
-.PHONY: help host demo test lint unit test-media test-host test-e2e
+.PHONY: help host demo workflows test lint unit test-media test-host test-e2e test-browser
 help:  ## show this list
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 22
 
@@ -17,7 +17,10 @@ host:  ## provision ComfyUI and its environment (a no-op when complete)
 demo:  ## edit the demo clip in a real ComfyUI; results in demo/out/
 	@$(python) demo/run.py
 
-test: lint unit test-media test-host test-e2e  ## every test
+workflows:  ## make workflows/ again from tests/browser/graphs/, in Chromium
+	@$(python) tests/browser/make_workflow.py
+
+test: lint unit test-media test-host test-e2e test-browser  ## every test
 
 lint:  ## ruff: rules and formatting
 	@$(python) -m ruff check .
@@ -40,3 +43,6 @@ test-host:  ## nodes inside ComfyUI's own process, on the oldest and the newest 
 
 test-e2e:  ## a real server: API, progress, interrupt
 	@$(python) -m pytest tests/e2e
+
+test-browser:  ## the real frontend in Debian's Chromium; screenshots in tests/browser/out/
+	@$(python) -m pytest tests/browser

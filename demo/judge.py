@@ -11,30 +11,31 @@ SCALES = (0.85, 1.0)  # sprite's size relative to the mask's bounding box: an ed
 SHIFTS = (-3, 0, 3)  # pixels, in x and y: or a little beside it
 
 
-def best_word(frame: np.ndarray, mask: np.ndarray) -> tuple[str, float]:
+def best_word(frame: np.ndarray, mask: np.ndarray, part: np.ndarray | None = None) -> tuple[str, float]:
     """The word whose sprite, fitted into the mask's bounding box, correlates best with the frame inside the mask.
 
-    Args: frame (H, W, 3) uint8; mask (H, W) bool, one object's visible part.
+    Args: frame (H, W, 3) uint8; mask (H, W) bool, one object's visible part; part (H, W) bool, the pixels of the
+        object that are compared, all by default.
     Returns the word and its correlation over pixels and colours, -1 to 1. Raises ValueError on an empty mask.
     """
-    scores = word_scores(frame, mask, sprites())
+    scores = word_scores(frame, mask, sprites(), part)
     word = max(scores, key=scores.get)
     return word, scores[word]
 
 
-def word_scores(frame: np.ndarray, mask: np.ndarray, art: Sprites) -> dict[str, float]:
-    """Every word's best correlation, over a few sizes and shifts of its sprite."""
+def word_scores(frame: np.ndarray, mask: np.ndarray, art: Sprites, part: np.ndarray | None = None) -> dict[str, float]:
+    """Every word's best correlation, over a few sizes and shifts of its sprite; arguments as in `best_word`."""
     if not mask.any():
         raise ValueError("the mask is empty on this frame: there is no object to name")
     # What surrounds the object shows where a sprite is transparent.
     surroundings = np.median(frame[~mask] if (~mask).any() else frame, 0)
     rows, columns = np.nonzero(mask)
     box = slice(rows.min(), rows.max() + 1), slice(columns.min(), columns.max() + 1)
-    frame, mask = frame[box], mask[box]
-    canvas = Image.new("RGB", mask.shape[::-1], tuple(int(c) for c in surroundings))
-    seen = frame[mask].astype(np.float32)
+    frame, compared = frame[box], (mask if part is None else part)[box]
+    canvas = Image.new("RGB", compared.shape[::-1], tuple(int(c) for c in surroundings))
+    seen = frame[compared].astype(np.float32)
     return {
-        word: max(correlation(seen, np.float32(picture)[mask]) for picture in fitted(canvas, sprite))
+        word: max(correlation(seen, np.float32(picture)[compared]) for picture in fitted(canvas, sprite))
         for word, sprite in art.items()
     }
 

@@ -52,7 +52,14 @@ class AttentionLayout(io.ComfyNode):
                     "clusters all frames together, best for still cameras.",
                 ),
                 io.Int.Input(
-                    "seed", default=0, min=0, max=2**31 - 1, optional=True, advanced=True, tooltip="Seed of K-Means."
+                    "seed",
+                    default=0,
+                    min=0,
+                    max=2**31 - 1,
+                    control_after_generate=io.ControlAfterGenerate.fixed,
+                    optional=True,
+                    advanced=True,
+                    tooltip="Any whole number; where K-Means starts.",
                 ),
                 io.Combo.Input(
                     "level",

@@ -58,18 +58,18 @@ class Server:
         self,
         python: Path,
         comfyui: Path,
-        pack: Path,
+        pack: Path | None,
         *,
         base: Path | None = None,
         options: tuple[str, ...] = (),
         start_timeout: float = 300,
     ):
         """
-        Args: python, the interpreter that has ComfyUI's packages; comfyui, its folder; pack, this repository;
-            base, an existing folder to keep models, inputs and outputs in (default: a temporary one);
-            options, further ComfyUI command-line options; start_timeout in seconds.
+        Args: python, the interpreter that has ComfyUI's packages; comfyui, its folder; pack, this repository, or None
+            for a ComfyUI without it; base, an existing folder to keep models, inputs and outputs in (default: a
+            temporary one); options, further ComfyUI command-line options; start_timeout in seconds.
         """
-        self.python, self.comfyui, self.pack = Path(python), Path(comfyui), Path(pack)
+        self.python, self.comfyui, self.pack = Path(python), Path(comfyui), pack and Path(pack)
         self._temporary = None if base else tempfile.TemporaryDirectory(prefix="videograin-host-")
         self.base = Path(base or self._temporary.name)
         self.log_path = self.base / "server.log"
@@ -83,7 +83,8 @@ class Server:
             (self.base / folder).mkdir(parents=True, exist_ok=True)
         link = self.base / "custom_nodes" / "videograin"
         link.unlink(missing_ok=True)
-        link.symlink_to(self.pack.resolve(), target_is_directory=True)
+        if self.pack:
+            link.symlink_to(self.pack.resolve(), target_is_directory=True)
         self.port = _free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         try:

@@ -1,12 +1,13 @@
 """Makes the committed workflows from their descriptions in graphs/, with the real frontend in a real browser.
 
-    python tests/browser/make_workflow.py instance_edit [--screenshot opened.png]
+    python tests/browser/make_workflow.py [NAME ...] [--keep-thumbnails] [--screenshots FOLDER]
 
-Writes workflows/NAME.json (the frontend's own format), demo/NAME.api.json (the same graph as the API takes it) and,
-when `make demo` has left its videos in demo/out/, the thumbnail workflows/NAME.jpg. Needs Chromium and `playwright`.
+Writes workflows/NAME.json (the frontend's own format), demo/NAME.api.json (the same graph as the API takes it) and the
+thumbnail workflows/NAME.jpg from a whole run (a minute each). Without a name: all. Needs Debian's Chromium.
 """
 
 import argparse
+import copy
 import dataclasses
 import importlib
 import json
@@ -16,30 +17,23 @@ import uuid
 from pathlib import Path
 from typing import Any
 
-import av
 from PIL import Image
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Browser, Page
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
-sys.path.append(str(ROOT))  # no comfy in this process
+sys.path += [str(ROOT), str(HERE.parent / "support")]  # no comfy in this process
+
+from frontend import OPEN, SETTINGS, VIEW, chromium, exported, open_frontend  # noqa: E402
 
 from demo.host.provision import provision  # noqa: E402
-from demo.host.server import Server  # noqa: E402
+from demo.host.server import Prompt, Server  # noqa: E402
 
-CHROMIUM = "/usr/bin/chromium"
-QUIET = ("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-         "--disable-component-update", "--disable-sync")  # fmt: skip
 PACK_VERSION = re.search(r'^version = "(.+)"', (ROOT / "pyproject.toml").read_text(), re.M)[1]
-VIEW = {"width": 1920, "height": 1080}
-READY = "() => Boolean(window.app?.vueAppReady && window.LiteGraph?.registered_node_types?.VideoGrainDDIMInversion)"
-SAVED = "async () => JSON.stringify(await window.app.graphToPrompt())"  # a string: undefined entries vanish
-OPEN = "async (text) => { await window.app.loadGraphData(JSON.parse(text), true, true) }"
-SETTINGS = {"Comfy.TutorialCompleted": True, "Comfy.Minimap.Visible": False}  # no gallery over a new user's first page
 THUMBNAIL_SIDE = 400  # pixels
 
 
-def make(page: Page, name: str, host_version: str) -> tuple[dict[str, Any], dict[str, Any]]:
+def make(page: Page, name: str, host_version: str) -> tuple[dict[str, Any], Prompt]:
     """Builds one described graph in the page; returns it in the frontend's format and in the API's."""
     graph = importlib.import_module(f"graphs.{name}").GRAPH
     packages = {
@@ -48,11 +42,10 @@ def make(page: Page, name: str, host_version: str) -> tuple[dict[str, Any], dict
     }
     description = {"columns": dataclasses.asdict(graph)["columns"], "packages": packages}
     size = page.evaluate((HERE / "build_graph.js").read_text(), description)
-    saved = json.loads(page.evaluate(SAVED))
-    workflow = saved["workflow"]
+    workflow, api = exported(page)
     workflow["id"] = str(uuid.uuid5(uuid.NAMESPACE_URL, f"videograin/{name}"))  # the same on every run
     workflow["extra"]["ds"] = fitted(size["width"], size["height"])
-    return workflow, saved["output"]
+    return workflow, api
 
 
 def fitted(width: float, height: float) -> dict[str, Any]:
@@ -62,36 +55,59 @@ def fitted(width: float, height: float) -> dict[str, Any]:
     return {"scale": round(scale, 3), "offset": [round(left / scale), round(top / scale)]}
 
 
-def check_opens(page: Page, workflow: dict[str, Any], api: dict[str, Any]) -> None:
-    """Opens a saved workflow as a user would: it must be complete, without complaint, and give the same prompt."""
-    complaints = []
-    page.on(
-        "console", lambda message: complaints.append(message.text) if message.type in ("error", "warning") else None
-    )
-    page.on("pageerror", lambda error: complaints.append(str(error)))
-    page.evaluate(OPEN, json.dumps(workflow))
-    page.wait_for_timeout(1500)
-    opened = json.loads(page.evaluate(SAVED))["output"]
-    if opened != api:
+def settled(page: Page, workflow: dict[str, Any], api: Prompt) -> dict[str, Any]:
+    """The workflow as the frontend saves it again once opened, which differs a little from what was built.
+
+    Raises SystemExit if opening it changes the prompt, or if it changes every time.
+    """
+    once = reopened(page, workflow)
+    if exported(page)[1] != api:
         raise SystemExit("the saved workflow, opened again, gives another prompt")
-    if complaints:
-        raise SystemExit("the browser complains about the opened workflow:\n" + "\n".join(complaints))
+    if reopened(page, once) != once:
+        raise SystemExit("the saved workflow changes whenever it is opened")
+    return once
 
 
-def thumbnail(out: Path) -> Image.Image:
-    """The middle frame, before and after side by side."""
-    before, after = (middle_frame(out / f"{name}.mp4") for name in ("source", "edit"))
-    side = (THUMBNAIL_SIDE, THUMBNAIL_SIDE)
-    sheet = Image.new("RGB", (2 * side[0], side[1]))
-    sheet.paste(before.resize(side, Image.Resampling.LANCZOS))
-    sheet.paste(after.resize(side, Image.Resampling.LANCZOS), (side[0], 0))
+def reopened(page: Page, workflow: dict[str, Any]) -> dict[str, Any]:
+    """Opened and saved, but with the identity and the view it had."""
+    page.evaluate(OPEN, json.dumps(workflow))
+    page.wait_for_timeout(500)  # milliseconds; nodes find their sizes when they are drawn
+    again = exported(page)[0]
+    return {**again, "id": workflow["id"], "extra": {**again["extra"], "ds": workflow["extra"]["ds"]}}
+
+
+def thumbnail(server: Server, api: Prompt) -> Image.Image:
+    """Runs the whole graph; returns the middle frame, before and after side by side."""
+    graph, paste = copy.deepcopy(api), titled(api, "Paste over the source")
+    for name, images in (("before", api[paste]["inputs"]["destination"]), ("after", [paste, 0])):
+        graph[name] = {"class_type": "SaveImage", "inputs": {"images": images, "filename_prefix": name}}
+    outputs = server.run(graph)["outputs"]
+    sheet = Image.new("RGB", (2 * THUMBNAIL_SIDE, THUMBNAIL_SIDE))
+    for column, name in enumerate(("before", "after")):
+        frames = server.output_files({"outputs": {name: outputs[name]}})
+        shown = Image.open(frames[len(frames) // 2]).resize((THUMBNAIL_SIDE,) * 2, Image.Resampling.LANCZOS)
+        sheet.paste(shown, (column * THUMBNAIL_SIDE, 0))
     return sheet
 
 
-def middle_frame(video: Path) -> Image.Image:
-    with av.open(str(video)) as container:
-        frames = [frame.to_image() for frame in container.decode(video=0)]
-    return frames[len(frames) // 2]
+def write(browser: Browser, server: Server, name: str, screenshots: Path | None) -> Prompt:
+    """Makes one workflow and writes its two files; returns the prompt."""
+    # A page for each: in one page a widget would keep the value of the graph before, by node number and name.
+    page = open_frontend(browser, server.url, scale=2)
+    workflow, api = make(page, name, server.get("/system_stats")["system"]["comfyui_version"])
+    workflow = settled(page, workflow, api)
+    if screenshots:
+        page.wait_for_timeout(1500)  # milliseconds, for the canvas to be drawn
+        page.screenshot(path=screenshots / f"{name}.png")
+    page.context.close()
+    write_json(ROOT / "workflows" / f"{name}.json", workflow)
+    write_json(ROOT / "demo" / f"{name}.api.json", api)
+    return api
+
+
+def titled(prompt: Prompt, title: str) -> str:
+    """The id of the node with this title."""
+    return next(node_id for node_id, node in prompt.items() if node["_meta"]["title"] == title)
 
 
 def write_json(path: Path, content: dict[str, Any]) -> None:
@@ -99,27 +115,21 @@ def write_json(path: Path, content: dict[str, Any]) -> None:
 
 
 def main() -> None:
+    names = sorted(path.stem for path in (HERE / "graphs").glob("*.py"))
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("name")
-    parser.add_argument("--screenshot", type=Path)
+    parser.add_argument("names", nargs="*", default=names, metavar="NAME", help=f"one of {', '.join(names)}")
+    parser.add_argument("--keep-thumbnails", action="store_true", help="do not run the graphs")
+    parser.add_argument("--screenshots", type=Path, help="folder for pictures of the opened workflows")
     options = parser.parse_args()
     host = provision()
-    with Server(host.python, host.comfyui, ROOT) as server, sync_playwright() as playwright:
+    with Server(host.python, host.comfyui, ROOT) as server:
         server.post("/settings", SETTINGS)
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=QUIET)
-        page = browser.new_page(viewport=VIEW, device_scale_factor=2)
-        page.goto(server.url)
-        page.wait_for_function(READY, timeout=120_000)
-        workflow, api = make(page, options.name, server.get("/system_stats")["system"]["comfyui_version"])
-        check_opens(page, workflow, api)
-        if options.screenshot:
-            page.screenshot(path=options.screenshot)
-        browser.close()
-    write_json(ROOT / "workflows" / f"{options.name}.json", workflow)
-    write_json(ROOT / "demo" / f"{options.name}.api.json", api)
-    out = ROOT / "demo" / "out"
-    if (out / "edit.mp4").exists():
-        thumbnail(out).save(ROOT / "workflows" / f"{options.name}.jpg", quality=88)
+        with chromium() as browser:
+            prompts = {name: write(browser, server, name, options.screenshots) for name in options.names}
+        if options.keep_thumbnails:
+            return
+        for name, api in prompts.items():
+            thumbnail(server, api).save(ROOT / "workflows" / f"{name}.jpg", quality=88)
 
 
 if __name__ == "__main__":

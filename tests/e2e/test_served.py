@@ -86,7 +86,7 @@ def widget_values(schema: dict, values: list) -> dict:
         for name, (kind, *options) in schema["input"].get(group, {}).items():
             if isinstance(kind, list) or kind in WIDGETS:
                 found[name] = next(rest)
-                if options and options[0].get("control_after_generate"):
+                if name in ("seed", "noise_seed") or (options and options[0].get("control_after_generate")):
                     assert next(rest) in ("fixed", "increment", "decrement", "randomize")
     assert list(rest) == []
     return found

@@ -1,0 +1,34 @@
+"""One server and one Chromium for all browser tests; each test has a fresh page. Screenshots go to out/."""
+
+from pathlib import Path
+
+import pytest
+from frontend import SETTINGS, chromium
+
+from pack.demo.host.provision import NEWEST, provision
+from pack.demo.host.server import Server
+
+ROOT = Path(__file__).parents[2]
+OUT = Path(__file__).with_name("out")  # not committed; nothing but the tests' screenshots
+
+
+@pytest.fixture(scope="session")
+def browser():
+    with chromium() as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def server(browser):
+    """After the browser: without Chromium nothing is started."""
+    host = provision(NEWEST)
+    with Server(host.python, host.comfyui, ROOT) as running:
+        running.post("/settings", SETTINGS)
+        yield running
+
+
+@pytest.fixture(scope="session")
+def picture():
+    """Where a test's screenshot goes, by its name."""
+    OUT.mkdir(exist_ok=True)
+    return lambda name: OUT / f"{name}.png"

@@ -1,0 +1,85 @@
+"""The other committed workflows through the real server: every frame shows the words asked for, where they were asked."""
+
+import json
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+from PIL import Image
+from scipy.ndimage import binary_dilation
+
+from pack.demo.judge import best_word
+from pack.demo.world import Clip, clip
+
+ROOT = Path(__file__).parents[2]
+PART_HEIGHT = 26  # pixels, in part_edit's "Upper part"
+SOFT_EDGE = 4 + 3  # pixels that all of them grow and blur the mask by
+
+
+class Edited(NamedTuple):
+    """frames (F, H, W, 3) uint8 · truth, the source with its masks (2, F, H, W)."""
+
+    frames: np.ndarray
+    truth: Clip
+
+    def words(self, side: int, part: np.ndarray | None = None) -> list[str]:
+        """What one object shows in each frame; part (F, H, W) bool, where to look."""
+        masks = self.truth.masks[side]
+        parts = [None] * len(masks) if part is None else part
+        return [best_word(*shown)[0] for shown in zip(self.frames, masks, parts, strict=True)]
+
+    def kept_beyond(self, masks: np.ndarray) -> bool:
+        """Whether every pixel beyond the masks' soft edge is the source's, but for rounding."""
+        near = np.stack([binary_dilation(mask, np.ones((3, 3)), SOFT_EDGE) for mask in masks])
+        return bool((np.abs(self.frames.astype(int) - self.truth.frames)[~near] <= 1).all())
+
+
+@pytest.fixture(scope="module")
+def edited(server):
+    return lambda name: run(server, json.loads((ROOT / "demo" / f"{name}.api.json").read_text()))
+
+
+def run(server, prompt: dict) -> Edited:
+    """Runs a committed graph as it is, and saves its result without loss too."""
+
+    def titled(title: str) -> str:
+        return next(node_id for node_id, node in prompt.items() if node["_meta"]["title"] == title)
+
+    result = {"images": [titled("Paste over the source"), 0], "filename_prefix": "edit"}
+    outputs = server.run({**prompt, "frames": {"class_type": "SaveImage", "inputs": result}})["outputs"]
+    assert {titled("Save the edit"), titled("Save before and after")} <= set(outputs)
+    files = server.output_files({"outputs": {"frames": outputs["frames"]}})
+    made = prompt[titled("Demo Clip")]["inputs"]
+    names = made["left"], made["right"]
+    truth = clip(names, made["background"], made["frames"], made["motion"], made["seed"])
+    return Edited(np.stack([np.asarray(Image.open(path).convert("RGB")) for path in files]), truth)
+
+
+def most(words: list[str], asked: str) -> bool:
+    """All frames but one at most."""
+    return words.count(asked) >= len(words) - 1
+
+
+def test_clusters_alone_drive_the_edit(edited):
+    both = edited("instance_edit_clusters")
+    assert most(both.words(0), "bear"), both.words(0)
+    assert most(both.words(1), "frog"), both.words(1)
+
+
+def test_one_object_changes_and_all_else_stays(edited):
+    one = edited("object_only")
+    assert most(one.words(1), "panda"), one.words(1)
+    assert one.words(0) == ["fox"] * len(one.frames)
+    assert one.kept_beyond(one.truth.masks[1])
+
+
+def test_a_part_changes_and_the_rest_of_the_object_stays(edited):
+    part = edited("part_edit")
+    bear = part.truth.masks[0]
+    lower = np.zeros_like(bear)
+    lower[:, PART_HEIGHT:] = bear[:, :-PART_HEIGHT]
+    upper = bear & ~lower
+    assert most(part.words(0, upper), "panda"), part.words(0, upper)
+    assert part.words(1) == ["frog"] * len(part.frames)
+    assert part.kept_beyond(upper)

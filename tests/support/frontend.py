@@ -1,0 +1,98 @@
+"""ComfyUI's real frontend in Debian's Chromium, for the browser tests and for making the workflows."""
+
+import json
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
+
+CHROMIUM = Path("/usr/bin/chromium")
+QUIET = ("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+         "--disable-component-update", "--disable-sync")  # fmt: skip
+VIEW = {"width": 1920, "height": 1080}
+SETTINGS = {
+    "Comfy.TutorialCompleted": True,  # no gallery over a new user's first page
+    "Comfy.Minimap.Visible": False,
+    "LiteGraph.Canvas.MinFontSizeForLOD": 0,  # pixels: text is drawn at every zoom, for the screenshots
+}
+READY = "() => Boolean(window.app?.vueAppReady && Object.keys(window.LiteGraph?.registered_node_types ?? {}).length)"
+OPEN = "async (text) => { await window.app.loadGraphData(JSON.parse(text), true, true) }"
+DROP = """async ([name, text]) => {
+  await window.app.handleFile(new File([text], name, { type: 'application/json' }))
+}"""
+TITLE = "window.app.extensionManager.workflow.activeWorkflow?.filename"
+EXPORT = "async () => JSON.stringify(await window.app.graphToPrompt())"  # a string: undefined entries vanish
+LOAD_TIMEOUT = 120_000  # milliseconds, on a busy machine
+
+
+@contextmanager
+def chromium() -> Iterator[Browser]:
+    """Raises FileNotFoundError, with what to install, where the system has no Chromium."""
+    if not CHROMIUM.exists():
+        raise FileNotFoundError(
+            f"The browser tests need Chromium at {CHROMIUM}. Install it: apt-get install chromium (Debian, Ubuntu)."
+        )
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=QUIET)
+        try:
+            yield browser
+        finally:
+            browser.close()
+
+
+def open_frontend(browser: Browser, url: str, scale: float = 1) -> Page:
+    """A new user's page, ready to work in. scale: device pixels per pixel."""
+    page = browser.new_context(viewport=VIEW, device_scale_factor=scale).new_page()
+    visit(page, url)
+    return page
+
+
+def visit(page: Page, url: str) -> None:
+    page.goto(url)
+    page.wait_for_function(READY, timeout=LOAD_TIMEOUT)
+
+
+def open_template(page: Page, url: str, name: str) -> None:
+    """Opens one of the pack's workflows as the frontend's links to its template gallery do."""
+    visit(page, f"{url}/?template={name}&source=videograin")
+    page.wait_for_function(f"() => {TITLE} === '{name}'", timeout=LOAD_TIMEOUT)
+
+
+def drop(page: Page, workflow: Path) -> None:
+    """Opens a workflow file as if it were dropped on the canvas."""
+    page.evaluate(DROP, [workflow.name, workflow.read_text()])
+    page.wait_for_function(f"() => {TITLE} === '{workflow.stem}'", timeout=LOAD_TIMEOUT)
+
+
+def exported(page: Page) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The open graph as the frontend saves it, and as it sends it to the server."""
+    both = json.loads(page.evaluate(EXPORT))
+    return both["workflow"], both["output"]
+
+
+class Console:
+    """What a page complains about from now on: errors, warnings and uncaught exceptions."""
+
+    NOISE = (  # the frontend's own, with or without the pack, as it starts
+        r"404 .*(/user\.css|/api/userdata.*)$",  # a new user has no such files yet
+        r"^\[ComfyUI\] The legacy queue/history menu is deprecated",  # its own extensions call what it deprecates
+        r"^\[MaskEditor\] ComfyApp\.open_maskeditor is deprecated",
+        r"^ComfyApp graph accessed before initialization",
+        r"huggingface\.co/Comfy-Org/z_image_turbo/",  # models of the default workflow, which it looks up in vain
+    )
+
+    def __init__(self, page: Page):
+        self.messages: list[str] = []
+        page.on("console", self._hear)
+        page.on("pageerror", lambda error: self.messages.append(str(error)))
+
+    def _hear(self, message: ConsoleMessage) -> None:
+        if message.type in ("error", "warning"):
+            self.messages.append(f"{message.text} {message.location['url']}")
+
+    def complaints(self) -> list[str]:
+        """All but the frontend's own noise."""
+        return [text for text in self.messages if not any(re.search(pattern, text) for pattern in self.NOISE)]
