@@ -185,11 +185,12 @@ def time_clustering() -> dict:
     from pack.videograin.layout import PER_FRAME, AttentionRows, cluster
 
     generator = torch.Generator().manual_seed(0)
-    q = torch.randn(16, 1024, 640, generator=generator) * 1.5
-    q += q[:, torch.randint(5, (1024,), generator=generator)] * 2  # five kinds of tokens, so there is something to find
+    kinds = torch.randn(5, 640, generator=generator)  # five kinds of tokens, so there is something to find
+    own = kinds[torch.randint(5, (16, 1024), generator=generator)]
+    q, k = (own + torch.randn(16, 1024, 640, generator=generator) for _ in range(2))  # logits of std 4
     rows, begin = AttentionRows(), time.perf_counter()
     for layer in range(5):
-        rows.add(("output", layer, 0), q, q, heads=8)
+        rows.add(("output", layer, 0), q, k, heads=8)
     collected = time.perf_counter()
     cluster(rows.features(), 5, PER_FRAME, 0)
     return {"rows_seconds": collected - begin, "kmeans_seconds": time.perf_counter() - collected}
