@@ -3,8 +3,7 @@
 The repository root must never be on `sys.path`: our `nodes/` would shadow the host's `nodes.py`.
 """
 
-import importlib.util
-import sys
+import runpy
 from pathlib import Path
 
 import pytest
@@ -12,11 +11,7 @@ import pytest
 ROOT = Path(__file__).parent
 collect_ignore = ["__init__.py"]  # the pack's entry point, not a test package
 
-sys.path[:] = [entry for entry in sys.path if Path(entry).resolve() != ROOT]  # `python -m pytest` adds it
-
-spec = importlib.util.spec_from_file_location("pack", ROOT / "__init__.py", submodule_search_locations=[str(ROOT)])
-sys.modules["pack"] = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(sys.modules["pack"])
+runpy.run_path(str(ROOT / "demo" / "host" / "inprocess.py"))["import_pack"]()
 
 
 @pytest.hookimpl(tryfirst=True)
