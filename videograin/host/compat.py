@@ -73,8 +73,8 @@ def model_identity(model: ModelPatcher) -> str:
     """A fingerprint of the weights a MODEL samples with, equal after a restart.
 
     Covers the class, the kind of prediction and its σ table, every weight's name, shape and dtype, the values of eight
-    small tensors, and the keys and strengths of LoRA patches. Norms and biases are read because patches leave them alone; where one is patched
-    its unpatched backup is read, so a loaded and an unloaded model agree.
+    small tensors, and the keys and strengths of LoRA patches. Norms and biases are read because patches leave them
+    alone; where one is patched its unpatched backup is read, so a loaded and an unloaded model agree.
     """
     digest = hashlib.sha256(model_name(model).encode())
     sampling = model.get_model_object("model_sampling")

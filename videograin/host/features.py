@@ -5,8 +5,6 @@ from __future__ import annotations
 import re
 from typing import Any
 
-import comfy.samplers
-import latent_preview
 import torch
 from comfy.model_patcher import ModelPatcher
 from torch import Tensor
@@ -19,6 +17,7 @@ from .attach import for_features
 from .compat import Site, model_identity, require_unet
 from .conditioning import words as words_of
 from .plan import LEVELS, Probe, key_sets, records
+from .sampling import walk_clip
 
 AUTO = "auto"
 BLOCKS = {"all": ("input", "middle", "output"), "encoder": ("input",), "decoder": ("output",)}
@@ -120,7 +119,6 @@ def observe(
     chosen = [levels[round(i)] for i in torch.linspace(0, len(levels) - 1, count).tolist()]
     watching = for_features(model, Probe(observer))
 
-    @torch.no_grad()
     def walk(denoiser, x, sigmas, extra_args, callback, disable):
         for step, level in enumerate(tqdm(chosen, "Attention features", disable=disable)):
             shown = inversion.latents[level].to(x)
@@ -128,16 +126,7 @@ def observe(
             callback({"i": step, "denoised": denoised, "x": shown})
         return x
 
-    guider = comfy.samplers.CFGGuider(watching)
-    guider.inner_set_conds({"positive": conditioning})
-    guider.sample(
-        torch.zeros_like(inversion.source),
-        inversion.source,
-        comfy.samplers.KSAMPLER(walk),
-        torch.cat([inversion.sigmas[chosen], torch.zeros(1)]),
-        callback=latent_preview.prepare_callback(watching, len(chosen)),
-        seed=0,
-    )
+    walk_clip(watching, conditioning, inversion.source, torch.cat([inversion.sigmas[chosen], torch.zeros(1)]), walk)
     if not observer.seen:
         raise ValueError(
             f"The model has no self-attention in the chosen blocks at 1/{observer.level} of the latent's grid. Change "

@@ -77,7 +77,7 @@ class Blend:
 class Probe:
     """Attention Layout: looks at attention without changing it.
 
-    observer: has level_of_interest(grid) and any of see_inputs, see_self, see_cross, see features.py.
+    observer: a features.Observer.
     """
 
     observer: Any

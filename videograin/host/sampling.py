@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import comfy.sample
@@ -26,6 +27,24 @@ def schedule(model: ModelPatcher, scheduler: str, steps: int) -> Tensor:
     return comfy.samplers.calculate_sigmas(model.get_model_object("model_sampling"), scheduler, steps)
 
 
+def walk_clip(model: ModelPatcher, conditioning: list, source: Tensor, sigmas: Tensor, walk: Callable) -> Tensor:
+    """Runs a sampler function of our own over a clip under one prompt, with core's loading, hooks, previews and cancel.
+
+    Args: source, LATENT samples; sigmas, told to core, one step less than levels; walk, as k-diffusion's samplers.
+    Returns LATENT samples.
+    """
+    guider = comfy.samplers.CFGGuider(model)
+    guider.inner_set_conds({"positive": conditioning})
+    return guider.sample(
+        torch.zeros_like(source),
+        source,
+        comfy.samplers.KSAMPLER(torch.no_grad()(walk)),  # nodes run in inference mode, other callers may not
+        sigmas,
+        callback=latent_preview.prepare_callback(model, len(sigmas) - 1),
+        seed=0,
+    )
+
+
 def invert(
     model: ModelPatcher,
     conditioning: list,
@@ -47,7 +66,6 @@ def invert(
     rising = sigmas.flip(0).cpu().float()
     path: list[Tensor] = []
 
-    @torch.no_grad()  # nodes run in inference mode, other callers may not
     def walk(denoiser, x, levels, extra_args, callback, disable):
         def denoise(x: Tensor, sigma: float) -> Tensor:
             return denoiser(x, x.new_full((len(x),), sigma), **extra_args)
@@ -59,16 +77,7 @@ def invert(
             callback({"i": step, "denoised": denoised, "x": x})
         return x
 
-    guider = comfy.samplers.CFGGuider(inverting)
-    guider.inner_set_conds({"positive": conditioning})
-    noise = guider.sample(
-        torch.zeros_like(source),
-        source,
-        comfy.samplers.KSAMPLER(walk),
-        rising,
-        callback=latent_preview.prepare_callback(inverting, len(rising) - 1),
-        seed=0,
-    )
+    noise = walk_clip(inverting, conditioning, source, rising, walk)
     inversion = Inversion(
         latents=torch.stack(path[::-1]),
         sigmas=rising.flip(0),
