@@ -5,6 +5,7 @@ from comfy_api.latest import ComfyExtension, io
 from .attention import FullFrameAttention, STLayoutAttention
 from .blend import LatentBlend
 from .demo import DemoClip, LoadDemoModel
+from .evaluate import EvaluateEdit
 from .inversion import DDIMInversion
 from .layout import AttentionLayout, ClustersToMask
 from .regions import BindRegionPrompts, RegionPrompt
@@ -26,4 +27,5 @@ class VideoGrainExtension(ComfyExtension):
             LatentBlend,
             LoadDemoModel,
             DemoClip,
+            EvaluateEdit,
         ]

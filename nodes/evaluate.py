@@ -1,0 +1,128 @@
+"""How good is the edit: Evaluate Edit."""
+
+from comfy_api.latest import io
+
+from ..videograin import evaluation
+from ..videograin.host.evaluate import measure
+from .types import CATEGORY, Regions
+
+OpticalFlow = io.Custom("OPTICAL_FLOW")  # of core's Load Optical Flow Model, ComfyUI 0.24 and later
+
+SCORES = ("clip_f", "frame_consistency", "clip_t", "frame_acc", "warp_err", "pixel_mse", "q_edit", "background_psnr")
+
+
+class EvaluateEdit(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="VideoGrainEvaluateEdit",
+            display_name="Evaluate Edit",
+            category=CATEGORY,
+            description=(
+                "Measures an edited clip: is it steady, does it show what was asked, is the rest untouched? Every input "
+                "beyond the two clips adds numbers; the table says how each is computed and what is missing for the others."
+            ),
+            search_aliases=[
+                "metrics",
+                "CLIP score",
+                "warp error",
+                "temporal consistency",
+                "PSNR",
+                "quality",
+                "benchmark",
+            ],
+            inputs=[
+                io.Image.Input(
+                    "source", tooltip="The clip before the edit, as it was encoded: same frames, same size."
+                ),
+                io.Image.Input("edited", tooltip="The clip after the edit, as many frames of the same size."),
+                Regions.Input(
+                    "regions",
+                    optional=True,
+                    tooltip="The regions that were edited, from Region Prompt, for the background PSNR: all outside them "
+                    "should be as before.",
+                ),
+                io.String.Input(
+                    "target_text",
+                    default="",
+                    multiline=True,
+                    optional=True,
+                    tooltip="What the edited clip should show, for CLIP-T, Frame-Acc and Q-edit. CLIP reads 75 tokens of it.",
+                ),
+                io.String.Input(
+                    "source_text",
+                    default="",
+                    multiline=True,
+                    optional=True,
+                    tooltip="What the source clip shows, for Frame-Acc: is a frame nearer to the target text than to this?",
+                ),
+                io.Clip.Input(
+                    "clip",
+                    optional=True,
+                    tooltip="The text half of the CLIP whose vision model is connected: clip_l with ViT-L/14, SD 2.x's with "
+                    "ViT-H/14, SDXL's with ViT-bigG/14. The text encoder of an SD 1.x checkpoint lacks what is needed: "
+                    "take clip_l by Load CLIP.",
+                ),
+                io.ClipVision.Input(
+                    "clip_vision",
+                    optional=True,
+                    tooltip="A CLIP vision model, for all CLIP numbers. They differ from model to model: compare only "
+                    "numbers of the same one.",
+                ),
+                OpticalFlow.Input(
+                    "optical_flow",
+                    optional=True,
+                    tooltip="RAFT from Load Optical Flow Model (ComfyUI 0.24 and later), as in the papers. Without it "
+                    "OpenCV's DIS finds the source's motion, on the CPU.",
+                ),
+            ],
+            outputs=[
+                io.Float.Output(
+                    display_name="clip_f",
+                    tooltip="CLIP-F: mean cosine of consecutive edited frames, at most 1; higher is steadier. NaN, like every "
+                    "number here, while an input it needs is missing.",
+                ),
+                io.Float.Output(
+                    display_name="frame_consistency",
+                    tooltip="Mean cosine over all pairs of edited frames, at most 1. Lower than CLIP-F on the same clip.",
+                ),
+                io.Float.Output(
+                    display_name="clip_t",
+                    tooltip="CLIP-T: 100 × cosine of frame and target text, averaged; higher fits the text better.",
+                ),
+                io.Float.Output(
+                    display_name="frame_acc",
+                    tooltip="Frame-Acc: share of frames, 0 to 1, at least as near to the target text as to the source text.",
+                ),
+                io.Float.Output(
+                    display_name="warp_err",
+                    tooltip="Warp-Err: 100 × mean squared difference of each frame and the one before, moved along the "
+                    "source's motion, where that is visible; lower is steadier. The table has it unmasked, too.",
+                ),
+                io.Float.Output(
+                    display_name="pixel_mse",
+                    tooltip="Pixel-MSE: the same difference, 0 where hidden, averaged over all pixels, which are 0 to 1.",
+                ),
+                io.Float.Output(
+                    display_name="q_edit", tooltip="Q-edit: clip_t / warp_err; higher is better. Infinite at no error."
+                ),
+                io.Float.Output(
+                    display_name="background_psnr",
+                    tooltip="PSNR in dB against the source outside all regions; higher is better, infinite if untouched.",
+                ),
+                io.String.Output(
+                    display_name="table", tooltip="All numbers with their forms, as Markdown, for Preview as Text."
+                ),
+                io.Image.Output(
+                    display_name="plot", tooltip="Their curves over the frames, one picture, 960 pixels wide."
+                ),
+            ],
+        )
+
+    @classmethod
+    def execute(cls, source, edited, regions=(), target_text: str = "", source_text: str = "", clip=None,
+                clip_vision=None, optical_flow=None) -> io.NodeOutput:  # fmt: skip
+        found = measure(source, edited, regions, target_text, source_text, clip, clip_vision, optical_flow)
+        numbers = evaluation.numbers(found)
+        scores = [numbers[name] for name in SCORES]
+        return io.NodeOutput(*scores, evaluation.table(found), evaluation.plot(found))

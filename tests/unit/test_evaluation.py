@@ -1,0 +1,134 @@
+"""The table and the plot of Evaluate Edit, from measurements made up for the purpose."""
+
+from itertools import pairwise
+from math import inf, isnan, nan
+
+import pytest
+import torch
+
+from pack.videograin import chart, evaluation
+from pack.videograin.evaluation import BACKGROUND, CLIP, CLIP_VISION, PAIR, REGIONS, SOURCE, TARGET, Measured
+
+ALL = frozenset((CLIP_VISION, CLIP, TARGET, SOURCE, REGIONS, PAIR, BACKGROUND))
+PAPER = Measured(
+    given=ALL,
+    frames=3,
+    height=64,
+    width=96,
+    pictures=torch.tensor([[1.0, 0.0], [1.0, 0.0], [0.6, 0.8]]),
+    target=torch.tensor([0.28, 0.96]),
+    source=torch.tensor([1.0, 0.0]),
+    visible=torch.tensor([1.0, 2.0]),
+    everywhere=torch.tensor([3.0, 4.0]),
+    squared=torch.tensor([0.009, 0.018]),
+    floor=torch.tensor([0.5, 0.5]),
+    whole=([10.0, 11.0, 12.0], 11.0),
+    background=([40.0, inf, 41.0], 42.0),
+    backbone="CLIP ViT-L/14, 224 px",
+    flow="RAFT large",
+)
+
+
+def rows(found: Measured) -> dict[str, list[str]]:
+    lines = [line.strip("|").split("|") for line in evaluation.table(found).splitlines()[4:]]
+    return {cells[0].strip(): [cell.strip() for cell in cells[1:]] for cells in lines}
+
+
+def test_every_number():
+    clip_t = 100 * (0.28 + 0.28 + 0.28 * 0.6 + 0.96 * 0.8) / 3
+    expected = {
+        "clip_f": 0.8,
+        "frame_consistency": (1 + 0.6 + 0.6) / 3,
+        "clip_t": clip_t,
+        "frame_acc": 1 / 3,
+        "warp_err": 1.5,
+        "warp_err_all": 3.5,
+        "warp_err_source": 0.5,
+        "pixel_mse": 0.0135,
+        "q_edit": clip_t / 1.5,
+        "background_psnr": 42.0,
+        "psnr": 11.0,
+    }
+    assert evaluation.numbers(PAPER) == pytest.approx(expected)
+    assert rows(PAPER)["Q-edit"] == [f"{clip_t / 1.5:.2f}", "CLIP-T / Warp-Err", "CLIP ViT-L/14, 224 px; RAFT large, on the source"]  # fmt: skip
+    assert evaluation.table(PAPER).startswith("3 frames of 96×64")
+
+
+@pytest.mark.parametrize(
+    "absent, without",
+    [
+        ({TARGET}, {"CLIP-T", "Frame-Acc", "Q-edit"}),
+        ({SOURCE}, {"Frame-Acc"}),
+        ({CLIP, CLIP_VISION}, {"CLIP-F", "Frame consistency", "CLIP-T", "Frame-Acc", "Q-edit"}),
+        ({BACKGROUND}, {"Background PSNR"}),
+    ],
+)
+def test_what_is_missing_is_named_and_nothing_else_is(absent, without):
+    found = PAPER._replace(
+        given=ALL - absent,
+        pictures=None if CLIP_VISION in absent else PAPER.pictures,
+        target=None if {TARGET, CLIP} & absent else PAPER.target,
+        source=None if {SOURCE, CLIP} & absent else PAPER.source,
+        background=([nan] * 3, nan) if BACKGROUND in absent else PAPER.background,
+    )
+    table = rows(found)
+    assert {name for name, cells in table.items() if cells[0] == "–"} == without
+    for name in without:
+        assert table[name][2].startswith("needs ") and any(need in table[name][2] for need in absent)
+    assert evaluation.plot(found).shape[1] in (240 * 3, 240 * 4, 240 * 2)
+
+
+def test_pairs_that_are_all_hidden_are_left_out_of_the_mean():
+    found = PAPER._replace(visible=torch.tensor([nan, 2.0]))
+    assert evaluation.numbers(found)["warp_err"] == 2
+    hidden = PAPER._replace(visible=torch.tensor([nan, nan]))
+    assert isnan(evaluation.numbers(hidden)["q_edit"])
+    assert rows(hidden)["Warp-Err"][2] == rows(hidden)["Q-edit"][2] == "not defined here: no pixel to compare"
+
+
+def test_halves_of_different_clips_are_doubted():
+    assert "hardly two halves" not in rows(PAPER)["CLIP-T"][2]
+    stranger = PAPER._replace(target=torch.tensor([0.0, -1.0]))
+    assert "hardly two halves of one CLIP" in rows(stranger)["CLIP-T"][2]
+
+
+@pytest.mark.parametrize(
+    "low, high", [(0.0, 1.0), (0.9999, 1.0001), (14.0, 15.9), (1e-5, 3e-5), (-3.0, 120.0), (7.0, 7.1)]
+)
+def test_ticks_span_the_values_in_round_steps(low, high):
+    marks = chart.ticks(low, high)
+    steps = {round(b - a, 12) for a, b in pairwise(marks)}
+    assert marks[0] <= low + 1e-12 and marks[-1] >= high - 1e-12 and 3 <= len(marks) <= 8
+    assert len(steps) == 1 and f"{steps.pop():.0e}"[0] in "125"
+
+
+def coloured(picture: torch.Tensor, colour: tuple[int, int, int]) -> torch.Tensor:
+    """(y, x) of the pixels that have a colour, below the legend."""
+    wanted = torch.tensor(colour) / 255
+    found = ((picture[0] - wanted).abs().amax(-1) < 0.02).nonzero()
+    return found[found[:, 0] > chart.TOP - 2]
+
+
+def test_a_curve_is_drawn_where_its_values_lie():
+    line = chart.Line("a", chart.BLUE, [0.0, 1.0, 2.0], [0.0, 1.0, 0.0])
+    found = coloured(chart.chart([chart.Panel("t", [line])], 3), chart.BLUE)
+    left, right = chart.LEFT, chart.WIDTH - chart.RIGHT
+    assert abs(found[:, 1].min() - left) <= 4 and abs(found[:, 1].max() - right) <= 4
+    top = found[found[:, 0].argmin()]
+    assert abs(top[1] - (left + right) / 2) <= 4  # the peak is at frame 1
+
+
+def test_a_missing_value_is_a_gap():
+    line = chart.Line("a", chart.GREEN, [0.0, 1.0, 2.0, 3.0], [5.0, 5.0, inf, 5.0])
+    found = coloured(chart.chart([chart.Panel("t", [line])], 4), chart.GREEN)
+    third = (chart.WIDTH - chart.RIGHT - chart.LEFT) / 3
+    between = (found[:, 1] > chart.LEFT + third + 8) & (found[:, 1] < chart.LEFT + 3 * third - 8)
+    assert not between.any() and (found[:, 1] > chart.LEFT + 3 * third - 5).any()
+
+
+def test_nothing_finite_says_so():
+    def panel(text):
+        return chart.chart([chart.Panel("t", [chart.Line("a", chart.BLUE, [0.0], [inf])], text)], 1)
+
+    assert len(coloured(panel("equal"), chart.BLUE)) == 0
+    assert not torch.equal(panel("equal"), panel(""))

@@ -1,0 +1,188 @@
+"""Metrics on truths that are known by construction."""
+
+from math import inf, isnan, nan, sqrt
+
+import numpy as np
+import pytest
+import torch
+
+from pack.videograin import metrics
+from pack.videograin.flow import occluded
+
+
+def angles(*degrees: float, scale: float = 3.0) -> torch.Tensor:
+    """Embeddings in a plane, at these angles; their length must not matter."""
+    radians = torch.tensor(degrees, dtype=torch.float64).deg2rad()
+    return (scale * torch.stack((radians.cos(), radians.sin()), -1)).float()
+
+
+def cosine(degrees: float) -> float:
+    return float(np.cos(np.deg2rad(degrees)))
+
+
+def moving_clip(frames: int = 4, size: int = 32, seed: int = 0):
+    """Noise seen through a window that goes 3 pixels left and 2 down a frame, and the flows back and forth."""
+    world = torch.rand(100, 100, 3, generator=torch.Generator().manual_seed(seed))
+    clip = torch.stack([world[20 + 2 * i :, 40 - 3 * i :][:size, :size] for i in range(frames)])
+    forward = torch.tensor([3.0, -2.0]).expand(frames - 1, size, size, 2)
+    return clip, -forward, forward
+
+
+def test_identical_frames():
+    pictures = angles(30, 30, 30)
+    assert metrics.clip_f(pictures) == pytest.approx(1, abs=1e-6)
+    assert metrics.frame_consistency(pictures) == pytest.approx(1, abs=1e-6)
+    clip = torch.rand(3, 16, 16, 3)
+    still, nothing = clip[:1].expand(3, -1, -1, -1), torch.zeros(2, 16, 16, 2)
+    hidden = occluded(nothing, nothing)
+    assert not hidden.any()
+    assert metrics.warp_err(still[:-1], still[1:], nothing).max() < 1e-8
+    assert metrics.pixel_mse(still[:-1], still[1:], nothing, hidden).max() < 1e-10
+    assert metrics.psnr(clip, clip) == inf
+
+
+def test_consecutive_and_all_pairs_are_different_forms():
+    pictures = angles(0, 10, 40)
+    assert metrics.consecutive_cosines(pictures).tolist() == pytest.approx([cosine(10), cosine(30)], abs=1e-6)
+    assert metrics.clip_f(pictures) == pytest.approx((cosine(10) + cosine(30)) / 2, abs=1e-6)
+    expected = (cosine(10) + cosine(30) + cosine(40)) / 3
+    assert metrics.frame_consistency(pictures) == pytest.approx(expected, abs=1e-6)
+
+
+def test_one_frame_has_no_consistency():
+    assert isnan(metrics.clip_f(angles(5))) and isnan(metrics.frame_consistency(angles(5)))
+
+
+def test_clip_t_and_frame_acc():
+    pictures, (target, source) = angles(10, 45, 80), angles(0, 90, scale=0.1)
+    assert metrics.text_scores(pictures, target).tolist() == pytest.approx([100 * cosine(a) for a in (10, 45, 80)])
+    assert metrics.clip_t(pictures, target) == pytest.approx(100 * np.mean([cosine(a) for a in (10, 45, 80)]))
+    assert metrics.frame_acc(angles(10, 80, 70, 60), target, source) == 0.25
+    assert metrics.frame_acc(pictures, target, target) == 1  # a tie counts, as in FateZero's code
+
+
+def test_a_known_shift_with_its_flow_has_no_warping_error():
+    clip, back, forward = moving_clip()
+    hidden = occluded(back, forward)
+    assert hidden.float().mean() == pytest.approx(1 - (29 / 32) * (30 / 32))  # 3 columns and 2 rows are new
+    before, after = clip[:-1], clip[1:]
+    assert metrics.warp_err(before, after, back, hidden).max() < 1e-6
+    assert metrics.pixel_mse(before, after, back, hidden).max() < 1e-8
+    unmasked = metrics.warp_err(before, after, back)
+    assert unmasked.shape == (3,) and unmasked.min() > 1  # what comes into the picture was not there before
+    assert metrics.warp_err(before, after, forward, occluded(forward, back)).min() > 10  # the wrong way
+
+
+def test_a_flicker_of_known_size_is_the_warping_error():
+    """Every second frame is brighter by 0.2 in one channel of three: each residual is 0.04 / 3."""
+    clip, back, forward = moving_clip()
+    clip = clip * 0.5
+    clip[1::2, ..., 0] += 0.2
+    hidden = occluded(back, forward)
+    masked = metrics.warp_err(clip[:-1], clip[1:], back, hidden)
+    assert masked.tolist() == pytest.approx([100 * 0.04 / 3] * 3, rel=1e-4)
+    visible = (~hidden).float().mean((-2, -1))
+    pixel = metrics.pixel_mse(clip[:-1], clip[1:], back, hidden)
+    assert pixel.tolist() == pytest.approx((masked / 100 * visible).tolist(), rel=1e-4)
+    single = metrics.warp_err(clip[0], clip[1], back[0], hidden[0])
+    assert float(single) == pytest.approx(float(masked[0]))
+
+
+def test_all_hidden_is_not_defined():
+    clip, back, _ = moving_clip(2)
+    hidden = torch.ones(1, 32, 32, dtype=torch.bool)
+    assert metrics.warp_err(clip[:1], clip[1:], back, hidden).isnan().all()
+    assert metrics.pixel_mse(clip[:1], clip[1:], back, hidden).tolist() == [0]
+
+
+def test_q_edit():
+    assert metrics.q_edit(36.56, 1.42) == pytest.approx(25.75, abs=5e-3)  # VideoGrain's Table 1
+    assert metrics.q_edit(30, 0) == inf
+    assert isnan(metrics.q_edit(nan, 0)) and isnan(metrics.q_edit(30, nan))
+
+
+@pytest.mark.parametrize("change, expected", [(0.1, 20.0), (0.01, 40.0), (1.0, 0.0)])
+def test_psnr_of_a_known_colour_change(change, expected):
+    grey = torch.zeros(2, 8, 8, 3, dtype=torch.float64)
+    assert metrics.psnr(grey, grey + change) == pytest.approx(expected)
+
+
+def test_psnr_is_of_the_pixels_chosen_and_of_one_mean_error():
+    a = torch.zeros(2, 8, 8, 3)
+    b, where = a.clone(), torch.zeros(2, 8, 8, dtype=torch.bool)
+    b[0, :4] = 0.1  # a quarter of the clip
+    where[0, :4] = True
+    assert metrics.psnr(a, b, where) == pytest.approx(20, abs=1e-5)
+    assert metrics.psnr(a, b, ~where) == inf
+    assert metrics.psnr(a, b) == pytest.approx(20 + 10 * np.log10(4), abs=1e-5)
+    assert isnan(metrics.psnr(a, b, torch.zeros_like(where)))
+
+
+def test_background_is_outside_the_union():
+    source = torch.rand(2, 8, 8, 3)
+    regions = torch.zeros(2, 2, 8, 8, dtype=torch.bool)
+    regions[0, :, :4], regions[1, :, 3:6] = True, True  # overlapping; rows 6 and 7 are background
+    edited = source.clone()
+    edited[:, :6] = 0.5
+    assert metrics.background_psnr(source, edited, regions) == inf
+    edited[:, 7] += 0.1  # half of the background
+    assert metrics.background_psnr(source, edited, regions) == pytest.approx(20 + 10 * np.log10(2), abs=1e-4)
+    assert isnan(metrics.background_psnr(source, edited, torch.ones_like(regions)))
+
+
+SEEN = [["fox", "fox", "pig", "cat"], ["pig", None, "pig", "fox"]]
+
+
+def test_edit_accuracy_and_leak():
+    asked, others = ["fox", "pig"], [{"pig"}, {"fox"}]
+    assert metrics.edit_acc(SEEN, asked) == pytest.approx(4 / 7)  # a region out of sight counts nowhere
+    assert metrics.leak(SEEN, asked, others) == pytest.approx(2 / 7)  # "cat" is wrong, but no one's
+    assert metrics.leak(SEEN, ["fox", "fox"], [{"fox"}, {"fox"}]) == 0  # both → fox: one's own word is no leak
+    assert metrics.kept([["cow", "pig"]], ["cow"]) == 0.5
+    assert isnan(metrics.kept([], [])) and isnan(metrics.edit_acc([[None]], ["fox"]))
+
+
+def test_attention_inside():
+    maps, mask = torch.ones(2, 4, 4), torch.zeros(2, 32, 32)
+    mask[:, :8] = 1
+    assert metrics.attention_inside(maps, mask) == pytest.approx(0.25)
+    maps[:, 1:] = 0
+    assert metrics.attention_inside(maps, mask) == 1
+    assert metrics.attention_inside(maps, mask[:1] * 0.5) == 0.5
+    half = torch.zeros(1, 32, 32)
+    half[:, :4] = 1  # half of the first row of cells
+    assert metrics.attention_inside(maps, half) == pytest.approx(0.5)
+    assert isnan(metrics.attention_inside(torch.zeros(2, 4, 4), mask))
+
+
+def test_interval_against_a_known_value():
+    mean, low, high = metrics.mean_interval([1.0, 2.0, 3.0, 4.0])
+    half = 3.182446 * sqrt(5 / 3) / 2  # t(0.975, 3) from tables
+    assert (mean, low, high) == pytest.approx((2.5, 2.5 - half, 2.5 + half), abs=1e-5)
+
+
+def test_the_interval_covers_the_truth_as_often_as_it_says():
+    draws = np.random.default_rng(0).normal(5, 2, (4000, 6))
+    bounds = np.array([metrics.mean_interval(row.tolist())[1:] for row in draws])
+    coverage = ((bounds[:, 0] <= 5) & (bounds[:, 1] >= 5)).mean()
+    assert coverage == pytest.approx(0.95, abs=0.012)  # 3.5 standard errors
+    assert metrics.mean_interval(draws[0].tolist(), 0.5)[1] > bounds[0, 0]
+
+
+def test_intervals_of_few_or_odd_values():
+    assert metrics.mean_interval([3.0])[0] == 3 and isnan(metrics.mean_interval([3.0])[1])
+    assert all(isnan(value) for value in metrics.mean_interval([]))
+    assert metrics.mean_interval([1.0, nan, 3.0])[0] == 2
+    assert metrics.mean_interval([1.0, inf])[0] == inf and isnan(metrics.mean_interval([1.0, inf])[1])
+
+
+def test_pairing_removes_what_clips_have_in_common():
+    generator = np.random.default_rng(1)
+    difficulty, noise = generator.normal(0, 10, 24), generator.normal(0, 0.1, 24)
+    theirs, ours = difficulty, difficulty + 0.5 + noise
+    mean, low, high = metrics.paired_interval(ours.tolist(), theirs.tolist())
+    assert 0.4 < low < mean < high < 0.6
+    ours_alone, theirs_alone = (metrics.mean_interval(side.tolist()) for side in (ours, theirs))
+    assert ours_alone[1] < theirs_alone[2]  # unpaired, the intervals overlap
+    with pytest.raises(ValueError):
+        metrics.paired_interval([1.0], [1.0, 2.0])
