@@ -86,15 +86,15 @@ def test_self_attention_guidance_calls_the_negative_alone(unet):
 
 def test_strong_regions_never_turn_attention_around(unet, monkeypatch):
     """λ stays in 0…1 whatever the region's strength."""
-    from pack.videograin.host import dispatch
+    from pack.videograin.attention import st_layout
 
-    seen, original = [], dispatch.modulated_attention
+    seen, original = [], st_layout.modulated_attention
 
     def spy(q, k, v, strength, *rest):
         seen.append(float(strength.max()))
         return original(q, k, v, strength, *rest)
 
-    monkeypatch.setattr(dispatch, "modulated_attention", spy)
+    monkeypatch.setattr(st_layout, "modulated_attention", spy)
     areas = tuple(region._replace(strength=2.0) for region in regions(2, 16, 16))
     ours = STLayoutAttention.execute(unet, "paper", 1.0, 1.0, 1.0).result[0]
     one_step(ours, bound(rig.text(1), areas), rig.text(2), rig.latent(2))

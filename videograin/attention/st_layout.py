@@ -11,7 +11,9 @@ query where that pattern is positive) puts the second term into an ordinary atte
 
 from __future__ import annotations
 
+import logging
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -21,6 +23,8 @@ from torch import Tensor
 
 from ..regions import Grid, membership, patterns, same_membership, share_any
 from .row_range import row_range
+
+logger = logging.getLogger("videograin")
 
 ROLES = ("positive", "negative", "both")
 LEVELS = ("all", "below full resolution")
@@ -147,6 +151,34 @@ def modulated_attention(
     k = torch.cat([k, onehot[:, None].to(k.dtype).expand(-1, k.shape[1], -1, -1)], dim=-1)
     q, k = (F.pad(x, (0, width - d - len(used))) for x in (q, k))
     return F.scaled_dot_product_attention(q, k, F.pad(v, (0, width - d)), scale=1.0)[..., :d]
+
+
+def attention_on(device: torch.device) -> Callable[..., Tensor]:
+    """`modulated_attention`, by the CUDA kernel for what it takes, if it works on this device.
+
+    Triton compiles on the user's machine, so a card too old, no Triton or no C compiler leave the portable form; that
+    is found out here on a tiny problem. Triton keeps compiled kernels on disk: the next trial takes milliseconds.
+    """
+    if device.type != "cuda":
+        return modulated_attention
+    try:
+        from . import fused
+
+        tiny = torch.zeros(1, 1, 16, 64, device=device, dtype=torch.float16)
+        labels = torch.zeros(1, 16, device=device, dtype=torch.int64)
+        positive = torch.ones(1, 1, device=device, dtype=torch.bool)
+        if not fused.usable(tiny, positive):
+            return modulated_attention
+        fused.attention(tiny, tiny, tiny, torch.zeros(1, 16, device=device), labels, labels, positive)
+        torch.cuda.synchronize(device)
+    except Exception as error:  # whatever a compiler may raise
+        logger.info("ST-Layout takes its portable form here, the CUDA kernel does not run: %s", error)
+        return modulated_attention
+
+    def attend(q: Tensor, k: Tensor, v: Tensor, *labels: Tensor) -> Tensor:
+        return (fused.attention if fused.usable(q, labels[-1]) else modulated_attention)(q, k, v, *labels)
+
+    return attend
 
 
 def _finite(x: Tensor, dtype: torch.dtype) -> Tensor:

@@ -15,7 +15,7 @@ from einops import rearrange
 from torch import Tensor
 
 from ..attention import key_sets
-from ..attention.st_layout import BACKGROUNDS, LEVELS, Layout, modulated_attention
+from ..attention.st_layout import BACKGROUNDS, LEVELS, Layout
 from ..regions import Grid, patterns, share_any
 from .compat import Site, attention_level
 
@@ -212,7 +212,7 @@ class Call:
             extra_tokens = labels.new_full((len(labels), k.shape[1] - labels.shape[1]), len(layout.table))
             key_labels = torch.cat([labels, extra_tokens], dim=1)
         positive = torch.nn.functional.pad(layout.positive.to(device), (0, 1))
-        out = modulated_attention(
+        out = self.run.attend(
             *(
                 _heads(x, heads)
                 for x in (
@@ -238,7 +238,7 @@ class Call:
             factor = factor.masked_fill(wordless[:, None], 0.0)
         strength = (self.run.settings.cross_strength * self.decay * factor.to(device)[labels, frame]).clamp(max=1)
         token_labels, words = patterns(token_regions(chunk, k.shape[1]))
-        out = modulated_attention(
+        out = self.run.attend(
             *(_heads(x, heads) for x in (q, k, v)),
             strength,
             labels,

@@ -57,6 +57,7 @@ class Run:
         probe: Probe | None = find(plan, Probe)
         self.observer = probe.observer if probe else None
         self.model = guider.model_patcher.model
+        self.attend = st_layout.attention_on(guider.model_patcher.load_device)
         self.frames, self.height, self.width = latent.shape[0], latent.shape[-2], latent.shape[-1]
         self.sigmas = [float(sigma) for sigma in sigmas]  # a copy: uni_pc writes into the list
         self.seed = seed or 0

@@ -1,0 +1,73 @@
+"""The CUDA kernel in Triton's interpreter on the CPU, against the dense equations; and compiled for real cards."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from equations import dense, dense_recipe, problem, relative
+
+pytest.importorskip("triton", reason="the kernel is optional: PyTorch's CUDA builds for Linux bring Triton along")
+
+from pack.videograin.attention import fused
+from pack.videograin.regions import same_membership, share_any
+
+
+@pytest.mark.parametrize("d", [40, 64, 80, 128, 160])
+@pytest.mark.parametrize("pairs", [share_any, same_membership])
+def test_equals_the_dense_equations(d, pairs):
+    q, k, v, strength, labels, table = problem(3.0, frames=3, height=10, width=6, d=d)  # 180 tokens: a masked tail
+    positive = pairs(table, table)
+    truth = dense(q, k, v, strength, positive[labels[:, :, None], labels[:, None, :]])
+    args = (strength.float(), labels, labels, positive)
+    assert relative(fused.attention(q.float(), k.float(), v.float(), *args), truth) < 3e-6
+
+
+@pytest.mark.parametrize("std", [1.0, 6.0])
+def test_no_worse_than_the_dense_recipe_in_half_precision(std):
+    q, k, v, strength, labels, table = problem(std, frames=4, height=8, width=8)
+    q, k, v = (x.half() for x in (q, k, v))
+    positive = share_any(table, table)
+    pairs = positive[labels[:, :, None], labels[:, None, :]]
+    truth = dense(q.double(), k.double(), v.double(), strength, pairs)
+    ours = fused.attention(q, k, v, strength.float(), labels, labels, positive)
+    assert ours.dtype == torch.float16
+    assert relative(ours, truth) <= 1.5 * relative(dense_recipe(q, k, v, strength.float(), pairs), truth)
+
+
+def test_rectangular_pairs_batches_and_strided_heads():
+    g = torch.Generator().manual_seed(1)
+    q, k, v = (torch.randn(2, n, 3, 32, generator=g).transpose(1, 2) for n in (50, 77, 77))  # as (b n (h d)) gives it
+    labels, words = torch.randint(4, (2, 50), generator=g), torch.randint(3, (2, 77), generator=g)
+    strength = torch.rand(2, 50, generator=g)
+    positive = torch.tensor([[0, 0, 0], [0, 1, 0], [0, 0, 1], [1, 1, 1]]).bool()  # row 0: positive with nothing
+    truth = dense(*(x.double() for x in (q, k, v, strength)), positive[labels[:, :, None], words[:, None, :]])
+    assert relative(fused.attention(q, k, v, strength, labels, words, positive), truth) < 3e-6
+
+
+def test_many_patterns_fit_and_more_are_refused():
+    q, k, v, *_ = problem(1.0, frames=1, height=8, width=9)
+    labels = torch.arange(72)[None] % fused.PATTERNS
+    positive = torch.rand(fused.PATTERNS, fused.PATTERNS) < 0.3
+    strength = torch.full((1, 72), 0.5)
+    truth = dense(q, k, v, strength.double(), positive[labels[:, :, None], labels[:, None, :]])
+    assert relative(fused.attention(q.float(), k.float(), v.float(), strength, labels, labels, positive), truth) < 3e-6
+    assert not fused.usable(q.half(), torch.ones(64, 64, dtype=torch.bool))
+
+
+def test_huge_scores_stay_finite():
+    q, k, v, strength, labels, table = problem(1.0)
+    q, k = (q * 60).half(), (k * 60).half()  # q·k up to 1e6, far above the largest half
+    assert fused.attention(q, k, v.half(), strength.float(), labels, labels, share_any(table, table)).isfinite().all()
+
+
+@pytest.mark.parametrize("architecture", [80, 90])
+def test_compiles_for_real_cards_without_one(architecture):
+    """Every head size of SD 1, 2 and XL, in both half precisions; on-chip memory must suffice."""
+    script = Path(__file__).parents[1] / "support" / "compile_fused.py"
+    environment = {name: value for name, value in os.environ.items() if name != "TRITON_INTERPRET"}
+    done = subprocess.run([sys.executable, script, str(architecture)], capture_output=True, text=True, env=environment)
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert done.stdout.count("fits") == 10
