@@ -7,6 +7,7 @@ from .blend import LatentBlend
 from .demo import DemoClip, LoadDemoModel
 from .evaluate import EvaluateEdit
 from .inversion import DDIMInversion
+from .inversion_file import LoadInversion, SaveInversion
 from .layout import AttentionLayout, ClustersToMask
 from .regions import BindRegionPrompts, RegionPrompt
 from .video import BeforeAfterVideo, LoadVideoFrames
@@ -28,4 +29,6 @@ class VideoGrainExtension(ComfyExtension):
             LoadDemoModel,
             DemoClip,
             EvaluateEdit,
+            SaveInversion,
+            LoadInversion,
         ]

@@ -9,8 +9,9 @@ from torch import Tensor
 
 from ..blend import INVERSION
 from ..regions import clip_masks
-from .compat import model_identity, model_name, require_unet
+from .compat import require_unet
 from .conditioning import binding_of
+from .origin import require_origin
 from .plan import Blend, STLayout, find
 
 if TYPE_CHECKING:
@@ -119,19 +120,7 @@ def _check_inversion(run: Run, guider: Any, noise: Tensor, latent: Tensor, denoi
             "does that job along the inversion's path. Remove the node that sets it; connect its mask to Latent "
             "Blend's `mask`."
         )
-    here = run.key_sets.describe()
-    if inversion.key_sets != here:
-        raise ValueError(
-            f'The clip was inverted with self-attention seeing "{inversion.key_sets}", but the sampler\'s MODEL sees '
-            f'"{here}". Put the same Full-Frame Attention before DDIM Inversion and before the sampler.'
-        )
-    identity = model_identity(guider.model_patcher)
-    if inversion.model_id != identity:
-        raise ValueError(
-            f"The clip was inverted with another model ({inversion.model_name}, {inversion.model_id}) than the "
-            f"sampler's ({model_name(guider.model_patcher)}, {identity}). Checkpoint, LoRAs, LoRA strengths and Model"
-            "Sampling nodes must be the same in DDIM Inversion and in the sampler."
-        )
+    require_origin(inversion, guider.model_patcher, run.key_sets, "the sampler's MODEL")
     _check_level(run, latent)
 
 

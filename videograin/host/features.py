@@ -14,8 +14,9 @@ from ..binding import find_phrase
 from ..layout import ROWS, AttentionInputs, AttentionRows, ClusterLayout, WordMaps, blur_rows, cluster, name_clusters
 from ..trajectory import Inversion
 from .attach import for_features
-from .compat import Site, model_identity, require_unet
+from .compat import Site, require_unet
 from .conditioning import words as words_of
+from .origin import require_origin
 from .plan import LEVELS, Probe, key_sets, records
 from .sampling import walk_clip
 
@@ -112,7 +113,8 @@ def observe(
 
     Raises ValueError where the INVERSION is of another model or key set, or the level has no attention.
     """
-    _check(model, inversion)
+    require_unet(model, "Attention Layout")
+    require_origin(inversion, model, key_sets(records(model)), "Attention Layout's `model`")
     levels = [i for i, sigma in enumerate(inversion.sigmas.tolist()) if sigma > 0]
     levels = levels[min(int(start * len(levels)), len(levels) - 1) :]
     count = min(steps, len(levels)) or len(levels)
@@ -131,19 +133,4 @@ def observe(
         raise ValueError(
             f"The model has no self-attention in the chosen blocks at 1/{observer.level} of the latent's grid. Change "
             "Attention Layout's `level` or `blocks`."
-        )
-
-
-def _check(model: ModelPatcher, inversion: Inversion) -> None:
-    require_unet(model, "Attention Layout")
-    here = key_sets(records(model)).describe()
-    if inversion.key_sets != here:
-        raise ValueError(
-            f'The clip was inverted with self-attention seeing "{inversion.key_sets}", but Attention Layout\'s `model` '
-            f'sees "{here}". Connect the MODEL that DDIM Inversion has.'
-        )
-    if inversion.model_id != model_identity(model):
-        raise ValueError(
-            f"The clip was inverted with another model ({inversion.model_name}, {inversion.model_id}) than Attention "
-            "Layout's `model`. Connect the MODEL that DDIM Inversion has, LoRAs included."
         )

@@ -1,0 +1,108 @@
+"""Where inversions lie: saved into ComfyUI's output folder, read from there and from its input folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import folder_paths
+from comfy.model_patcher import ModelPatcher
+from torch import Tensor
+
+from .. import inversion_file
+from ..trajectory import Inversion
+from .compat import require_unet
+from .media import inside
+from .origin import require_origin
+from .plan import key_sets, records
+
+SUFFIX = ".safetensors"
+FOLDER = "inversions"  # in the output folder
+
+
+def roots() -> dict[str, Path]:
+    """What a file's name begins with, and the folder it lies in."""
+    return {
+        f"output/{FOLDER}": Path(folder_paths.get_output_directory()) / FOLDER,
+        f"input/{FOLDER}": Path(folder_paths.get_input_directory()) / FOLDER,
+    }
+
+
+def listed() -> list[str]:
+    """Every saved inversion, newest first, as "output/inversions/clip_00001_.safetensors"."""
+    found = [
+        (path.stat().st_mtime, f"{name}/{path.relative_to(root).as_posix()}")
+        for name, root in roots().items()
+        for path in root.rglob(f"*{SUFFIX}")
+        if inside(root, path)
+    ]
+    return [name for _, name in sorted(found, reverse=True)]
+
+
+def resolve(name: str) -> Path:
+    """The path of a listed name. Raises ValueError if it is not there, or leads elsewhere."""
+    for prefix, root in roots().items():
+        if not name.startswith(f"{prefix}/"):
+            continue
+        path = root / name.removeprefix(f"{prefix}/")
+        try:
+            safe, there = inside(root, path), path.is_file()
+        except (ValueError, OSError, RuntimeError):  # a zero byte, too long a name, links in a circle
+            break
+        if safe and not there:
+            raise ValueError(
+                f"There is no {name!r}. Run Save Inversion first, or choose another `file` of Load Inversion; press R "
+                "to refresh its list."
+            )
+        if safe:
+            return path
+        break
+    raise ValueError(
+        f"`file` may only name what lies in ComfyUI's {' or '.join(roots())} folder, but {name!r} does not."
+    )
+
+
+def save(inversion: Inversion, noise: Tensor, prefix: str, precision: str) -> str:
+    """Writes the next free number of a prefix. Returns its name, as `listed` has it.
+
+    Raises ValueError where the noise is another clip's, and for a prefix that leaves the folder.
+    """
+    if noise.shape != inversion.source.shape:
+        raise ValueError(
+            f"Save Inversion's `noise` is {tuple(noise.shape)}, but its `inversion` is of a clip "
+            f"{tuple(inversion.source.shape)}. Connect both outputs of one DDIM Inversion."
+        )
+    root = roots()[f"output/{FOLDER}"]
+    root.mkdir(parents=True, exist_ok=True)
+    folder, name, number, _, _ = folder_paths.get_save_image_path(prefix.strip() or "inversion", str(root))
+    path = Path(folder) / f"{name}_{number:05}_{SUFFIX}"
+    inversion_file.write(path, inversion, noise, precision)
+    return f"output/{FOLDER}/{path.relative_to(root).as_posix()}"
+
+
+def load(name: str, model: ModelPatcher | None, latent: Tensor | None) -> tuple[Inversion, Tensor]:
+    """Reads an inversion and the noise it starts from, and compares it with what it is to be used with.
+
+    Raises ValueError, naming what differs, for another model or key set, or a latent of another clip.
+    """
+    inversion, noise = inversion_file.read(resolve(name))
+    if model is not None:
+        require_unet(model, "Load Inversion")
+        require_origin(inversion, model, key_sets(records(model)), "Load Inversion's `model`")
+    if latent is not None:
+        _require_clip(inversion.source, latent)
+    return inversion, noise
+
+
+def _require_clip(source: Tensor, latent: Tensor) -> None:
+    if source.shape != latent.shape:
+        raise ValueError(
+            f"The saved clip's latent is {tuple(source.shape)} (frames, channels, height, width), but Load Inversion's "
+            f"`latent` is {tuple(latent.shape)}. Load the frames as they were when the inversion was saved."
+        )
+    gap = (source.float() - latent.cpu().float()).abs()
+    if gap.max() > 1e-3 * source.float().abs().max():
+        frames = (gap.amax((1, 2, 3)) > 1e-3 * source.float().abs().max()).nonzero()[:, 0].tolist()
+        raise ValueError(
+            f"Load Inversion's `latent` is another clip than the saved one: they differ in {len(frames)} of "
+            f"{len(source)} frames, first in frame {frames[0]}. Load the same clip with the same VAE."
+        )

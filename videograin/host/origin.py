@@ -1,0 +1,29 @@
+"""An INVERSION belongs to the weights and the key set it was made with; elsewhere the clip would not come back."""
+
+from __future__ import annotations
+
+from comfy.model_patcher import ModelPatcher
+
+from ..trajectory import Inversion
+from .compat import model_identity, model_name
+from .plan import KeySets
+
+
+def require_origin(inversion: Inversion, model: ModelPatcher, sees: KeySets, whose: str) -> None:
+    """Raises ValueError where the model is not the one a clip was inverted with.
+
+    sees: the key sets of the model's plan. whose: for the message, "Some Node's `model`".
+    """
+    here = sees.describe()
+    if inversion.key_sets != here:
+        raise ValueError(
+            f'The clip was inverted with self-attention seeing "{inversion.key_sets}", but {whose} sees "{here}". '
+            f"Put the same Full-Frame Attention before DDIM Inversion and before {whose}."
+        )
+    identity = model_identity(model)
+    if inversion.model_id != identity:
+        raise ValueError(
+            f"The clip was inverted with another model ({inversion.model_name}, {inversion.model_id}) than {whose} "
+            f"({model_name(model)}, {identity}). Checkpoint, LoRAs, LoRA strengths and ModelSampling nodes must be the "
+            "same as in DDIM Inversion."
+        )
