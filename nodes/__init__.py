@@ -9,6 +9,7 @@ from .evaluate import EvaluateEdit
 from .inversion import DDIMInversion
 from .inversion_file import LoadInversion, SaveInversion
 from .layout import AttentionLayout, ClustersToMask
+from .motion import FlowGuidedAttention
 from .regions import BindRegionPrompts, RegionPrompt
 from .video import BeforeAfterVideo, LoadVideoFrames
 
@@ -28,6 +29,7 @@ class VideoGrainExtension(ComfyExtension):
             LatentBlend,
             LoadDemoModel,
             DemoClip,
+            FlowGuidedAttention,
             EvaluateEdit,
             SaveInversion,
             LoadInversion,

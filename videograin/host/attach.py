@@ -5,10 +5,9 @@ from __future__ import annotations
 from comfy.model_patcher import ModelPatcher
 from comfy.patcher_extension import WrappersMP
 
-from ..attention.key_sets import OWN
 from . import run
 from .compat import require_unet
-from .plan import KEY, Probe, Record, find, key_sets, records
+from .plan import KEY, Probe, Record, find, live, records
 
 
 def add(model: ModelPatcher, record: Record) -> ModelPatcher:
@@ -24,18 +23,13 @@ def add(model: ModelPatcher, record: Record) -> ModelPatcher:
 
 
 def for_inversion(model: ModelPatcher) -> ModelPatcher:
-    """A clone whose plan keeps only what is live while inverting: which frames self-attention sees."""
-    return _with_plan(model, _live(model))
+    """A clone whose plan keeps only what is live while inverting: which tokens self-attention sees."""
+    return _with_plan(model, live(records(model)))
 
 
 def for_features(model: ModelPatcher, probe: Probe) -> ModelPatcher:
     """A clone that sees what it saw while inverting, and is looked at."""
-    return _with_plan(model, (*_live(model), probe))
-
-
-def _live(model: ModelPatcher) -> tuple[Record, ...]:
-    sets = key_sets(records(model))
-    return () if sets.describe() == OWN else (sets,)
+    return _with_plan(model, (*live(records(model)), probe))
 
 
 def _with_plan(model: ModelPatcher, plan: tuple[Record, ...]) -> ModelPatcher:

@@ -36,6 +36,8 @@ def check(run: Run, guider: Any, sampler: Any, noise: Tensor, latent: Tensor, de
         )
     if run.plan:
         require_unet(guider.model_patcher, run.plan[0].node)  # a sampling node may have come after ours
+    if run.motion is not None:
+        _check_motion(run)
     if find(run.plan, STLayout) is not None:
         _check_regions(run, guider)
     if run.blend is not None:
@@ -43,6 +45,16 @@ def check(run: Run, guider: Any, sampler: Any, noise: Tensor, latent: Tensor, de
         _warn_random(run, sampler)
         if run.blend.inversion is not None:
             _check_inversion(run, guider, noise, latent, denoise_mask)
+
+
+def _check_motion(run: Run) -> None:
+    frames = len(run.motion.flow) + 1
+    if frames != run.frames:
+        raise ValueError(
+            f"Flow-Guided Attention saw a clip of {frames} frames, but the latent has {run.frames}. Connect the same "
+            "frames to its `images` as to VAE Encode."
+        )
+    _warn_size("The frames of Flow-Guided Attention", run.motion.flow[..., 0], run)
 
 
 def _check_regions(run: Run, guider: Any) -> None:
@@ -120,7 +132,7 @@ def _check_inversion(run: Run, guider: Any, noise: Tensor, latent: Tensor, denoi
             "does that job along the inversion's path. Remove the node that sets it; connect its mask to Latent "
             "Blend's `mask`."
         )
-    require_origin(inversion, guider.model_patcher, run.key_sets, "the sampler's MODEL")
+    require_origin(inversion, guider.model_patcher, run.plan, "the sampler's MODEL")
     _check_level(run, latent)
 
 

@@ -15,6 +15,7 @@ from einops import rearrange
 from torch import Tensor
 
 from ..attention import key_sets
+from ..attention.flow import along_paths
 from ..attention.st_layout import BACKGROUNDS, LEVELS, Layout
 from ..regions import Grid, patterns, share_any
 from .compat import Site, attention_level
@@ -80,7 +81,8 @@ class Call:
         return True
 
     def _wanted(self, name: str) -> bool:
-        if self.run.observer is not None or (name == "attn1" and self.run.key_sets.describe() != key_sets.OWN):
+        seeing = self.run.motion is not None or self.run.key_sets.describe() != key_sets.OWN
+        if self.run.observer is not None or (name == "attn1" and seeing):
             return True
         settings = self.run.settings
         if settings is None or self.indices is None or not (self.binding or any(c and c.binding for c in self.chunks)):
@@ -130,7 +132,8 @@ class Call:
             else None
             for chunk in self.chunks
         ]
-        if kind == key_sets.OWN and not any(layouts):
+        moving = self.moving(grid)
+        if kind == key_sets.OWN and not any(layouts) and not moving:
             return self.plain(previous, q, k, v, extra)
         if previous is not None:
             theirs, base = previous(q, k, v, extra), self.base(q, k, v, extra)
@@ -149,6 +152,8 @@ class Call:
         for i, layout in enumerate(layouts):
             if layout is not None:
                 out[i] = self.modulated_self(kind, q[i], k[i], v[i], layout, extra["n_heads"])
+        if moving:
+            out = self.along_flow(q, k, out, grid, extra["n_heads"])
         return rearrange(out, "c f n d -> (c f) n d")
 
     def cross_attention(self, site: Site, previous: Any, q: Tensor, k: Tensor, v: Tensor, extra: dict) -> Tensor:
@@ -201,6 +206,21 @@ class Call:
         k, v = (key_sets.keys(x, self.frames, kind) for x in (k, v))
         out = self.plain(None, q, k, v, extra)
         return rearrange(key_sets.ungroup(out, self.frames, kind), "(c f) n d -> c f n d", c=chunks)
+
+    def moving(self, grid: Grid) -> bool:
+        """Whether tokens look along their motion paths at this level."""
+        motion = self.run.motion
+        return motion is not None and self.indices is not None and self.level(grid) in motion.levels
+
+    def along_flow(self, q: Tensor, k: Tensor, dense: Tensor, grid: Grid, heads: int) -> Tensor:
+        """Dense attention's output (c, f, n, d), attended along the motion paths of each chunk's area."""
+        if not self.run.motion.layer_queries:
+            q = k = dense
+        parts = []
+        for i, chunk in enumerate(self.chunks):
+            paths = self.run.paths(chunk.area if chunk else None, self.indices, grid).to(dense.device)
+            parts.append(along_paths(*(x[i : i + 1] for x in (q, k, dense)), paths, heads))
+        return torch.cat(parts)
 
     def modulated_self(self, kind: str, q: Tensor, k: Tensor, v: Tensor, layout: Layout, heads: int) -> Tensor:
         """One chunk's modulated self-attention: (f, n, d) in and out."""

@@ -7,16 +7,16 @@ from collections.abc import Callable
 from math import nan
 from typing import Any
 
-import comfy.model_management
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from .. import evaluation, metrics
 from ..evaluation import Measured
-from ..flow import DIS, dis_flow, occluded
+from ..flow import DIS, occluded
 from ..regions import Regions, clip_masks
 from .media import watcher
+from .motion import FlowFunction, flow_function
 
 logger = logging.getLogger("videograin")
 
@@ -26,8 +26,6 @@ PAIRS = (
     "clip_l.safetensors by Load CLIP with CLIP ViT-L/14; a SD 2.x checkpoint's text encoder with CLIP ViT-H/14; an SDXL "
     "checkpoint's with CLIP ViT-bigG/14"
 )
-
-FlowFunction = Callable[[Tensor, Tensor], Tensor]
 
 
 @torch.no_grad()
@@ -59,7 +57,7 @@ def measure(
         embed_text(clip, clip_vision, text) if speaking and text.strip() else None
         for text in (target_text, source_text)
     )
-    flow = dis_flow if optical_flow is None else raft(optical_flow)
+    flow = flow_function(optical_flow, "Evaluate Edit")
 
     watch, done = watcher(), 0
     total = (frames if clip_vision is not None else 0) + frames - 1
@@ -145,34 +143,6 @@ def warping(
         pairs.append(torch.stack((masked, everywhere, metrics.pixel_mse(*along, hidden), floor)).cpu())
         advance(1)
     return torch.stack(pairs, 1).unbind() if pairs else (torch.zeros(0),) * 4
-
-
-def raft(optical_flow: Any) -> FlowFunction:
-    """Flow by the RAFT of core's Load Optical Flow Model, as a function like `dis_flow`."""
-    from torchvision.models.optical_flow import RAFT
-
-    network = getattr(optical_flow, "model", None)
-    if not isinstance(network, RAFT):
-        raise ValueError(
-            f"Evaluate Edit's `optical_flow` is a {type(network or optical_flow).__name__}; it takes the RAFT of ComfyUI's "
-            "Load Optical Flow Model. Connect that, or nothing, for OpenCV's DIS."
-        )
-
-    def flow(first: Tensor, second: Tensor) -> Tensor:
-        height, width = first.shape[:2]
-        below, right = (max(128, -(-side // 8) * 8) - side for side in (height, width))  # RAFT's least, and its cells
-        pair = torch.stack((first, second)).movedim(-1, 1) * 2 - 1
-        pair = F.pad(pair, (0, right, 0, below), mode="replicate").to(optical_flow.load_device)
-        cells = pair.shape[-2] * pair.shape[-1] // 64
-        # RAFT compares every cell with every other, in float32, and keeps a pyramid of it.
-        comfy.model_management.load_models_gpu([optical_flow], memory_required=12 * cells**2)
-        try:
-            found = network(pair[:1], pair[1:])[-1][0]
-        finally:
-            network.corr_block.corr_pyramid = []  # otherwise kept until the next call: gigabytes at 1080p
-        return found[:, :height, :width].movedim(0, -1).to(first)
-
-    return flow
 
 
 def require_clip_vision(clip_vision: Any) -> None:

@@ -17,7 +17,7 @@ from .attach import for_features
 from .compat import Site, require_unet
 from .conditioning import words as words_of
 from .origin import require_origin
-from .plan import LEVELS, Probe, key_sets, records
+from .plan import LEVELS, Probe, records
 from .sampling import walk_clip
 
 AUTO = "auto"
@@ -114,7 +114,7 @@ def observe(
     Raises ValueError where the INVERSION is of another model or key set, or the level has no attention.
     """
     require_unet(model, "Attention Layout")
-    require_origin(inversion, model, key_sets(records(model)), "Attention Layout's `model`")
+    require_origin(inversion, model, records(model), "Attention Layout's `model`")
     levels = [i for i, sigma in enumerate(inversion.sigmas.tolist()) if sigma > 0]
     levels = levels[min(int(start * len(levels)), len(levels) - 1) :]
     count = min(steps, len(levels)) or len(levels)

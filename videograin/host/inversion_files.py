@@ -13,7 +13,7 @@ from ..trajectory import Inversion
 from .compat import require_unet
 from .media import inside
 from .origin import require_origin
-from .plan import key_sets, records
+from .plan import records
 
 SUFFIX = ".safetensors"
 FOLDER = "inversions"  # in the output folder
@@ -87,7 +87,7 @@ def load(name: str, model: ModelPatcher | None, latent: Tensor | None) -> tuple[
     inversion, noise = inversion_file.read(resolve(name))
     if model is not None:
         require_unet(model, "Load Inversion")
-        require_origin(inversion, model, key_sets(records(model)), "Load Inversion's `model`")
+        require_origin(inversion, model, records(model), "Load Inversion's `model`")
     if latent is not None:
         _require_clip(inversion.source, latent)
     return inversion, noise

@@ -6,19 +6,19 @@ from comfy.model_patcher import ModelPatcher
 
 from ..trajectory import Inversion
 from .compat import model_identity, model_name
-from .plan import KeySets
+from .plan import Record, describe
 
 
-def require_origin(inversion: Inversion, model: ModelPatcher, sees: KeySets, whose: str) -> None:
+def require_origin(inversion: Inversion, model: ModelPatcher, plan: tuple[Record, ...], whose: str) -> None:
     """Raises ValueError where the model is not the one a clip was inverted with.
 
-    sees: the key sets of the model's plan. whose: for the message, "Some Node's `model`".
+    plan: the model's. whose: for the message, "Some Node's `model`".
     """
-    here = sees.describe()
+    here = describe(plan)
     if inversion.key_sets != here:
         raise ValueError(
             f'The clip was inverted with self-attention seeing "{inversion.key_sets}", but {whose} sees "{here}". '
-            f"Put the same Full-Frame Attention before DDIM Inversion and before {whose}."
+            f"Put the same Full-Frame and Flow-Guided Attention before DDIM Inversion and before {whose}."
         )
     identity = model_identity(model)
     if inversion.model_id != identity:

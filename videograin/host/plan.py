@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Any
+from zlib import crc32
 
 from comfy.model_patcher import ModelPatcher
 from torch import Tensor
@@ -41,6 +42,29 @@ class KeySets:
         if len(set(kinds)) == 1:
             return kinds[0]
         return ", ".join(f"{kind} at 1/{level}" for level, kind in zip(LEVELS, kinds, strict=True))
+
+
+@dataclass(frozen=True, eq=False)
+class Motion:
+    """Flow-Guided Attention: tokens look along their motion paths after dense attention. Live in inversion too.
+
+    flow: (F − 1, H, W, 2) float32, forward, in pixels. hidden: (F − 1, H, W) bool, what the next frame does not show,
+    or None. levels: attention levels where it acts. layer_queries: q and k are the layer's own, else the dense output.
+    """
+
+    flow: Tensor
+    hidden: Tensor | None
+    levels: tuple[int, ...]
+    layer_queries: bool
+
+    node = "Flow-Guided Attention"
+
+    def describe(self) -> str:
+        """One text per meaning, as in KeySets."""
+        data = [self.flow] if self.hidden is None else [self.flow, self.hidden]
+        mark = crc32(b"".join(tensor.numpy().tobytes() for tensor in data))
+        source = "layer" if self.layer_queries else "dense"
+        return f"flow {mark:08x} ({source} queries) at {', '.join(f'1/{level}' for level in self.levels)}"
 
 
 @dataclass(frozen=True)
@@ -85,7 +109,7 @@ class Probe:
     node = "Attention Layout"
 
 
-Record = KeySets | STLayout | Blend | Probe
+Record = KeySets | Motion | STLayout | Blend | Probe
 
 
 def records(model: ModelPatcher) -> tuple[Record, ...]:
@@ -99,3 +123,15 @@ def find(plan: tuple[Record, ...], kind: type) -> Any:
 def key_sets(plan: tuple[Record, ...]) -> KeySets:
     """The key sets in force: ST-Layout is about whole clips and brings "all frames" where nothing was chosen."""
     return find(plan, KeySets) or KeySets(ALL if find(plan, STLayout) else OWN)
+
+
+def live(plan: tuple[Record, ...]) -> tuple[Record, ...]:
+    """What of a plan acts while inverting: which tokens see which, and nothing that edits."""
+    sets, moving = key_sets(plan), find(plan, Motion)
+    return tuple(record for record in (None if sets.describe() == OWN else sets, moving) if record is not None)
+
+
+def describe(plan: tuple[Record, ...]) -> str:
+    """What self-attention sees, as text: two plans with the same text invert alike."""
+    moving = find(plan, Motion)
+    return key_sets(plan).describe() + (f"; {moving.describe()}" if moving else "")

@@ -18,12 +18,13 @@ from ..attention import st_layout
 from ..attention.st_layout import Layout
 from ..binding import Binding
 from ..blend import INVERSION, blend_mask, mix, next_level, towards
+from ..paths import paths, token_steps
 from ..regions import Grid, Regions, clip_masks
 from . import checks
 from .compat import Site, attention_sites, logger, training_timestep
 from .conditioning import binding_of
 from .dispatch import Call
-from .plan import KEY, Blend, KeySets, Probe, Record, STLayout, find, key_sets
+from .plan import KEY, Blend, KeySets, Motion, Probe, Record, STLayout, find, key_sets
 
 RUN = "videograin_run"
 
@@ -51,6 +52,7 @@ class Run:
     def __init__(self, guider: Any, plan: tuple[Record, ...], latent: Tensor, sigmas: Tensor, seed: int | None):
         self.plan = plan
         self.key_sets: KeySets = key_sets(plan)
+        self.motion: Motion | None = find(plan, Motion)
         st: STLayout | None = find(plan, STLayout)
         self.settings = st.settings if st and not st.settings.neutral else None
         self.blend: Blend | None = find(plan, Blend)
@@ -67,6 +69,7 @@ class Run:
         self.chunks: dict[uuid.UUID, Chunk] = {}
         self.warned: set[str] = set()
         self._layouts: dict[tuple, Layout] = {}
+        self._paths: dict[tuple, Tensor] = {}
         self._mask: Tensor | None = None
 
     def warn_once(self, message: str) -> None:
@@ -117,6 +120,21 @@ class Run:
             strengths = torch.tensor([region.strength for region in binding.regions])
             self._layouts[key] = st_layout.layout(masks, strengths, grid, self.settings)
         return self._layouts[key]
+
+    def paths(self, area: tuple[int, ...] | None, indices: tuple[int, ...], grid: Grid) -> Tensor:
+        """(P, frames) the motion paths on one level's tokens, of a window's frames, read once per run."""
+        key = (area, indices, grid)
+        if key not in self._paths:
+            flow, hidden = self.motion.flow, self.motion.hidden
+            if area is not None:
+                # As a picture's axes, (pairs, H, W), for the masks' own crop.
+                flow = torch.stack([self._crop(axis, area) for axis in flow.unbind(-1)], -1)
+                hidden = None if hidden is None else self._crop(hidden, area)
+            if hidden is not None:
+                hidden = torch.nn.functional.interpolate(hidden[None].float(), grid[1:], mode="nearest")[0] > 0
+            found = paths(token_steps(flow, grid.height, grid.width), hidden)[:, list(indices)]
+            self._paths[key] = found[(found >= 0).sum(1) > 1]
+        return self._paths[key]
 
     def _crop(self, masks: Tensor, area: tuple[int, ...]) -> Tensor:
         high, wide = masks.shape[-2] / self.height, masks.shape[-1] / self.width

@@ -17,7 +17,7 @@ from ..inversion import ddim_invert
 from ..trajectory import Inversion
 from .attach import for_inversion
 from .compat import model_identity, model_name, require_unet
-from .plan import key_sets, records
+from .plan import describe, records
 
 STEP_CACHES = ("easycache", "lazycache")
 
@@ -82,7 +82,7 @@ def invert(
         latents=torch.stack(path[::-1]),
         sigmas=rising.flip(0),
         source=source.cpu(),
-        key_sets=key_sets(records(model)).describe(),
+        key_sets=describe(records(model)),
         model_id=model_identity(model),
         model_name=model_name(model),
     )

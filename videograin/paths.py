@@ -1,0 +1,74 @@
+"""Motion paths: which tokens of a clip show the same point of the scene (FLATTEN §3.2; VideoGrain's flow attention).
+
+A token of one frame is linked to the token that the optical flow carries it to. Links are one to one, so the paths
+are disjoint: every token lies on exactly one, alone on it if nothing leads there and nothing leads on.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+
+def token_steps(flow: Tensor, height: int, width: int) -> Tensor:
+    """Flow in pixels to steps in whole tokens.
+
+    flow: (pairs, H, W, 2) forward flow, x right and y down. Returns (pairs, height, width, 2) int64: the flow in each
+    token's middle, scaled to the grid by each axis on its own, rounded.
+    """
+    rows, columns = (
+        (2 * torch.arange(size, device=flow.device) + 1) * full // (2 * size)  # the pixel in the token's middle
+        for size, full in ((height, flow.shape[1]), (width, flow.shape[2]))
+    )
+    nearest = flow[:, rows][:, :, columns]
+    return (nearest * nearest.new_tensor((width / flow.shape[2], height / flow.shape[1]))).round().long()
+
+
+def paths(steps: Tensor, hidden: Tensor | None = None, seed: int = 0) -> Tensor:
+    """The paths through a clip's tokens.
+
+    Args:
+        steps: (F − 1, h, w, 2) int64 from `token_steps`.
+        hidden: (F − 1, h, w) bool, tokens that the next frame does not show; their links are cut.
+        seed: where several tokens lead to one, a random one keeps its link; the same one in inversion and editing.
+    Returns (P, F) int64: for each path of two tokens or more, its token (row · w + column) in each frame, −1 where it
+    has none.
+    """
+    pairs, height, width = steps.shape[:3]
+    tokens, device = height * width, steps.device
+    random = torch.Generator().manual_seed(seed)
+    y, x = torch.meshgrid(torch.arange(height, device=device), torch.arange(width, device=device), indexing="ij")
+    path = torch.arange(tokens, device=device)  # of each token of the current frame
+    of_frame = [path]
+    for pair in range(pairs):
+        to_x, to_y = x + steps[pair, ..., 0], y + steps[pair, ..., 1]
+        leads = (to_x >= 0) & (to_x < width) & (to_y >= 0) & (to_y < height)
+        if hidden is not None:
+            leads &= ~hidden[pair]
+        target = torch.where(leads, to_y * width + to_x, tokens).flatten()
+        order = torch.randperm(tokens, generator=random).to(device)
+        source, arrival = _first_of_each(order, target[order], tokens)
+        new = path.new_full((tokens,), -1)
+        new[arrival] = path[source]
+        fresh = new < 0
+        new[fresh] = torch.arange(int(fresh.sum()), device=device) + 1 + max(int(p.max()) for p in of_frame)
+        of_frame.append(path := new)
+    return _table(torch.stack(of_frame))
+
+
+def _first_of_each(sources: Tensor, targets: Tensor, outside: int) -> tuple[Tensor, Tensor]:
+    """The first source of each target, in the sources' order; target `outside` is nowhere."""
+    by_target = torch.sort(targets, stable=True)
+    first = torch.ones_like(by_target.values, dtype=torch.bool)
+    first[1:] = by_target.values[1:] != by_target.values[:-1]
+    first &= by_target.values < outside
+    return sources[by_target.indices[first]], by_target.values[first]
+
+
+def _table(path: Tensor) -> Tensor:
+    """(F, tokens) path numbers to (P, F) tokens, singletons left out."""
+    frames, tokens = path.shape
+    table = path.new_full((int(path.max()) + 1, frames), -1)
+    frame = torch.arange(frames, device=path.device)[:, None].expand_as(path)
+    table[path, frame] = torch.arange(tokens, device=path.device).expand_as(path)
+    return table[(table >= 0).sum(1) > 1]
