@@ -1,0 +1,154 @@
+"""The benchmark's own nodes: where a graph's clip and masks come from, and where its frames go.
+
+Between them stand stock nodes and ours. The classes are made per run, around what they share, so that nothing is kept
+when the run is over.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from comfy_api.latest import io
+from torch import Tensor
+
+from ...demo.toybox import model as demo_model
+from ...videograin.host.conditioning import KEY
+from ...videograin.layout import ClusterLayout, cluster_masks
+from . import suite
+from .suite import Example
+from .watch import Watch, watched
+
+CATEGORY = "VideoGrain/benchmark"
+Layout = io.Custom("VIDEOGRAIN_LAYOUT")
+
+
+class Outcome:
+    """What the nodes of one graph hand to the benchmark."""
+
+    def __init__(self):
+        self.frames: np.ndarray | None = None  # (F, H, W, 3) uint8
+        self.watches: dict[str, Watch] = {}  # by ticket; a MODEL from the host's cache keeps its own
+
+
+def nodes(find: Callable[[str], Example], outcome: Outcome) -> list[type[io.ComfyNode]]:
+    """find: the example of a case's name."""
+
+    class BenchmarkModel(io.ComfyNode):
+        @classmethod
+        def define_schema(cls) -> io.Schema:
+            return io.Schema(
+                node_id="BenchmarkModel",
+                category=CATEGORY,
+                outputs=[io.Model.Output(), io.Clip.Output(), io.Vae.Output()],
+            )
+
+        @classmethod
+        def execute(cls) -> io.NodeOutput:
+            return io.NodeOutput(*demo_model.load())
+
+    class BenchmarkClip(io.ComfyNode):
+        @classmethod
+        def define_schema(cls) -> io.Schema:
+            return io.Schema(
+                node_id="BenchmarkClip",
+                category=CATEGORY,
+                inputs=[io.String.Input("case"), io.Boolean.Input("drawn", tooltip="As the world draws the edit.")],
+                outputs=[io.Image.Output()],
+            )
+
+        @classmethod
+        def execute(cls, case: str, drawn: bool) -> io.NodeOutput:
+            one = find(case)
+            frames = suite.ideal(one) if drawn else one.shot.frames
+            return io.NodeOutput(torch.from_numpy(frames).float() / 255)
+
+    class BenchmarkMask(io.ComfyNode):
+        @classmethod
+        def define_schema(cls) -> io.Schema:
+            return io.Schema(
+                node_id="BenchmarkMask",
+                category=CATEGORY,
+                inputs=[
+                    io.String.Input("case"),
+                    io.String.Input("areas", tooltip="Numbers with commas; together they are the mask."),
+                    io.Combo.Input("shape", options=list(suite.SHAPES)),
+                ],
+                outputs=[io.Mask.Output()],
+            )
+
+        @classmethod
+        def execute(cls, case: str, areas: str, shape: str) -> io.NodeOutput:
+            return io.NodeOutput(union(find(case), areas, shape).float())
+
+    class BenchmarkChooseClusters(io.ComfyNode):
+        @classmethod
+        def define_schema(cls) -> io.Schema:
+            return io.Schema(
+                node_id="BenchmarkChooseClusters",
+                category=CATEGORY,
+                description="The clusters that a person who sees the areas would click.",
+                inputs=[Layout.Input("layout"), io.String.Input("case"), io.String.Input("areas")],
+                outputs=[io.String.Output()],
+            )
+
+        @classmethod
+        def execute(cls, layout: ClusterLayout, case: str, areas: str) -> io.NodeOutput:
+            return io.NodeOutput(", ".join(map(str, choose(layout, union(find(case), areas, suite.TRUE)))))
+
+    class BenchmarkWatch(io.ComfyNode):
+        @classmethod
+        def define_schema(cls) -> io.Schema:
+            return io.Schema(
+                node_id="BenchmarkWatch",
+                category=CATEGORY,
+                inputs=[
+                    io.Model.Input("model"),
+                    io.Conditioning.Input("regions", tooltip="The prompt with every area bound to its true mask."),
+                    io.String.Input("ticket"),
+                ],
+                outputs=[io.Model.Output()],
+            )
+
+        @classmethod
+        def execute(cls, model, regions, ticket: str) -> io.NodeOutput:
+            outcome.watches[ticket] = Watch(regions[0][1][KEY])
+            return io.NodeOutput(watched(model, outcome.watches[ticket]))
+
+    class BenchmarkCollect(io.ComfyNode):
+        @classmethod
+        def define_schema(cls) -> io.Schema:
+            return io.Schema(
+                node_id="BenchmarkCollect",
+                category=CATEGORY,
+                inputs=[io.Image.Input("images")],
+                is_output_node=True,
+            )
+
+        @classmethod
+        def fingerprint_inputs(cls, **_) -> float:
+            return float("nan")  # never from the cache: its work is to hand over
+
+        @classmethod
+        def execute(cls, images: Tensor) -> io.NodeOutput:
+            outcome.frames = (images[..., :3].clamp(0, 1) * 255).round().byte().cpu().numpy()
+            return io.NodeOutput()
+
+    return [BenchmarkModel, BenchmarkClip, BenchmarkMask, BenchmarkChooseClusters, BenchmarkWatch, BenchmarkCollect]
+
+
+def union(one: Example, numbers: str, shape: str) -> Tensor:
+    """(F, H, W) bool: some areas together, by their numbers with commas."""
+    areas = suite.areas(one, shape)
+    return torch.from_numpy(np.any([areas[int(number)].mask for number in numbers.split(",")], 0))
+
+
+def choose(layout: ClusterLayout, mask: Tensor) -> list[int]:
+    """The clusters that lie in the mask by more than half; at least the one that fits it best."""
+    count = len(layout.names)
+    clusters = torch.stack([cluster_masks(layout, [number]) > 0.5 for number in range(count)])
+    inside, size = ((clusters & where).sum((1, 2, 3)).float() for where in (mask, torch.ones_like(mask)))
+    chosen = (inside > 0.5 * size).nonzero()[:, 0].tolist()
+    overlap = inside / (size + mask.sum() - inside)
+    return chosen or [int(overlap.argmax())]

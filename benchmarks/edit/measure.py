@@ -1,0 +1,91 @@
+"""What an edited clip is worth: the judge's words, pixels, motion. The statistics over clips are in report.py."""
+
+from __future__ import annotations
+
+from math import nan
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ...demo.toybox import clips
+from ...demo.toybox.judge import Judge, Reading
+from ...videograin import metrics
+from . import suite
+from .lpips import Lpips
+from .suite import Area, Example
+
+VISIBLE = 0.5  # of its largest area must show, or the judge misnames even the untouched source
+FINITE = 99.0  # dB, for equal pictures
+
+Seen = list[list[str | None]]  # area × frame
+
+
+def measure(one: Example, edited: np.ndarray, judge: Judge, lpips: Lpips | None) -> dict[str, Any]:
+    """Every number of one edit; `asked`: each area's word and whether it changes; `seen`: area × frame, the judge's word.
+
+    edited: (F, H, W, 3) uint8.
+    """
+    areas, reading = suite.areas(one), judge.read(edited)
+    seen = words_seen(areas, reading)
+    source, frames = (torch.from_numpy(clip).float() / 255 for clip in (one.shot.frames, edited))
+    where = torch.from_numpy(suite.editable(one))
+    masked, unmasked = warp_errors(one, frames)
+    judged = judged_words(areas, seen)
+    return {
+        **judged,
+        "background_psnr": min(FINITE, metrics.background_psnr(source, frames, where[None])),
+        "background_lpips": lpips(source, torch.where(where[..., None], source, frames)) if lpips else nan,
+        "embed_f": metrics.clip_f(reading.embedding),
+        "embed_pairs": metrics.frame_consistency(reading.embedding),
+        "warp_err": masked,
+        "warp_err_unmasked": unmasked,
+        "q_edit_acc": metrics.q_edit(100 * judged["edit_acc"], masked),
+        "asked": [(area.word, area.changes) for area in areas],
+        "seen": seen,
+    }
+
+
+def words_seen(areas: tuple[Area, ...], reading: Reading) -> Seen:
+    """None where too little of the area shows. What is worn counts where something to wear was asked for."""
+    dressed = any(" " in area.word for area in areas)
+    return [[_word(area, reading, frame, dressed) for frame in range(len(area.mask))] for area in areas]
+
+
+def _word(area: Area, reading: Reading, frame: int, dressed: bool) -> str | None:
+    mask, largest = area.mask[frame], area.mask.sum((1, 2)).max()
+    if not mask.any() or mask.sum() < VISIBLE * largest:
+        return None
+    if area.is_place:
+        return reading.place(frame, mask)
+    found = reading.region(frame, mask)
+    return f"{found.name} {found.worn}".strip() if dressed else found.name
+
+
+def judged_words(areas: tuple[Area, ...], seen: Seen) -> dict[str, float]:
+    """Edit-Acc over the areas that change, Kept over the objects that do not, Leak over all objects."""
+    both = list(zip(areas, seen, strict=True))
+    changed = [(words, area.word) for area, words in both if area.changes]
+    stay = [(words, area.word) for area, words in both if not area.changes]
+    objects = [(words, area.word) for area, words in both if not area.is_place]
+    others = [{word for j, (_, word) in enumerate(objects) if j != i} for i in range(len(objects))]
+    return {
+        "edit_acc": metrics.edit_acc(*_unzipped(changed)),
+        "kept": metrics.kept(*_unzipped(stay)) if stay else nan,
+        "leak": metrics.leak(*_unzipped(objects), others),
+    }
+
+
+def _unzipped(rows: list[tuple[list[str | None], str]]) -> tuple[Seen, list[str]]:
+    return [words for words, _ in rows], [word for _, word in rows]
+
+
+def warp_errors(one: Example, frames: Tensor) -> tuple[float, float]:
+    """Warp-Err with the clip's true flow, over the points that are still seen in the next frame, and over all.
+
+    The true flow goes forward: it pulls each next frame back onto the one before.
+    """
+    flow, still_seen = (torch.from_numpy(part) for part in clips.flow(one.shot))
+    pair = frames[1:], frames[:-1], flow
+    return tuple(float(metrics.warp_err(*pair, hidden).mean()) for hidden in (~still_seen, None))

@@ -1,0 +1,68 @@
+"""Finished edits on disk, so that a run goes on where the last one stopped and repeats nothing.
+
+An edit is a PNG strip of its frames and a JSON of what it cost and is worth, under the key of everything it came from.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from .graph import Prompt, digest
+from .suite import Example
+
+
+def checksum(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()[:16]
+
+
+class Store:
+    """The edits made with one model, judged by one judge.
+
+    folder: made when the first edit is kept. weights, ruler: checksums of the model, and of all that judges.
+    """
+
+    def __init__(self, folder: Path, weights: str, ruler: str):
+        self.folder, self.weights, self.ruler = folder, weights, ruler
+
+    def key(self, one: Example, prompt: Prompt) -> str:
+        """Of the clip's pixels and masks, the graph with all its settings, and the model."""
+        parts = (one.shot.frames, one.shot.masks, *(wish.mask for wish in one.task.wishes))
+        clip = hashlib.sha256(b"".join(part.tobytes() for part in parts)).hexdigest()
+        return hashlib.sha256(f"{clip} {digest(prompt)} {self.weights}".encode()).hexdigest()[:16]
+
+    def row(self, key: str) -> dict[str, Any] | None:
+        """A finished edit; without its measures when it was judged by another ruler."""
+        path = self.folder / f"{key}.json"
+        if not path.exists() or not self._strip(key).exists():
+            return None
+        row = json.loads(path.read_text())
+        return row if row["ruler"] == self.ruler else {**row, "measures": None}
+
+    def frames(self, key: str) -> np.ndarray:
+        """(F, H, W, 3) uint8, as they were kept: without loss."""
+        strip = np.asarray(Image.open(self._strip(key)))
+        return np.stack(np.split(strip, strip.shape[1] // strip.shape[0], 1))
+
+    def keep(self, key: str, row: dict[str, Any], frames: np.ndarray | None = None) -> None:
+        """The row last, each file whole or not at all."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        if frames is not None:
+            _written(self._strip(key), lambda path: Image.fromarray(np.concatenate(list(frames), 1)).save(path, "png"))
+        text = json.dumps({**row, "ruler": self.ruler}, indent=1)
+        _written(self.folder / f"{key}.json", lambda path: path.write_text(text))
+
+    def _strip(self, key: str) -> Path:
+        return self.folder / f"{key}.png"
+
+
+def _written(path: Path, write: Any) -> None:
+    partial = path.with_suffix(".part")
+    write(partial)
+    os.replace(partial, path)

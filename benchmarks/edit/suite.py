@@ -1,0 +1,190 @@
+"""The benchmark's clips, fixed by their seeds: twelve to choose the method's settings by, twenty-four to judge it by.
+
+Each clip has one task. Training never put the test clips' objects together: where a task makes a new pair (or puts an
+object in a new place) that pair is a held-out one, and where it does not, the source's is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+from ...demo.toybox import clips, world
+from ...demo.toybox.clips import TASKS, Clip, Task
+
+DEVELOPMENT, TEST = SPLITS = ("development", "test")
+COUNTS = {DEVELOPMENT: 12, TEST: 24}
+SEEDS = {DEVELOPMENT: 1000, TEST: 2000}  # of the first clip; the others count on
+SHORT = {DEVELOPMENT: "dev", TEST: "test"}
+TRIES = 20  # sets of new words for a clip before another clip is drawn
+HELD_OUT_TARGET = ("instance", "object", "background")  # tasks that put together what the clip does not show
+TRUE, DILATED, ERODED, SHIFTED, BOXES = SHAPES = ("true", "dilated", "eroded", "shifted", "boxes")
+SHIFT = 8  # pixels: one latent cell
+PLAIN, SIDES = WORDINGS = ("plain", "sides")
+
+
+class Case(NamedTuple):
+    """One clip and its task; the same case is the same clip on every machine."""
+
+    name: str  # "test-03"
+    split: str
+    kind: str  # one of TASKS
+    names: tuple[str, ...]  # of the objects, left to right
+    place: str
+    seed: int
+    wish_seed: int  # for the task's new words
+    crossing: bool
+    camera: float
+
+
+class Example(NamedTuple):
+    case: Case
+    shot: Clip
+    task: Task
+
+
+class Area(NamedTuple):
+    """A part of the clip, and what it is to show."""
+
+    phrase: str  # in the target prompt, word for word
+    word: str  # what the judge is to see: "tiger", "cat hat", "night"
+    mask: np.ndarray  # (F, H, W) bool
+    changes: bool  # else it is to stay itself
+    is_place: bool
+
+
+# ---- choosing ---------------------------------------------------------------------------------------------------------
+
+
+def cases(split: str) -> list[Case]:
+    """Tasks take turns; every third clip has a moving camera, every third crossing objects, every fourth three."""
+    held_out = world.held_out_pairs() | world.held_out_settings()
+    return [_case(split, number, held_out) for number in range(COUNTS[split])]
+
+
+def _case(split: str, number: int, held_out: frozenset[tuple[str, str]]) -> Case:
+    kind, turn = TASKS[number % len(TASKS)], number // len(TASKS) + number  # so that a task has not always the same
+    seed = SEEDS[split] + number
+    rng = np.random.default_rng(seed)
+    while True:
+        names = tuple(str(name) for name in rng.choice(list(world.OBJECTS), 3 if turn % 4 == 2 else 2, replace=False))
+        place = str(rng.choice(list(world.PLACES)))
+        for wish_seed in range(TRIES * seed, TRIES * (seed + 1)):
+            case = Case(
+                f"{SHORT[split]}-{number:02}", split, kind, names, place, seed, wish_seed,
+                crossing=turn % 3 == 1, camera=1.5 if turn % 3 == 0 else 0.0,
+            )  # fmt: skip
+            if _suits(case, held_out):
+                return case
+
+
+def _suits(case: Case, held_out: frozenset[tuple[str, str]]) -> bool:
+    if case.kind == "part" and case.names[0] not in world.HEADS:
+        return False
+    source, target = (bool(together(*shown) & held_out) for shown in ((case.names, case.place), target_words(case)))
+    if case.split == DEVELOPMENT:
+        return not source and not target
+    return target if case.kind in HELD_OUT_TARGET else source
+
+
+def target_words(case: Case) -> tuple[tuple[str, ...], str]:
+    """The names and the place that the edited clip is to show, without drawing the clip."""
+    if case.kind == "part":
+        return case.names, case.place
+    nothing = np.zeros((len(case.names), 1, 1, 1), bool)
+    tracks = tuple((world.Placed(name, 0, 0, 60),) for name in case.names)
+    sketch = Clip(nothing[0], nothing, case.names, "", case.place, tracks, np.zeros((1, 2), int))
+    task = clips.task(case.kind, sketch, case.wish_seed)
+    changed = tuple(wish.name for wish in task.wishes)
+    return (*changed, *case.names[len(changed) :]), task.place
+
+
+def together(names: Sequence[str], place: str) -> set[tuple[str, str]]:
+    """What training may hold out: the first two objects together, either of them in this place.
+
+    A third object does not count: no task changes it.
+    """
+    pair = tuple(sorted(names[:2], key=list(world.OBJECTS).index))
+    return {pair, *((name, place) for name in names[:2])}
+
+
+# ---- drawing ----------------------------------------------------------------------------------------------------------
+
+
+def example(case: Case, frames: int) -> Example:
+    motion = 1.0 if case.camera else 1.5
+    shot = clips.clip(case.names, case.place, frames, motion, case.seed, case.crossing, case.camera)
+    return Example(case, shot, clips.task(case.kind, shot, case.wish_seed))
+
+
+def ideal(one: Example) -> np.ndarray:
+    """(F, H, W, 3) uint8: the edit as the world itself would draw it, which no method can beat."""
+    rng, side = np.random.default_rng(one.case.seed), world.SIZE + 2 * clips.MARGIN
+    wide = world.draw_background(one.task.place, (side, side), rng)  # as in clips.clip: the first thing the seed gives
+    tracks = list(one.shot.tracks)
+    for k, wish in enumerate(one.task.wishes):
+        tracks[k] = tuple(thing._replace(name=wish.name, worn=wish.worn) for thing in tracks[k])
+    return clips.film(wide, one.task.place, tracks, one.shot.camera, world.sprites()).frames
+
+
+# ---- what is asked, and where -----------------------------------------------------------------------------------------
+
+
+def areas(one: Example, shape: str = TRUE) -> tuple[Area, ...]:
+    """Every object, left to right, then the background where it is to change; with masks of one of SHAPES."""
+    shot, task = one.shot, one.task
+    found = []
+    for k, name in enumerate(shot.names):
+        wish = task.wishes[k] if k < len(task.wishes) else None
+        word = name if wish is None else f"{wish.name} {wish.worn}".strip()
+        mask = shot.masks[k] if wish is None else wish.mask
+        found.append(Area(task.phrases[k], word, deform(mask, shape), wish is not None, False))
+    if task.place != shot.place:
+        objects = np.any([area.mask for area in found], 0)
+        found.append(Area(world.PLACES[task.place], task.place, ~objects, True, True))
+    return tuple(found)
+
+
+def editable(one: Example, shape: str = TRUE) -> np.ndarray:
+    """(F, H, W) bool: where the task may change the picture."""
+    return np.any([area.mask for area in areas(one, shape) if area.changes], 0)
+
+
+def deform(mask: np.ndarray, shape: str) -> np.ndarray:
+    """A mask (F, H, W) bool as a worse segmenter would draw it: SHIFT pixels too large, too small or off; or a box."""
+    if shape == DILATED:
+        return _largest(mask, 2 * SHIFT + 1)
+    if shape == ERODED:
+        return ~_largest(~mask, 2 * SHIFT + 1)
+    if shape == SHIFTED:
+        moved = np.zeros_like(mask)
+        moved[:, SHIFT:, SHIFT:] = mask[:, :-SHIFT, :-SHIFT]
+        return moved
+    if shape == BOXES:
+        rows, columns = mask.any(2, keepdims=True), mask.any(1, keepdims=True)
+        return _between(rows, 1) & _between(columns, 2)
+    return mask
+
+
+def _largest(mask: np.ndarray, side: int) -> np.ndarray:
+    return (F.max_pool2d(torch.from_numpy(mask).float(), side, stride=1, padding=side // 2) > 0).numpy()
+
+
+def _between(lines: np.ndarray, axis: int) -> np.ndarray:
+    """True from the first to the last true one along an axis."""
+    after = np.logical_or.accumulate(lines, axis)
+    before = np.flip(np.logical_or.accumulate(np.flip(lines, axis), axis), axis)
+    return after & before
+
+
+def wordings(one: Example) -> dict[str, str]:
+    """The target prompt as it is, and naming sides, in the words of the training captions."""
+    first, *others = one.task.phrases
+    named = f"{first} on the left and {others[-1]} on the right"
+    if len(others) == 2:
+        named = f"{first} on the left, {others[0]} and {others[1]} on the right"
+    return {PLAIN: one.task.prompt, SIDES: f"{named}, {world.PLACES[one.task.place]}"}

@@ -1,0 +1,89 @@
+"""How much of a phrase's cross-attention falls inside its own area, while an edit is being sampled (paper Fig. 7).
+
+A watch is an ordinary attn2 replacement, as any pack may set, that returns plain attention to the bit. ST-Layout
+Attention finds it there and acts around it, so both see the same q and k. Before: the softmax of those. After: the
+dispatcher's own modulated attention on the same q and k, with values that are 1 on the phrase's tokens and 0 elsewhere;
+what comes out is the probability itself.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from comfy.ldm.modules.attention import optimized_attention
+from comfy.model_patcher import ModelPatcher
+from einops import rearrange
+from torch import Tensor
+
+from ...videograin.binding import Binding
+from ...videograin.host.compat import attention_sites
+from ...videograin.host.dispatch import Call
+from ...videograin.host.run import RUN
+from ...videograin.metrics import attention_inside
+
+STEPS = (0, 2, 4)  # of the sampling, where modulation is strong at any number of steps
+
+
+class Watch:
+    """Shares inside, of every area at every attention site and watched step."""
+
+    def __init__(self, binding: Binding):
+        self.masks = [region.mask.float() for region in binding.regions]
+        self.tokens = binding.tokens  # (K, L) bool
+        self.levels: list[float] = []  # σ of the steps so far
+        self.before: list[float] = []
+        self.after: list[float] = []
+
+    def __call__(self, q: Tensor, k: Tensor, v: Tensor, extra: dict[str, Any]) -> Tensor:
+        sigma = float(extra["sigmas"].flatten()[0])
+        if sigma not in self.levels:
+            self.levels.append(sigma)
+        roles = extra["cond_or_uncond"]
+        if self.levels.index(sigma) in STEPS and 0 in roles:
+            number, frames = roles.index(0), len(q) // len(roles)  # 0 is the positive prompt, in core's numbering
+            self.look(number, frames, q, k, extra)
+        return optimized_attention(q, k, v, extra["n_heads"], attn_precision=extra["attn_precision"])
+
+    def look(self, number: int, frames: int, q: Tensor, k: Tensor, extra: dict[str, Any]) -> None:
+        mine = slice(number * frames, (number + 1) * frames)
+        plain = probabilities(q[mine], k[mine], self.tokens, extra["n_heads"])
+        modulated = _modulated(number, q, k, self.tokens, frames, extra)
+        height, width = extra["activations_shape"][-2:]
+        for shares, maps in ((self.before, plain), (self.after, plain if modulated is None else modulated)):
+            grids = rearrange(maps.float().cpu(), "f (h w) k -> k f h w", h=height, w=width)
+            shares += [attention_inside(grid, mask) for grid, mask in zip(grids, self.masks, strict=True)]
+
+
+def probabilities(q: Tensor, k: Tensor, tokens: Tensor, heads: int) -> Tensor:
+    """Share of each query's attention that goes to each phrase's tokens, mean over heads.
+
+    q (F, N, heads × d), k (F, L, heads × d), tokens (K, L) bool. Returns (F, N, K) float32.
+    """
+    q, k = (rearrange(x, "f n (h d) -> f h n d", h=heads).float() for x in (q, k))
+    share = (q @ k.transpose(-1, -2) * q.shape[-1] ** -0.5).softmax(-1).mean(1)
+    return share @ tokens.T.to(share)
+
+
+def _modulated(number: int, q: Tensor, k: Tensor, tokens: Tensor, frames: int, extra: dict[str, Any]) -> Tensor | None:
+    """As `probabilities`, through the dispatcher; None where nothing is modulated."""
+    run, heads = extra.get(RUN), extra["n_heads"]
+    if run is None or run.settings is None:
+        return None
+    call = Call(run, extra, torch.empty(len(q), 4, run.height, run.width, device="meta"))
+    chunk, settings = call.chunks[number], run.settings
+    layout = call.layout(chunk, settings.cross_strength, settings.cross_role, chunk.binding, call.grid(extra))
+    if layout is None:
+        return None
+    q, k = call.split(q)[number], call.split(k)[number]
+    values = torch.zeros_like(k).unflatten(-1, (heads, -1))
+    values[..., : len(tokens)] = tokens.T.to(values)[:, None]  # the same in every head and frame
+    shares = call.modulated_cross(chunk, q, k, values.flatten(-2), layout, heads)
+    return rearrange(shares, "f n (h d) -> f n h d", h=heads)[..., : len(tokens)].mean(2)
+
+
+def watched(model: ModelPatcher, watch: Watch) -> ModelPatcher:
+    clone = model.clone()
+    for block, number, index in attention_sites(model.model.diffusion_model):
+        clone.set_model_attn2_replace(watch, block, number, index)
+    return clone

@@ -1,0 +1,59 @@
+"""How well are regions edited, and nothing else? Every method on clips whose truth is known, through real graphs.
+
+    make bench-edit                     the whole benchmark: about two hours on 2 cores; it resumes where it stopped
+    make bench-edit ARGS=--quick        4 clips, 3 methods, 12 steps
+    make bench-edit ARGS=--gpu          16 frames, 50 steps, on the GPU
+
+Writes out/edit_quality.json, .md and .png (other forms of the run have names of their own); every single edit with its
+numbers stays in out/edit/. EDIT_QUALITY.md says what was found.
+"""
+
+import argparse
+import os
+import sys
+import tempfile
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--tree", type=Path, default=os.environ.get("VIDEOGRAIN_COMFYUI_TREE"), help="ComfyUI's folder")
+    form = parser.add_mutually_exclusive_group()
+    form.add_argument("--quick", action="store_true", help="a look in five minutes; says little about single methods")
+    form.add_argument("--gpu", action="store_true", help="longer clips, more steps, on the GPU")
+    parser.add_argument("--frames", type=int, help="frames of a clip (default 8)")
+    parser.add_argument("--steps", type=int, help="steps of the inversion, and again of the edit (default 20)")
+    parser.add_argument("--refinements", type=int, help="of the inversion, per step (default 1)")
+    parser.add_argument("--methods", help="only these, by name, with commas; see edit/methods.py")
+    parser.add_argument("--split", choices=("both", "development", "test"), default="both")
+    parser.add_argument("--clips", type=int, help="only the first so many clips of each split")
+    parser.add_argument(
+        "--fresh", action="store_true", help="make every edit again (after a change of the product's code)"
+    )
+    chosen = parser.parse_args()
+    if not chosen.tree:
+        parser.error("name ComfyUI's folder with --tree or VIDEOGRAIN_COMFYUI_TREE; `make bench-edit` does")
+    return chosen
+
+
+def main() -> int:
+    chosen = arguments()
+    sys.path[0] = str(HERE.parent / "demo" / "host")
+    from inprocess import enter_host, import_pack
+
+    with tempfile.TemporaryDirectory(prefix="videograin-bench-") as base:
+        # The host's own choice on a CPU takes full-frame attention apart, and three times as long.
+        enter_host(chosen.tree.resolve(), Path(base), "--use-pytorch-cross-attention")
+        import comfy.cli_args
+
+        comfy.cli_args.args.cpu = not chosen.gpu  # before anything of ComfyUI reads it
+        import_pack()
+        from pack.benchmarks.edit.bench import bench
+
+        return bench(chosen, HERE / "out")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

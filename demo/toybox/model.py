@@ -1,0 +1,237 @@
+"""The demo model as ComfyUI objects: a 12.2 M parameter text-to-image latent diffusion model and its autoencoder.
+
+The UNet and the text encoder are ComfyUI's own classes at a small size; only the autoencoder's network is defined here.
+All three go through ComfyUI's model management like any checkpoint. Nothing is kept between two calls of `load`.
+"""
+
+from pathlib import Path
+from typing import ClassVar
+
+import comfy.latent_formats
+import comfy.model_management
+import comfy.model_patcher
+import comfy.ops
+import comfy.sd
+import comfy.sd1_clip
+import comfy.supported_models_base
+import comfy.utils
+import folder_paths
+import torch
+from comfy.taesd.taesd import TAESD
+from torch import Tensor, nn
+
+FOLDER = Path(__file__).parent
+PAINTER, AUTOENCODER = "painter.safetensors", "vae.safetensors"  # UNet, text encoder and preview; VAE
+UNET = {  # three attention levels: at 192 px 24², 12² and 6² tokens
+    "image_size": 24,
+    "in_channels": 4,
+    "out_channels": 4,
+    "model_channels": 64,
+    "channel_mult": [1, 2, 3],
+    "num_res_blocks": [1, 1, 1],
+    "transformer_depth": [1, 1, 1],
+    "transformer_depth_output": [1, 1, 1, 1, 1, 1],
+    "transformer_depth_middle": 1,
+    "num_head_channels": 32,
+    "context_dim": 192,
+    "use_spatial_transformer": True,
+    "legacy": False,
+}
+TEXT = {  # CLIP's text model
+    "hidden_size": 192,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 6,
+    "intermediate_size": 768,
+    "hidden_act": "quick_gelu",
+    "max_position_embeddings": 77,
+    "eos_token_id": 49407,
+}
+VOCABULARY = 49408  # CLIP's tokenizer
+
+ops = comfy.ops.disable_weight_init  # layers that model management can load, offload and cast
+
+
+def load(folder: str | Path = FOLDER) -> tuple[comfy.model_patcher.ModelPatcher, comfy.sd.CLIP, comfy.sd.VAE]:
+    """MODEL, CLIP and VAE from a folder with both files, placed and typed by ComfyUI's own rules for this machine."""
+    painter, autoencoder = Path(folder) / PAINTER, Path(folder) / AUTOENCODER
+    return load_unet(painter), load_clip(painter), load_vae(autoencoder)
+
+
+def read(path: str | Path, prefix: str) -> dict[str, Tensor]:
+    """The tensors of one part of a file ("unet.", "text.", "vae." or "latent."), prefix removed."""
+    state = comfy.utils.load_torch_file(str(path), safe_load=True)
+    return comfy.utils.state_dict_prefix_replace(state, {prefix: ""}, filter_keys=True)
+
+
+class DemoLatent(comfy.latent_formats.LatentFormat):
+    """Latents are the encoder's output times `scale`; previews map the four channels to RGB by a least-squares fit."""
+
+    def __init__(self, scale: Tensor, rgb_factors: Tensor, rgb_bias: Tensor):
+        self.scale_factor = scale.item()
+        self.latent_rgb_factors = rgb_factors.tolist()  # 4 × 3
+        self.latent_rgb_factors_bias = rgb_bias.tolist()
+
+
+class DemoConfig(comfy.supported_models_base.BASE):
+    """SD's ε-prediction and β schedule (both the base's defaults) around a UNet with two levels, 16² and 8²."""
+
+    unet_config: ClassVar[dict] = UNET
+    unet_extra_config: ClassVar[dict] = {"num_heads": -1, "num_head_channels": 32}
+    memory_usage_factor = 0.25  # SD 1.5 is 1.0 with five times the channels
+
+    def __init__(self, latent_format: DemoLatent):
+        self.latent_format = lambda: latent_format  # the base's __init__ calls it: it expects a class
+        super().__init__(self.unet_config)
+
+
+def load_unet(path: str | Path, disable_dynamic: bool = False) -> comfy.model_patcher.ModelPatcher:
+    """The MODEL. `disable_dynamic`: plain loading, asked for by ComfyUI when it rebuilds a model from its loader."""
+    state = read(path, "unet.")
+    config = DemoConfig(DemoLatent(**read(path, "latent.")))
+    device = comfy.model_management.get_torch_device()
+    dtype = comfy.model_management.unet_dtype(
+        model_params=comfy.utils.calculate_parameters(state),
+        supported_dtypes=config.supported_inference_dtypes,
+        weight_dtype=comfy.utils.weight_dtype(state),
+    )
+    cast = comfy.model_management.unet_manual_cast(dtype, device, config.supported_inference_dtypes)
+    config.set_inference_dtype(dtype, cast)
+    offload = comfy.model_management.unet_offload_device()
+    model = config.get_model(state, device=offload)
+    patcher = patcher_class(disable_dynamic)(model, load_device=device, offload_device=offload)
+    model.load_model_weights(state, assign=patcher.is_dynamic())
+    patcher.cached_patcher_init = (load_unet, (path,))
+    return patcher
+
+
+def patcher_class(disable_dynamic: bool) -> type[comfy.model_patcher.ModelPatcher]:
+    return comfy.model_patcher.ModelPatcher if disable_dynamic else comfy.model_patcher.CoreModelPatcher
+
+
+class DemoTokenizer(comfy.sd1_clip.SD1Tokenizer):
+    """SD 1's tokenizer; textual-inversion embeddings of another width are dropped with core's warning."""
+
+    def __init__(self, embedding_directory=None, tokenizer_data=None):
+        super().__init__(embedding_directory, tokenizer_data or {})
+        self.clip_l.embedding_size = TEXT["hidden_size"]
+
+
+class DemoTextEncoder(comfy.sd1_clip.SDClipModel):
+    def __init__(self, device="cpu", dtype=None, model_options=None):
+        super().__init__(
+            device=device,
+            dtype=dtype,
+            textmodel_json_config=TEXT,
+            return_projected_pooled=False,
+            model_options=model_options or {},
+        )
+
+
+class DemoClip(comfy.sd1_clip.SD1ClipModel):
+    """Named "l" like SD 1's, so that prompt weights, long prompts, CLIP LoRAs and token tools find what they expect."""
+
+    def __init__(self, device="cpu", dtype=None, model_options=None):
+        super().__init__(device, dtype, model_options or {}, clip_name="l", clip_model=DemoTextEncoder)
+
+
+def load_clip(path: str | Path, disable_dynamic: bool = False) -> comfy.sd.CLIP:
+    """The CLIP. The file has the embeddings of the words in the training captions; all other tokens' are zero."""
+    state = read(path, "text.")
+    embeddings = torch.zeros(VOCABULARY, TEXT["hidden_size"], dtype=torch.float16)
+    embeddings[state.pop("vocabulary").long()] = state.pop("embeddings.token_embedding.weight")
+    state["embeddings.token_embedding.weight"] = embeddings
+    state = {f"clip_l.transformer.text_model.{name}": tensor for name, tensor in state.items()}
+    # CLIP's class has a projection for the pooled vector, which a UNet without vector conditioning never reads.
+    state["clip_l.transformer.text_projection.weight"] = torch.eye(TEXT["hidden_size"], dtype=torch.float16)
+
+    clip = comfy.sd.CLIP(
+        comfy.supported_models_base.ClipTarget(DemoTokenizer, DemoClip),
+        embedding_directory=folder_paths.get_folder_paths("embeddings"),
+        parameters=comfy.utils.calculate_parameters(state),
+        state_dict=state,
+        disable_dynamic=disable_dynamic,
+    )
+    clip.patcher.cached_patcher_init = (load_clip_patcher, (path,))
+    return clip
+
+
+def load_clip_patcher(path: str | Path, disable_dynamic: bool = False) -> comfy.model_patcher.ModelPatcher:
+    return load_clip(path, disable_dynamic).patcher
+
+
+class ResBlock(nn.Module):
+    def __init__(self, width: int):
+        super().__init__()
+        self.n1, self.c1 = ops.GroupNorm(8, width), ops.Conv2d(width, width, 3, padding=1)
+        self.n2, self.c2 = ops.GroupNorm(8, width), ops.Conv2d(width, width, 3, padding=1)
+        self.act = nn.SiLU()
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.c2(self.act(self.n2(self.c1(self.act(self.n1(x))))))
+
+
+class Autoencoder(nn.Module):
+    """(B, 3, 8h, 8w) in [-1, 1] ↔ (B, 4, h, w), deterministic, no attention."""
+
+    def __init__(self):
+        super().__init__()
+        self.encoder = nn.Sequential(
+            nn.PixelUnshuffle(4),
+            ops.Conv2d(48, 128, 3, padding=1),
+            ResBlock(128),
+            ops.Conv2d(128, 192, 3, stride=2, padding=1),
+            ResBlock(192),
+            ResBlock(192),
+            ops.GroupNorm(8, 192),
+            nn.SiLU(),
+            ops.Conv2d(192, 4, 3, padding=1),
+        )
+        self.decoder = nn.Sequential(
+            ops.Conv2d(4, 192, 3, padding=1),
+            ResBlock(192),
+            ResBlock(192),
+            ResBlock(192),
+            ops.Conv2d(192, 512, 3, padding=1),
+            nn.PixelShuffle(2),
+            ResBlock(128),
+            ResBlock(128),
+            ops.GroupNorm(8, 128),
+            nn.SiLU(),
+            ops.Conv2d(128, 48, 3, padding=1),
+            nn.PixelShuffle(4),
+        )
+
+    def encode(self, image: Tensor) -> Tensor:
+        return self.encoder(image)
+
+    def decode(self, latent: Tensor) -> Tensor:
+        return self.decoder(latent)
+
+
+def load_vae(path: str | Path, disable_dynamic: bool = False) -> comfy.sd.VAE:
+    """The VAE.
+
+    `comfy.sd.VAE` chooses its network by recognising a state dict, and offers no way to hand it one. It is built as the
+    smallest autoencoder it knows, also 8×, 4 channels, RGB in [-1, 1], which sets every attribute this version of
+    ComfyUI wants; then the network and its patcher are exchanged.
+    """
+    vae = comfy.sd.VAE(sd=TAESD().state_dict())
+    network = Autoencoder().eval().requires_grad_(False).to(vae.vae_dtype)
+    comfy.model_management.archive_model_dtypes(network)
+    patcher = patcher_class(disable_dynamic)(
+        network, load_device=vae.device, offload_device=comfy.model_management.vae_offload_device()
+    )
+    network.load_state_dict(read(path, "vae."), assign=patcher.is_dynamic())
+    patcher.cached_patcher_init = (load_vae_patcher, (path,))
+    vae.first_stage_model, vae.patcher, vae.size = network, patcher, None
+    vae.model_size()
+    # Bytes for one image. Activations peak at the 128-channel stage at a quarter of the side: about 128 values a pixel.
+    vae.memory_used_encode = lambda shape, dtype: 128 * shape[2] * shape[3] * comfy.model_management.dtype_size(dtype)
+    vae.memory_used_decode = lambda shape, dtype: (
+        128 * 64 * shape[2] * shape[3] * comfy.model_management.dtype_size(dtype)
+    )
+    return vae
+
+
+def load_vae_patcher(path: str | Path, disable_dynamic: bool = False) -> comfy.model_patcher.ModelPatcher:
+    return load_vae(path, disable_dynamic).patcher

@@ -1,0 +1,113 @@
+"""Captioned pictures of the toy world for training: one to three objects anywhere, in words of many orders."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from .world import (
+    ACCESSORIES,
+    HEADS,
+    OBJECTS,
+    PLACES,
+    SIZE,
+    Art,
+    Placed,
+    compose,
+    draw_background,
+    held_out_pairs,
+    held_out_settings,
+)
+
+COUNTS = {1: 0.3, 2: 0.55, 3: 0.15}  # objects in a picture: share of the pictures
+EXTENT = {1: (70, 118), 2: (58, 84), 3: (48, 64)}  # objects: range of their longest sides in pixels
+LIMIT = {1: 0.75, 2: 0.48, 3: 0.36}  # objects: their longest side at most, in shares of the picture's
+TWINS = 0.08  # share of the pairs that are the same word twice
+WORN = 0.3  # share of the wearers that wear something
+
+
+class Scene(NamedTuple):
+    picture: np.ndarray  # (H, W, 3) uint8
+    masks: np.ndarray  # (K, H, W) bool, visible parts
+    objects: tuple[Placed, ...]  # K, drawn in this order
+    place: str
+    caption: str
+
+
+class Scenes:
+    """Draws scenes; never a held-out pair of objects or of object and place, unless asked for only such."""
+
+    def __init__(self, art: Art, size: int = SIZE, only_held_out: bool = False):
+        self.art, self.size, self.only_held_out = art, size, only_held_out
+        self.pairs, self.settings = held_out_pairs(), held_out_settings()
+
+    def __call__(self, rng: np.random.Generator, count: int | None = None) -> Scene:
+        """One scene; the same generator state gives the same bytes. count: objects, by chance when None."""
+        names, place = self.cast(rng, count or int(rng.choice(list(COUNTS), p=list(COUNTS.values()))))
+        objects = tuple(self.stage(rng, names))
+        background = draw_background(place, (self.size, self.size), rng)
+        picture, masks = compose(background, objects, self.art)
+        return Scene(picture, masks, objects, place, describe(objects, place, rng))
+
+    def cast(self, rng: np.random.Generator, count: int) -> tuple[list[str], str]:
+        """Words and a place."""
+        order = {name: i for i, name in enumerate(OBJECTS)}
+        while True:
+            names = [str(name) for name in rng.choice(list(OBJECTS), count, replace=False)]
+            if count == 2 and rng.random() < TWINS and not self.only_held_out:
+                names[1] = names[0]
+            place = str(rng.choice(list(PLACES)))
+            ranked = sorted(names, key=order.__getitem__)
+            unseen = any((a, b) in self.pairs for i, a in enumerate(ranked) for b in ranked[i + 1 :])
+            if count == 1:
+                unseen = (names[0], place) in self.settings
+            elif any((name, place) in self.settings for name in names):
+                continue  # of several objects, judge the pair by itself
+            if unseen == self.only_held_out:
+                return names, place
+
+    def extent(self, rng: np.random.Generator, count: int) -> float:
+        """One object's longest side in pixels."""
+        low, high = EXTENT[count]
+        high = min(high, LIMIT[count] * self.size)
+        return rng.uniform(min(low, 0.85 * high), high)
+
+    def stage(self, rng: np.random.Generator, names: list[str]) -> list[Placed]:
+        """Sizes, accessories and places inside the picture; two objects overlap by at most a fifth of a side."""
+        while True:
+            placed: list[Placed] = []
+            for name in names:
+                worn = str(rng.choice(list(ACCESSORIES))) if name in HEADS and rng.random() < WORN else ""
+                size = self.extent(rng, len(names))
+                low, high = 0.46 * size, self.size - 0.46 * size
+                above = 0.22 * size if worn in ("hat", "crown") else 0  # room for what stands on a head
+                x, y = rng.uniform(low, high), rng.uniform(low + above, high)
+                placed.append(Placed(name, x, y, size, bool(rng.random() < 0.5), rng.uniform(-12, 12), worn))
+            if all(
+                max(abs(a.x - b.x), abs(a.y - b.y)) > 0.4 * (a.size + b.size)
+                for i, a in enumerate(placed)
+                for b in placed[i + 1 :]
+            ):
+                return placed
+
+
+def describe(objects: tuple[Placed, ...], place: str, rng: np.random.Generator) -> str:
+    """One of several true sentences; about one in six names sides, one in ten leaves out the place."""
+    objects = [objects[i] for i in rng.permutation(len(objects))]
+    where = "" if rng.random() < 0.1 else PLACES[place]
+    left_to_right = sorted(objects, key=lambda thing: thing.x)
+    apart = len(objects) == 2 and left_to_right[1].x - left_to_right[0].x > 0.5 * left_to_right[0].size
+    style = rng.random()
+    if apart and style < 0.3:
+        left, right = (thing.noun for thing in left_to_right)
+        listed = f"{left} on the left and {right} on the right"
+        if style < 0.15:
+            listed = f"{right} on the right and {left} on the left"
+        return f"{listed}, {where}" if where else listed
+    nouns = [thing.noun for thing in objects]
+    if len(nouns) == 2 and style < 0.45:
+        listed = f"{nouns[0]} next to {nouns[1]}"
+    else:
+        listed = " and ".join(nouns) if len(nouns) < 3 else f"{', '.join(nouns[:-1])} and {nouns[-1]}"
+    if where and rng.random() < 0.15:
+        return f"{where}, {listed}"
+    return f"{listed} {where}".strip()

@@ -1,0 +1,291 @@
+"""The toy world of the demo model: emoji on procedural backgrounds, with true masks, motion and occlusion.
+
+The model was trained on pictures drawn by these functions: their colours, noise and resampling belong to the weights.
+Sprites come from `sprites.png`, rendered once from Noto Color Emoji (OFL 1.1) by `make_sprites.py`.
+"""
+
+from collections.abc import Sequence
+from itertools import combinations
+from math import cos, radians, sin
+from pathlib import Path
+from typing import NamedTuple
+from zlib import crc32
+
+import numpy as np
+from PIL import Image
+
+OBJECTS = {  # word in a caption: the emoji, in the atlas's order
+    "cat": "🐱", "dog": "🐶", "bear": "🐻", "panda": "🐼", "tiger": "🐯", "fox": "🦊",
+    "lion": "🦁", "wolf": "🐺", "pig": "🐷", "koala": "🐨", "rabbit": "🐰", "monkey": "🐵",
+    "cow": "🐮", "frog": "🐸", "penguin": "🐧", "owl": "🦉", "car": "🚗", "bus": "🚌",
+    "firetruck": "🚒", "taxi": "🚕", "tractor": "🚜", "rocket": "🚀", "apple": "🍎", "tree": "🌲",
+    "chick": "🐤", "unicorn": "🦄", "robot": "🤖", "alien": "👽", "pumpkin": "🎃", "mushroom": "🍄",
+    "sunflower": "🌻", "truck": "🚚",
+}  # fmt: skip
+ACCESSORIES = {"hat": "🎩", "crown": "👑", "sunglasses": "🕶", "bow": "🎀"}
+PLACES = {  # place: its phrase in a caption
+    "grass": "on grass",
+    "snow": "in the snow",
+    "sand": "on sand",
+    "sea": "at sea",
+    "night": "at night",
+    "brick": "before a brick wall",
+    "road": "on a road",
+    "sunset": "at sunset",
+}
+COLOURS = {
+    "grass": (96, 168, 72),
+    "snow": (232, 238, 246),
+    "sand": (222, 196, 140),
+    "sea": (58, 120, 190),
+    "night": (24, 26, 58),
+    "brick": (150, 74, 60),
+    "road": (104, 106, 112),
+    "sunset": (226, 132, 120),
+}
+
+
+class Head(NamedTuple):
+    """Where a wearer's accessories sit, in shares of its picture's width and height."""
+
+    x: float  # middle of the face
+    top: float  # crown of the head, under a hat
+    eyes: float
+    width: float  # of the face at the eyes
+
+
+HEADS = {
+    "cat": Head(0.50, 0.17, 0.55, 0.78),
+    "dog": Head(0.50, 0.08, 0.52, 0.66),
+    "bear": Head(0.50, 0.10, 0.45, 0.80),
+    "panda": Head(0.50, 0.10, 0.42, 0.80),
+    "tiger": Head(0.50, 0.08, 0.33, 0.76),
+    "fox": Head(0.50, 0.24, 0.56, 0.70),
+    "lion": Head(0.50, 0.12, 0.38, 0.66),
+    "wolf": Head(0.50, 0.18, 0.48, 0.76),
+    "pig": Head(0.50, 0.10, 0.51, 0.80),
+    "koala": Head(0.50, 0.10, 0.52, 0.62),
+    "rabbit": Head(0.50, 0.42, 0.60, 0.74),
+    "monkey": Head(0.50, 0.08, 0.47, 0.72),
+    "cow": Head(0.50, 0.12, 0.42, 0.62),
+    "frog": Head(0.50, 0.10, 0.26, 0.84),
+    "owl": Head(0.50, 0.12, 0.30, 0.84),
+    "alien": Head(0.50, 0.06, 0.52, 0.84),
+    "pumpkin": Head(0.50, 0.16, 0.42, 0.78),
+}
+
+SIZE = 192  # pixels, the side of a training picture
+FPS = 8.0  # frames per second of a clip
+ATLAS = Path(__file__).with_name("sprites.png")
+ATLAS_CELL, ATLAS_COLUMNS = 136, 8  # pixels, cells
+CANVAS = 208  # pixels, a sprite with room for its accessories
+MIPS = (1.0, 0.75, 0.5, 0.36)  # sizes a sprite is kept in, so that drawing it small does not alias
+
+
+class Sprite(NamedTuple):
+    """One object's picture in the middle of a transparent square, at every size of `MIPS`."""
+
+    pictures: tuple[Image.Image, ...]  # RGBA
+    extent: float  # longest side in pixels of the object itself at the first size, without accessory
+
+    def at(self, size: float) -> tuple[Image.Image, float]:
+        """The smallest picture not below `size`, and the longest side of the object in it."""
+        fits = [i for i, mip in enumerate(MIPS) if mip * self.extent >= size]
+        best = fits[-1] if fits else 0
+        return self.pictures[best], self.extent * self.pictures[best].width / CANVAS
+
+
+class Placed(NamedTuple):
+    """One object in one frame: centre and longest side in pixels, rotation counter-clockwise in degrees."""
+
+    name: str
+    x: float
+    y: float
+    size: float
+    flip: bool = False
+    degrees: float = 0.0
+    worn: str = ""  # one of ACCESSORIES, on one of HEADS
+
+    @property
+    def sprite(self) -> str:
+        return f"{self.name} {self.worn}" if self.worn else self.name
+
+    @property
+    def noun(self) -> str:
+        """ "an owl", "a cat with a hat", as in a caption."""
+        accessory = self.worn if self.worn == "sunglasses" else f"a {self.worn}"
+        return article(self.name) + (f" with {accessory}" if self.worn else "")
+
+
+def article(word: str) -> str:
+    return ("an " if word[0] in "aeio" else "a ") + word  # "a unicorn"
+
+
+def caption(nouns: Sequence[str], place: str) -> str:
+    """ "a cat and an owl in the snow", from nouns with or without their article."""
+    nouns = [noun if noun.startswith(("a ", "an ")) else article(noun) for noun in nouns]
+    listed = " and ".join(nouns) if len(nouns) < 3 else f"{', '.join(nouns[:-1])} and {nouns[-1]}"
+    return f"{listed} {PLACES[place]}"
+
+
+# ---- what training never sees ---------------------------------------------------------------------------------------
+
+
+def held_out(pairs: Sequence[tuple[str, str]]) -> frozenset[tuple[str, str]]:
+    """A fixed fifth of the pairs: those whose names' checksums are lowest."""
+    return frozenset(sorted(pairs, key=lambda pair: crc32(" ".join(pair).encode()))[: len(pairs) // 5])
+
+
+def held_out_pairs() -> frozenset[tuple[str, str]]:
+    """Two objects, in the order of `OBJECTS`, that are never together in a training picture."""
+    return held_out(list(combinations(OBJECTS, 2)))
+
+
+def held_out_settings() -> frozenset[tuple[str, str]]:
+    """(object, place) that are never together in a training picture."""
+    return held_out([(name, place) for name in OBJECTS for place in PLACES])
+
+
+# ---- sprites --------------------------------------------------------------------------------------------------------
+
+
+class Art(dict[str, Sprite]):
+    """Sprites by name, made when first asked for: "cat", "cat hat" with a hat on, "cat hat alone" for the hat."""
+
+    def __init__(self):
+        atlas, self.glyphs = Image.open(ATLAS).convert("RGBA"), {}
+        for i, name in enumerate([*OBJECTS, *ACCESSORIES]):
+            x, y = ATLAS_CELL * (i % ATLAS_COLUMNS), ATLAS_CELL * (i // ATLAS_COLUMNS)
+            cell = atlas.crop((x, y, x + ATLAS_CELL, y + ATLAS_CELL))
+            self.glyphs[name] = cell.crop(cell.getchannel("A").getbbox())
+
+    def __missing__(self, key: str) -> Sprite:
+        name, worn, alone = [*key.split(), "", ""][:3]
+        glyph = self.glyphs[name]
+        accessory = _worn(self.glyphs[worn], worn, HEADS[name], glyph) if worn else None
+        sprite = _sprite(glyph, accessory)
+        self[key] = sprite._replace(pictures=_sizes(accessory)) if alone else sprite
+        return self[key]
+
+
+def sprites() -> Art:
+    """Every object's sprite, with every accessory that its head can wear."""
+    return Art()
+
+
+def _sprite(glyph: Image.Image, accessory: Image.Image | None = None) -> Sprite:
+    canvas = Image.new("RGBA", (CANVAS, CANVAS))
+    canvas.paste(glyph, ((CANVAS - glyph.width) // 2, (CANVAS - glyph.height) // 2))
+    if accessory is not None:
+        canvas.alpha_composite(accessory)
+    return Sprite(_sizes(canvas), float(max(glyph.size)))
+
+
+def _sizes(canvas: Image.Image) -> tuple[Image.Image, ...]:
+    sides = [round(mip * CANVAS) for mip in MIPS]
+    return tuple(canvas.resize((side, side), Image.Resampling.LANCZOS) for side in sides)
+
+
+def _worn(accessory: Image.Image, worn: str, head: Head, glyph: Image.Image) -> Image.Image:
+    """The accessory alone on a sprite's canvas, where this head wears it."""
+    width = head.width * glyph.width * {"hat": 0.78, "crown": 0.66, "sunglasses": 1.06, "bow": 0.52}[worn]
+    picture = accessory.resize(
+        (round(width), round(width * accessory.height / accessory.width)), Image.Resampling.LANCZOS
+    )
+    x, y = head.x * glyph.width, head.top * glyph.height
+    if worn == "bow":  # over one ear
+        x, y = x + 0.34 * head.width * glyph.width, y - 0.1 * picture.height
+    elif worn == "sunglasses":
+        y = head.eyes * glyph.height
+    else:  # its brim on the head
+        y -= 0.36 * picture.height
+    canvas = Image.new("RGBA", (CANVAS, CANVAS))
+    corner = (CANVAS - glyph.width) / 2 + x - picture.width / 2, (CANVAS - glyph.height) / 2 + y - picture.height / 2
+    canvas.paste(picture, (round(corner[0]), round(corner[1])))
+    return canvas
+
+
+# ---- pictures -------------------------------------------------------------------------------------------------------
+
+
+def draw_background(place: str, size: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
+    """(H, W, 3) uint8: the place's colour, light from above, smooth and fine noise, and its texture; size, (H, W)."""
+    height, width = size
+    y, x = np.mgrid[:height, :width].astype(np.float32)
+    light = (0.5 - y / height)[..., None]  # 0.5 at the top, -0.5 at the bottom
+    image = np.float32(COLOURS[place]) + 9 * _smooth(size, 16, rng) + rng.normal(0, 2, (height, width, 1))
+    phase = rng.uniform(0, 6.28)
+    if place == "grass":
+        image += 10 * light
+        image[..., 1] += 10 * np.sin(x / 3.5 + 3 * np.sin(y / 9 + phase))
+    elif place == "snow":
+        image -= (
+            14 * np.maximum(0, np.sin(y / 17 + 1.5 * np.sin(x / 40 + phase)))[..., None] * np.float32((1, 0.7, 0.3))
+        )
+    elif place == "sand":
+        image += 10 * np.sin((x + 2 * y) / 12 + 1.5 * np.sin(x / 30 + phase))[..., None]
+    elif place == "sea":
+        image += 16 * light + 14 * np.sin(y / 7 + 2 * np.sin(x / 24 + phase))[..., None]
+    elif place == "night":
+        image += 30 * light * np.float32((0.6, 0.4, 1))
+        for star_y, star_x in rng.integers(1, (height - 1, width - 1), (height * width // 1800, 2)):
+            image[star_y - 1 : star_y + 1, star_x - 1 : star_x + 1] = (250, 250, 220)
+    elif place == "brick":
+        y, x = y + rng.integers(32), x + rng.integers(32)
+        row = y // 16
+        along = x + 16 * (row % 2)
+        image += (16 * np.sin(12.9 * row + 78.2 * (along // 32) + phase))[..., None]
+        image[(y % 16 < 3) | (along % 32 < 3)] = (196, 184, 172)
+    elif place == "road":
+        image += 12 * light
+        lane = rng.uniform(0.35, 0.65) * height
+        dash = (np.abs(y - lane) < 4) & ((x + rng.integers(48)) % 48 < 28)
+        image[dash] = (236, 214, 110)
+    elif place == "sunset":
+        image += light * np.float32((-90, -60, 130))
+        image += 16 * np.sin(y / 11 + 1.5 * np.sin(x / 50 + phase))[..., None] * np.float32((1, 0.7, 0.2))
+    return image.clip(0, 255).astype(np.uint8)
+
+
+def _smooth(size: tuple[int, int], cell: int, rng: np.random.Generator) -> np.ndarray:
+    """(H, W, 1) noise of unit variance at the nodes of a grid of `cell` pixels, interpolated between them."""
+    nodes = rng.normal(0, 1, (size[0] // cell + 2, size[1] // cell + 2)).astype(np.float32)
+    return np.asarray(Image.fromarray(nodes).resize(size[::-1], Image.Resampling.BICUBIC))[..., None]
+
+
+def compose(background: np.ndarray, objects: Sequence[Placed], art: Art) -> tuple[np.ndarray, np.ndarray]:
+    """Draw the objects in order, so that a later one stands in front.
+
+    Args: background (H, W, 3) uint8; art, from `sprites()`.
+    Returns the frame (H, W, 3) uint8 and the visible masks (K, H, W) bool.
+    """
+    frame = Image.fromarray(background).convert("RGBA")
+    masks = np.zeros((len(objects), *background.shape[:2]), bool)
+    for i, thing in enumerate(objects):
+        layer = _layer(thing, thing.sprite, frame.size, art)
+        frame.alpha_composite(layer)
+        masks[i] = np.asarray(layer.getchannel("A")) > 127
+        masks[:i] &= ~masks[i]
+    return np.asarray(frame.convert("RGB")), masks
+
+
+def accessory(thing: Placed, size: tuple[int, int], art: Art) -> np.ndarray:
+    """(H, W) bool: where the frame of this (width, height) has what the object wears, whatever stands before it."""
+    return np.asarray(_layer(thing, f"{thing.sprite} alone", size, art).getchannel("A")) > 127
+
+
+def _layer(thing: Placed, sprite: str, size: tuple[int, int], art: Art) -> Image.Image:
+    picture, extent = art[sprite].at(thing.size)
+    inverse = np.linalg.inv(placement(thing) @ np.diag((1 / extent, 1 / extent, 1)) @ _to_centre(picture.width))
+    return picture.transform(size, Image.Transform.AFFINE, inverse[:2].ravel(), resample=Image.Resampling.BICUBIC)
+
+
+def _to_centre(side: float) -> np.ndarray:
+    return np.array([[1, 0, -side / 2], [0, 1, -side / 2], [0, 0, 1.0]])
+
+
+def placement(thing: Placed) -> np.ndarray:
+    """(3, 3): from the object's own coordinates (longest side 1, centre 0) to pixels of the frame (left edge 0)."""
+    turn, mirror = radians(thing.degrees), -1 if thing.flip else 1
+    a, b = thing.size * cos(turn), thing.size * sin(turn)
+    return np.array([[mirror * a, b, thing.x], [-mirror * b, a, thing.y], [0, 0, 1.0]])

@@ -1,0 +1,212 @@
+"""Stage 3: the UNet and the text encoder, jointly, on latents of captioned scenes.
+
+ε-prediction on Stable Diffusion's noise schedule, weighted by min(SNR, 5) / SNR (Hang et al. 2023), caption dropped
+one time in ten. The first part of the steps sees small pictures, where the same objects fill more of the frame.
+"""
+
+import math
+from itertools import pairwise
+from pathlib import Path
+
+import comfy.clip_model
+import comfy.ops
+import numpy as np
+import torch
+from comfy.ldm.modules.attention import optimized_attention
+from comfy.ldm.modules.diffusionmodules.openaimodel import UNetModel
+from PIL import Image
+from torch import Tensor, nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
+
+from ..toybox import world
+from ..toybox.model import TEXT, UNET, Autoencoder, DemoTokenizer
+from ..toybox.scenes import Scenes
+from .run import Average, Stage, initialise, log, rate
+from .vae import to_tensor
+
+BATCH, LEARNING_RATE = 32, 7e-4
+SMALL, SMALL_SHARE = 128, 0.35  # pixels; share of the steps
+POOL, RENEWED = 10000, 4  # scenes kept, and how many of them are replaced each step
+DROPPED = 0.1
+SHOWN = (
+    "a cat on grass", "a robot in the snow", "a firetruck on sand", "a frog with a crown at night",
+    "a cat and a dog on grass", "a panda and a tiger in the snow", "a wolf with a hat and a pig on a road",
+    "a bus on the left and a taxi on the right, at sunset", "an apple, a fox and an owl at sea",
+    "a bear with sunglasses before a brick wall",
+)  # fmt: skip
+
+
+def alphas_cumprod() -> Tensor:
+    """(1000,) ᾱ of Stable Diffusion's schedule."""
+    return torch.cumprod(1 - torch.linspace(0.00085**0.5, 0.012**0.5, 1000, dtype=torch.float64) ** 2, 0).float()
+
+
+class Words:
+    """CLIP's tokenizer, its ids renumbered to those that captions of this world can hold: the text encoder's table."""
+
+    CONNECTING = "a an with and next to on the left right,"
+
+    def __init__(self):
+        self.tokenizer = DemoTokenizer().clip_l.tokenizer
+        text = [self.CONNECTING, *world.OBJECTS, *world.ACCESSORIES, *world.PLACES.values()]
+        ids = {i for words in text for i in self._ids(words)} | {49406, 49407}
+        self.vocabulary = torch.tensor(sorted(ids))
+
+    def _ids(self, caption: str) -> list[int]:
+        return self.tokenizer(caption, add_special_tokens=False)["input_ids"]
+
+    def __call__(self, captions: list[str]) -> Tensor:
+        """(B, 77) int64 rows of the table."""
+        rows = []
+        for caption in captions:
+            ids = [49406, *self._ids(caption)[:75], 49407]
+            rows.append(ids + [49407] * (77 - len(ids)))
+        return torch.searchsorted(self.vocabulary, torch.tensor(rows))
+
+
+class Painter(nn.Module):
+    """(noisy latents, timesteps, token rows) → ε."""
+
+    def __init__(self, words: int):
+        super().__init__()
+        self.unet = UNetModel(**UNET, dtype=torch.float32, device="cpu", operations=comfy.ops.disable_weight_init)
+        self.text = comfy.clip_model.CLIPTextModel_(TEXT, torch.float32, "cpu", comfy.ops.disable_weight_init)
+        initialise(self)
+        self.text.embeddings.token_embedding = comfy.ops.disable_weight_init.Embedding(words, TEXT["hidden_size"])
+        nn.init.normal_(self.text.embeddings.token_embedding.weight, std=0.1)
+        nn.init.normal_(self.text.embeddings.position_embedding.weight, std=0.02)
+        for name, layer in self.unet.named_modules():  # every branch begins as nothing
+            if name.endswith(("out_layers.3", "proj_out")) or name == "out.2":
+                nn.init.zeros_(layer.weight)
+
+    def encode(self, rows: Tensor) -> Tensor:
+        """(B, 77, width): the text encoder's own forward, whose in-place sums cannot be differentiated."""
+        x = self.text.embeddings(rows, dtype=torch.float32)
+        causal = torch.full((rows.shape[1],) * 2, float("-inf")).triu(1)
+        for layer in self.text.encoder.layers:
+            x = x + layer.self_attn(layer.layer_norm1(x), causal.to(x.dtype), optimized_attention)
+            x = x + layer.mlp(layer.layer_norm2(x))
+        return self.text.final_layer_norm(x)
+
+    def forward(self, x: Tensor, t: Tensor, rows: Tensor) -> Tensor:
+        return self.unet(x, t, context=self.encode(rows))
+
+
+class Pool:
+    """Latents, (N, 4, h, w) fp16, and token rows of scenes; kept in a file, replaced a few at a time."""
+
+    def __init__(self, file: Path, size: int, vae: Autoencoder, words: Words, rng: np.random.Generator):
+        self.scenes, self.vae, self.words, self.rng = Scenes(world.sprites(), size), vae, words, rng
+        self.next = 0
+        if file.exists():
+            self.latents, self.rows = torch.load(file, weights_only=True)
+            return
+        log.info("drawing %d scenes of %d px", POOL, size)
+        parts = [self._draw(50) for _ in range(POOL // 50)]
+        self.latents, self.rows = torch.cat([latents for latents, _ in parts]), torch.cat([rows for _, rows in parts])
+        torch.save((self.latents, self.rows), file)
+
+    @torch.no_grad()
+    def _draw(self, count: int) -> tuple[Tensor, Tensor]:
+        drawn = [self.scenes(self.rng) for _ in range(count)]
+        with torch.autocast("cpu", torch.bfloat16):
+            latents = self.vae.encode(to_tensor(np.stack([scene.picture for scene in drawn])))
+        return latents.half(), self.words([scene.caption for scene in drawn]).to(torch.int16)
+
+    def renew(self, count: int) -> None:
+        rows = torch.arange(self.next, self.next + count) % len(self.latents)
+        self.latents[rows], self.rows[rows] = self._draw(count)
+        self.next = (self.next + count) % len(self.latents)
+
+    def sample(self, count: int) -> tuple[Tensor, Tensor]:
+        chosen = torch.from_numpy(self.rng.integers(len(self.latents), size=count))
+        return self.latents[chosen].float(), self.rows[chosen].long()
+
+
+def load_vae(root: Path) -> Autoencoder:
+    """The averaged autoencoder of stage 1."""
+    vae = Autoencoder().eval()
+    state = torch.load(root / "vae" / "state.pt", weights_only=True)
+    for p, value in zip(vae.parameters(), state["average"]["values"], strict=True):
+        p.data = value
+    return vae.requires_grad_(False).to(memory_format=torch.channels_last)
+
+
+@torch.no_grad()
+def latent_scale(vae: Autoencoder) -> float:
+    """What gives the latents of 256 fixed scenes unit variance."""
+    scenes = Scenes(world.sprites())
+    pictures = [scenes(np.random.default_rng([8, i])).picture for i in range(256)]
+    return (
+        1 / torch.cat([vae.encode(to_tensor(np.stack(pictures[i : i + 32]))) for i in range(0, 256, 32)]).std().item()
+    )
+
+
+def train(root: Path, steps: int, seed: int, stop_at: float = math.inf) -> Stage:
+    torch.manual_seed(seed)
+    words, vae = Words(), load_vae(root)
+    net = Painter(len(words.vocabulary)).to(memory_format=torch.channels_last)
+    log.info("%.1f M parameters", sum(p.numel() for p in net.parameters()) / 1e6)
+    optimizer = torch.optim.AdamW(net.parameters(), LEARNING_RATE, betas=(0.9, 0.99), weight_decay=0.01, fused=True)
+    average = Average(net, 0.999)
+    stage = Stage(root / "diffusion", steps, stop_at)
+    stage.keep(net=net, optimizer=optimizer, average=average)
+    rng = np.random.default_rng([seed, 3, stage.step])
+    torch.manual_seed(seed + stage.step)
+    signal = alphas_cumprod()
+    weight = torch.minimum(signal / (1 - signal), torch.tensor(5.0)) * (1 - signal) / signal
+    empty, scale = words([""]), latent_scale(vae)
+    predict, pool, running = torch.compile(net), None, 0.0
+    for step in stage:
+        size = SMALL if step < SMALL_SHARE * steps else world.SIZE
+        if pool is None or pool.scenes.size != size:
+            pool = Pool(root / f"pool_{size}.pt", size, vae, words, rng)
+        pool.renew(RENEWED)
+        x, rows = pool.sample(BATCH)
+        x, t = (x * scale).to(memory_format=torch.channels_last), torch.randint(0, 1000, (BATCH,))
+        rows = torch.where(torch.rand(BATCH, 1) < DROPPED, empty, rows)
+        noise = torch.randn_like(x)
+        a = signal[t].view(-1, 1, 1, 1)
+        for group in optimizer.param_groups:
+            group["lr"] = LEARNING_RATE * rate(step, steps)
+        with torch.autocast("cpu", torch.bfloat16), sdpa_kernel(SDPBackend.MATH):
+            predicted = predict(a.sqrt() * x + (1 - a).sqrt() * noise, t.float(), rows)
+        loss = (weight[t] * (predicted.float() - noise).square().mean((1, 2, 3))).mean()
+        optimizer.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(net.parameters(), 1.0)
+        optimizer.step()
+        average.update()
+        running = loss.item() if step == stage.first else 0.99 * running + 0.01 * loss.item()
+        if step % 100 == 0:
+            stage.note(loss=running)
+        if step % 1000 == 0 and step:
+            with average.in_use():
+                pictures = draw(net, vae, words, scale, list(SHOWN), size)
+            show(pictures, stage.folder / f"samples_{step:06}.png")
+    return stage
+
+
+@torch.no_grad()
+def draw(
+    net: Painter, vae: Autoencoder, words: Words, scale: float, captions: list[str], size: int, seed: int = 0,
+    steps: int = 20, cfg: float = 5.0,
+) -> np.ndarray:  # fmt: skip
+    """(B, H, W, 3) uint8 by DDIM."""
+    n, signal = len(captions), alphas_cumprod()
+    x = torch.randn(n, 4, size // 8, size // 8, generator=torch.Generator().manual_seed(seed))
+    times = torch.linspace(999, 0, steps + 1).long().tolist()
+    with torch.autocast("cpu", torch.bfloat16):
+        rows = words(captions + [""] * n)
+        for now, then in pairwise(times):
+            a, b = signal[now], signal[then] if then else torch.tensor(1.0)
+            e = net(torch.cat([x, x]), torch.full((2 * n,), float(now)), rows).float()
+            e = e[n:] + cfg * (e[:n] - e[n:])
+            x = b.sqrt() * (x - (1 - a).sqrt() * e) / a.sqrt() + (1 - b).sqrt() * e
+        pictures = vae.decode(x / scale).float()
+    return ((pictures.clamp(-1, 1) + 1) * 127.5).round().byte().permute(0, 2, 3, 1).numpy()
+
+
+def show(pictures: np.ndarray, file: Path, across: int = 5) -> None:
+    rows = [np.concatenate(list(pictures[i : i + across]), 1) for i in range(0, len(pictures), across)]
+    Image.fromarray(np.concatenate(rows)).save(file)

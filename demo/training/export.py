@@ -1,0 +1,59 @@
+"""Last stage: the trained parts in fp16, as the safetensors files of `demo/toybox/`."""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors.torch import save_file
+from torch import Tensor
+
+from ..toybox import judge, model, world
+from ..toybox.scenes import Scenes
+from .diffusion import Painter, Words, latent_scale, load_vae
+from .vae import to_tensor
+
+
+def export(root: Path, folder: Path = model.FOLDER) -> None:
+    """Writes what is trained so far, from the stages' averaged weights under `root`."""
+    vae = load_vae(root)
+    write(folder / model.AUTOENCODER, {f"vae.{name}": p for name, p in vae.state_dict().items()}, "autoencoder")
+    if (root / "judge" / "state.pt").exists():
+        network, step = averaged(judge.Network(), root / "judge")
+        write(folder / judge.WEIGHTS.name, network.state_dict(), "judge", steps=step)
+    if (root / "diffusion" / "state.pt").exists():
+        words, scale = Words(), latent_scale(vae)
+        painter, step = averaged(Painter(len(words.vocabulary)), root / "diffusion")
+        tensors = {f"unet.{name}": p for name, p in painter.unet.state_dict().items()}
+        tensors |= {f"text.{name}": p for name, p in painter.text.state_dict().items()}
+        factors, bias = preview(vae, scale)
+        exact = {"text.vocabulary": words.vocabulary.to(torch.int32), "latent.scale": torch.tensor(scale)}
+        exact |= {"latent.rgb_factors": factors, "latent.rgb_bias": bias}
+        write(folder / model.PAINTER, tensors, "painter", exact, steps=step)
+
+
+def write(file: Path, tensors: dict[str, Tensor], part: str, exact: dict[str, Tensor] | None = None, **facts) -> None:
+    """fp16, but for the `exact` ones; facts go into the header."""
+    facts |= {"title": f"VideoGrain demo model (toybox): {part}", "license": "Apache-2.0"}
+    facts |= {"training_data": f"renderings of {len(world.OBJECTS)} Noto Color Emoji (OFL-1.1), {world.SIZE} px"}
+    halves = {name: tensor.half().contiguous() for name, tensor in tensors.items()}
+    save_file(halves | (exact or {}), file, {name: str(value) for name, value in facts.items()})
+
+
+def averaged(network: torch.nn.Module, folder: Path) -> tuple[torch.nn.Module, int]:
+    """The network with a stage's averaged weights, and the stage's steps so far."""
+    state = torch.load(folder / "state.pt", weights_only=True)
+    for p, value in zip(network.parameters(), state["average"]["values"], strict=True):
+        p.data = value
+    return network.eval().requires_grad_(False), state["step"]
+
+
+@torch.no_grad()
+def preview(vae: torch.nn.Module, scale: float, scenes: int = 200) -> tuple[Tensor, Tensor]:
+    """(4, 3) and (3,): the least-squares map from a latent to its pixels' mean colour in [-1, 1]."""
+    draw = Scenes(world.sprites())
+    pictures = to_tensor(np.stack([draw(np.random.default_rng([7, i])).picture for i in range(scenes)]))
+    latents = torch.cat([vae.encode(part) for part in pictures.split(20)]) * scale
+    colours = torch.nn.functional.avg_pool2d(pictures, 8)
+    x = torch.cat([latents, torch.ones_like(latents[:, :1])], 1).movedim(1, -1).reshape(-1, 5)
+    solution = torch.linalg.lstsq(x.double(), colours.movedim(1, -1).reshape(-1, 3).double()).solution.float()
+    return solution[:4].contiguous(), solution[4].contiguous()
