@@ -7,7 +7,7 @@ HOST_VERSIONS ?= $(if $(VIDEOGRAIN_COMFYUI),installed,0.16.3 0.30.0)
 # Shell prefix: runs the host's Python, or stops with the provisioner's message.
 python = python="$$($(PROVISION) --print-python)" && "$$python"
 
-.PHONY: help host demo workflows train-demo bench-edit test lint unit test-media test-host test-e2e test-browser
+.PHONY: help host demo workflows schema train-demo bench-edit test lint unit test-media test-host test-e2e test-browser
 help:  ## show this list
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 22
 
@@ -19,6 +19,9 @@ demo:  ## edit the demo clip in a real ComfyUI; results in demo/out/
 
 workflows:  ## make workflows/ again from tests/browser/graphs/, in Chromium
 	@$(python) tests/browser/make_workflow.py
+
+schema:  ## record the nodes' inputs and outputs in tests/schema.json; refuses what would break saved workflows
+	@export VIDEOGRAIN_COMFYUI_TREE="$$($(PROVISION) --print-comfyui)" VIDEOGRAIN_WRITE_SCHEMA=1; $(python) -m pytest -q tests/host/test_schema.py
 
 train-demo:  ## train the next demo model; continues where it stopped (ARGS=--minutes 60)
 	@python3 demo/train.py $(ARGS)
