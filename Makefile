@@ -20,8 +20,8 @@ demo:  ## edit the demo clip in a real ComfyUI; results in demo/out/
 workflows:  ## make workflows/ again from tests/browser/graphs/, in Chromium
 	@$(python) tests/browser/make_workflow.py
 
-schema:  ## record the nodes' inputs and outputs in tests/schema.json; refuses what would break saved workflows
-	@export VIDEOGRAIN_COMFYUI_TREE="$$($(PROVISION) --print-comfyui)" VIDEOGRAIN_WRITE_SCHEMA=1; $(python) -m pytest -q tests/host/test_schema.py
+schema:  ## record what nodes offer (tests/schema.json, locales/en); refuses what breaks saved workflows
+	@export VIDEOGRAIN_COMFYUI_TREE="$$($(PROVISION) --print-comfyui)" VIDEOGRAIN_WRITE_SCHEMA=1; $(python) -m pytest -q tests/host/test_schema.py tests/host/test_texts.py
 
 train-demo:  ## train the next demo model; continues where it stopped (ARGS=--minutes 60)
 	@python3 demo/train.py $(ARGS)
