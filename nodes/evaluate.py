@@ -4,9 +4,7 @@ from comfy_api.latest import io
 
 from ..videograin import evaluation
 from ..videograin.host.evaluate import measure
-from .types import CATEGORY, Regions
-
-OpticalFlow = io.Custom("OPTICAL_FLOW")  # of core's Load Optical Flow Model, ComfyUI 0.24 and later
+from .types import CATEGORY, OpticalFlow, Regions
 
 SCORES = ("clip_f", "frame_consistency", "clip_t", "frame_acc", "warp_err", "pixel_mse", "q_edit", "background_psnr")
 

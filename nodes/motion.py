@@ -6,9 +6,8 @@ from ..videograin.host import attach
 from ..videograin.host.motion import motion
 from ..videograin.path_picture import draw_paths
 from ..videograin.paths import paths, token_steps
-from .types import CATEGORY
+from .types import CATEGORY, OpticalFlow
 
-OpticalFlow = io.Custom("OPTICAL_FLOW")  # of core's Load Optical Flow Model, ComfyUI 0.24 and later
 LEVELS = {"1/1": (1,), "1/1, 1/2": (1, 2), "1/1, 1/2, 1/4": (1, 2, 4), "all": (1, 2, 4, 8)}
 QUERIES = ("of the layer", "dense output")
 SHOWN = 8  # pixels a token of the preview: the finest attention level of a Stable Diffusion UNet
