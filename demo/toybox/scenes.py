@@ -16,6 +16,7 @@ from .world import (
     draw_background,
     held_out_pairs,
     held_out_settings,
+    listed,
 )
 
 COUNTS = {1: 0.3, 2: 0.55, 3: 0.15}  # objects in a picture: share of the pictures
@@ -99,15 +100,12 @@ def describe(objects: tuple[Placed, ...], place: str, rng: np.random.Generator) 
     style = rng.random()
     if apart and style < 0.3:
         left, right = (thing.noun for thing in left_to_right)
-        listed = f"{left} on the left and {right} on the right"
+        told = f"{left} on the left and {right} on the right"
         if style < 0.15:
-            listed = f"{right} on the right and {left} on the left"
-        return f"{listed}, {where}" if where else listed
+            told = f"{right} on the right and {left} on the left"
+        return f"{told}, {where}" if where else told
     nouns = [thing.noun for thing in objects]
-    if len(nouns) == 2 and style < 0.45:
-        listed = f"{nouns[0]} next to {nouns[1]}"
-    else:
-        listed = " and ".join(nouns) if len(nouns) < 3 else f"{', '.join(nouns[:-1])} and {nouns[-1]}"
+    told = f"{nouns[0]} next to {nouns[1]}" if len(nouns) == 2 and style < 0.45 else listed(nouns)
     if where and rng.random() < 0.15:
-        return f"{where}, {listed}"
-    return f"{listed} {where}".strip()
+        return f"{where}, {told}"
+    return f"{told} {where}".strip()

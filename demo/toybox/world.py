@@ -124,8 +124,12 @@ def article(word: str) -> str:
 def caption(nouns: Sequence[str], place: str) -> str:
     """ "a cat and an owl in the snow", from nouns with or without their article."""
     nouns = [noun if noun.startswith(("a ", "an ")) else article(noun) for noun in nouns]
-    listed = " and ".join(nouns) if len(nouns) < 3 else f"{', '.join(nouns[:-1])} and {nouns[-1]}"
-    return f"{listed} {PLACES[place]}"
+    return f"{listed(nouns)} {PLACES[place]}"
+
+
+def listed(nouns: Sequence[str]) -> str:
+    """ "a cat", "a cat and a dog", "a cat, a dog and an owl"."""
+    return " and ".join(nouns) if len(nouns) < 3 else f"{', '.join(nouns[:-1])} and {nouns[-1]}"
 
 
 # ---- what training never sees ---------------------------------------------------------------------------------------

@@ -21,7 +21,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from ..toybox import world
 from ..toybox.model import TEXT, UNET, Autoencoder, DemoTokenizer
 from ..toybox.scenes import Scenes
-from .run import Average, Stage, initialise, log, rate
+from .run import Average, Stage, averaged, initialise, log, rate
 from .vae import to_tensor
 
 BATCH, LEARNING_RATE = 32, 7e-4
@@ -125,11 +125,8 @@ class Pool:
 
 def load_vae(root: Path) -> Autoencoder:
     """The averaged autoencoder of stage 1."""
-    vae = Autoencoder().eval()
-    state = torch.load(root / "vae" / "state.pt", weights_only=True)
-    for p, value in zip(vae.parameters(), state["average"]["values"], strict=True):
-        p.data = value
-    return vae.requires_grad_(False).to(memory_format=torch.channels_last)
+    vae, _ = averaged(Autoencoder(), root / "vae")
+    return vae.to(memory_format=torch.channels_last)
 
 
 @torch.no_grad()

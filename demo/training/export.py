@@ -10,6 +10,7 @@ from torch import Tensor
 from ..toybox import judge, model, world
 from ..toybox.scenes import Scenes
 from .diffusion import Painter, Words, latent_scale, load_vae
+from .run import averaged
 from .vae import to_tensor
 
 
@@ -37,14 +38,6 @@ def write(file: Path, tensors: dict[str, Tensor], part: str, exact: dict[str, Te
     facts |= {"training_data": f"renderings of {len(world.OBJECTS)} Noto Color Emoji (OFL-1.1), {world.SIZE} px"}
     halves = {name: tensor.half().contiguous() for name, tensor in tensors.items()}
     save_file(halves | (exact or {}), file, {name: str(value) for name, value in facts.items()})
-
-
-def averaged(network: torch.nn.Module, folder: Path) -> tuple[torch.nn.Module, int]:
-    """The network with a stage's averaged weights, and the stage's steps so far."""
-    state = torch.load(folder / "state.pt", weights_only=True)
-    for p, value in zip(network.parameters(), state["average"]["values"], strict=True):
-        p.data = value
-    return network.eval().requires_grad_(False), state["step"]
 
 
 @torch.no_grad()

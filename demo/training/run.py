@@ -125,3 +125,11 @@ class Average:
     def _set(self, values: list[Tensor]) -> None:
         for p, value in zip(self.module.parameters(), values, strict=True):
             p.copy_(value)
+
+
+def averaged(network: nn.Module, folder: Path) -> tuple[nn.Module, int]:
+    """The network with a stage's averaged weights, and the stage's steps so far."""
+    state = torch.load(folder / "state.pt", weights_only=True)
+    for p, value in zip(network.parameters(), state["average"]["values"], strict=True):
+        p.data = value
+    return network.eval().requires_grad_(False), state["step"]
