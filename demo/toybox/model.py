@@ -1,12 +1,15 @@
-"""The demo model as ComfyUI objects: a 12.2 M parameter text-to-image latent diffusion model and its autoencoder.
+"""The demo model as ComfyUI objects: a 12.2 M parameter text-to-image latent diffusion model, its autoencoder, and a
+ControlNet for depth.
 
-The UNet and the text encoder are ComfyUI's own classes at a small size; only the autoencoder's network is defined here.
-All three go through ComfyUI's model management like any checkpoint. Nothing is kept between two calls of `load`.
+UNet, text encoder and ControlNet are ComfyUI's own classes at a small size; only the autoencoder's network is defined
+here. All go through ComfyUI's model management like any checkpoint. Nothing is kept between two calls of `load`.
 """
 
 from pathlib import Path
 from typing import ClassVar
 
+import comfy.cldm.cldm
+import comfy.controlnet
 import comfy.latent_formats
 import comfy.model_management
 import comfy.model_patcher
@@ -22,6 +25,7 @@ from torch import Tensor, nn
 
 FOLDER = Path(__file__).parent
 PAINTER, AUTOENCODER = "painter.safetensors", "vae.safetensors"  # UNet, text encoder and preview; VAE
+CONTROL = "depth_control.safetensors"
 UNET = {  # three attention levels: at 192 px 24², 12² and 6² tokens
     "image_size": 24,
     "in_channels": 4,
@@ -73,7 +77,7 @@ class DemoLatent(comfy.latent_formats.LatentFormat):
 
 
 class DemoConfig(comfy.supported_models_base.BASE):
-    """SD's ε-prediction and β schedule (both the base's defaults) around a UNet with two levels, 16² and 8²."""
+    """SD's ε-prediction and β schedule (both the base's defaults) around a UNet with three levels."""
 
     unet_config: ClassVar[dict] = UNET
     unet_extra_config: ClassVar[dict] = {"num_heads": -1, "num_head_channels": 32}
@@ -235,3 +239,29 @@ def load_vae(path: str | Path, disable_dynamic: bool = False) -> comfy.sd.VAE:
 
 def load_vae_patcher(path: str | Path, disable_dynamic: bool = False) -> comfy.model_patcher.ModelPatcher:
     return load_vae(path, disable_dynamic).patcher
+
+
+CONTROL_HEAD = 64  # channels: the width ComfyUI's own loader assumes for a ControlNet of an unknown size
+
+
+def control_network(dtype: torch.dtype = torch.float32, operations: type = ops) -> nn.Module:
+    """ComfyUI's own ControlNet class as its loader builds it for this UNet."""
+    shape = {name: value for name, value in UNET.items() if name not in ("out_channels", "num_head_channels")}
+    return comfy.cldm.cldm.ControlNet(
+        **shape, hint_channels=3, num_head_channels=CONTROL_HEAD, dtype=dtype, operations=operations
+    )
+
+
+def load_control(path: str | Path = FOLDER / CONTROL) -> comfy.controlnet.ControlNet:
+    """The CONTROL_NET. The stock Load ControlNet Model reads the file too, after an error line: it does not know the size."""
+    state = comfy.utils.load_torch_file(str(path), safe_load=True)
+    device = comfy.model_management.get_torch_device()
+    dtype = comfy.model_management.unet_dtype(
+        model_params=-1,
+        supported_dtypes=DemoConfig.supported_inference_dtypes,
+        weight_dtype=comfy.utils.weight_dtype(state),
+    )
+    cast = comfy.model_management.unet_manual_cast(dtype, device)
+    network = control_network(dtype, comfy.ops.pick_operations(dtype, cast)).eval()
+    network.load_state_dict(state)
+    return comfy.controlnet.ControlNet(network, load_device=device, manual_cast_dtype=cast)

@@ -10,6 +10,7 @@ import torch
 from ...nodes.attention import FullFrameAttention
 from ...nodes.inversion import DDIMInversion
 from ..toybox import clips, model, world
+from ..toybox.depth import depth
 from ..toybox.judge import Judge
 from ..toybox.scenes import Scenes
 from .judge import accuracy
@@ -25,19 +26,25 @@ class Painter:
 
     def __init__(self):
         self.model, self.clip, self.vae = model.load()
+        self.control = model.load_control()
 
     def encode(self, text: str) -> list:
         return self.clip.encode_from_tokens_scheduled(self.clip.tokenize(text))
 
-    def draw(self, captions: list[str], seed: int = 0) -> np.ndarray:
-        """(B, H, W, 3) uint8, one picture a caption."""
+    def draw(self, captions: list[str], seed: int = 0, hints: torch.Tensor | None = None) -> np.ndarray:
+        """(B, H, W, 3) uint8, one picture a caption; hints, (B, H, W, 3) in 0 to 1, for the ControlNet."""
         side, done = world.SIZE // 8, []
         for start in range(0, len(captions), BATCH):
             part = captions[start : start + BATCH]
-            contexts = torch.cat([self.encode(text)[0][0] for text in part])
+            positive, negative = [[torch.cat([self.encode(text)[0][0] for text in part]), {}]], self.encode("")
+            if hints is not None:
+                apply = host.ControlNetApplyAdvanced().apply_controlnet
+                positive, negative = apply(
+                    positive, negative, self.control, hints[start : start + BATCH], 1.0, 0.0, 1.0
+                )
             latent = {"samples": torch.zeros(len(part), 4, side, side)}
             sampled = host.common_ksampler(
-                self.model, seed + start, STEPS, CFG, "ddim", "ddim_uniform", [[contexts, {}]], self.encode(""), latent
+                self.model, seed + start, STEPS, CFG, "ddim", "ddim_uniform", positive, negative, latent
             )[0]["samples"]
             done.append(to_bytes(self.vae.decode(sampled)))
         return np.concatenate(done)
@@ -75,7 +82,7 @@ def evaluate() -> dict[str, float]:
             painter.draw([world.caption(pair, place) for pair, place in zip(chosen, places, strict=True)])
         )
         result[label] = float(np.mean([set(pair) <= reading.objects(i) for i, pair in enumerate(chosen)]))
-    result |= worn(painter, judge) | inverted(painter)
+    result |= worn(painter, judge) | controlled(painter, judge) | inverted(painter)
     log.info(json.dumps(result))
     METRICS.write_text(json.dumps({k: v if isinstance(v, dict) else round(v, 4) for k, v in result.items()}, indent=1))
     return result
@@ -104,6 +111,28 @@ def worn(painter: Painter, judge: Judge) -> dict[str, float]:
     ]
     right = [name in reading.objects(i) and shown[i] >= 6 for i, (name, _) in enumerate(asked)]
     return {"worn": float(np.mean(right))}
+
+
+def controlled(painter: Painter, judge: Judge) -> dict[str, float]:
+    """Share of objects that stand where a depth picture has them, without and with the ControlNet, on unseen scenes."""
+    draw = Scenes(world.sprites(), only_held_out=True)
+    scenes = [draw(np.random.default_rng([5, i]), count=2) for i in range(48)]
+    hints = (
+        torch.from_numpy(np.stack([depth(scene.masks) for scene in scenes])).float()[..., None].expand(-1, -1, -1, 3)
+    )
+    result = {}
+    for label, shown in (("placed_by_chance", None), ("placed_by_control", hints / 255)):
+        reading = judge.read(painter.draw([scene.caption for scene in scenes], hints=shown))
+        result[label] = float(
+            np.mean(
+                [
+                    reading.region(i, mask).name == thing.name
+                    for i, scene in enumerate(scenes)
+                    for thing, mask in zip(scene.objects, scene.masks, strict=True)
+                ]
+            )
+        )
+    return result
 
 
 def inverted(painter: Painter) -> dict[str, float]:

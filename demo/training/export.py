@@ -30,6 +30,9 @@ def export(root: Path, folder: Path = model.FOLDER) -> None:
         exact = {"text.vocabulary": words.vocabulary.to(torch.int32), "latent.scale": torch.tensor(scale)}
         exact |= {"latent.rgb_factors": factors, "latent.rgb_bias": bias}
         write(folder / model.PAINTER, tensors, "painter", exact, steps=step)
+    if (root / "control" / "state.pt").exists():
+        network, step = averaged(model.control_network(), root / "control")
+        write(folder / model.CONTROL, network.state_dict(), "depth ControlNet", steps=step)
 
 
 def write(file: Path, tensors: dict[str, Tensor], part: str, exact: dict[str, Tensor] | None = None, **facts) -> None:
