@@ -7,7 +7,7 @@ HOST_VERSIONS ?= $(if $(VIDEOGRAIN_COMFYUI),installed,0.16.3 0.30.0)
 # Shell prefix: runs the host's Python, or stops with the provisioner's message.
 python = python="$$($(PROVISION) --print-python)" && "$$python"
 
-.PHONY: help host demo workflows schema train-demo bench-edit test lint unit test-media test-host test-e2e test-browser
+.PHONY: help host demo workflows schema train-demo bench bench-edit test lint unit test-media test-host test-e2e test-browser
 help:  ## show this list
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 22
 
@@ -25,6 +25,9 @@ schema:  ## record what nodes offer (tests/schema.json, locales/en); refuses wha
 
 train-demo:  ## train the next demo model; continues where it stopped (ARGS=--minutes 60)
 	@python3 demo/train.py $(ARGS)
+
+bench:  ## speed and memory, to benchmarks/SPEED.md: half an hour on a CPU (ARGS=--quick: that it runs)
+	@tree="$$($(PROVISION) --print-comfyui)" && $(python) benchmarks/speed.py --tree "$$tree" $(ARGS)
 
 bench-edit:  ## how well it edits, against baselines; in benchmarks/out/ (ARGS=--quick: in 5 minutes)
 	@tree="$$($(PROVISION) --print-comfyui)" && $(python) benchmarks/edit_quality.py --tree "$$tree" $(ARGS)

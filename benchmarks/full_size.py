@@ -28,22 +28,24 @@ def peak_mb() -> float:
     return int(status.split("VmHWM:")[1].split()[0]) / 1024
 
 
-def full_size_unet():
-    """SD 1.5's UNet, 860 M parameters, float32, seeded random weights."""
+def full_size_unet(gpu: bool = False):
+    """SD 1.5's UNet, 860 M parameters, seeded random weights: float32, or float16 where ComfyUI puts models on a GPU."""
     import comfy.model_base
+    import comfy.model_management
     import comfy.model_patcher
     import comfy.supported_models
     import torch
 
+    dtype = torch.float16 if gpu else torch.float32
     config = comfy.supported_models.SD15(
         {
             "image_size": 32, "in_channels": 4, "out_channels": 4, "model_channels": 320, "channel_mult": [1, 2, 4, 4],
             "num_res_blocks": [2, 2, 2, 2], "transformer_depth": [1, 1, 1, 1, 1, 1, 0, 0],
             "transformer_depth_output": [1, 1, 1, 1, 1, 1, 1, 1, 1, 0, 0, 0], "transformer_depth_middle": 1,
-            "context_dim": 768, "use_spatial_transformer": True, "legacy": False, "dtype": torch.float32,
+            "context_dim": 768, "use_spatial_transformer": True, "legacy": False, "dtype": dtype,
         }
     )  # fmt: skip
-    config.set_inference_dtype(torch.float32, None)
+    config.set_inference_dtype(dtype, None)
     model = comfy.model_base.BaseModel(config, device="cpu")
     generator = torch.Generator().manual_seed(0)
     for name, weight in model.diffusion_model.named_parameters():
@@ -51,8 +53,8 @@ def full_size_unet():
             weight.data.normal_(0, weight[0].numel() ** -0.5, generator=generator)
         else:
             weight.data.fill_(float(name.endswith("weight")))
-    cpu = torch.device("cpu")
-    return comfy.model_patcher.ModelPatcher(model, load_device=cpu, offload_device=cpu)
+    device = comfy.model_management.get_torch_device() if gpu else torch.device("cpu")
+    return comfy.model_patcher.ModelPatcher(model, load_device=device, offload_device=torch.device("cpu"))
 
 
 def run_case(case: str, tree: Path) -> dict:

@@ -35,7 +35,7 @@ def test_no_worse_than_the_dense_recipe_in_the_same_precision(dtype, std):
     truth = dense(q.double(), k.double(), v.double(), strength, pairs)
     ours = st_layout.modulated_attention(q, k, v, strength.float(), labels, labels, positive)
     theirs = dense_recipe(q, k, v, strength.float(), pairs)
-    assert relative(ours, truth) <= max(1.5 * relative(theirs, truth), 2e-7)
+    assert relative(ours, truth) <= (1.2 if dtype == torch.float32 else 0.6) * relative(theirs, truth)
 
 
 def test_huge_scores_stay_finite_in_half_precision():
@@ -65,6 +65,31 @@ def test_row_range_is_the_span_of_the_scores():
     q, k = torch.randn(2, 3, 300, 24, generator=g), torch.randn(2, 3, 2500, 24, generator=g)
     scores = q.double() @ k.double().transpose(-1, -2)
     assert torch.allclose(row_range(q, k).double(), scores.amax(-1) - scores.amin(-1), rtol=1e-6)
+
+
+def test_parts_of_a_long_call_fit_together():
+    """Heads and queries are worked off in parts; the last ones are smaller."""
+    q, k, v, strength, labels, table = problem(1.0, frames=5, height=31, width=29, heads=3)
+    positive = share_any(table, table)
+    truth = dense(q, k, v, strength, positive[labels[:, :, None], labels[:, None, :]])
+    assert q.shape[2] > 2048 and q.shape[2] % 2048
+    assert relative(st_layout.modulated_attention(q, k, v, strength, labels, labels, positive), truth) < 1e-12
+    few = [x[:, :, :600] for x in (q, k, v)], strength[:, :600], labels[:, :600]  # 3 heads at once, then none left over
+    pairs = positive[few[2][:, :, None], few[2][:, None, :]]
+    ours = st_layout.modulated_attention(*few[0], few[1], few[2], few[2], positive)
+    assert relative(ours, dense(*few[0], few[1], pairs)) < 1e-12
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_logits_of_stable_diffusion_2_do_not_overflow(dtype):
+    """SD 2's scores pass half precision's 65504: a plain product is infinite there, and its span not a number."""
+    q, k, v, strength, labels, table = problem(3.0, frames=2, d=64)
+    q, k = ((x * 30).to(dtype) for x in (q, k))
+    positive = share_any(table, table)
+    ours = st_layout.modulated_attention(q, k, v.to(dtype), strength.float(), labels, labels, positive)
+    truth = dense(q.double(), k.double(), v, strength, positive[labels[:, :, None], labels[:, None, :]])
+    assert (q @ k.transpose(-1, -2)).isinf().any() == (dtype == torch.float16)
+    assert torch.isfinite(ours).all() and relative(ours, truth) < 0.3  # nearly one-hot: rounding picks the key
 
 
 def test_a_fused_kernel_takes_the_padded_call():

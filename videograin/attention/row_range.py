@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
-
-# A tile of scores must stay in a core's cache between the product and the two reductions.
-QUERIES, KEYS = 128, 2048
 
 
 def row_range(q: Tensor, k: Tensor) -> Tensor:
@@ -17,15 +16,20 @@ def row_range(q: Tensor, k: Tensor) -> Tensor:
     Returns (B, H, N) float32 or float64, in units of q·k.
     """
     exact = torch.promote_types(q.dtype, torch.float32)
-    shape = q.shape[:3]
-    q, k = q.flatten(0, 1).to(exact), k.flatten(0, 1).to(exact).transpose(1, 2)
-    delta = q.new_empty(q.shape[:2])
-    for i in range(0, q.shape[1], QUERIES):
-        high = low = None
-        for j in range(0, k.shape[2], KEYS):
-            scores = q[:, i : i + QUERIES] @ k[:, :, j : j + KEYS]
-            top, bottom = scores.amax(-1), scores.amin(-1)
+    shape, (q, k) = q.shape[:3], (x.flatten(0, 1) for x in (q, k))
+    # On a CPU a pass's 1 MB of scores stays in a core's cache until both are reduced; other devices want large passes.
+    scores, keys = (2**18, min(512, k.shape[1])) if q.device.type == "cpu" else (2**24, min(8192, k.shape[1]))
+    queries = max(32, scores // (len(q) * keys))
+    scratch = torch.empty(len(q) * queries * keys, dtype=exact, device=q.device)  # one for all: a heap would grow
+    delta = torch.empty(q.shape[:2], dtype=exact, device=q.device)
+    for rows, out in zip(q.split(queries, 1), delta.split(queries, 1), strict=True):
+        rows, high, low = rows.to(exact), None, None
+        for columns in k.split(keys, 1):
+            size = len(q), rows.shape[1], columns.shape[1]
+            tile = scratch[: math.prod(size)].view(size)
+            torch.bmm(rows, columns.to(exact).transpose(1, 2), out=tile)
+            top, bottom = tile.amax(-1), tile.amin(-1)
             high = top if high is None else torch.maximum(high, top)
             low = bottom if low is None else torch.minimum(low, bottom)
-        delta[:, i : i + QUERIES] = high - low
+        torch.sub(high, low, out=out)
     return delta.view(shape)

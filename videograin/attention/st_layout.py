@@ -26,6 +26,7 @@ from .row_range import row_range
 
 logger = logging.getLogger("videograin")
 
+TOKENS_AT_ONCE = 4096  # queries of one head, or of several short ones: bounds what modulation copies
 ROLES = ("positive", "negative", "both")
 LEVELS = ("all", "below full resolution")
 SELF_SIZES = ("area", "area / frames", "off")
@@ -135,22 +136,44 @@ def modulated_attention(
     Returns (B, H, N, D) in q's dtype.
     """
     d = q.shape[-1]
-    exact = torch.promote_types(q.dtype, torch.float32)
     used = positive.any(0).nonzero()[:, 0]  # a key pattern that is positive with no query needs no channel
     slot = key_labels.new_full((positive.shape[1],), len(used))
     slot[used] = torch.arange(len(used), device=slot.device)
+    key_slots = (slot[key_labels][..., None] == torch.arange(len(used), device=slot.device))[:, None]  # (B, 1, M, P)
+    query_slots = positive[:, used][query_labels][:, None]  # (B, 1, N, P)
+    strength = strength[:, None, :, None]  # (B, 1, N, 1)
 
-    scale = strength[:, None, :, None].to(exact)
-    bonus = scale * row_range(q, k)[..., None] / math.sqrt(d)  # λΔ
-    slots = positive[:, used][query_labels][:, None] * bonus  # (B, H, N, P)
+    # What is copied at once, in queries of all heads: little memory, and a GPU is still filled.
+    tokens = 2048 if q.device.type == "cpu" else 2**16
+    heads = min(q.shape[1], max(1, tokens // strength.numel()))
+    wide_k, wide_v = (_wide(x, heads, len(used)) for x in (k, v))
+    wide_k[..., d : d + len(used)] = key_slots
+    out = torch.empty_like(q)
+    for some_q, some_k, some_v, some_out in zip(*(x.split(heads, 1) for x in (q, k, v, out)), strict=True):
+        keys, values = wide_k[:, : some_k.shape[1]], wide_v[:, : some_k.shape[1]]
+        keys[..., :d], values[..., :d] = some_k, some_v
+        rows = (x.split(tokens, 2) for x in (some_q, strength, query_slots, some_out))
+        for row_q, row_strength, slots, row_out in zip(*rows, strict=True):
+            wide_q = _modulated_queries(row_q, some_k, row_strength, slots)
+            # The scale is in q: the kernel's own would be 1/√width.
+            row_out.copy_(F.scaled_dot_product_attention(wide_q, keys, values, scale=1.0)[..., :d])
+    return out
 
-    width = -(-(d + len(used)) // 8) * 8  # the fused kernels want head sizes that are multiples of 8
-    # The scale goes into q: the kernel's own would be 1/√width.
-    q = torch.cat([(q.to(exact) * (1 - scale) / math.sqrt(d)).to(q.dtype), _finite(slots, q.dtype)], dim=-1)
-    onehot = F.one_hot(slot[key_labels], len(used) + 1)[..., :-1]
-    k = torch.cat([k, onehot[:, None].to(k.dtype).expand(-1, k.shape[1], -1, -1)], dim=-1)
-    q, k = (F.pad(x, (0, width - d - len(used))) for x in (q, k))
-    return F.scaled_dot_product_attention(q, k, F.pad(v, (0, width - d)), scale=1.0)[..., :d]
+
+def _modulated_queries(q: Tensor, k: Tensor, strength: Tensor, positive: Tensor) -> Tensor:
+    """(1−λ)q/√D, and λΔ/√D in the slot of each positive key pattern; strength is λ, positive (B, 1, N, P)."""
+    exact, d = torch.promote_types(q.dtype, torch.float32), q.shape[-1]
+    strength = strength.to(exact) / math.sqrt(d)
+    bonus = (strength * row_range(q, k)[..., None]).clamp(max=torch.finfo(q.dtype).max)
+    wide = _wide(q, q.shape[1], positive.shape[-1])
+    wide[..., :d] = q.to(exact) * (1 / math.sqrt(d) - strength)
+    wide[..., d : d + positive.shape[-1]] = positive * bonus
+    return wide
+
+
+def _wide(x: Tensor, heads: int, slots: int) -> Tensor:
+    """Zeros for `heads` heads of x (B, H, N, D) and slots, as wide as fused kernels want: a multiple of 8."""
+    return x.new_zeros(x.shape[0], heads, x.shape[2], -(-(x.shape[3] + slots) // 8) * 8)
 
 
 def attention_on(device: torch.device) -> Callable[..., Tensor]:
@@ -179,8 +202,3 @@ def attention_on(device: torch.device) -> Callable[..., Tensor]:
         return (fused.attention if fused.usable(q, labels[-1]) else modulated_attention)(q, k, v, *labels)
 
     return attend
-
-
-def _finite(x: Tensor, dtype: torch.dtype) -> Tensor:
-    top = torch.finfo(dtype).max
-    return x.clamp(max=top).to(dtype)

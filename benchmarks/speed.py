@@ -1,0 +1,168 @@
+"""Speed and memory: attention, a whole network, a whole edit, and the demo's edit part by part.
+
+    make bench                          all of it: on a CPU about half an hour on 2 cores; a GPU is used where there is one
+    make bench ARGS=--quick             small sizes, a few minutes, to see that it runs; writes out/speed_quick.json only
+    make bench ARGS="--only attention"  one benchmark; the others' rows stay as they are
+
+Every case runs in a process of its own, since only then is its peak its own. Writes out/speed.json and SPEED.md.
+"""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).resolve().parent
+BENCHES = ("attention", "network", "end to end", "toy")
+# attention: (tokens, head size, dtype, turns)
+ATTENTION = {
+    "cpu": [(4096, 80, "float32", 5), (16384, 80, "float32", 3)],
+    "cuda": [
+        (4096, 80, "float16", 9), (16384, 80, "float16", 9), (16384, 80, "bfloat16", 9), (65536, 40, "float16", 5),
+        (262144, 40, "float16", 3),
+    ],
+    "quick": [(1024, 80, "float32", 3), (4096, 80, "float32", 1)],
+}  # fmt: skip
+# network: frames, pixels
+NETWORK = {"cpu": ((4, 8, 16), 256), "cuda": ((8, 16, 32, 64), 512), "quick": ((1, 2, 3), 64)}
+
+Row = dict[str, Any]
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--tree", type=Path, default=os.environ.get("VIDEOGRAIN_COMFYUI_TREE"), help="ComfyUI's folder")
+    parser.add_argument("--quick", action="store_true", help="small sizes: says that it runs, not how fast")
+    parser.add_argument("--only", choices=BENCHES, action="append", help="one benchmark; may be given again")
+    parser.add_argument("--device", choices=("cpu", "cuda"), action="append", help="default: CPU, and CUDA if there")
+    parser.add_argument("--task", type=json.loads, help=argparse.SUPPRESS)  # one case, in this process
+    chosen = parser.parse_args()
+    if not chosen.tree:
+        parser.error("name ComfyUI's folder with --tree or VIDEOGRAIN_COMFYUI_TREE; `make bench` does")
+    return chosen
+
+
+# ---- in a process of its own ------------------------------------------------------------------------------------------
+
+
+def run_task(task: Row, tree: Path) -> Any:
+    """Measures one case: {"what", "device", arguments of the function that measures it}."""
+    sys.path[0] = str(HERE.parent / "demo" / "host")
+    from inprocess import enter_host, import_pack
+
+    what, gpu = task.pop("what"), task["device"] == "cuda"
+    with tempfile.TemporaryDirectory(prefix="videograin-bench-") as base:
+        if what not in ("times", "memory"):
+            # The host's own choice on a CPU takes full-frame attention apart, and three times as long.
+            enter_host(tree, Path(base), "--use-pytorch-cross-attention")
+            import comfy.cli_args
+
+            comfy.cli_args.args.cpu = not gpu  # before anything of ComfyUI reads it
+        import_pack()
+        import torch
+
+        from pack.benchmarks.timing import machine
+
+        torch.set_num_threads(machine.cores())
+        task["device"] = torch.device(task["device"])
+        with torch.inference_mode():
+            return measure(what, task)
+
+
+def measure(what: str, task: Row) -> Any:
+    from pack.benchmarks.timing import machine
+
+    if what == "name":
+        return machine.describe(task["device"])
+    if what in ("times", "memory"):
+        from pack.benchmarks.timing import attention
+
+        return getattr(attention, what)(**task)
+    if what == "profile":
+        from pack.benchmarks.timing import toy
+
+        return toy.profile(task["steps"])
+    from pack.benchmarks.timing import network
+
+    return getattr(network, what)(**task)
+
+
+def alone(what: str, device: str, tree: Path, **task: Any) -> Any:
+    """The result of one case in a fresh process."""
+    told = json.dumps({"what": what, "device": device, **task})
+    print(f"  {told}", file=sys.stderr, flush=True)
+    command = [sys.executable, __file__, "--tree", str(tree), "--task", told]
+    return json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout.splitlines()[-1])
+
+
+# ---- the whole of it --------------------------------------------------------------------------------------------------
+
+
+def attention(device: str, cases: list[tuple], tree: Path) -> list[Row]:
+    from pack.benchmarks.timing.rows import attention_rows
+
+    found = []
+    for tokens, d, dtype, repeats in cases:
+        case = {"tokens": tokens, "d": d, "dtype": dtype}
+        times = alone("times", device, tree, **case, repeats=repeats)
+        memory = {form: alone("memory", device, tree, **case, form=form) for form in times}
+        size = 3 * 8 * tokens * d * (4 if dtype == "float32" else 2) / 2**20
+        found += attention_rows(case, times, memory, size)
+    return found
+
+
+def network(device: str, counts: tuple[int, ...], size: int, tree: Path) -> list[Row]:
+    from pack.benchmarks.timing.rows import MODES, network_rows
+
+    cases = [{"mode": mode, "frames": frames, "size": size} for frames in counts for mode in MODES]
+    return network_rows(alone("step", device, tree, **case) for case in cases)
+
+
+def benchmark(bench: str, device: str, quick: bool, tree: Path) -> list[Row]:
+    """The rows of one benchmark on one kind of device; none where it is for the other."""
+    sizes = "quick" if quick else device
+    if bench == "attention":
+        return attention(device, ATTENTION[sizes], tree)
+    if bench == "network":
+        return network(device, *NETWORK[sizes], tree)
+    if bench == "end to end" and device == "cuda":
+        return [alone("edit", device, tree, frames=2 if quick else 16, size=512, steps=2 if quick else 50)]
+    if bench == "toy" and device == "cpu":
+        return alone("profile", device, tree, steps=2 if quick else None)
+    return []
+
+
+def main() -> None:
+    chosen = arguments()
+    if chosen.task:
+        print(json.dumps(run_task(chosen.task, Path(chosen.tree).resolve())))
+        return
+    sys.path[0] = str(HERE.parent / "demo" / "host")
+    from inprocess import import_pack
+
+    import_pack()
+    import torch
+
+    from pack.benchmarks.timing.page import page
+    from pack.benchmarks.timing.rows import merged
+
+    tree, file = Path(chosen.tree).resolve(), HERE / "out" / ("speed_quick.json" if chosen.quick else "speed.json")
+    file.parent.mkdir(exist_ok=True)
+    for device in chosen.device or ["cpu", *["cuda"] * torch.cuda.is_available()]:
+        name = alone("name", device, tree)
+        for bench in chosen.only or BENCHES:
+            print(f"{bench} on {name}", file=sys.stderr)
+            rows = [{**row, "device": name} for row in benchmark(bench, device, chosen.quick, tree)]
+            rows = merged(json.loads(file.read_text()) if file.exists() else [], rows)
+            file.write_text(json.dumps(rows, indent=1) + "\n")
+            if not chosen.quick:
+                (HERE / "SPEED.md").write_text(page(rows))
+    print(page(rows))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,80 @@
+"""ST-Layout self-attention beside plain full-frame attention and the dense recipe, on the same tensors.
+
+The dense recipe is the released code's order of work, written from its description: every head's tokens × tokens
+scores by themselves, the map of positive pairs repeated for each of them, softmax in float32.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from ...videograin.attention import st_layout
+from . import machine
+from .rows import DENSE, OURS, SDPA
+
+Problem = tuple[Tensor, ...]
+HEADS = 8
+DENSE_COPIES = 8  # tokens × tokens matrices that the dense recipe holds at its worst, with some room
+
+
+def problem(tokens: int, d: int, dtype: torch.dtype, device: torch.device) -> Problem:
+    """q, k, v, λ, labels, positive pairs of one clip: four patterns in stripes, logits of std 3.
+
+    q, k, v (1, 8, tokens, d) are views of (1, tokens, 8·d), as a network has them.
+    """
+    generator = torch.Generator().manual_seed(0)
+    q, k, v = (torch.randn(1, tokens, HEADS * d, generator=generator) for _ in range(3))
+    q, k, v = (x.to(device, dtype).unflatten(2, (HEADS, d)).transpose(1, 2) for x in (q * 3**0.5, k * 3**0.5, v))
+    labels = (torch.arange(tokens, device=device) * 40 // tokens % 4)[None]
+    strength = 0.27 * torch.tensor([0.4, 0.6, 0.8, 1.0], device=device)[labels]
+    return q, k, v, strength, labels, torch.eye(4, dtype=torch.bool, device=device)
+
+
+def dense(q: Tensor, k: Tensor, v: Tensor, strength: Tensor, pairs: Tensor) -> Tensor:
+    """As the released code computes it. strength (1, N) in q's dtype, pairs (1, N, N) in q's dtype, 1 where positive."""
+    out, strength = torch.empty_like(q), strength[..., None]
+    for head in range(q.shape[1]):
+        scores = torch.baddbmm(
+            q.new_empty(1, q.shape[2], k.shape[2]),
+            q[:, head], k[:, head].transpose(-1, -2), beta=0, alpha=q.shape[-1] ** -0.5,
+        )  # fmt: skip
+        high, low = scores.max(-1, keepdim=True)[0], scores.min(-1, keepdim=True)[0]
+        positive = pairs.repeat(1, 1, 1) > 0
+        scores = scores + strength * positive * (high - scores) - strength * ~positive * (scores - low)
+        out[:, head] = scores.softmax(-1, dtype=torch.float32).to(v.dtype) @ v[:, head]
+    return out
+
+
+def forms(given: Problem, device: torch.device) -> dict[str, Callable[[], Tensor]]:
+    """The three ways, ready to call; the dense one only where its matrices fit."""
+    q, k, v, strength, labels, positive = given
+    attend = st_layout.attention_on(device)
+    found = {
+        SDPA: lambda: F.scaled_dot_product_attention(q, k, v),
+        OURS: lambda: attend(q, k, v, strength, labels, labels, positive),
+    }
+    if DENSE_COPIES * q.shape[2] ** 2 * q.element_size() < machine.free_bytes(device):
+        pairs = positive[labels[0]][:, labels[0]][None].to(q.dtype)  # made once a run there too: not timed
+        found[DENSE] = lambda: dense(q, k, v, strength.to(q.dtype), pairs)
+    return found
+
+
+def times(tokens: int, d: int, dtype: str, repeats: int, device: torch.device) -> dict[str, list[float]]:
+    """Seconds of each form, turn by turn, so that whatever else the machine does falls on all of them."""
+    warm = forms(problem(256, d, getattr(torch, dtype), device), device)
+    found = forms(problem(tokens, d, getattr(torch, dtype), device), device)
+    for form in found:
+        warm[form]()
+    turns = [{form: machine.seconds(work, device) for form, work in found.items()} for _ in range(repeats)]
+    return {form: [turn[form] for turn in turns] for form in found}
+
+
+def memory(form: str, tokens: int, d: int, dtype: str, device: torch.device) -> float:
+    """MiB held beyond the inputs while one call runs; in a process of its own."""
+    forms(problem(256, d, getattr(torch, dtype), device), device)[form]()  # thread pools, compiled kernels
+    given = problem(tokens, d, getattr(torch, dtype), device)
+    return machine.peak_mb(forms(given, device)[form], device)[1]

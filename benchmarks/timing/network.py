@@ -1,0 +1,104 @@
+"""One guided step of an SD 1.5-size network, random weights: per frame, full-frame, ST-Layout; and whole edits.
+
+To be imported once ComfyUI is (demo/host/inprocess.py).
+"""
+
+from __future__ import annotations
+
+import comfy.ldm.models.autoencoder
+import comfy.sd
+import nodes as host
+import torch
+from comfy.model_patcher import ModelPatcher
+
+from ...nodes.attention import FullFrameAttention, STLayoutAttention
+from ...nodes.blend import LatentBlend
+from ...nodes.inversion import DDIMInversion
+from ...videograin.binding import Binding
+from ...videograin.host.conditioning import KEY
+from ...videograin.regions import Region
+from .. import full_size
+from . import machine
+from .rows import FULL_FRAME, PER_FRAME, Row
+
+WIDTH = 768  # of SD 1.5's text
+VAE = {
+    "double_z": True, "z_channels": 4, "resolution": 256, "in_channels": 3, "out_ch": 3, "ch": 128,
+    "ch_mult": [1, 2, 4, 4], "num_res_blocks": 2, "attn_resolutions": [], "dropout": 0.0,
+}  # fmt: skip
+
+
+def prompts(frames: int, size: int) -> tuple[list, list, list]:
+    """(source, bound positive, negative) CONDITIONING of random numbers; two regions and background."""
+    generator = torch.Generator().manual_seed(1)
+    source, negative = ([[torch.randn(1, 77, WIDTH, generator=generator), {}]] for _ in range(2))
+    masks = torch.zeros(2, frames, size, size)
+    masks[0, :, size // 4 :, : size * 3 // 8], masks[1, :, size // 4 :, size // 2 : size * 7 // 8] = 1, 1
+    tokens = torch.zeros(2, 77, dtype=torch.bool)
+    tokens[0, 1:3], tokens[1, 4:6] = True, True
+    regions = (Region(masks[0], "left"), Region(masks[1], "right"))
+    return source, [[source[0][0], {KEY: Binding(regions, tokens)}]], negative
+
+
+def latent(frames: int, size: int) -> dict:
+    return {"samples": torch.randn(frames, 4, size // 8, size // 8, generator=torch.Generator().manual_seed(2))}
+
+
+def patched(model: ModelPatcher, mode: str) -> ModelPatcher:
+    if mode == PER_FRAME:
+        return model
+    model = FullFrameAttention.execute(model, "all frames").result[0]
+    if mode == FULL_FRAME:
+        return model
+    return STLayoutAttention.execute(model, "paper", 0.3, 1.0, 1.0).result[0]
+
+
+def step(mode: str, frames: int, size: int, device: torch.device) -> Row:
+    """Seconds and peak memory of one step with guidance, after one of a single frame."""
+    model = patched(full_size.full_size_unet(device.type == "cuda"), mode)
+
+    def sample(count: int) -> torch.Tensor:
+        _, positive, negative = prompts(count, size)
+        start = latent(count, size)
+        return host.common_ksampler(model, 0, 1, 7.5, "euler", "normal", positive, negative, start)[0]["samples"]
+
+    sample(1)  # weights in place, kernels compiled, threads started
+    if device.type == "cuda":
+        sample(frames)
+    spent: list[float] = []
+    peak, _ = machine.peak_mb(lambda: spent.append(machine.seconds(lambda: sample(frames), device)), device)
+    return {"bench": "network", "case": mode, "frames": frames, "size": size, "seconds": spent[0], "peak_mb": peak}
+
+
+def random_vae() -> comfy.sd.VAE:
+    """SD 1.5's VAE with random weights: ComfyUI leaves what it expects to load uninitialised."""
+    network = comfy.ldm.models.autoencoder.AutoencoderKL(ddconfig=VAE, embed_dim=4)
+    for name, weight in network.named_parameters():
+        with torch.no_grad():
+            weight.normal_(0, weight[0].numel() ** -0.5) if weight.ndim > 1 else weight.fill_(name.endswith("weight"))
+    return comfy.sd.VAE(sd=network.state_dict())
+
+
+def edit(frames: int, size: int, steps: int, device: torch.device) -> Row:
+    """A whole edit: VAE encode, inversion, ST-Layout and Latent Blend, VAE decode. Random weights, true cost."""
+    model = full_size.full_size_unet(device.type == "cuda")
+    vae = random_vae()
+
+    def whole(count: int) -> None:
+        pictures = torch.rand(frames, size, size, 3, generator=torch.Generator().manual_seed(3))
+        source, positive, negative = prompts(frames, size)
+        clip = {"samples": vae.encode(pictures)}
+        full = patched(model, FULL_FRAME)
+        noise, inversion, _ = DDIMInversion.execute(full, source, clip, count, "ddim_uniform", 0).result
+        editing = LatentBlend.execute(full, "inversion", inversion).result[0]
+        editing = STLayoutAttention.execute(editing, "paper", 0.3, 1.0, 0.3).result[0]
+        edited = host.common_ksampler(
+            editing, 0, count, 7.5, "euler", "ddim_uniform", positive, negative, noise, disable_noise=True
+        )[0]["samples"]
+        vae.decode(edited)
+
+    whole(1)
+    spent: list[float] = []
+    peak, _ = machine.peak_mb(lambda: spent.append(machine.seconds(lambda: whole(steps), device)), device)
+    case = f"{steps} inversion and {steps} edit steps, VAE included"
+    return {"bench": "end to end", "case": case, "frames": frames, "size": size, "seconds": spent[0], "peak_mb": peak}

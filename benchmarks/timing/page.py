@@ -1,0 +1,115 @@
+"""The table that people read: SPEED.md, from the rows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from .rows import MODES, Row, growth, kind
+
+Column = tuple[str, Callable[[Row], str]]
+
+INTRO = """\
+# Speed and memory
+
+`make bench` measures all of this again and writes it here. Within a table everything was measured in one run on one
+machine: ratios travel to other machines, seconds do not. Peak memory is that of a fresh process per case (resident
+set) on a CPU, and what PyTorch allocated on a GPU."""
+ATTENTION = """\
+## Self-attention
+
+8 heads, q, k and v as a network has them, four regions; medians. The dense recipe is the released code's: tokens ×
+tokens matrices, head by head. Extra memory is what a call holds beyond plain SDPA's, as a share of q + k + v.
+Bars: ST-Layout ÷ SDPA at most 2.0 on a CPU and 1.6 on CUDA; dense ÷ ST-Layout at 16,384 tokens at least 4 and 8; extra
+memory at 16,384 tokens at most 15 %."""
+NETWORK = """\
+## One step of an SD 1.5-size network
+
+Random weights, one step with guidance. Bars: ST-Layout ÷ full frame at most 1.3 on a CPU and 1.25 on CUDA; memory grows
+linearly with frames."""
+END_TO_END = """\
+## A whole edit
+
+VAE encode, inversion without refinements, ST-Layout and Latent Blend, VAE decode; random weights. The paper reports
+3.83 min and 15.94 GB on an A6000. Bars on an H200-class card: 45 s and 10 GB."""
+TOY = """\
+## The demo's edit
+
+The demo's own graph through ComfyUI's executor, loading included."""
+UNMEASURED = (
+    "*Not measured: this needs a CUDA GPU, and none was at hand. `make bench` fills it in on a machine with one.*"
+)
+
+
+def number(name: str, form: str = "{:.2f}") -> Callable[[Row], str]:
+    return lambda row: form.format(row[name]) if row.get(name) is not None else "–"
+
+
+COLUMNS: dict[str, list[Column]] = {
+    "attention": [
+        ("tokens", number("tokens", "{:,}")),
+        ("head size", number("d", "{}")),
+        ("dtype", number("dtype", "{}")),
+        ("form", number("case", "{}")),
+        ("seconds", number("seconds", "{:.3g}")),
+        ("÷ SDPA", number("ratio_to_sdpa")),
+        ("dense ÷ ours", number("dense_over_ours", "{:.1f}")),
+        ("peak MiB beyond inputs", number("peak_mb", "{:.0f}")),
+        ("extra memory", number("extra_memory", "{:.1%}")),
+    ],
+    "network": [
+        ("frames", number("frames", "{}")),
+        ("pixels", number("size", "{0}×{0}")),
+        ("mode", number("case", "{}")),
+        ("seconds", number("seconds", "{:.3g}")),
+        ("÷ per frame", number("ratio_to_per_frame")),
+        ("÷ full frame", number("ratio_to_full_frame")),
+        ("peak MiB", number("peak_mb", "{:.0f}")),
+    ],
+    "end to end": [
+        ("frames", number("frames", "{}")),
+        ("pixels", number("size", "{0}×{0}")),
+        ("case", number("case", "{}")),
+        ("seconds", number("seconds", "{:.1f}")),
+        ("peak MiB", number("peak_mb", "{:.0f}")),
+    ],
+    "toy": [
+        ("part", number("case", "{}")),
+        ("seconds", number("seconds", "{:.2f}")),
+        ("seconds a step", number("seconds_per_step", "{:.3f}")),
+        ("share", number("share", "{:.1%}")),
+    ],
+}
+SECTIONS = {"attention": ATTENTION, "network": NETWORK, "end to end": END_TO_END, "toy": TOY}
+KINDS = {"attention": ("CPU", "CUDA"), "network": ("CPU", "CUDA"), "end to end": ("CUDA",), "toy": ("CPU",)}
+
+
+def table(columns: list[Column], rows: Iterable[Row]) -> str:
+    lines = ["| " + " | ".join(title for title, _ in columns) + " |", "|" + "---|" * len(columns)]
+    lines += ["| " + " | ".join(show(row) for _, show in columns) + " |" for row in rows]
+    return "\n".join(lines)
+
+
+def page(rows: list[Row]) -> str:
+    """SPEED.md: every benchmark on every kind of device it is for, and plainly where one is missing."""
+    parts = [INTRO]
+    for bench, text in SECTIONS.items():
+        parts.append(text)
+        for wanted in KINDS[bench]:
+            mine = [row for row in rows if row["bench"] == bench and kind(row) == wanted]
+            if not mine:
+                missing = UNMEASURED if wanted == "CUDA" else "*Not measured yet.*"
+                parts.append(f"**{wanted}** {missing}")
+                continue
+            parts += [f"**{wanted}**: {mine[0]['device']}", table(COLUMNS[bench], mine)]
+            if bench == "network":
+                parts += grown(mine)
+    return "\n\n".join(parts) + "\n"
+
+
+def grown(rows: list[Row]) -> list[str]:
+    """How memory grows with frames, where there are three counts of them."""
+    rates = {mode: rate for mode in MODES if (rate := growth(rows, mode)) is not None}
+    if not rates:
+        return []
+    told = ", ".join(f"{mode} {rate:.2f}" for mode, rate in rates.items())
+    return [f"MiB per added frame, upper half ÷ lower half (1 is linear growth): {told}."]

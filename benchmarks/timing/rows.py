@@ -1,0 +1,96 @@
+"""What is derived from what was measured, and the page that shows it. Nothing is measured here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from statistics import median
+from typing import Any
+
+Row = dict[str, Any]
+
+SDPA, OURS, DENSE = FORMS = ("plain full-frame SDPA", "ST-Layout", "dense recipe")
+PER_FRAME, FULL_FRAME, ST_LAYOUT = MODES = ("per frame", "full frame", "ST-Layout")
+
+
+def attention_rows(facts: Row, times: dict[str, list[float]], memory: dict[str, float], qkv_mb: float) -> list[Row]:
+    """One row a form.
+
+    facts: what the rows share. times: seconds of each form. memory: MiB each form holds beyond its inputs.
+    qkv_mb: MiB of q, k and v together.
+    """
+    middle = {form: median(taken) for form, taken in times.items() if taken}
+    rows = []
+    for form, spent in middle.items():
+        row = {"bench": "attention", **facts, "case": form, "seconds": spent, "ratio_to_sdpa": spent / middle[SDPA]}
+        if form == OURS and DENSE in middle:
+            row["dense_over_ours"] = middle[DENSE] / spent
+        if form in memory:
+            row["peak_mb"] = memory[form]
+            row["extra_memory"] = (memory[form] - memory[SDPA]) / qkv_mb
+        rows.append(row)
+    return rows
+
+
+def network_rows(measured: Iterable[Row]) -> list[Row]:
+    """Each step beside the full-frame and the per-frame step of as many frames. measured: bench, case, frames, ..."""
+    measured = list(measured)
+    base = {(row["case"], row["frames"]): row["seconds"] for row in measured}
+
+    def ratios(row: Row) -> Row:
+        names = {"ratio_to_full_frame": FULL_FRAME, "ratio_to_per_frame": PER_FRAME}
+        found = {name: base.get((mode, row["frames"])) for name, mode in names.items()}
+        return {name: row["seconds"] / seconds for name, seconds in found.items() if seconds}
+
+    return [{**row, **ratios(row)} for row in measured]
+
+
+def growth(rows: Iterable[Row], case: str) -> float | None:
+    """How memory grows with frames: MiB per frame over the upper half ÷ over the lower half; 1 is linear."""
+    peaks = sorted((row["frames"], row["peak_mb"]) for row in rows if row["case"] == case)
+    if len(peaks) < 3:
+        return None
+    (first, low), (middle, half), (last, high) = peaks[0], peaks[len(peaks) // 2], peaks[-1]
+    return (high - half) / (last - middle) / ((half - low) / (middle - first))
+
+
+def profile_rows(
+    facts: Row, nodes: dict[str, float], steps: dict[str, int], parts: dict[tuple[str, str], float]
+) -> list[Row]:
+    """Where an edit's time goes; nodes below 1 % of it are one row.
+
+    nodes: seconds of each node. steps: sampling steps of those that have some. parts: seconds of (node, part), of
+    which the node's own time is the rest.
+    """
+    total = sum(nodes.values())
+    small = [node for node, spent in nodes.items() if spent < 0.01 * total]
+    lines = {}  # (node, part) → seconds
+    for node, spent in nodes.items():
+        inside = {part: seconds for (owner, part), seconds in parts.items() if owner == node}
+        if inside:
+            inside["everything else"] = spent - sum(inside.values())
+        if node not in small:
+            lines |= {(node, part): seconds for part, seconds in (inside or {"": spent}).items()}
+    if small:
+        lines[f"{len(small)} other nodes", ""] = sum(nodes[node] for node in small)
+    return [
+        {
+            "bench": "toy",
+            **facts,
+            "case": f"{node}: {part}" if part else node,
+            "seconds": seconds,
+            "seconds_per_step": seconds / steps[node] if node in steps else None,
+            "share": seconds / total,
+        }
+        for (node, part), seconds in lines.items()
+    ]
+
+
+def merged(old: Iterable[Row], new: Iterable[Row]) -> list[Row]:
+    """The old rows but those of a benchmark and kind of device that the new ones measure again."""
+    new = list(new)
+    again = {(row["bench"], kind(row)) for row in new}
+    return [row for row in old if (row["bench"], kind(row)) not in again] + new
+
+
+def kind(row: Row) -> str:
+    return "CPU" if "CPU" in row["device"] else "CUDA"

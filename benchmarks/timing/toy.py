@@ -1,0 +1,74 @@
+"""Where the time of the demo's edit goes: its own graph, run by ComfyUI's executor, with a stopwatch on each part.
+
+To be imported once ComfyUI is (demo/host/inprocess.py).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections import defaultdict
+from collections.abc import Callable
+from functools import wraps
+from pathlib import Path
+
+import comfy.model_base
+import nodes as stock
+
+from ...videograin.host.dispatch import Call
+from ..edit.host import Host
+from .rows import Row, profile_rows
+
+GRAPH = Path(__file__).parents[2] / "demo" / "instance_edit.api.json"
+PARTS = {
+    "joined": "self-attention over all frames",
+    "modulated_self": "ST-Layout self-attention",
+    "modulated_cross": "ST-Layout cross-attention",
+    "along_flow": "flow-guided attention",
+}
+NETWORK = "rest of the network"
+
+
+class Stopwatch:
+    """Adds up the time inside chosen functions, by node at work and part; a part within a part counts once."""
+
+    def __init__(self, node: Callable[[], str]):
+        self.node, self.parts, self.inside = node, defaultdict(float), []
+
+    def watch(self, owner: type, name: str, part: str) -> None:
+        original = getattr(owner, name)
+
+        @wraps(original)
+        def timed(*args, **kwargs):
+            begin = time.perf_counter()
+            self.inside.append(0.0)
+            try:
+                return original(*args, **kwargs)
+            finally:
+                spent = time.perf_counter() - begin
+                self.parts[self.node(), part] += spent - self.inside.pop()
+                if self.inside:
+                    self.inside[-1] += spent
+
+        setattr(owner, name, timed)
+
+
+def profile(steps: int | None) -> list[Row]:
+    """Runs the demo's graph once. steps: instead of the graph's own, for a quick look."""
+    prompt = json.loads(GRAPH.read_text())
+    for node in prompt.values():
+        if steps is not None and "steps" in node["inputs"]:
+            node["inputs"]["steps"] = steps
+    host = Host([])
+    asyncio.run(stock.init_builtin_extra_nodes())
+    watch = Stopwatch(lambda: host.client.started[-1][0])
+    watch.watch(comfy.model_base.BaseModel, "apply_model", NETWORK)
+    for name, part in PARTS.items():
+        watch.watch(Call, name, part)
+    cost = host.run(prompt)
+    title = {number: node["_meta"]["title"] for number, node in prompt.items()}
+    counted = {title[n]: node["inputs"]["steps"] for n, node in prompt.items() if "steps" in node["inputs"]}
+    nodes = {title[number]: seconds for number, seconds in cost.seconds.items()}
+    parts = {(title[number], part): seconds for (number, part), seconds in watch.parts.items()}
+    return profile_rows({"peak_mb": cost.peak_mb}, nodes, counted, parts)
