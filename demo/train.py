@@ -15,7 +15,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[0] = str(ROOT)
 
-STAGES = {"vae": 3000, "judge": 2000, "diffusion": 8800, "control": 800}  # and their steps
+STAGES = {"vae": 3000, "judge": 2000, "diffusion": 8000, "control": 500}  # and their steps
 
 
 def arguments() -> argparse.Namespace:

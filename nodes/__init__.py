@@ -11,6 +11,7 @@ from .inversion_file import LoadInversion, SaveInversion
 from .layout import AttentionLayout, ClustersToMask
 from .motion import FlowGuidedAttention
 from .regions import BindRegionPrompts, RegionPrompt
+from .source import InjectSourceFeatures
 from .video import BeforeAfterVideo, LoadVideoFrames
 
 
@@ -33,4 +34,5 @@ class VideoGrainExtension(ComfyExtension):
             EvaluateEdit,
             SaveInversion,
             LoadInversion,
+            InjectSourceFeatures,
         ]

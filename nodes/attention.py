@@ -46,6 +46,14 @@ class FullFrameAttention(io.ComfyNode):
                     )
                     for level in LEVELS
                 ),
+                io.Boolean.Input(
+                    "clip_norm",
+                    default=False,
+                    optional=True,
+                    advanced=True,
+                    tooltip="Group normalisation takes its statistics over all frames together, as in the released code; "
+                    "off, each frame has its own. ControlNets keep their own either way.",
+                ),
             ],
             outputs=[
                 io.Model.Output(display_name="model", tooltip="The MODEL with this key set; the input is unchanged.")
@@ -53,10 +61,10 @@ class FullFrameAttention(io.ComfyNode):
         )
 
     @classmethod
-    def execute(cls, model, key_set: str, **levels: str) -> io.NodeOutput:
+    def execute(cls, model, key_set: str, clip_norm: bool = False, **levels: str) -> io.NodeOutput:
         chosen = {level: levels.get(f"level_{level}", SAME) for level in LEVELS}
         exceptions = tuple((level, kind) for level, kind in chosen.items() if kind != SAME)
-        return io.NodeOutput(attach.add(model, KeySets(key_set, exceptions)))
+        return io.NodeOutput(attach.add(model, KeySets(key_set, exceptions, clip_norm)))
 
 
 class STLayoutAttention(io.ComfyNode):

@@ -3,7 +3,7 @@
 from comfy_api.latest import io, ui
 
 from ..videograin.host import inversion_files
-from ..videograin.inversion_file import PRECISIONS
+from ..videograin.trajectory import PRECISIONS
 from .types import CATEGORY, Inversion
 
 

@@ -1,10 +1,17 @@
 """The clip's own layout: Attention Layout (K-Means) and Clusters to Mask."""
 
+from base64 import b64encode
+from zlib import compress
+
+import torch
 from comfy_api.latest import io
 
-from ..videograin.host import features
-from ..videograin.layout import FEATURES, PER_FRAME, ROWS, SCOPES, cluster_masks, describe, parse_choice, picture
+from ..videograin.choice import chosen_mask, parse_choice
+from ..videograin.host import features, previews
+from ..videograin.layout import FEATURES, PER_FRAME, ROWS, SCOPES, describe, picture, shades
 from .types import CATEGORY, Inversion, Layout
+
+PICKER_SIDE = 768  # pixels of the picture on the node
 
 
 class AttentionLayout(io.ComfyNode):
@@ -157,16 +164,28 @@ class ClustersToMask(io.ComfyNode):
             node_id="VideoGrainClustersToMask",
             display_name="Clusters to Mask",
             category=CATEGORY,
-            description="Some clusters of an Attention Layout together as one mask per frame, for Region Prompt.",
-            search_aliases=["K-Means mask", "cluster mask", "layout to mask"],
+            description=(
+                "Some clusters of an Attention Layout together as one mask per frame, for Region Prompt. After a run, "
+                "click them in the picture on the node."
+            ),
+            search_aliases=["K-Means mask", "cluster mask", "layout to mask", "cluster picker", "click to segment"],
+            is_output_node=True,  # so that it can be run alone, to look before picking
             inputs=[
                 Layout.Input("layout", tooltip="From Attention Layout (K-Means)."),
                 io.String.Input(
                     "clusters",
                     default="0",
-                    tooltip="Numbers or names of clusters, separated by commas, as in “0, 3” or “cat”.",
+                    tooltip="Numbers or names of clusters, separated by commas, as in “0, 3” or “cat”. With an at sign and "
+                    "“(310, 200, 0)” behind it, only the connected part at x 310, y 200 of frame 0; shift-click writes "
+                    "that.",
                 ),
                 io.Boolean.Input("invert", default=False, optional=True, tooltip="Everything but these clusters."),
+                io.Image.Input(
+                    "frames",
+                    optional=True,
+                    tooltip="The frames of the clip, to see them under the clusters while picking. The mask does not "
+                    "depend on them.",
+                ),
             ],
             outputs=[
                 io.Mask.Output(display_name="mask", tooltip="1 inside the clusters: one mask per frame, at frame size.")
@@ -174,6 +193,25 @@ class ClustersToMask(io.ComfyNode):
         )
 
     @classmethod
-    def execute(cls, layout, clusters: str, invert: bool = False) -> io.NodeOutput:
-        mask = cluster_masks(layout, parse_choice(layout, clusters))
-        return io.NodeOutput(1 - mask if invert else mask)
+    def execute(cls, layout, clusters: str, invert: bool = False, frames=None) -> io.NodeOutput:
+        if frames is not None and len(frames) != len(layout.labels):
+            raise ValueError(
+                f"Clusters to Mask's `frames` has {len(frames)} frames, but the layout has {len(layout.labels)}. Connect "
+                "the frames that were encoded for the layout, or nothing."
+            )
+        mask = chosen_mask(layout, parse_choice(layout, clusters))
+        return io.NodeOutput(1 - mask if invert else mask, ui=previews.shown(picker(layout, clusters, invert, frames)))
+
+
+def picker(layout, clusters: str, invert: bool, frames) -> dict:
+    """What the picture on Clusters to Mask is drawn from. labels: a byte for each token, frame after frame, deflated."""
+    return {
+        "labels": b64encode(compress(layout.labels.to(torch.uint8).numpy().tobytes())).decode(),
+        "shape": list(layout.labels.shape),
+        "size": [layout.width, layout.height],
+        "names": layout.names,
+        "colours": shades(len(layout.names)),
+        "choice": clusters,
+        "invert": invert,
+        "pictures": [] if frames is None else previews.pictures(frames, "clusters", PICKER_SIDE),
+    }

@@ -2,7 +2,10 @@
 
 from comfy_api.latest import io
 
-from ..videograin.host import conditioning
+from ..videograin.host import conditioning, previews
+from ..videograin.layout import shades
+from ..videograin.overview import Overview, look
+from ..videograin.overview_picture import overview_picture, strip
 from ..videograin.regions import Region
 from .types import CATEGORY, Regions
 
@@ -66,9 +69,10 @@ class BindRegionPrompts(io.ComfyNode):
             description=(
                 "Encodes the global prompt and finds each region's phrase in it. The result is an ordinary CONDITIONING "
                 "that also carries the regions: connect it to the sampler's positive input, through ControlNet if you "
-                "like."
+                "like. After a run, the node shows every region with its words, its area and what is odd about it."
             ),
             search_aliases=["regional prompt", "attention couple", "CLIP text encode regions", "bind masks"],
+            is_output_node=True,  # so that it can be run alone, to look before sampling
             inputs=[
                 io.Clip.Input("clip", tooltip="The text encoder of the checkpoint."),
                 io.String.Input(
@@ -94,6 +98,12 @@ class BindRegionPrompts(io.ComfyNode):
                     tooltip="Replaces each phrase's embedding by that of the phrase alone, so that “a bear” next to “a "
                     "frog” knows nothing of frogs (as the released code does).",
                 ),
+                io.Image.Input(
+                    "frames",
+                    optional=True,
+                    tooltip="The frames of the clip, to see them under the regions in the overview. The conditioning "
+                    "does not depend on them.",
+                ),
             ],
             outputs=[
                 io.Conditioning.Output(
@@ -103,15 +113,37 @@ class BindRegionPrompts(io.ComfyNode):
                 io.String.Output(
                     display_name="prompt", tooltip="The prompt as it was encoded, appended phrases included."
                 ),
+                io.Image.Output(
+                    display_name="overview",
+                    tooltip="One picture of all regions: their masks on some frames, their words in the prompt, their "
+                    "area through the clip, and marks where a region is empty, overlaps or vanishes.",
+                ),
             ],
         )
 
     @classmethod
     def execute(cls, clip, prompt: str, regions=(), missing_phrase: str = conditioning.ERROR,
-                encode_phrases_alone: bool = True) -> io.NodeOutput:  # fmt: skip
+                encode_phrases_alone: bool = True, frames=None) -> io.NodeOutput:  # fmt: skip
         if clip is None:
             raise ValueError(
                 "Bind Region Prompts' `clip` is empty: the loader found no text encoder in its checkpoint. Load one with "
                 "Load CLIP."
             )
-        return io.NodeOutput(*conditioning.bind(clip, prompt, regions, missing_phrase, encode_phrases_alone))
+        bound, encoded = conditioning.bind(clip, prompt, regions, missing_phrase, encode_phrases_alone)
+        overview = look(regions, prompt, encoded)
+        top = strip(overview, frames)
+        return io.NodeOutput(bound, encoded, overview_picture(overview, top), ui=previews.shown(sheet(overview, top)))
+
+
+def sheet(overview: Overview, top) -> dict:
+    """What the overview on Bind Region Prompts is made of. top: the strip of frames."""
+    return {
+        "strip": previews.pictures(top, "regions", max(top.shape[1:3]))[0],
+        "size": [top.shape[2], top.shape[1]],
+        "prompt": overview.prompt,
+        "regions": [
+            {"phrase": phrase, "area": area, "marks": marks, "colour": colour}
+            for (phrase, area, marks), colour in zip(overview.findings, shades(len(overview.findings)), strict=True)
+        ],
+        "marks": overview.marks,
+    }

@@ -6,12 +6,14 @@ from comfy_api.latest import io
 from comfy_execution.validation import validate_node_input
 
 from ..videograin import compare, fit
-from ..videograin.host import media
+from ..videograin.host import media, previews
 from ..videograin.shots import UNTIMED_RATE, Pick
 from ..videograin.video import load
 from .types import CATEGORY
 
 CATEGORY_VIDEO = f"{CATEGORY}/video"
+PLAYER_SIDE = 1024  # pixels of each clip's picture on Before/After Video
+PLAYER_RATE = 8.0  # frames per second where none are connected
 
 
 class LoadVideoFrames(io.ComfyNode):
@@ -153,8 +155,12 @@ class BeforeAfterVideo(io.ComfyNode):
             node_id="VideoGrainBeforeAfterVideo",
             display_name="Before/After Video",
             category=CATEGORY_VIDEO,
-            description="Shows a clip and its edit in one: next to each other, or one wiped over the other.",
-            search_aliases=["compare video", "side by side", "wipe", "image comparer", "split screen"],
+            description=(
+                "Shows a clip and its edit in one: next to each other, or one wiped over the other. After a run, the node "
+                "plays them, frame by frame if you like."
+            ),
+            search_aliases=["compare video", "side by side", "wipe", "image comparer", "split screen", "video player"],
+            is_output_node=True,
             inputs=[
                 io.Image.Input("source", tooltip="The clip before the edit: left, on top, or left of the line."),
                 io.Image.Input(
@@ -193,10 +199,27 @@ class BeforeAfterVideo(io.ComfyNode):
                     optional=True,
                     tooltip="Colour of the line or gap.",
                 ),
+                io.Float.Input(
+                    "fps",
+                    optional=True,
+                    force_input=True,
+                    tooltip="Frames per second of the player on the node, from Load Video Frames; "
+                    f"{PLAYER_RATE:g} if nothing is connected. The output does not depend on it.",
+                ),
             ],
             outputs=[io.Image.Output(display_name="frames", tooltip="The comparison: F frames, RGB, 0 to 1.")],
         )
 
     @classmethod
-    def execute(cls, source, edited, mode: str, position: float, line: int = 4, colour: str = "white") -> io.NodeOutput:
-        return io.NodeOutput(compare.before_after(source, edited, mode, position, line, colour))
+    def execute(cls, source, edited, mode: str, position: float, line: int = 4, colour: str = "white",
+                fps: float = PLAYER_RATE) -> io.NodeOutput:  # fmt: skip
+        frames = compare.before_after(source, edited, mode, position, line, colour)
+        player = {
+            "source": previews.pictures(source, "before", PLAYER_SIDE),
+            "edited": previews.pictures(edited, "after", PLAYER_SIDE),
+            "size": [source.shape[2], source.shape[1]],
+            "fps": fps if fps > 0 else PLAYER_RATE,
+            "mode": mode,
+            "position": position,
+        }
+        return io.NodeOutput(frames, ui=previews.shown(player))

@@ -12,21 +12,21 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
-from .trajectory import Inversion
+from .trajectory import Inversion, dtype_of
 
 FORMAT = "videograin.inversion.1"
-PRECISIONS = {"fp32": torch.float32, "fp16": torch.float16}
 
 
 def write(path: Path, inversion: Inversion, noise: Tensor, precision: str) -> None:
     """Writes the file whole or not at all.
 
-    Args: noise (frames, C, h, w), the LATENT samples an edit starts from; precision, one of PRECISIONS, of the levels
-    between: σ list, source and noise are kept to the bit.
+    Args: noise (frames, C, h, w), the LATENT samples an edit starts from; precision, one of trajectory.PRECISIONS, of
+    the levels between, which stay halves if they are held so: σ list, source and noise are kept to the bit.
     Raises OSError where the file cannot be written.
     """
+    narrower = min(inversion.latents.dtype, dtype_of(precision, inversion.sigmas), key=lambda dtype: dtype.itemsize)
     tensors = {
-        "latents": inversion.latents.to(PRECISIONS[precision]),
+        "latents": inversion.latents.to(narrower),
         "sigmas": inversion.sigmas,
         "source": inversion.source,
         "noise": noise.cpu(),
@@ -49,7 +49,7 @@ def write(path: Path, inversion: Inversion, noise: Tensor, precision: str) -> No
 
 
 def read(path: Path) -> tuple[Inversion, Tensor]:
-    """The inversion, its levels float32 again, and the noise an edit starts from.
+    """The inversion, its levels in the file's precision, and the noise an edit starts from.
 
     Raises ValueError for a file that is something else, cut off or damaged.
     """
@@ -68,7 +68,7 @@ def read(path: Path) -> tuple[Inversion, Tensor]:
         if checksum(tensors[name]) != wanted:
             raise ValueError(f"{path.name} is damaged: its {name} are not what was saved. Invert the clip again.")
     inversion = Inversion(
-        tensors["latents"].float(), tensors["sigmas"], tensors["source"],
+        tensors["latents"], tensors["sigmas"], tensors["source"],
         facts["key_sets"], facts["model_id"], facts["model_name"],
     )  # fmt: skip
     return inversion, tensors["noise"]

@@ -155,33 +155,14 @@ def name_clusters(labels: Tensor, maps: Tensor, words: list[str], clusters: int)
 
 
 def cluster_masks(layout: ClusterLayout, chosen: list[int]) -> Tensor:
-    """Some clusters together as masks at the size of the frames, edges smoothed from the token grid.
+    """Some clusters together as masks at the size of the frames: (frames, height, width) float32, 0 or 1."""
+    return at_frame_size(layout, torch.isin(layout.labels, torch.tensor(chosen)))
 
-    Returns (frames, height, width) float32, 0 or 1.
-    """
-    inside = torch.isin(layout.labels, torch.tensor(chosen)).float()[:, None]
-    smooth = F.interpolate(inside, (layout.height, layout.width), mode="bilinear", antialias=False)
+
+def at_frame_size(layout: ClusterLayout, inside: Tensor) -> Tensor:
+    """Tokens (frames, h, w) bool as masks (frames, height, width) float32, 0 or 1, edges smoothed from the grid."""
+    smooth = F.interpolate(inside.float()[:, None], (layout.height, layout.width), mode="bilinear", antialias=False)
     return (smooth[:, 0] > 0.5).float()
-
-
-def parse_choice(layout: ClusterLayout, text: str) -> list[int]:
-    """Cluster numbers from "0, 3" or "cat, 2". Raises ValueError for one that does not exist."""
-    count = len(layout.names)
-    chosen = []
-    for word in filter(None, (part.strip() for part in text.split(","))):
-        if word.isdigit() and int(word) < count:
-            chosen.append(int(word))
-        elif not word.isdigit() and word in layout.names:
-            chosen.append(layout.names.index(word))
-        else:
-            named = [name for name in layout.names if name]
-            raise ValueError(
-                f'Clusters to Mask\'s `clusters` asks for "{word}", but the layout has the clusters 0 to {count - 1}'
-                + (f" and the names {', '.join(named)}." if named else " and no names.")
-            )
-    if not chosen:
-        raise ValueError(f"Clusters to Mask's `clusters` is empty. Give at least one number from 0 to {count - 1}.")
-    return chosen
 
 
 def describe(layout: ClusterLayout) -> str:
@@ -197,15 +178,17 @@ def describe(layout: ClusterLayout) -> str:
 PALETTE = ((230, 159, 0), (86, 180, 233), (0, 158, 115), (240, 228, 66), (0, 114, 178), (213, 94, 0), (204, 121, 167))
 
 
+def shades(count: int) -> list[tuple[int, int, int]]:
+    """A colour for each of `count` clusters or regions, RGB in 0…255."""
+    return [tuple(int(c * 0.7 ** (n // len(PALETTE))) for c in PALETTE[n % len(PALETTE)]) for n in range(count)]
+
+
 def picture(layout: ClusterLayout) -> Tensor:
     """The clusters in colour, each with its number at its middle. Returns (frames, height, width, 3) float32."""
     import numpy as np
     from PIL import Image, ImageDraw
 
-    shades = [
-        tuple(int(c * 0.7 ** (n // len(PALETTE))) for c in PALETTE[n % len(PALETTE)]) for n in range(len(layout.names))
-    ]
-    colours = torch.tensor(shades, dtype=torch.uint8)
+    colours = torch.tensor(shades(len(layout.names)), dtype=torch.uint8)
     frames = []
     for labels in layout.labels:
         size = (layout.width, layout.height)

@@ -11,11 +11,14 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+PRECISIONS = {"fp32": torch.float32, "fp16": torch.float16}
+HALF_UP_TO = 1000.0  # σ; zero-terminal-SNR schedules begin at about 4500, where a half's steps are larger than the clip
+
 
 class Inversion(NamedTuple):
     """A source clip inverted under one model.
 
-    latents: (levels, frames, C, h, w) float32 on the CPU, in the sampler's space, from noise to clean.
+    latents: (levels, frames, C, h, w) float32 or float16 on the CPU, in the sampler's space, from noise to clean.
     sigmas: (levels,) float32, descending; the last is 0 for any ordinary schedule.
     source: (frames, C, h, w), the clip's LATENT samples as they were given, bit for bit.
     key_sets: the frames self-attention saw, as text. model_id: identity of the weights. model_name: for messages.
@@ -29,10 +32,15 @@ class Inversion(NamedTuple):
     model_name: str
 
     def at(self, sigma: float) -> Tensor:
-        """Z(σ), (frames, C, h, w): the source at noise level σ, clamped to the levels there are."""
+        """Z(σ), (frames, C, h, w) float32: the source at noise level σ, clamped to the levels there are."""
         rising = self.sigmas.flip(0)
         above = int(torch.searchsorted(rising, torch.tensor(sigma, dtype=rising.dtype)).clamp(1, len(rising) - 1))
         low, high = rising[above - 1], rising[above]
         weight = float(((sigma - low) / (high - low)).clamp(0, 1))
         last = len(rising) - 1
-        return torch.lerp(self.latents[last - above + 1], self.latents[last - above], weight)
+        return torch.lerp(self.latents[last - above + 1].float(), self.latents[last - above].float(), weight)
+
+
+def dtype_of(precision: str, sigmas: Tensor) -> torch.dtype:
+    """In which the levels are kept: one of PRECISIONS, but always float32 for zero-terminal-SNR schedules."""
+    return PRECISIONS[precision] if float(sigmas.max()) <= HALF_UP_TO else torch.float32

@@ -25,7 +25,7 @@ from .run import Average, Stage, averaged, initialise, log, rate
 from .vae import to_tensor
 
 BATCH, LEARNING_RATE = 32, 7e-4
-SMALL, SMALL_SHARE = 128, 0.75  # pixels; share of the steps
+SMALL, SMALL_SHARE = 128, 0.79  # pixels; share of the steps
 POOL, RENEWED = 10000, 4  # scenes kept, and how many of them are replaced each step
 DROPPED = 0.1
 SHOWN = (

@@ -1,5 +1,6 @@
 """One server and one Chromium for all browser tests; each test has a fresh page. Screenshots go to out/."""
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from pack.demo.host.server import Server
 
 ROOT = Path(__file__).parents[2]
 OUT = Path(__file__).with_name("out")  # not committed; nothing but the tests' screenshots
+sys.path.append(str(Path(__file__).parent))  # for the modules beside the tests
 
 
 @pytest.fixture(scope="session")
@@ -32,3 +34,13 @@ def picture():
     """Where a test's screenshot goes, by its name."""
     OUT.mkdir(exist_ok=True)
     return lambda name: OUT / f"{name}.png"
+
+
+@pytest.fixture(scope="module", params=["canvas", "nodes 2.0"])
+def widgets(request, browser, server):
+    """A page for graphs with our widgets, in each of the frontend's renderers; each test builds a graph of its own."""
+    from widget_page import WidgetPage
+
+    page = WidgetPage(browser, server, request.param)
+    yield page
+    page.close()

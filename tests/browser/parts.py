@@ -58,9 +58,9 @@ def bind(regions: str, prompt: str) -> Node:
     return Node(
         "bound",
         "VideoGrainBindRegionPrompts",
-        links={"clip": "model.clip", "regions": f"{regions}.regions"},
+        links={"clip": "model.clip", "regions": f"{regions}.regions", "frames": "clip.frames"},
         values={"prompt": prompt},
-        height=170,
+        height=560,  # the overview's
     )
 
 
@@ -156,8 +156,9 @@ def result_group(title: str, note: str, masks: list[Node]) -> Group:
     compare = Node(
         "compare",
         "VideoGrainBeforeAfterVideo",
-        links={"source": "clip.frames", "edited": "result.IMAGE"},
+        links={"source": "clip.frames", "edited": "result.IMAGE", "fps": "clip.fps"},
         values={"mode": "side by side"},
+        height=480,  # the player's
     )
     return Group(
         title,

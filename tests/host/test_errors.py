@@ -88,7 +88,7 @@ def test_empty_mask(clip):
 def test_phrase_not_in_prompt_quotes_both_and_offers_to_append(clip):
     with pytest.raises(ValueError, match=r'"a bear".*"a cat and a dog on grass".*missing_phrase.*append it'):
         bound(clip, square(), "a bear")
-    conditioning, prompt = bound(clip, square(), "a bear", missing_phrase="append it")
+    conditioning, prompt, _ = bound(clip, square(), "a bear", missing_phrase="append it")
     assert prompt == "a cat and a dog on grass, a bear"
     binding = conditioning[0][1]["videograin_binding"]
     assert binding.tokens[0].nonzero().flatten().tolist() == [9, 10]  # start, seven words, comma, the phrase

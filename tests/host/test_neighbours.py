@@ -2,9 +2,6 @@
 
 import logging
 
-import comfy.cldm.cldm
-import comfy.controlnet
-import comfy.ops
 import nodes as host
 import oracle as exact
 import pytest
@@ -110,15 +107,7 @@ def test_an_attention_override_sees_the_unmodulated_calls(unet):
 
 @pytest.fixture
 def control():
-    shape = {name: rig.SD15_SHAPE[name] for name in ("image_size", "in_channels", "model_channels", "channel_mult",
-             "num_res_blocks", "transformer_depth", "transformer_depth_middle", "context_dim", "use_spatial_transformer", "legacy")}  # fmt: skip
-    network = comfy.cldm.cldm.ControlNet(
-        **shape, hint_channels=3, num_heads=8, operations=comfy.ops.disable_weight_init
-    )
-    generator = torch.Generator().manual_seed(5)
-    for weight in network.requires_grad_(False).parameters():
-        weight.data = torch.randn(weight.shape, generator=generator) * 0.05
-    return comfy.controlnet.ControlNet(network, load_device=torch.device("cpu"), manual_cast_dtype=None)
+    return rig.controlnet()
 
 
 def test_controlnet_acts_in_inversion_and_in_the_edit(unet, control):

@@ -2,7 +2,10 @@
 
 from functools import partial
 
+import comfy.cldm.cldm
+import comfy.controlnet
 import comfy.model_patcher
+import comfy.ops
 import comfy.sample
 import comfy.samplers
 import comfy.supported_models
@@ -42,6 +45,29 @@ def random_unet(v_prediction: bool = False, seed: int = 0, **changes) -> comfy.m
             weight.data = torch.full(weight.shape, float(name.endswith("weight")))
     cpu = torch.device("cpu")
     return comfy.model_patcher.ModelPatcher(model, load_device=cpu, offload_device=cpu)
+
+
+def controlnet():
+    """A ControlNet for `random_unet` with random weights, for ControlNetApply nodes."""
+    shape = {name: SD15_SHAPE[name] for name in ("image_size", "in_channels", "model_channels", "channel_mult",
+             "num_res_blocks", "transformer_depth", "transformer_depth_middle", "context_dim", "use_spatial_transformer", "legacy")}  # fmt: skip
+    network = comfy.cldm.cldm.ControlNet(
+        **shape, hint_channels=3, num_heads=8, operations=comfy.ops.disable_weight_init
+    )
+    generator = torch.Generator().manual_seed(5)
+    for weight in network.requires_grad_(False).parameters():
+        weight.data = torch.randn(weight.shape, generator=generator) * 0.05
+    return comfy.controlnet.ControlNet(network, load_device=torch.device("cpu"), manual_cast_dtype=None)
+
+
+def windowed(model, schedule: str = "standard_static"):
+    """The MODEL run in core's context windows of three frames that overlap by one."""
+    from comfy_extras.nodes_context_windows import ContextWindowsManualNode
+
+    options = {"context_stride": 1, "closed_loop": False, "fuse_method": "pyramid", "dim": 0, "freenoise": False}
+    return ContextWindowsManualNode.execute(
+        model, context_length=3, context_overlap=1, context_schedule=schedule, **options
+    ).args[0]
 
 
 def text(seed: int, tokens: int = 77, width: int = 128) -> list:

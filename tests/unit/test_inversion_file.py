@@ -5,7 +5,7 @@ import torch
 from safetensors.torch import save_file
 
 from pack.videograin import inversion_file
-from pack.videograin.trajectory import Inversion
+from pack.videograin.trajectory import PRECISIONS, Inversion
 
 
 def made(levels=5, frames=3) -> tuple[Inversion, torch.Tensor]:
@@ -27,13 +27,27 @@ def test_comes_back_to_the_bit(tmp_path):
 
 def test_half_precision_halves_the_levels_only(tmp_path):
     inversion, noise = made(levels=40)
-    for precision in inversion_file.PRECISIONS:
+    for precision in PRECISIONS:
         inversion_file.write(tmp_path / precision, inversion, noise, precision)
     assert (tmp_path / "fp16").stat().st_size < 0.6 * (tmp_path / "fp32").stat().st_size
     back, start = inversion_file.read(tmp_path / "fp16")
-    assert back.latents.dtype == torch.float32
-    torch.testing.assert_close(back.latents, inversion.latents, rtol=1e-3, atol=1e-4)
+    assert back.latents.dtype == torch.float16 and back.at(5.0).dtype == torch.float32
+    torch.testing.assert_close(back.latents.float(), inversion.latents, rtol=1e-3, atol=1e-4)
     assert torch.equal(back.source, inversion.source) and torch.equal(start, noise)
+
+
+def test_levels_held_as_halves_stay_halves(tmp_path):
+    inversion, noise = made()
+    inversion = inversion._replace(latents=inversion.latents.half())
+    inversion_file.write(tmp_path / "a", inversion, noise, "fp32")
+    assert torch.equal(inversion_file.read(tmp_path / "a")[0].latents, inversion.latents)
+
+
+def test_zero_terminal_snr_keeps_single_precision(tmp_path):
+    inversion, noise = made()
+    inversion = inversion._replace(latents=inversion.latents * 400, sigmas=inversion.sigmas * 320)
+    inversion_file.write(tmp_path / "a", inversion, noise, "fp16")
+    assert torch.equal(inversion_file.read(tmp_path / "a")[0].latents, inversion.latents)
 
 
 def test_bf16_source_is_kept(tmp_path):

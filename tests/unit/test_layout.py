@@ -92,18 +92,6 @@ def example():
     return ClusterLayout(labels, ("grass", "", "cat"), 32, 32)
 
 
-def test_choices_by_number_and_by_name():
-    assert layout.parse_choice(example(), " 0, cat,") == [0, 2]
-    with pytest.raises(
-        ValueError, match=r'asks for "7", but the layout has the clusters 0 to 2 and the names grass, cat'
-    ):
-        layout.parse_choice(example(), "1, 7")
-    with pytest.raises(ValueError, match='asks for "dog"'):
-        layout.parse_choice(example(), "dog")
-    with pytest.raises(ValueError, match="`clusters` is empty"):
-        layout.parse_choice(example(), " , ")
-
-
 def test_masks_of_clusters_add_up_at_frame_size():
     one, rest = layout.cluster_masks(example(), [1]), layout.cluster_masks(example(), [0, 2])
     assert one.shape == (2, 32, 32)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from comfy.model_patcher import ModelPatcher
 from comfy.patcher_extension import WrappersMP
 
-from . import run
+from . import memory, run
 from .compat import require_unet
 from .plan import KEY, Probe, Record, find, live, records
 
@@ -37,6 +37,7 @@ def _with_plan(model: ModelPatcher, plan: tuple[Record, ...]) -> ModelPatcher:
     clone.model_options.setdefault("transformer_options", {})[KEY] = plan
     for kind, wrapper in (
         (WrappersMP.OUTER_SAMPLE, run.outer_sample),
+        (WrappersMP.PREPARE_SAMPLING, memory.prepare_sampling),
         (WrappersMP.SAMPLER_SAMPLE, run.sampler_sample),
         (WrappersMP.PREDICT_NOISE, run.predict_noise),
         (WrappersMP.DIFFUSION_MODEL, run.diffusion_model),

@@ -12,7 +12,7 @@ from ..regions import clip_masks
 from .compat import require_unet
 from .conditioning import binding_of
 from .origin import require_origin
-from .plan import Blend, STLayout, find
+from .plan import Blend, Injection, STLayout, find
 
 if TYPE_CHECKING:
     from .run import Run
@@ -44,7 +44,10 @@ def check(run: Run, guider: Any, sampler: Any, noise: Tensor, latent: Tensor, de
         _check_blend(run, run.blend, latent)
         _warn_random(run, sampler)
         if run.blend.inversion is not None:
-            _check_inversion(run, guider, noise, latent, denoise_mask)
+            _check_inversion(run, run.blend, guider, noise, latent, denoise_mask)
+    if run.injector is not None:
+        _check_injection(run.injector.record, guider, latent)
+        _check_inversion(run, run.injector.record, guider, noise, latent, denoise_mask)
 
 
 def _check_motion(run: Run) -> None:
@@ -119,11 +122,41 @@ def _warn_random(run: Run, sampler: Any) -> None:
         )
 
 
-def _check_inversion(run: Run, guider: Any, noise: Tensor, latent: Tensor, denoise_mask: Tensor | None) -> None:
-    inversion = run.blend.inversion
+def _check_injection(record: Injection, guider: Any, latent: Tensor) -> None:
+    if record.inversion.source.shape != latent.shape:
+        raise ValueError(
+            f"The sampler's latent is {_size(latent)}, but the inversion's clip is {_size(record.inversion.source)}. "
+            "Inject Source Features needs the same clip in both: connect the `noise` and `inversion` outputs of the "
+            "same DDIM Inversion."
+        )
+    if any("easycache" in by_key for by_key in guider.model_patcher.wrappers.values()):
+        raise ValueError(
+            "EasyCache is active on the sampler's MODEL. It would take the source that Inject Source Features shows the "
+            "model for a step of the edit. Remove the EasyCache node (LazyCache may stay)."
+        )
+    loaded = guider.model_options.get("registered_hooks")
+    for _, notes in record.conditioning:
+        if {"area", "mask"} & set(notes):
+            raise ValueError(
+                "Inject Source Features' `conditioning` is limited to a part of the picture (Conditioning Set Area or "
+                "Set Mask), but features belong to the whole of it. Connect the source prompt from before that node."
+            )
+        hooks = [notes["hooks"]] if notes.get("hooks") else []
+        hooks += notes["control"].get_extra_hooks() if "control" in notes else []
+        if any(loaded is None or not hook.is_subset_of(loaded) for hook in hooks):
+            raise ValueError(
+                "Inject Source Features' `conditioning` carries a hook (a LoRA set on the prompt, for instance) that the "
+                "sampler's own prompts do not carry, and ComfyUI loads only theirs. Set the same hook on them, or put "
+                "the LoRA on the MODEL before DDIM Inversion and the sampler."
+            )
+
+
+def _check_inversion(
+    run: Run, record: Blend | Injection, guider: Any, noise: Tensor, latent: Tensor, denoise_mask: Tensor | None
+) -> None:
     if torch.count_nonzero(noise):
         raise ValueError(
-            "The sampler adds fresh noise, but this MODEL carries an INVERSION (through Latent Blend), whose noise is "
+            f"The sampler adds fresh noise, but this MODEL carries an INVERSION (through {record.node}), whose noise is "
             f"the start of the edit. {NOISE_FIX} The plain KSampler always adds noise."
         )
     if denoise_mask is not None:
@@ -132,26 +165,27 @@ def _check_inversion(run: Run, guider: Any, noise: Tensor, latent: Tensor, denoi
             "does that job along the inversion's path. Remove the node that sets it; connect its mask to Latent "
             "Blend's `mask`."
         )
-    require_origin(inversion, guider.model_patcher, run.plan, "the sampler's MODEL")
-    _check_level(run, latent)
+    require_origin(record.inversion, guider.model_patcher, run.plan, "the sampler's MODEL")
+    _check_level(run, record, latent)
 
 
-def _check_level(run: Run, latent: Tensor) -> None:
+def _check_level(run: Run, record: Blend | Injection, latent: Tensor) -> None:
     """A latent taken from the trajectory must start at its own σ."""
-    inversion, first = run.blend.inversion, run.sigmas[0]
+    inversion, first = record.inversion, run.sigmas[0]
     x = run.model.process_latent_in(latent.cpu().float())
     for level, sigma in zip(inversion.latents, inversion.sigmas.tolist(), strict=True):
+        level = level.float()
         if (x - level).square().mean() < 1e-6 * level.square().mean() and abs(first - sigma) > 1e-4 * max(sigma, first):
             raise ValueError(
                 f"The sampler's latent stands at noise level σ = {sigma:.4f}, but the sampler starts at σ = "
                 f"{first:.4f}. Give the sampler the SIGMAS of DDIM Inversion, or the same scheduler and steps, with "
                 "start_at_step 0 and denoise 1. (Under ddim_uniform, dpm_2 and uni_pc start elsewhere: use SIGMAS.)"
             )
-    top, level = float(inversion.sigmas[0]), inversion.latents[0]
+    top, level = float(inversion.sigmas[0]), inversion.latents[0].float()
     if abs(first - top) <= 1e-4 * top and (x - level).square().mean() > 1e-6 * level.square().mean():
         run.warn_once(
             "The sampler starts at the inversion's first noise level, but from another latent than the inversion's. "
-            "Unless that is meant, connect the `noise` of the DDIM Inversion whose `inversion` Latent Blend has."
+            f"Unless that is meant, connect the `noise` of the DDIM Inversion whose `inversion` {record.node} has."
         )
 
 

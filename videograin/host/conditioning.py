@@ -7,6 +7,7 @@ from typing import Any
 import torch
 
 from ..binding import Binding, Token, find_phrase
+from ..overview import closest
 from ..regions import Regions
 
 KEY = "videograin_binding"
@@ -74,9 +75,11 @@ def _places(clip: Any, prompt: str, regions: Regions) -> list[list[Token]]:
         if run is None:
             occurs = find_phrase(text, phrase, set()) is not None
             where = "occurs only where an earlier region has taken words of it" if occurs else "does not occur"
+            near = None if occurs else closest(region.phrase, prompt)
             raise ValueError(
                 f'Region {number} is bound to the phrase "{region.phrase}", which {where} in the prompt "{prompt}". '
-                "Write it there once for each region, change Region Prompt's `phrase`, or set Bind Region Prompts' "
+                + (f'The closest there is "{near}". ' if near else "")
+                + "Write it there once for each region, change Region Prompt's `phrase`, or set Bind Region Prompts' "
                 f'`missing_phrase` to "{APPEND}".'
             )
         place = [text[i] for i in run]

@@ -19,6 +19,7 @@ from ..attention.flow import along_paths
 from ..attention.st_layout import BACKGROUNDS, LEVELS, Layout
 from ..regions import Grid, patterns, share_any
 from .compat import Site, attention_level
+from .source import ROLE
 
 if TYPE_CHECKING:
     from .run import Chunk, Run
@@ -34,6 +35,7 @@ class Call:
         self.chunks: list[Chunk | None] = [run.chunks.get(i) for i in ids]
         if None in self.chunks:
             run.warn_once("A model call carries a prompt ComfyUI's sampler did not announce: its regions are ignored.")
+        self.sees_source = any(chunk and chunk.role == ROLE for chunk in self.chunks)
         self.frames = x.shape[0] // len(self.chunks)
         self.indices = frame_indices(options, self.frames, run.frames)
         if self.indices is None:
@@ -71,7 +73,7 @@ class Call:
     def _observed(self, site: Site, extra: dict) -> bool:
         """Whether the observer looks here. It follows whole clips under their first prompt, never single windows."""
         observer = self.run.observer
-        if observer is None or not observer.wants(site, self.level(self.grid(extra))):
+        if observer is None or self.sees_source or not observer.wants(site, self.level(self.grid(extra))):
             return False
         if self.frames != self.run.frames:
             raise ValueError(
@@ -84,6 +86,8 @@ class Call:
         seeing = self.run.motion is not None or self.run.key_sets.describe() != key_sets.OWN
         if self.run.observer is not None or (name == "attn1" and seeing):
             return True
+        if self.run.injector is not None and any(place[0] == name for place in self.run.injector.source.places):
+            return True
         settings = self.run.settings
         if settings is None or self.indices is None or not (self.binding or any(c and c.binding for c in self.chunks)):
             return False
@@ -94,8 +98,8 @@ class Call:
         if q.shape[:2] == (len(self.chunks) * self.frames, grid.height * grid.width):
             return True
         self.run.warn_once(
-            f"Another node tiles or merges the tokens of block {site[0]} {site[1]} (HyperTile and ToMe do): Full-Frame "
-            "and ST-Layout Attention are off there."
+            f"Another node tiles or merges the tokens of block {site[0]} {site[1]} (HyperTile and ToMe do): "
+            "Full-Frame Attention, ST-Layout Attention and Inject Source Features are off there."
         )
         return False
 
@@ -113,6 +117,7 @@ class Call:
             or not binding.regions
             or self.indices is None
             or strength * self.decay == 0
+            or chunk.role == ROLE
         ):
             return None
         if role not in (chunk.role, "both") or (self.run.settings.levels == LEVELS[1] and self.level(grid) == 1):
@@ -122,9 +127,12 @@ class Call:
     def self_attention(self, site: Site, previous: Any, q: Tensor, k: Tensor, v: Tensor, extra: dict) -> Tensor:
         grid, settings = self.grid(extra), self.run.settings
         kind = self.run.key_sets.at(self.level(grid))
+        whole = self._whole_frames(site, q, grid)
+        if whole and self.run.injector is not None:  # before modulation, whose scores are then of injected q and k
+            q, k = self.run.injector.exchange(self, ("attn1", *site), q, k)
         if self._observed(site, extra):
             self.run.observer.see_self(site, q[: self.frames], k[: self.frames], extra["n_heads"])
-        if not self._whole_frames(site, q, grid):
+        if not whole:
             return self.plain(previous, q, k, v, extra)
         layouts = [
             self.layout(chunk, settings.self_strength, settings.self_role, chunk.binding or self.binding, grid)
@@ -145,13 +153,15 @@ class Call:
                 )
                 return theirs
         q, k, v = (self.split(x) for x in (q, k, v))
-        out = torch.empty_like(q)
-        plain = [i for i, layout in enumerate(layouts) if layout is None]
-        if plain:
-            out[plain] = self.joined(kind, q[plain], k[plain], v[plain], extra)
-        for i, layout in enumerate(layouts):
-            if layout is not None:
-                out[i] = self.modulated_self(kind, q[i], k[i], v[i], layout, extra["n_heads"])
+        if not any(layouts):
+            out = self.joined(kind, q, k, v, extra)
+        else:
+            out = torch.empty_like(q)
+            for i, layout in enumerate(layouts):
+                if layout is None:
+                    out[i] = self.joined(kind, *(x[i : i + 1] for x in (q, k, v)), extra)[0]
+                else:
+                    out[i] = self.modulated_self(kind, q[i], k[i], v[i], layout, extra["n_heads"])
         if moving:
             out = self.along_flow(q, k, out, grid, extra["n_heads"])
         return rearrange(out, "c f n d -> (c f) n d")

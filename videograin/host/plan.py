@@ -26,10 +26,12 @@ class KeySets:
     """Full-Frame Attention: the frames self-attention sees. Live in inversion too.
 
     default: one of key_sets.KEY_SETS; exceptions: ((level, key set), ...) for levels that differ.
+    clip_norm: GroupNorm outside transformer blocks takes its statistics over all frames of a chunk together.
     """
 
     default: str = OWN
     exceptions: tuple[tuple[int, str], ...] = ()
+    clip_norm: bool = False
 
     node = "Full-Frame Attention"
 
@@ -39,9 +41,10 @@ class KeySets:
     def describe(self) -> str:
         """One text per meaning: two plans with the same text see the same keys."""
         kinds = [self.at(level) for level in LEVELS]
+        norm = ", clip-wide GroupNorm" if self.clip_norm else ""
         if len(set(kinds)) == 1:
-            return kinds[0]
-        return ", ".join(f"{kind} at 1/{level}" for level, kind in zip(LEVELS, kinds, strict=True))
+            return kinds[0] + norm
+        return ", ".join(f"{kind} at 1/{level}" for level, kind in zip(LEVELS, kinds, strict=True)) + norm
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,6 +101,29 @@ class Blend:
 
 
 @dataclass(frozen=True, eq=False)
+class Injection:
+    """Inject Source Features: the source's ResNet outputs, and self-attention queries and keys, in the edit's decoder.
+
+    conditioning: the prompt of the source's inversion. features, attention: shares of the noise schedule, from its
+    start, in which ResNet outputs and queries and keys are injected. role: the half of guidance, one of
+    st_layout.ROLES. shifted: features of the next lower noise level, as the released code takes them.
+    """
+
+    inversion: Inversion
+    conditioning: list
+    features: float
+    attention: float
+    role: str
+    shifted: bool
+
+    node = "Inject Source Features"
+
+    @property
+    def neutral(self) -> bool:
+        return self.features == 0 and self.attention == 0
+
+
+@dataclass(frozen=True, eq=False)
 class Probe:
     """Attention Layout: looks at attention without changing it.
 
@@ -109,7 +135,7 @@ class Probe:
     node = "Attention Layout"
 
 
-Record = KeySets | Motion | STLayout | Blend | Probe
+Record = KeySets | Motion | STLayout | Blend | Injection | Probe
 
 
 def records(model: ModelPatcher) -> tuple[Record, ...]:

@@ -1,13 +1,15 @@
 """One sampling run: created when sampling starts, dropped when it ends, whatever happens in between.
 
 The four wrappers below are ComfyUI's own extension points. OUTER_SAMPLE validates the plan and owns the run,
-SAMPLER_SAMPLE learns which prompt each chunk of a batch will belong to, PREDICT_NOISE blends, DIFFUSION_MODEL puts
-the attention dispatchers on a private copy of the transformer options, around whatever other packs put there.
+SAMPLER_SAMPLE learns which prompt each chunk of a batch will belong to, PREDICT_NOISE looks at the source and blends,
+DIFFUSION_MODEL puts the attention dispatchers on a private copy of the transformer options, around whatever other packs
+put there, and hooks on what has no attention.
 """
 
 from __future__ import annotations
 
 import uuid
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,7 +26,10 @@ from . import checks
 from .compat import Site, attention_sites, logger, training_timestep
 from .conditioning import binding_of
 from .dispatch import Call
-from .plan import KEY, Blend, KeySets, Motion, Probe, Record, STLayout, find, key_sets
+from .hooks import hooked
+from .injecting import Injector
+from .plan import KEY, Blend, Injection, KeySets, Motion, Probe, Record, STLayout, find, key_sets
+from .source import CONDS, ROLE
 
 RUN = "videograin_run"
 
@@ -33,8 +38,8 @@ RUN = "videograin_run"
 class Chunk:
     """What one chunk of a batch is, known by its uuid, never by its position.
 
-    role: "negative" for the unconditional half, else "positive". area: (h, w, y, x) in latent cells, or None.
-    binding: regions and tokens of its own prompt, or None. tokens: length of its own text encoding.
+    role: "negative" for the unconditional half, "source" for the source itself, else "positive". area: (h, w, y, x) in
+    latent cells, or None. binding: regions and tokens of its own prompt, or None. tokens: length of its own text.
     start, end: the noise levels between which the prompt acts.
     """
 
@@ -66,6 +71,8 @@ class Run:
         bindings = [binding_of(cond) for cond in guider.conds.get("positive", [])]
         self.regions: Regions = tuple(region for b in dict.fromkeys(bindings) if b for region in b.regions)
         self.sites: list[Site] = attention_sites(self.model.diffusion_model)
+        injection: Injection | None = find(plan, Injection)
+        self.injector = Injector(self, injection) if injection and not injection.neutral else None
         self.chunks: dict[uuid.UUID, Chunk] = {}
         self.warned: set[str] = set()
         self._layouts: dict[tuple, Layout] = {}
@@ -80,21 +87,31 @@ class Run:
     def learn_chunks(self, guider: Any) -> None:
         """Reads the final list of conditionings; ComfyUI completes it just before the sampler starts."""
         for name, conds in guider.conds.items():
+            if name == CONDS:  # the source has its prompt prepared apart, as it was while inverting
+                continue
             for cond in conds:
                 # A side completed with an area of the other keeps that one's uuid and notes, under its own text:
                 # it gets a uuid of its own, and the notes about words do not hold.
                 completed = cond["uuid"] in self.chunks
                 if completed:
                     cond["uuid"] = uuid.uuid4()
-                text = cond.get("cross_attn")
-                self.chunks[cond["uuid"]] = Chunk(
-                    role="negative" if "negative" in name else "positive",
-                    area=tuple(cond["area"]) if "area" in cond else None,
-                    binding=None if completed else binding_of(cond),
-                    tokens=0 if text is None else text.shape[1],
-                    start=float(cond.get("timestep_start", float("inf"))),
-                    end=float(cond.get("timestep_end", 0.0)),
-                )
+                role = "negative" if "negative" in name else "positive"
+                self._learn(cond, role, None if completed else binding_of(cond))
+        if self.injector is not None:
+            areas = {chunk.area for chunk in self.chunks.values()}
+            for cond in self.injector.source.prepare(guider, areas):
+                self._learn(cond, ROLE, None)
+
+    def _learn(self, cond: dict[str, Any], role: str, binding: Binding | None) -> None:
+        text = cond.get("cross_attn")
+        self.chunks[cond["uuid"]] = Chunk(
+            role=role,
+            area=tuple(cond["area"]) if "area" in cond else None,
+            binding=binding,
+            tokens=0 if text is None else text.shape[1],
+            start=float(cond.get("timestep_start", float("inf"))),
+            end=float(cond.get("timestep_end", 0.0)),
+        )
 
     def binding_at(self, sigma: float) -> Binding | None:
         """The regions in force at a noise level for prompts that bring none: the first positive prompt's that acts."""
@@ -195,6 +212,8 @@ def outer_sample(executor, noise, latent_image, sampler, sigmas, denoise_mask=No
     seed = kwargs.get("seed", args[2] if len(args) > 2 else None)
     run = Run(guider, options.get(KEY, ()), latent_image, sigmas, seed)
     checks.check(run, guider, sampler, noise, latent_image, denoise_mask)
+    if run.injector is not None:
+        run.injector.source.announce(guider)
     options[RUN] = run
     _reorder(options["wrappers"])
     try:
@@ -224,8 +243,16 @@ def sampler_sample(executor, guider, *args, **kwargs):
 
 def predict_noise(executor, x, timestep, model_options=None, *args, **kwargs):
     run: Run | None = (model_options or {}).get("transformer_options", {}).get(RUN)
+    if run is None:
+        return executor(x, timestep, model_options, *args, **kwargs)
     sigma = float(timestep.flatten()[0])
-    if run is None or run.blend is None or sigma == 0 or not run.blended_at(sigma):
+    looking = run.injector.looking(sigma, executor.class_obj, x, model_options) if run.injector else nullcontext()
+    with looking:
+        return _blended(run, sigma, executor, x, timestep, model_options, *args, **kwargs)
+
+
+def _blended(run: Run, sigma: float, executor, x, timestep, model_options, *args, **kwargs):
+    if run.blend is None or sigma == 0 or not run.blended_at(sigma):
         return executor(x, timestep, model_options, *args, **kwargs)
     mask = run.blend_mask().to(x.device)
     shown = mix(mask, x, run.background(sigma, x)) if (mask < 1).any() else x
@@ -241,4 +268,5 @@ def diffusion_model(executor, *args, **kwargs):
     patched = call.patched_options()
     args = tuple(patched if a is options else a for a in args)
     kwargs = {name: patched if a is options else a for name, a in kwargs.items()}
-    return executor(*args, **kwargs)
+    with hooked(call, executor.class_obj):
+        return executor(*args, **kwargs)

@@ -14,9 +14,9 @@ from torch import Tensor
 from tqdm.auto import tqdm
 
 from ..inversion import ddim_invert
-from ..trajectory import Inversion
+from ..trajectory import Inversion, dtype_of
 from .attach import for_inversion
-from .compat import model_identity, model_name, require_unet
+from .compat import logger, model_identity, model_name, require_unet
 from .plan import describe, records
 
 STEP_CACHES = ("easycache", "lazycache")
@@ -52,11 +52,12 @@ def invert(
     sigmas: Tensor,
     convention: str,
     refinements: int,
+    precision: str = "fp32",
 ) -> tuple[dict[str, Any], Inversion]:
     """Inverts a clip.
 
     Args: conditioning, of the source; latent, ComfyUI's LATENT; sigmas, descending; convention and refinements as in
-    ddim_invert.
+    ddim_invert; precision, in which the levels are kept, one of trajectory.PRECISIONS.
     Returns (LATENT to start the edit from, without added noise; the Inversion).
     Raises ValueError for a model, latent or σ list that cannot be inverted.
     """
@@ -64,22 +65,24 @@ def invert(
     source = comfy.sample.fix_empty_latent_channels(model, latent["samples"])
     inverting = for_inversion(model)
     rising = sigmas.flip(0).cpu().float()
-    path: list[Tensor] = []
+    count, dtype = len(rising), dtype_of(precision, rising)
+    latents = torch.empty(count, *source.shape, dtype=dtype)  # written in place: never held twice
+    logger.info("DDIM Inversion keeps %d levels of the clip: %.0f MB (%s).", count, latents.nbytes / 1e6, dtype)
 
     def walk(denoiser, x, levels, extra_args, callback, disable):
         def denoise(x: Tensor, sigma: float) -> Tensor:
             return denoiser(x, x.new_full((len(x),), sigma), **extra_args)
 
-        path.append(x.cpu())
+        latents[-1] = x
         pairs = ddim_invert(denoise, x, levels.tolist(), convention, refinements)
         for step, (x, denoised) in enumerate(tqdm(pairs, "DDIM inversion", len(levels) - 1, disable=disable)):
-            path.append(x.cpu())
+            latents[-2 - step] = x
             callback({"i": step, "denoised": denoised, "x": x})
         return x
 
     noise = walk_clip(inverting, conditioning, source, rising, walk)
     inversion = Inversion(
-        latents=torch.stack(path[::-1]),
+        latents=latents,
         sigmas=rising.flip(0),
         source=source.cpu(),
         key_sets=describe(records(model)),

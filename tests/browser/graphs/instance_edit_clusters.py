@@ -40,7 +40,7 @@ layout = Group(
 K-Means groups the pixels whose self-attention looks at the same places. The picture shows the clusters, the text their \
 share of the clip and their names: the words of the source prompt that look at them most.
 
-Clusters to Mask takes names or numbers, as in “wolf” or “0, 3”. **Your own clip:** begin with a few more *clusters* \
+Clusters to Mask takes names or numbers, as in “wolf” or “0, 3”; after a run, click them in its picture. **Your own clip:** begin with a few more *clusters* \
 than there are things, look, and join those that belong together. A still camera likes *scope* “whole clip”.""",
     columns=[
         [
@@ -64,15 +64,17 @@ than there are things, look, and join those that belong together. A still camera
                 "left_mask",
                 "VideoGrainClustersToMask",
                 title="Clusters to Mask (left)",
-                links={"layout": "clusters.layout"},
+                links={"layout": "clusters.layout", "frames": "clip.frames"},
                 values={"clusters": "wolf"},
+                height=480,  # the picker's
             ),
             Node(
                 "right_mask",
                 "VideoGrainClustersToMask",
                 title="Clusters to Mask (right)",
-                links={"layout": "clusters.layout"},
+                links={"layout": "clusters.layout", "frames": "clip.frames"},
                 values={"clusters": "pig"},
+                height=480,
             ),
         ],
     ],

@@ -1,0 +1,83 @@
+// A node's own area for a view. A new node has room for it from the start: one that grew when it had run would be changed
+// for the undo history. A smaller one from a saved workflow stays as it is until it runs, then grows as far as it must.
+
+import { app } from '../../scripts/app.js'
+
+const KEY = 'videograin' // in a node's ui output, as in videograin/host/previews.py
+const MEMORY = 'videograin_memory'
+const STYLE = new URL('./videograin.css', import.meta.url).href
+const HINT = 'Run the workflow to see it here.'
+const WIDTH = 280 // pixels that a new node has at least
+const SPACE = 12 // pixels below the view
+
+/** An element with properties, attributes (those with a dash, and role) and children; strings become text, never HTML. */
+export function element(tag, properties = {}, ...children) {
+  const made = document.createElement(tag)
+  for (const [name, value] of Object.entries(properties)) {
+    if (name.includes('-') || name === 'role') made.setAttribute(name, value)
+    else made[name] = value
+  }
+  made.append(...children)
+  return made
+}
+
+export const pictureUrl = (file) => app.api.apiURL(`/view?${new URLSearchParams(file)}`)
+
+export class Panel {
+  /** view: {element, height (pixels it needs), show(data, memory)}. */
+  constructor(node, view) {
+    Object.assign(this, { node, view })
+    if (!document.querySelector(`link[href="${STYLE}"]`)) {
+      document.head.append(element('link', { rel: 'stylesheet', href: STYLE }))
+    }
+    view.element.classList.add('videograin', 'waiting')
+    view.element.dataset.hint = HINT
+    this.widget = node.addDOMWidget('videograin_view', 'videograin_view', view.element, {
+      serialize: false, // not sent with the prompt
+      hideOnZoom: false,
+      margin: 0, // any other would make the height of an empty view negative, which browsers take for “as high as the page”
+      getMinHeight: () => (this.waiting ? 0 : view.height + SPACE),
+    })
+    this.widget.serialize = false // nor saved with the workflow
+    node.setSize([Math.max(node.size[0], WIDTH), node.size[1] + view.height + SPACE])
+    const onExecuted = node.onExecuted
+    node.onExecuted = (output) => {
+      onExecuted?.call(node, output)
+      this.show(output)
+    }
+    this.passOnScrolling()
+  }
+
+  get waiting() {
+    return this.view.element.classList.contains('waiting')
+  }
+
+  /** output: of the node's last run. */
+  show(output) {
+    const text = output?.[KEY]?.[0]
+    if (!text) return
+    const first = this.waiting
+    this.view.element.classList.remove('waiting')
+    this.view.show(JSON.parse(text), memoryOf(output))
+    this.view.element.style.minHeight = `${this.view.height}px`
+    if (first) this.node.setDirtyCanvas?.(true, true)
+  }
+
+  /** In the canvas renderer the wheel over an element would do nothing; Nodes 2.0 passes it on by itself. */
+  passOnScrolling() {
+    this.view.element.addEventListener('wheel', (event) => {
+      if (globalThis.LiteGraph?.vueNodesMode) return
+      event.preventDefault()
+      app.canvas.processMouseWheel(event)
+    }, { passive: false })
+  }
+}
+
+/**
+ * What a view remembers while its node is made anew (the frame it stood at). It lies in the output, of which the frontend
+ * keeps a copy whenever it loads a graph, for undo too.
+ */
+function memoryOf(output) {
+  output[MEMORY] ??= {}
+  return output[MEMORY]
+}

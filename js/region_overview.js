@@ -1,0 +1,66 @@
+// Bind Region Prompts: every region's mask on a strip of frames, its words in the prompt, its area, and what is odd.
+
+import { element, pictureUrl } from './panel.js'
+
+const SVG = 'http://www.w3.org/2000/svg'
+const [WIDE, HIGH] = [90, 28] // of a curve, in pixels
+const NARROW = 260 // pixels: the usual width of a node
+const percent = (share) => `${(100 * share).toFixed(1)} %`
+const css = (colour) => `rgb(${colour.join(',')})`
+
+export class RegionOverview {
+  height = 260
+
+  constructor() {
+    this.strip = element('img', { className: 'strip' })
+    this.prompt = element('p', { className: 'prompt' })
+    this.list = element('ol', { className: 'regions' })
+    this.marks = element('p', { className: 'marks' })
+    this.element = element('div', { tabIndex: 0, role: 'region', 'aria-label': 'Regions' }, this.strip, this.prompt, this.list, this.marks)
+  }
+
+  /** data: as the node's `sheet` makes it. */
+  show(data) {
+    this.strip.src = pictureUrl(data.strip)
+    this.strip.alt = `${data.regions.length} regions on some frames of the clip`
+    this.prompt.replaceChildren(...data.prompt.map(([text, region]) => this.piece(text, region, data.regions)))
+    this.list.replaceChildren(...data.regions.map((region, number) => this.row(region, number)))
+    this.marks.textContent = data.marks.join(' ')
+    const lines = data.regions.reduce((sum, { phrase, marks }) => sum + 2.4 + phrase.length / 22 + 1.5 * marks.length, 0)
+    this.height = Math.min(520, Math.round((NARROW * data.size[1]) / data.size[0] + 80 + 18 * lines))
+  }
+
+  /** Some words of the prompt, in the colour and with the number of their region. */
+  piece(text, number, regions) {
+    if (number === null) return text
+    const made = element('mark', {}, text, element('sup', { textContent: number + 1 }))
+    made.style.borderBottomColor = css(regions[number].colour)
+    return made
+  }
+
+  row({ phrase, area, marks, colour }, number) {
+    const swatch = element('span', { className: 'swatch', textContent: number + 1 })
+    swatch.style.background = css(colour)
+    const [least, most] = [Math.min(...area), Math.max(...area)].map(percent)
+    const range = element('span', { className: 'range', textContent: least === most ? `${most} of each frame` : `${least} to ${most} of a frame` })
+    const words = element('div', { className: 'words' }, element('b', { textContent: phrase || '(no phrase)' }), range)
+    const head = element('div', { className: 'head' }, swatch, words, curve(area, css(colour)))
+    const found = element('ul', {}, ...marks.map((mark) => element('li', { textContent: mark })))
+    return element('li', {}, head, ...(marks.length ? [found] : []))
+  }
+}
+
+/** A line through the areas of all frames, from 0 at the bottom to the largest at the top. */
+function curve(area, colour) {
+  const top = Math.max(...area) || 1
+  const last = Math.max(area.length - 1, 1)
+  const points = area.map((share, frame) => `${2 + (frame * (WIDE - 4)) / last},${HIGH - 2 - (share / top) * (HIGH - 4)}`)
+  const made = document.createElementNS(SVG, 'svg')
+  const attributes = { viewBox: `0 0 ${WIDE} ${HIGH}`, width: WIDE, height: HIGH, role: 'img', 'aria-label': 'Area of each frame' }
+  for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, value)
+  const line = document.createElementNS(SVG, 'polyline')
+  const looks = { points: points.length > 1 ? points.join(' ') : `${points[0]} ${WIDE - 2},2`, fill: 'none', stroke: colour, 'stroke-width': 2 }
+  for (const [name, value] of Object.entries(looks)) line.setAttribute(name, value)
+  made.append(line)
+  return made
+}

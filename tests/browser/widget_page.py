@@ -1,0 +1,151 @@
+"""A page with a small graph of our nodes, in one of the frontend's two renderers, as the widgets' tests use it."""
+
+import dataclasses
+import json
+import zlib
+from base64 import b64decode
+from pathlib import Path
+from typing import Any
+
+import torch
+from frontend import VIEW, Console, exported, visit
+from graph import Graph, Group, Node
+from playwright.sync_api import Browser, Locator, Page
+
+from pack.demo.host.server import Server
+from pack.videograin.layout import ClusterLayout
+
+HERE = Path(__file__).parent
+RENDERERS = {"canvas": False, "nodes 2.0": True}
+RUN_TIMEOUT = 90_000  # milliseconds
+# Another graph is another workflow: widgets keep their values by graph, node number and name.
+EMPTY = """() => window.app.loadGraphData(
+  { id: crypto.randomUUID(), version: 0.4, last_node_id: 0, last_link_id: 0, nodes: [], links: [], groups: [] })"""
+FOLLOW = """() => {
+  window.outcomes = []
+  for (const kind of ['execution_success', 'execution_error', 'execution_interrupted'])
+    window.app.api.addEventListener(kind, ({ detail }) => window.outcomes.push([kind, detail.exception_message ?? '']))
+}"""
+
+
+class WidgetPage:
+    """Builds a graph, runs it, and finds what our nodes show on themselves."""
+
+    def __init__(self, browser: Browser, server: Server, renderer: str, scale: float = 1):
+        """scale: device pixels per pixel."""
+        self.server, self.renderer = server, renderer
+        self.spare_height = 20 if renderer == "canvas" else 100  # pixels that a node of the least size has to give away
+        server.post("/settings", {"Comfy.VueNodes.Enabled": RENDERERS[renderer]})
+        self.page: Page = browser.new_context(viewport=VIEW, device_scale_factor=scale).new_page()
+        self.console = Console(self.page)
+        self.start()
+
+    def start(self) -> None:
+        """Loads the frontend, also for the second time."""
+        visit(self.page, self.server.url)
+        self.page.wait_for_function("() => window.app.api.clientId")  # else nobody is told of a run
+        self.page.evaluate(FOLLOW)
+
+    def close(self) -> None:
+        self.page.context.close()
+        self.server.post("/settings", {"Comfy.VueNodes.Enabled": False})
+
+    def build(self, columns: list[list[Node]], zoom: float = 1.0, at: tuple[int, int] = (0, 0)) -> None:
+        """Makes a graph; at: what is scrolled out of view, left and above, in pixels of the graph."""
+        self.page.evaluate(EMPTY)
+        self.console.messages.clear()
+        # A shorter note would grow when drawn, which undo takes for a change.
+        graph = Graph("", [[Group("", "#333", "A test's graph:\n\nnobody's workflow,\n\nthrown away.", columns)]])
+        description = {"columns": dataclasses.asdict(graph)["columns"], "packages": {"pack": {}, "core": {}}}
+        self.page.evaluate((HERE / "build_graph.js").read_text(), description)
+        self.look(zoom, at)
+
+    def look(self, zoom: float, at: tuple[int, int] = (0, 0)) -> None:
+        self.page.evaluate(
+            "([zoom, x, y]) => { app.canvas.ds.scale = zoom; app.canvas.ds.offset = [100 / zoom - x, 60 / zoom - y];"
+            " app.canvas.setDirty(true, true) }",
+            [zoom, *at],
+        )
+        self.page.wait_for_timeout(400)  # milliseconds, for both renderers to follow
+
+    def run(self, expected: str = "execution_success") -> str:
+        """Presses Run and waits until it is done; returns the error's message."""
+        before = self.page.evaluate("() => window.outcomes.length")
+        self.page.get_by_test_id("queue-button").click()
+        self.page.wait_for_function(
+            f"() => window.outcomes.length > {before} || app.extensionManager.lastNodeErrors", timeout=RUN_TIMEOUT
+        )
+        assert not (refused := self.page.evaluate("() => app.extensionManager.lastNodeErrors")), refused
+        kind, message = self.page.evaluate("() => window.outcomes.at(-1)")
+        assert kind == expected, message
+        self.page.wait_for_timeout(500)  # milliseconds, for the results to be drawn
+        return message
+
+    # ---- nodes -------------------------------------------------------------------------------------------------------
+
+    def view(self, number: int = 0) -> Locator:
+        """What one of our nodes shows on itself."""
+        return self.page.locator(".videograin").nth(number)
+
+    def value(self, kind: str, widget: str) -> Any:
+        """A widget's value on the first node of a kind."""
+        return self.page.evaluate(
+            "([kind, widget]) => app.graph.nodes.find(({ type }) => type === kind).widgets.find(({ name }) => name === "
+            "widget).value",
+            [kind, widget],
+        )
+
+    def set_value(self, kind: str, widget: str, value: Any) -> None:
+        """Changes a value as an edit by hand does."""
+        self.page.evaluate(
+            """([kind, name, value]) => {
+              const node = app.graph.nodes.find(({ type }) => type === kind)
+              const widget = node.widgets.find((each) => each.name === name)
+              app.canvas.emitBeforeChange()
+              widget.value = value
+              widget.callback?.(value, app.canvas, node)
+              app.canvas.emitAfterChange()
+            }""",
+            [kind, widget, value],
+        )
+
+    def prompt_input(self, kind: str, name: str) -> Any:
+        """What a run would send for an input of the first node of a kind."""
+        return next(node for node in exported(self.page)[1].values() if node["class_type"] == kind)["inputs"][name]
+
+    def shown(self, kind: str) -> dict[str, Any]:
+        """What the first node of a kind was given to show by its last run."""
+        text = self.page.evaluate(
+            "(kind) => app.nodeOutputs[app.graph.nodes.find(({ type }) => type === kind).id].videograin[0]", kind
+        )
+        return json.loads(text)
+
+    def pixels(self, locator: Locator) -> str:
+        """A canvas's pixels, to compare."""
+        return locator.evaluate("(canvas) => canvas.toDataURL()")
+
+    def click_at(self, canvas: Locator, x: float, y: float, shift: bool = False) -> None:
+        """Clicks a place of a picture that is fitted into its canvas; x, y as shares of the picture's sides."""
+        self.page.mouse.move(*self.place(canvas, x, y))
+        if shift:
+            self.page.keyboard.down("Shift")
+        self.page.mouse.down()
+        self.page.mouse.up()
+        if shift:
+            self.page.keyboard.up("Shift")
+
+    def place(self, canvas: Locator, x: float, y: float) -> tuple[float, float]:
+        box, (width, height) = canvas.bounding_box(), canvas.evaluate("(c) => [c.width, c.height]")
+        scale = min(box["width"] / width, box["height"] / height)
+        left = box["x"] + (box["width"] - width * scale) / 2
+        top = box["y"] + (box["height"] - height * scale) / 2
+        return left + x * width * scale, top + y * height * scale
+
+    # ---- Clusters to Mask --------------------------------------------------------------------------------------------
+
+    def layout(self) -> ClusterLayout:
+        """The clusters that Clusters to Mask was given."""
+        shown = self.shown("VideoGrainClustersToMask")
+        labels = torch.frombuffer(bytearray(zlib.decompress(b64decode(shown["labels"]))), dtype=torch.uint8).long()
+        width, height = shown["size"]
+        return ClusterLayout(labels.view(shown["shape"]), tuple(shown["names"]), height, width)

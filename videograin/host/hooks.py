@@ -1,0 +1,68 @@
+"""What has no attention hook: torch's forward hooks, set for one call of the network and removed whatever happens."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from typing import TYPE_CHECKING, Any
+
+from comfy.ldm.modules.diffusionmodules.openaimodel import ResBlock, UNetModel
+from einops import rearrange
+from torch import Tensor, nn
+
+from .injecting import RESNET, last_convolution
+
+if TYPE_CHECKING:
+    from .dispatch import Call
+
+
+@contextmanager
+def hooked(call: Call, network: UNetModel) -> Iterator[None]:
+    """Sets the hooks a model call needs: feature injection into ResNets, GroupNorm over all frames."""
+    with ExitStack() as hooks:
+        for module, hook in _injections(call, network):
+            hooks.callback(module.register_forward_hook(hook).remove)
+        if call.run.key_sets.clip_norm and call.frames > 1:
+            for norm in norms(network):
+                hooks.callback(norm.register_forward_pre_hook(_joined(call.frames)).remove)
+                hooks.callback(norm.register_forward_hook(_separated(call.frames)).remove)
+        yield
+
+
+def norms(network: UNetModel) -> list[nn.Module]:
+    """The GroupNorms outside transformer blocks: two in each ResNet, one in the output head."""
+    resnets = [module for module in network.modules() if isinstance(module, ResBlock)]
+    return [norm for resnet in resnets for norm in (resnet.in_layers[0], resnet.out_layers[0])] + [network.out[0]]
+
+
+def _injections(call: Call, network: UNetModel) -> Iterator[tuple[nn.Module, Any]]:
+    injector = call.run.injector
+    if injector is None:
+        return
+    for place in injector.source.places:
+        if place[0] == RESNET:
+            # Bound in a function of its own: a hook made in the loop would see the last place only.
+            yield last_convolution(network, place[1]), _exchanged(call, place)
+
+
+def _exchanged(call: Call, place: tuple) -> Any:
+    def hook(module: nn.Module, args: tuple, output: Tensor) -> Tensor:
+        return call.run.injector.exchange(call, place, output)[0]
+
+    return hook
+
+
+def _joined(frames: int) -> Any:
+    """Makes each chunk's frames one tall picture, which the norm's own statistics then cover."""
+
+    def hook(module: nn.Module, args: tuple) -> tuple:
+        return (rearrange(args[0], "(c f) ch h w -> c ch (f h) w", f=frames), *args[1:])
+
+    return hook
+
+
+def _separated(frames: int) -> Any:
+    def hook(module: nn.Module, args: tuple, output: Tensor) -> Tensor:
+        return rearrange(output, "c ch (f h) w -> (c f) ch h w", f=frames)
+
+    return hook

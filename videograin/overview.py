@@ -1,0 +1,184 @@
+"""What there is to see of regions before anything is edited: areas, gaps, overlaps, where they get lost, their words."""
+
+from __future__ import annotations
+
+import re
+from difflib import SequenceMatcher
+from itertools import combinations
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from .regions import Regions
+
+GRIDS = (16, 8)  # tokens along the longer side: the coarse attention levels of Stable Diffusion at 512×512
+SHARED = 0.01  # of the smaller region: less is a shared edge, not an overlap
+
+
+class Finding(NamedTuple):
+    """One region. area: its share of each frame, 0 to 1. marks: what to look at, in words."""
+
+    phrase: str
+    area: list[float]
+    marks: list[str]
+
+
+class Overview(NamedTuple):
+    """All regions of a clip.
+
+    masks: (K, F, H, W) bool. findings: one per region. prompt: the encoded prompt in pieces, each with the number of
+    the region it belongs to, or None. marks: what concerns no region alone.
+    """
+
+    masks: Tensor
+    findings: list[Finding]
+    prompt: list[tuple[str, int | None]]
+    marks: list[str]
+
+
+def look(regions: Regions, prompt: str, encoded: str) -> Overview:
+    """prompt: as it was given; encoded: with the phrases that were appended to it."""
+    masks, short = stacked(regions)
+    spans = phrase_spans(encoded, [region.phrase for region in regions])
+    appended = missing(regions, prompt, encoded)
+    overlaps = overlap_marks(masks)
+    findings = []
+    for number, region in enumerate(regions):
+        marks = [short[number]] if number in short else []
+        marks += word_marks(region.phrase, prompt, number in appended) + place_marks(masks[number])
+        findings.append(Finding(region.phrase, masks[number].float().mean((1, 2)).tolist(), marks + overlaps[number]))
+    marks = []
+    if regions:
+        free = float((~masks.any(0)).float().mean())
+        marks = [f"{free:.0%} of the clip belongs to no region."]
+    return Overview(masks, findings, pieces(encoded, spans), marks)
+
+
+# ---- masks ----------------------------------------------------------------------------------------------------------
+
+
+def stacked(regions: Regions) -> tuple[Tensor, dict[int, str]]:
+    """All masks as (K, F, H, W) bool at the size of the largest, and a word about those of another number of frames.
+
+    One mask stands for all frames. Frames that a region has no mask for are empty here.
+    """
+    if not regions:
+        return torch.zeros(0, 1, 1, 1, dtype=torch.bool), {}
+    frames, height, width = (max(region.mask.shape[axis] for region in regions) for axis in range(3))
+    masks, short = torch.zeros(len(regions), frames, height, width, dtype=torch.bool), {}
+    for number, region in enumerate(regions):
+        count = len(region.mask)
+        mask = region.mask
+        if mask.shape[1:] != (height, width):
+            mask = F.interpolate(mask[:, None].float(), (height, width), mode="nearest-exact")[:, 0]
+        masks[number, : frames if count == 1 else count] = mask > 0.5
+        if count not in (1, frames):
+            short[number] = f"has masks for {count} frames, another region for {frames}"
+    return masks, short
+
+
+def place_marks(mask: Tensor) -> list[str]:
+    """mask: (F, H, W) bool."""
+    there, marks = mask.flatten(1).any(1), []
+    if not there.all():
+        marks.append(f"is empty in {frames_text((~there).nonzero()[:, 0].tolist())}")
+    for side in GRIDS:
+        lost = lost_frames(mask, side)
+        if lost:
+            marks.append(
+                f"vanishes at {side} by {side} tokens in {frames_text(lost)}: it covers half of no token there"
+            )
+    return marks
+
+
+def lost_frames(mask: Tensor, side: int) -> list[int]:
+    """Frames in which a region is visible but covers half of no token. side: tokens along the longer side."""
+    height, width = mask.shape[1:]
+    grid = [max(1, round(side * length / max(height, width))) for length in (height, width)]
+    cover = F.adaptive_avg_pool2d(mask[:, None].float(), grid).flatten(1).amax(1)
+    return ((cover > 0) & (cover < 0.5)).nonzero()[:, 0].tolist()
+
+
+def overlap_marks(masks: Tensor) -> list[list[str]]:
+    """For each region, a word about every other it overlaps with. masks: (K, F, H, W) bool."""
+    marks: list[list[str]] = [[] for _ in masks]
+    for a, b in combinations(range(len(masks)), 2):
+        both = (masks[a] & masks[b]).flatten(1).sum(1)
+        smaller = torch.minimum(*(masks[number].flatten(1).sum(1) for number in (a, b))).clamp(min=1)
+        share = both / smaller
+        frames = (share > SHARED).nonzero()[:, 0].tolist()
+        if frames:
+            for one, other in ((a, b), (b, a)):
+                marks[one].append(
+                    f"overlaps region {other + 1} in {frames_text(frames)}, by up to {float(share.max()):.0%} of the smaller"
+                )
+    return marks
+
+
+def frames_text(frames: list[int]) -> str:
+    """[2, 3, 4, 7] → "frames 2 to 4, 7". Plain letters: the picture's font has few others."""
+    runs: list[list[int]] = []
+    for frame in frames:
+        if runs and frame == runs[-1][1] + 1:
+            runs[-1][1] = frame
+        else:
+            runs.append([frame, frame])
+    text = ", ".join(str(first) if first == last else f"{first} to {last}" for first, last in runs)
+    return f"frame{'s' if len(frames) > 1 else ''} {text}"
+
+
+# ---- words ----------------------------------------------------------------------------------------------------------
+
+
+def word_marks(phrase: str, prompt: str, appended: bool) -> list[str]:
+    if not phrase:
+        return ["has no words of its own"]
+    if not appended:
+        return []
+    near = closest(phrase, prompt)
+    return ["was not in the prompt and was appended" + (f"; the closest there is “{near}”" if near else "")]
+
+
+def missing(regions: Regions, prompt: str, encoded: str) -> list[int]:
+    """Numbers of the regions whose phrase had to be appended."""
+    if prompt == encoded:
+        return []
+    spans = phrase_spans(prompt, [region.phrase for region in regions])
+    return [number for number, span in enumerate(spans) if span is None and regions[number].phrase]
+
+
+def phrase_spans(prompt: str, phrases: list[str]) -> list[tuple[int, int] | None]:
+    """Where each phrase stands in the text: at its first occurrence that no earlier one took, weights left out."""
+    spans: list[tuple[int, int] | None] = []
+    for phrase in phrases:
+        words = [re.escape(word) for word in re.findall(r"\w+|[^\w\s]", phrase)]
+        between = r"[\s()]*(?::\d+(?:\.\d+)?\)+)?[\s()]*"  # spaces, and weights such as (red:1.2) panda
+        pattern = rf"(?<!\w){between.join(words)}(?!\w)" if words else r"(?!)"
+        found = (match.span() for match in re.finditer(pattern, prompt, re.IGNORECASE))
+        free = (span for span in found if all(span[1] <= a or b <= span[0] for a, b in filter(None, spans)))
+        spans.append(next(free, None))
+    return spans
+
+
+def pieces(prompt: str, spans: list[tuple[int, int] | None]) -> list[tuple[str, int | None]]:
+    """The prompt cut at the phrases, each piece with the number of its region."""
+    cut, at = [], 0
+    for number, (start, end) in sorted(((n, span) for n, span in enumerate(spans) if span), key=lambda entry: entry[1]):
+        cut += [(prompt[at:start], None), (prompt[start:end], number)]
+        at = end
+    return [(text, number) for text, number in (*cut, (prompt[at:], None)) if text]
+
+
+def closest(phrase: str, prompt: str) -> str | None:
+    """The words of a prompt most like a phrase that it lacks; None if none are."""
+    words, length = re.findall(r"[\w'-]+", prompt), len(phrase.split())
+    runs = [
+        " ".join(words[start : start + count])
+        for count in range(max(1, length - 1), length + 2)
+        for start in range(len(words) - count + 1)
+    ]
+    likeness = {run: SequenceMatcher(None, phrase.lower(), run.lower()).ratio() for run in runs}
+    best = max(likeness, key=likeness.get, default=None)
+    return best if best and likeness[best] >= 0.5 else None
