@@ -23,6 +23,7 @@ CLIPS = [
 COUNTS = (3, 5, 8)
 COLOUR, PAPER = "K-Means on colour", "attention rows, all levels, no blur (paper)"
 STEPS = 20
+GRID = 24  # tokens a side at the finest level
 EDIT_WORDS = ("tiger", "frog")
 
 
@@ -46,19 +47,16 @@ def mean_iou(labels, masks, clusters) -> float:
     return float(table[rows, columns].mean())
 
 
-def flips(labels, masks) -> float:
-    """Sprites move by whole pixels, so an object's motion is the shift of its mask's corner."""
+def flips(labels, masks, motion) -> float:
+    """Labels (F, H, W), masks (K, F, H, W); motion, the clip's true flow and visibility."""
     import torch
 
     changed = total = 0
-    for mask in masks:
-        for now, later, a, b in zip(mask, mask[1:], labels, labels[1:], strict=False):
-            corner = [m.nonzero().amin(0) for m in (now, later)]
-            shift = (corner[1] - corner[0]).tolist()
-            moved = torch.roll(a, shift, (0, 1))
-            both = torch.roll(now, shift, (0, 1)) & later
-            changed += int((moved != b)[both].sum())
-            total += int(both.sum())
+    for f, (step, seen) in enumerate(zip(*map(torch.from_numpy, motion), strict=True)):
+        y, x = (masks[:, f].any(0) & seen).nonzero().T
+        there = (y + step[y, x, 1].round().long(), x + step[y, x, 0].round().long())
+        changed += int((labels[f + 1][there] != labels[f][y, x]).sum())
+        total += len(y)
     return changed / total
 
 
@@ -74,12 +72,12 @@ def colour_labels(frames, clusters, scope, seed=0):
 
     from pack.videograin.layout import cluster
 
-    small = F.interpolate(frames.movedim(-1, 1), (16, 16), mode="area").movedim(1, -1).flatten(1, 2)
-    return cluster(small.contiguous(), clusters, scope, seed).view(-1, 16, 16)
+    small = F.interpolate(frames.movedim(-1, 1), (GRID, GRID), mode="area").movedim(1, -1).flatten(1, 2)
+    return cluster(small.contiguous(), clusters, scope, seed).view(-1, GRID, GRID)
 
 
 def collected(model, inversion, source) -> dict:
-    """The features of a clip, looked up once: (frames, 256, C) by name."""
+    """The features of a clip, looked up once: (frames, 576, C) by name."""
     from pack.videograin.host.features import Observer, observe
     from pack.videograin.layout import INPUTS, ROWS, AttentionInputs, AttentionRows, blur_rows
 
@@ -90,13 +88,14 @@ def collected(model, inversion, source) -> dict:
 
     return {
         PAPER: look(AttentionRows(), 0.0),
-        ROWS: blur_rows(look(AttentionRows(), 0.6), 16, 16, 5),
+        ROWS: blur_rows(look(AttentionRows(), 0.6), GRID, GRID, 5),
         INPUTS: look(AttentionInputs(), 0.6),
     }
 
 
 def judge_clips(edits: int) -> tuple[list[dict], list[dict]]:
-    from pack.demo import model as demo_model
+    from pack.demo.toybox import clips
+    from pack.demo.toybox import model as demo_model
     from pack.nodes.attention import FullFrameAttention
     from pack.nodes.demo import DemoClip
     from pack.nodes.inversion import DDIMInversion
@@ -106,7 +105,8 @@ def judge_clips(edits: int) -> tuple[list[dict], list[dict]]:
     model = FullFrameAttention.execute(model, "all frames").result[0]
     rows, edited = [], []
     for seed, names in enumerate(CLIPS):
-        frames, left, right, caption, _ = DemoClip.execute(*names, 8, 1.5, seed).result
+        frames, left, right, caption, *_ = DemoClip.execute(*names, 8, 1.5, seed).result
+        motion = clips.flow(clips.clip(names[:2], names[2], 8, 1.5, seed))
         masks = (left > 0.5, right > 0.5)
         source = clip.encode_from_tokens_scheduled(clip.tokenize(caption))
         latent = {"samples": vae.encode(frames)}
@@ -115,10 +115,11 @@ def judge_clips(edits: int) -> tuple[list[dict], list[dict]]:
         for clusters, scope in itertools.product(COUNTS, SCOPES):
             found = {COLOUR: colour_labels(frames, clusters, scope)}
             for feature, tokens in features.items():
-                found[feature] = cluster(tokens, clusters, scope, 0).view(-1, 16, 16)
+                found[feature] = cluster(tokens, clusters, scope, 0).view(-1, GRID, GRID)
             for feature, labels in found.items():
                 rows.append(
-                    score(labels, masks, clusters) | {"clip": " + ".join(names), "feature": feature, "scope": scope}
+                    score(labels, masks, clusters, motion)
+                    | {"clip": " + ".join(names), "feature": feature, "scope": scope}
                 )
         if seed < edits:
             context = (model, clip, vae, frames, masks, caption, source, noise, inversion)
@@ -127,12 +128,12 @@ def judge_clips(edits: int) -> tuple[list[dict], list[dict]]:
     return rows, edited
 
 
-def score(labels, masks, clusters) -> dict:
+def score(labels, masks, clusters, motion) -> dict:
     import torch
 
     masks = torch.stack(masks)
     labels = to_pixels(labels, masks.shape[-2:])
-    return {"clusters": clusters, "iou": mean_iou(labels, masks, clusters), "flips": flips(labels, masks)}
+    return {"clusters": clusters, "iou": mean_iou(labels, masks, clusters), "flips": flips(labels, masks, motion)}
 
 
 def edit(method, names, model, clip, vae, frames, masks, caption, source, noise, inversion) -> dict:
@@ -140,8 +141,8 @@ def edit(method, names, model, clip, vae, frames, masks, caption, source, noise,
     import nodes as host
     import torch
 
-    from pack.demo import judge
-    from pack.demo import model as demo_model
+    from pack.demo.toybox import model as demo_model
+    from pack.demo.toybox.judge import Judge
     from pack.nodes.attention import STLayoutAttention
     from pack.nodes.inversion import DDIMInversion
     from pack.nodes.layout import AttentionLayout, ClustersToMask
@@ -170,10 +171,11 @@ def edit(method, names, model, clip, vae, frames, masks, caption, source, noise,
         model, 0, STEPS, 5.0, "euler", "ddim_uniform", positive, negative, noise, disable_noise=True
     )[0]["samples"]
     pictures = (vae.decode(out).numpy() * 255).astype("uint8")
+    judge = Judge.load()
     right = [
-        judge.best_word(pictures[f], mask[f].numpy())[0] == word
+        seen.name == word
         for mask, word in zip(masks, EDIT_WORDS, strict=True)
-        for f in range(0, len(pictures), 2)
+        for seen in judge.names(pictures, mask.numpy() > 0.5)
     ]
     return {"clip": " + ".join(names), "method": method, "regions_right": sum(right) / len(right)}
 

@@ -23,12 +23,11 @@ sys.path[0] = str(ROOT)  # instead of demo/; this process never imports comfy, w
 
 from demo.host.provision import SetupError, provision  # noqa: E402
 from demo.host.server import Progress, Prompt, PromptError, Server, ServerError  # noqa: E402
-from demo.judge import best_word  # noqa: E402
+from demo.toybox.judge import Judge  # noqa: E402
 
 GRAPH = HERE / "instance_edit.api.json"
 OUT = HERE / "out"
 SHOWN = 6  # frames across the picture
-ZOOM = 2
 LEFT_COLOUR, RIGHT_COLOUR = (255, 140, 0), (0, 120, 255)
 
 Link = list  # [node id, index of its output]
@@ -137,7 +136,8 @@ def measure(frames: dict[str, np.ndarray], prompt: Prompt) -> dict[str, Any]:
     source, middle = frames["source"], len(frames["source"]) // 2
     masks = {side: frames[f"{side}_mask"][..., 0] > 127 for side in ("left", "right")}
     background = ~(masks["left"] | masks["right"])
-    words = {side: best_word(frames["edit"][middle], mask[middle]) for side, mask in masks.items()}
+    judge = Judge.load()
+    words = {side: judge.names(frames["edit"][[middle]], mask[[middle]])[0] for side, mask in masks.items()}
     return {
         "frames": len(source),
         "steps": prompt[titled(prompt, "DDIM Inversion")]["inputs"]["steps"],
@@ -150,9 +150,9 @@ def measure(frames: dict[str, np.ndarray], prompt: Prompt) -> dict[str, Any]:
         "background_identical": round(
             float((frames["edit"] == source).all(-1)[background].mean()), 3
         ),  # share of pixels
-        "left_word": words["left"][0],
-        "right_word": words["right"][0],
-        "correlation": {side: round(word[1], 3) for side, word in words.items()},
+        "left_word": words["left"].name,
+        "right_word": words["right"].name,
+        "certainty": {side: round(word.certainty, 3) for side, word in words.items()},
         "asked": asked(prompt),
     }
 
@@ -174,14 +174,13 @@ def before_after(frames: dict[str, np.ndarray], prompt: Prompt) -> Image.Image:
     count, height, width, _ = frames["source"].shape
     chosen = np.linspace(0, count - 1, min(SHOWN, count)).round().astype(int)
     strip, font = 28, ImageFont.load_default(18)
-    sheet = Image.new("RGB", (len(chosen) * width * ZOOM, len(rows) * (height * ZOOM + strip)), "white")
+    sheet = Image.new("RGB", (len(chosen) * width, len(rows) * (height + strip)), "white")
     draw = ImageDraw.Draw(sheet)
     for row, (label, shown) in enumerate(rows):
-        y = row * (height * ZOOM + strip)
+        y = row * (height + strip)
         draw.text((6, y + 2), label, "black", font)
         across = Image.fromarray(np.concatenate(list(shown[chosen]), 1))
-        enlarged = across.resize((across.width * ZOOM, across.height * ZOOM), Image.Resampling.NEAREST)
-        sheet.paste(enlarged, (0, y + strip))
+        sheet.paste(across, (0, y + strip))
     return sheet
 
 

@@ -1,10 +1,12 @@
 """The embedded demo: a tiny diffusion model and a clip to edit with it, both without any download."""
 
+import numpy as np
 import torch
 from comfy_api.latest import io
 
-from ..demo import model as demo_model
-from ..demo import world
+from ..demo.toybox import clips, world
+from ..demo.toybox import model as demo_model
+from ..demo.toybox.depth import depth
 
 
 class LoadDemoModel(io.ComfyNode):
@@ -15,34 +17,41 @@ class LoadDemoModel(io.ComfyNode):
             display_name="Load Demo Model",
             category="VideoGrain/demo",
             description=(
-                "The tiny text-to-image diffusion model that ships with VideoGrain: no download, about a minute per clip on a "
-                "CPU. It draws one or two emoji animals or vehicles at 128×128 from captions like “a cat and a dog on "
-                "grass”, and works with every stock node."
+                "The tiny text-to-image diffusion model that ships with VideoGrain: no download, about a minute per "
+                "clip on a CPU. It draws one to three emoji animals, vehicles or things at 192×192 from captions like "
+                "“a cat with a hat and a dog on grass”, and works with every stock node."
             ),
             search_aliases=["toybox", "emoji model", "tiny model", "videograin example checkpoint"],
             outputs=[
                 io.Model.Output(
                     display_name="model",
-                    tooltip="UNet with ε-prediction and Stable Diffusion's noise schedule; 4.3 M parameters, latents "
-                    "of 4 channels at 1/8 of the picture's size. Trained at 128×128 pixels; CFG 4 to 6 and 20 to 25 "
+                    tooltip="UNet with ε-prediction and Stable Diffusion's noise schedule; 12.2 M parameters, latents "
+                    "of 4 channels at 1/8 of the picture's size. Trained at 192×192 pixels; CFG 4 to 6 and 20 to 25 "
                     "steps draw well.",
                 ),
                 io.Clip.Output(
                     display_name="clip",
-                    tooltip="Text encoder with CLIP's tokenizer, 128 wide, 77 tokens a chunk. It knows the 24 objects "
-                    f"and 6 places of Demo Clip, as in “{world.caption(('panda', 'owl'), 'snow')}”; other words have "
-                    "no effect of their own.",
+                    tooltip="Text encoder with CLIP's tokenizer, 192 wide, 77 tokens a chunk. It knows the "
+                    f"{len(world.OBJECTS)} objects and {len(world.PLACES)} places of Demo Clip and "
+                    f"{', '.join(world.ACCESSORIES)}, as in “{world.caption(('panda', 'owl'), 'snow')}”; other words "
+                    "have no effect of their own.",
                 ),
                 io.Vae.Output(
                     display_name="vae",
-                    tooltip="Autoencoder, 8× smaller per side, 4 channels; restores the demo's clips at 25 to 28 dB PSNR.",
+                    tooltip="Autoencoder, 8× smaller per side, 4 channels; restores the demo's clips at 27 dB PSNR "
+                    "or better.",
+                ),
+                io.ControlNet.Output(
+                    display_name="control_net",
+                    tooltip="A ControlNet for depth, 5.4 M parameters: it puts objects where Demo Clip's depth has them. "
+                    "For Apply ControlNet, strength 1.",
                 ),
             ],
         )
 
     @classmethod
     def execute(cls) -> io.NodeOutput:
-        return io.NodeOutput(*demo_model.load())
+        return io.NodeOutput(*demo_model.load(), demo_model.load_control())
 
 
 class DemoClip(io.ComfyNode):
@@ -54,8 +63,8 @@ class DemoClip(io.ComfyNode):
             display_name="Demo Clip",
             category="VideoGrain/demo",
             description=(
-                "A clip of two moving emoji on a still background, 128×128 pixels, with the true mask of each: "
-                "something to edit with Load Demo Model. The same settings always give the same clip."
+                "A clip of two moving emoji, 192×192 pixels, with the true mask of each and a task: something to edit "
+                "with Load Demo Model. The same settings always give the same clip."
             ),
             search_aliases=["toybox", "emoji video", "test clip", "sample video", "videograin example clip"],
             inputs=[
@@ -66,9 +75,7 @@ class DemoClip(io.ComfyNode):
                     default="dog",
                     tooltip="The object in the right half; it is in front where the two overlap.",
                 ),
-                io.Combo.Input(
-                    "background", options=list(world.PLACES), default="grass", tooltip="The place, which stands still."
-                ),
+                io.Combo.Input("background", options=list(world.PLACES), default="grass", tooltip="The place."),
                 io.Int.Input(
                     "frames", default=8, min=8, max=16, tooltip="Length of the clip in frames, 8 to 16 (8 a second)."
                 ),
@@ -78,7 +85,7 @@ class DemoClip(io.ComfyNode):
                     min=0.0,
                     max=3.0,
                     step=0.1,
-                    tooltip="How far the objects move, 0 to 3: 0 stands still, 1 wanders about 12 pixels in all, from "
+                    tooltip="How far the objects move, 0 to 3: 0 stands still, 1 wanders about 18 pixels in all, from "
                     "about 2 on the two may overlap. They never leave the frame.",
                 ),
                 io.Int.Input(
@@ -87,18 +94,43 @@ class DemoClip(io.ComfyNode):
                     min=0,
                     max=2**32 - 1,
                     control_after_generate=io.ControlAfterGenerate.fixed,
-                    tooltip="Any whole number; picks the sizes, the paths and the background's pattern.",
+                    tooltip="Any whole number; picks the sizes, the paths, the background's pattern and the task's "
+                    "new words.",
+                ),
+                io.Combo.Input(
+                    "task",
+                    options=list(clips.TASKS),
+                    default=clips.TASKS[0],
+                    optional=True,
+                    tooltip="What to do with the clip; it sets prompt, both phrases and edit_mask. instance: two other things. "
+                    "class: both become the same thing. part: the left one wears something. background: another "
+                    "place. object: the left one becomes another thing. swap: each becomes the other.",
+                ),
+                io.Boolean.Input(
+                    "crossing",
+                    default=False,
+                    optional=True,
+                    tooltip="On: the two walk towards each other, and the right one hides part of the left one.",
+                ),
+                io.Float.Input(
+                    "camera",
+                    default=0.0,
+                    min=0.0,
+                    max=2.0,
+                    step=0.1,
+                    optional=True,
+                    tooltip="How far the camera moves over the background, 0 to 2; 1 is 12 pixels in all.",
                 ),
             ],
             outputs=[
-                io.Image.Output(display_name="frames", tooltip="The clip: F frames of 128×128 pixels, RGB, 0 to 1."),
+                io.Image.Output(display_name="frames", tooltip="The clip: F frames of 192×192 pixels, RGB, 0 to 1."),
                 io.Mask.Output(
                     display_name="left_mask",
-                    tooltip="Visible pixels of the left object: F masks of 128×128, 1 inside and 0 outside.",
+                    tooltip="Visible pixels of the left object: F masks of 192×192, 1 inside and 0 outside.",
                 ),
                 io.Mask.Output(
                     display_name="right_mask",
-                    tooltip="Visible pixels of the right object: F masks of 128×128, 1 inside and 0 outside.",
+                    tooltip="Visible pixels of the right object: F masks of 192×192, 1 inside and 0 outside.",
                 ),
                 io.String.Output(
                     display_name="caption",
@@ -107,12 +139,55 @@ class DemoClip(io.ComfyNode):
                 io.Float.Output(
                     display_name="fps", tooltip="Frames per second of the clip, always 8, for Create Video."
                 ),
+                io.String.Output(display_name="prompt", tooltip="What the edited clip is to show: the target prompt."),
+                io.String.Output(
+                    display_name="left_phrase", tooltip="What the left object is to be, as it stands in the prompt."
+                ),
+                io.String.Output(
+                    display_name="right_phrase", tooltip="What the right object is to be, as it stands in the prompt."
+                ),
+                io.Mask.Output(
+                    display_name="edit_mask",
+                    tooltip="Where the task changes the picture, room for a new hat included: F masks of 192×192.",
+                ),
+                io.Image.Output(
+                    display_name="depth",
+                    tooltip="How far things are, bright is near: F frames of 192×192 for Apply ControlNet with Load "
+                    "Demo Model's control_net.",
+                ),
             ],
         )
 
     @classmethod
-    def execute(cls, left: str, right: str, background: str, frames: int, motion: float, seed: int) -> io.NodeOutput:
-        clip = world.clip((left, right), background, frames, motion, seed)
-        left_mask, right_mask = torch.from_numpy(clip.masks).float()
-        pictures = torch.from_numpy(clip.frames).float() / 255
-        return io.NodeOutput(pictures, left_mask, right_mask, clip.caption, world.FPS)
+    def execute(
+        cls,
+        left: str,
+        right: str,
+        background: str,
+        frames: int,
+        motion: float,
+        seed: int,
+        task: str = clips.TASKS[0],
+        crossing: bool = False,
+        camera: float = 0.0,
+    ) -> io.NodeOutput:
+        shot = clips.clip((left, right), background, frames, motion, seed, crossing, camera)
+        try:
+            wanted = clips.task(task, shot, seed)
+        except ValueError as error:
+            raise ValueError(f"Demo Clip: {error}.") from error
+        left_mask, right_mask = torch.from_numpy(shot.masks).float()
+        return io.NodeOutput(
+            torch.from_numpy(shot.frames).float() / 255,
+            left_mask,
+            right_mask,
+            shot.caption,
+            world.FPS,
+            wanted.prompt,
+            *wanted.phrases,
+            torch.from_numpy(wanted.edited(shot)).float(),
+            torch.from_numpy(np.stack([depth(masks) for masks in shot.masks.swapaxes(0, 1)]))
+            .float()[..., None]
+            .expand(-1, -1, -1, 3)
+            / 255,
+        )

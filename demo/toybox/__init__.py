@@ -1,5 +1,4 @@
-"""The toy world, what draws it, and what judges it: the demo's next model, in training.
+"""The toy world, what draws it, and what judges it: the demo model and its data.
 
-`python demo/train.py` makes its weights. Once the painter keeps its promises, this takes the place of the prototype in
-`demo/`, which Load Demo Model and Demo Clip still use.
+`python demo/train.py` makes the weights again; MODEL_CARD.md says what they can do.
 """

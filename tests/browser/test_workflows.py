@@ -86,7 +86,7 @@ def test_runs_and_shows_its_result(page, server, picture, name):
     assert page.evaluate("() => window.outcome") == ["execution_success", ""]
     kinds = [node["class_type"] for node in api.values()]
     page.wait_for_function(f"() => ({VIDEOS})().filter(([width]) => width > 0).length === {kinds.count('SaveVideo')}")
-    assert {height for _, height in page.evaluate(VIDEOS)} == {128}
-    assert page.evaluate(PICTURES) == [[[128, 128]] * 8] * kinds.count("PreviewImage")
+    assert {height for _, height in page.evaluate(VIDEOS)} == {192}
+    assert page.evaluate(PICTURES) == [[[192, 192]] * 8] * kinds.count("PreviewImage")
     page.wait_for_timeout(1000)  # milliseconds, for the canvas to be drawn
     page.screenshot(path=picture(f"{name}_run"))

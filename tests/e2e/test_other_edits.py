@@ -9,25 +9,27 @@ import pytest
 from PIL import Image
 from scipy.ndimage import binary_dilation
 
-from pack.demo.judge import best_word
-from pack.demo.world import Clip, clip
+from pack.demo.toybox.clips import Clip, clip, task
+from pack.demo.toybox.judge import Judge, Seen
 
 ROOT = Path(__file__).parents[2]
-PART_HEIGHT = 26  # pixels, in part_edit's "Upper part"
 SOFT_EDGE = 4 + 3  # pixels that all of them grow and blur the mask by
 
 
 class Edited(NamedTuple):
-    """frames (F, H, W, 3) uint8 · truth, the source with its masks (2, F, H, W)."""
+    """frames (F, H, W, 3) uint8 · truth, the source with its masks (2, F, H, W) · seed, Demo Clip's."""
 
     frames: np.ndarray
     truth: Clip
+    seed: int
 
-    def words(self, side: int, part: np.ndarray | None = None) -> list[str]:
-        """What one object shows in each frame; part (F, H, W) bool, where to look."""
-        masks = self.truth.masks[side]
-        parts = [None] * len(masks) if part is None else part
-        return [best_word(*shown)[0] for shown in zip(self.frames, masks, parts, strict=True)]
+    def words(self, side: int) -> list[str]:
+        """What one object shows in each frame."""
+        return [seen.name for seen in self.seen(self.truth.masks[side])]
+
+    def seen(self, masks: np.ndarray) -> list[Seen]:
+        """What each frame shows within its mask, (F, H, W) bool."""
+        return Judge.load().names(self.frames, masks)
 
     def kept_beyond(self, masks: np.ndarray) -> bool:
         """Whether every pixel beyond the masks' soft edge is the source's, but for rounding."""
@@ -53,7 +55,7 @@ def run(server, prompt: dict) -> Edited:
     made = prompt[titled("Demo Clip")]["inputs"]
     names = made["left"], made["right"]
     truth = clip(names, made["background"], made["frames"], made["motion"], made["seed"])
-    return Edited(np.stack([np.asarray(Image.open(path).convert("RGB")) for path in files]), truth)
+    return Edited(np.stack([np.asarray(Image.open(path).convert("RGB")) for path in files]), truth, made["seed"])
 
 
 def most(words: list[str], asked: str) -> bool:
@@ -74,12 +76,11 @@ def test_one_object_changes_and_all_else_stays(edited):
     assert one.kept_beyond(one.truth.masks[1])
 
 
-def test_a_part_changes_and_the_rest_of_the_object_stays(edited):
+def test_a_part_is_added_and_the_rest_stays(edited):
     part = edited("part_edit")
-    bear = part.truth.masks[0]
-    lower = np.zeros_like(bear)
-    lower[:, PART_HEIGHT:] = bear[:, :-PART_HEIGHT]
-    upper = bear & ~lower
-    assert most(part.words(0, upper), "panda"), part.words(0, upper)
-    assert part.words(1) == ["frog"] * len(part.frames)
-    assert part.kept_beyond(upper)
+    wanted = task("part", part.truth, part.seed)
+    (wish,) = wanted.wishes
+    seen = part.seen(wish.mask)
+    assert most([thing.worn for thing in seen], wish.worn) and most([thing.name for thing in seen], wish.name), seen
+    assert part.words(1) == [part.truth.names[1]] * len(part.frames)
+    assert part.kept_beyond(wish.mask)

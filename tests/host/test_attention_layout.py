@@ -5,7 +5,7 @@ import rig
 import torch
 from einops import rearrange
 
-from pack.demo import model as demo_model
+from pack.demo.toybox import model as demo_model
 from pack.nodes.attention import FullFrameAttention, STLayoutAttention
 from pack.nodes.demo import DemoClip
 from pack.nodes.inversion import DDIMInversion
@@ -18,7 +18,7 @@ from pack.videograin.layout import FEATURES, AttentionRows
 @pytest.fixture(scope="module")
 def inverted():
     model, clip, vae = demo_model.load()
-    frames, left, right, caption, _ = DemoClip.execute("wolf", "pig", "snow", 8, 1.0, 2).result
+    frames, left, right, caption, *_ = DemoClip.execute("wolf", "pig", "snow", 8, 1.0, 2).result
     model = FullFrameAttention.execute(model, key_sets.ALL).result[0]
     source = clip.encode_from_tokens_scheduled(clip.tokenize(caption))
     latent = {"samples": vae.encode(frames)}
@@ -35,7 +35,7 @@ def test_clusters_find_and_name_the_objects(inverted):
     found, preview, text = AttentionLayout.execute(
         model, inversion, source, 3, 10, FEATURES[0], "per frame", level="1/1", clip=clip, prompt=caption
     ).result
-    assert found.labels.shape == (8, 16, 16) and preview.shape == (8, 128, 128, 3)
+    assert found.labels.shape == (8, 24, 24) and preview.shape == (8, 192, 192, 3)
     assert set(found.names) == {"wolf", "pig", "snow"} and len(text.splitlines()) == 3
     for word, truth in (("wolf", left), ("pig", right)):
         assert iou(ClustersToMask.execute(found, word).result[0] > 0.5, truth) > 0.5
@@ -49,10 +49,10 @@ def test_features_are_those_of_the_network_itself(inverted):
     observer = Observer(1, "all", AttentionRows(), None)
     observe(model, inversion, source, 0, observer)
 
-    rows, own = [], demo_model.load_unet(demo_model.WEIGHTS)
+    rows, own = [], demo_model.load_unet(demo_model.FOLDER / demo_model.PAINTER)
 
     def capture(q, k, v, extra):
-        if q.shape[1] == 256:
+        if q.shape[1] == 576:
             split = [rearrange(x, "f n (h d) -> f h n d", h=extra["n_heads"]) for x in (q, k)]
             rows.append((split[0] @ split[1].transpose(-1, -2) / split[0].shape[-1] ** 0.5).softmax(-1).mean(1))
         whole = (rearrange(x, "f n (h d) -> 1 h (f n) d", h=extra["n_heads"]) for x in (q, k, v))
@@ -85,7 +85,7 @@ def test_the_levels_of_a_deep_network(feature):
 
 def test_looking_is_bound_to_the_inverted_model(inverted):
     _, inversion, source, *_ = inverted
-    plain = demo_model.load_unet(demo_model.WEIGHTS)
+    plain = demo_model.load_unet(demo_model.FOLDER / demo_model.PAINTER)
     with pytest.raises(ValueError, match='seeing "all frames", but Attention Layout\'s `model` sees "own"'):
         AttentionLayout.execute(plain, inversion, source, 3, 1, FEATURES[0], "per frame")
     other = FullFrameAttention.execute(rig.random_unet(), key_sets.ALL).result[0]

@@ -1,9 +1,11 @@
 """The demo model through ComfyUI's stock nodes: it loads, draws what it is asked, and behaves as any checkpoint."""
 
+import shutil
 from types import SimpleNamespace
 
 import comfy.model_management
 import comfy.sd
+import folder_paths
 import latent_preview
 import nodes
 import numpy as np
@@ -11,13 +13,14 @@ import pytest
 import torch
 from comfy.model_patcher import ModelPatcher
 
-from pack.demo import judge, model, world
+from pack.demo.toybox import clips, model, world
+from pack.demo.toybox.judge import Judge
 from pack.nodes.demo import DemoClip, LoadDemoModel
 
 
 @pytest.fixture(scope="module")
 def demo():
-    return SimpleNamespace(**dict(zip(("model", "clip", "vae"), LoadDemoModel.execute().args, strict=True)))
+    return SimpleNamespace(**dict(zip(("model", "clip", "vae", "control"), LoadDemoModel.execute().args, strict=True)))
 
 
 @pytest.fixture(autouse=True)
@@ -31,8 +34,8 @@ def encode(demo, text):
 
 
 def draw(demo, prompt, count=4, seed=11, steps=20):
-    """(count, 128, 128, 3) uint8 pictures of a prompt, by the stock KSampler."""
-    latent = nodes.EmptyLatentImage().generate(128, 128, count)[0]
+    """(count, 192, 192, 3) uint8 pictures of a prompt, by the stock KSampler."""
+    latent = nodes.EmptyLatentImage().generate(world.SIZE, world.SIZE, count)[0]
     positive, negative = encode(demo, prompt), encode(demo, "")
     latent = nodes.KSampler().sample(demo.model, seed, steps, 5.0, "ddim", "ddim_uniform", positive, negative, latent)[
         0
@@ -44,12 +47,6 @@ def to_bytes(images):
     return (images.numpy() * 255).round().astype(np.uint8)
 
 
-def foreground(frame):
-    """(H, W) bool: pixels unlike the frame's border, for a picture whose object is not known beforehand."""
-    border = np.concatenate([frame[:8].reshape(-1, 3), frame[-8:].reshape(-1, 3)])
-    return np.abs(frame - np.median(border, 0)).max(-1) > 55
-
-
 def test_types_are_the_hosts(demo):
     assert isinstance(demo.model, ModelPatcher)
     assert isinstance(demo.clip, comfy.sd.CLIP)
@@ -58,31 +55,34 @@ def test_types_are_the_hosts(demo):
     assert not any(parameter.requires_grad for parameter in demo.vae.first_stage_model.parameters())
 
 
-@pytest.mark.parametrize("prompt", ["a panda on grass", "a firetruck on sand", "a frog in the snow"])
+@pytest.mark.parametrize("prompt", ["a panda on grass", "a firetruck on sand", "a robot in the snow"])
 def test_draws_the_object_it_is_asked_for(demo, prompt):
-    word = prompt.split()[1]
-    found = [judge.best_word(frame, foreground(frame))[0] for frame in draw(demo, prompt)]
-    assert found.count(word) >= 3, found
+    reading = Judge.load().read(draw(demo, prompt))
+    found = [reading.objects(i) for i in range(4)]
+    assert found.count({prompt.split()[1]}) >= 3, found
 
 
-def test_draws_two_objects(demo):
-    frames = draw(demo, "a bear and a frog in the snow", count=8)
-    halves = []
-    for frame in frames:
-        mask = foreground(frame)
-        left = mask & (np.arange(128) < 64)
-        right = mask & ~(np.arange(128) < 64)
-        halves.append({judge.best_word(frame, half)[0] for half in (left, right) if half.sum() > 150})
-    assert sum({"bear", "frog"} == half for half in halves) >= 2, halves
+def test_draws_two_objects_in_their_place(demo):
+    reading = Judge.load().read(draw(demo, "a bear and a frog in the snow", count=8))
+    found = [reading.objects(i) for i in range(8)]
+    assert sum({"bear", "frog"} <= words for words in found) >= 5, found
+    assert [reading.place(i) for i in range(8)] == ["snow"] * 8
+
+
+def test_draws_what_is_worn(demo):
+    frames = draw(demo, "a cat with a hat on sand", count=4)
+    cells = Judge.load().read(frames).cells.argmax(1)
+    hats = (cells == len(world.OBJECTS) + list(world.ACCESSORIES).index("hat")).sum((1, 2))
+    assert (hats >= 8).sum() >= 3, hats
 
 
 @pytest.mark.parametrize("sampler", ["euler", "dpmpp_2m", "uni_pc"])
 def test_other_samplers_and_a_picture_of_another_size(demo, sampler):
-    latent = nodes.EmptyLatentImage().generate(192, 128, 1)[0]
+    latent = nodes.EmptyLatentImage().generate(256, 192, 1)[0]
     positive, negative = encode(demo, "a cat on grass"), encode(demo, "")
     latent = nodes.KSampler().sample(demo.model, 5, 4, 5.0, sampler, "normal", positive, negative, latent)[0]
     picture = nodes.VAEDecode().decode(demo.vae, latent)[0]
-    assert picture.shape == (1, 128, 192, 3) and picture.isfinite().all()
+    assert picture.shape == (1, 192, 256, 3) and picture.isfinite().all()
 
 
 def test_same_seed_draws_the_same_after_a_reload(demo):
@@ -100,9 +100,9 @@ def test_unloaded_model_draws_again(demo):
 def test_vae_restores_the_demo_clip(demo):
     frames = DemoClip.execute("cat", "dog", "grass", 8, 1.0, 0).args[0]
     latent = nodes.VAEEncode().encode(demo.vae, frames)[0]
-    assert latent["samples"].shape == (8, 4, 16, 16)
+    assert latent["samples"].shape == (8, 4, 24, 24)
     restored = nodes.VAEDecode().decode(demo.vae, latent)[0]
-    assert -10 * torch.log10((restored - frames).square().mean()) > 21
+    assert -10 * torch.log10((restored - frames).square().mean()) > 26
     assert 0 <= restored.min() and restored.max() <= 1
     scaled = demo.model.model.process_latent_in(latent["samples"])
     torch.testing.assert_close(demo.model.model.process_latent_out(scaled), latent["samples"])
@@ -112,29 +112,29 @@ def test_vae_takes_the_tiled_and_inpaint_nodes(demo):
     frames = DemoClip.execute("wolf", "pig", "snow", 8, 1.0, 2).args[0][:2]
     whole = nodes.VAEDecode().decode(demo.vae, nodes.VAEEncode().encode(demo.vae, frames)[0])[0]
     tiled = nodes.VAEEncodeTiled().encode(demo.vae, frames, 64, 16)[0]
-    assert tiled["samples"].shape == (2, 4, 16, 16)
+    assert tiled["samples"].shape == (2, 4, 24, 24)
     tiled = nodes.VAEDecodeTiled().decode(demo.vae, tiled, 64, 16)[0]
     assert (tiled - whole).abs().mean() < 0.05
-    inpaint = nodes.VAEEncodeForInpaint().encode(demo.vae, frames, torch.ones(2, 128, 128))[0]
-    assert inpaint["samples"].shape == (2, 4, 16, 16) and "noise_mask" in inpaint
+    inpaint = nodes.VAEEncodeForInpaint().encode(demo.vae, frames, torch.ones(2, 192, 192))[0]
+    assert inpaint["samples"].shape == (2, 4, 24, 24) and "noise_mask" in inpaint
 
 
 def test_vae_encodes_a_clip_in_one_pass(demo, monkeypatch):
     batches = []
     whole = demo.vae.first_stage_model.encode
     monkeypatch.setattr(demo.vae.first_stage_model, "encode", lambda x: batches.append(len(x)) or whole(x))
-    nodes.VAEEncode().encode(demo.vae, torch.rand(16, 128, 128, 3))
+    nodes.VAEEncode().encode(demo.vae, torch.rand(16, 192, 192, 3))
     assert batches == [16]
 
 
 def test_prompt_weights_long_prompts_and_embeddings(demo, tmp_path, caplog):
     plain = encode(demo, "a cat and a dog on grass")[0][0]
-    assert plain.shape == (1, 77, 128)
+    assert plain.shape == (1, 77, 192)
     weighted = encode(demo, "a (cat:1.2) and a dog on grass")[0][0]
     cat = 2  # <start> a cat
     assert (weighted - plain)[0, cat].abs().max() > 0.1
     torch.testing.assert_close(weighted[0, cat + 1 :], plain[0, cat + 1 :])
-    assert encode(demo, "a cat on grass, " * 20)[0][0].shape == (1, 154, 128)
+    assert encode(demo, "a cat on grass, " * 20)[0][0].shape == (1, 154, 192)
 
     demo.clip.tokenizer.clip_l.embedding_directory = [str(tmp_path)]
     known = demo.clip.cond_stage_model.clip_l.transformer.get_input_embeddings().weight
@@ -145,7 +145,7 @@ def test_prompt_weights_long_prompts_and_embeddings(demo, tmp_path, caplog):
     torch.testing.assert_close(mine, plain)
     with caplog.at_level("WARNING"):
         other = encode(demo, "a embedding:other and a dog on grass")[0][0]
-    assert other.shape == (1, 77, 128) and "shape mismatch" in caplog.text
+    assert other.shape == (1, 77, 192) and "shape mismatch" in caplog.text
 
 
 def test_clip_skip_reaches_the_text_encoder(demo):
@@ -160,8 +160,8 @@ def test_preview_resembles_the_picture(demo):
     form = demo.model.model.latent_format
     previewer = latent_preview.Latent2RGBPreviewer(form.latent_rgb_factors, form.latent_rgb_factors_bias)
     preview = np.asarray(previewer.decode_latent_to_preview(demo.model.model.process_latent_in(latent)))
-    small = to_bytes(frames[0].unflatten(0, (16, 8)).unflatten(2, (16, 8)).mean((1, 3)))
-    assert judge.correlation(preview.reshape(-1, 3) * 1.0, small.reshape(-1, 3) * 1.0) > 0.7
+    small = to_bytes(frames[0].unflatten(0, (24, 8)).unflatten(2, (24, 8)).mean((1, 3)))
+    assert np.corrcoef(preview.ravel(), small.ravel())[0, 1] > 0.7
 
 
 def test_host_can_rebuild_each_part_from_its_loader(demo):
@@ -177,9 +177,9 @@ def test_host_can_rebuild_each_part_from_its_loader(demo):
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
 def test_half_precision_predicts_nearly_the_same(demo, monkeypatch, dtype):
     monkeypatch.setattr(comfy.model_management, "unet_dtype", lambda **kwargs: dtype)
-    half = model.load_unet(model.WEIGHTS)
+    half = model.load_unet(model.FOLDER / model.PAINTER)
     assert half.model.get_dtype() == dtype
-    latent, context = torch.randn(2, 4, 16, 16), encode(demo, "a cat and a dog on grass")[0][0].repeat(2, 1, 1)
+    latent, context = torch.randn(2, 4, 24, 24), encode(demo, "a cat and a dog on grass")[0][0].repeat(2, 1, 1)
     sigma = torch.tensor([5.0, 5.0])
     comfy.model_management.load_models_gpu([demo.model, half])
     full = demo.model.model.apply_model(latent * 5, sigma, c_crossattn=context)
@@ -188,13 +188,66 @@ def test_half_precision_predicts_nearly_the_same(demo, monkeypatch, dtype):
 
 
 def test_demo_clip_node(demo):
-    frames, left, right, caption, fps = DemoClip.execute("cat", "bus", "night", 12, 1.0, 4).args
-    assert frames.shape == (12, 128, 128, 3) and frames.dtype == torch.float32 and frames.max() <= 1
-    assert left.shape == right.shape == (12, 128, 128) and set(left.unique().tolist()) == {0.0, 1.0}
+    made = DemoClip.execute("cat", "bus", "night", 12, 1.0, 4).args
+    frames, left, right, caption, fps, prompt, left_phrase, right_phrase, edit, depth = made
+    side = world.SIZE
+    assert frames.shape == (12, side, side, 3) and frames.dtype == torch.float32 and frames.max() <= 1
+    assert left.shape == right.shape == edit.shape == (12, side, side) and set(left.unique().tolist()) == {0.0, 1.0}
     assert caption == "a cat and a bus at night" and fps == 8.0
-    clip = world.clip(("cat", "bus"), "night", 12, 1.0, 4)
+    clip = clips.clip(("cat", "bus"), "night", 12, 1.0, 4)
     np.testing.assert_array_equal(to_bytes(frames), clip.frames)
     np.testing.assert_array_equal(right.numpy() > 0, clip.masks[1])
+    assert prompt == f"{left_phrase} and {right_phrase} at night"
+    assert torch.equal(edit, torch.maximum(left, right))
+    assert depth.shape == frames.shape and depth[right > 0].median() > depth[left > 0].median() > 0.5
+
+
+def test_control_net_puts_objects_where_the_depth_has_them(demo):
+    """Two held-out clips' depth pictures; without the ControlNet objects stand anywhere."""
+    judge, found = Judge.load(), {}
+    for strength in (0.0, 1.0):
+        right = []
+        for names, place, seed in ((("fox", "robot"), "sea", 3), (("koala", "taxi"), "sand", 5)):
+            shot = clips.clip(names, place, 8, 1.0, seed)
+            hint = DemoClip.execute(*names, place, 8, 1.0, seed).args[-1]
+            prompts = encode(demo, shot.caption), encode(demo, "")
+            positive, negative = nodes.ControlNetApplyAdvanced().apply_controlnet(
+                *prompts, demo.control, hint, strength, 0.0, 1.0
+            )
+            latent = nodes.EmptyLatentImage().generate(world.SIZE, world.SIZE, 8)[0]
+            drawn = nodes.KSampler().sample(demo.model, 1, 16, 5.0, "ddim", "ddim_uniform", positive, negative, latent)
+            frames = to_bytes(nodes.VAEDecode().decode(demo.vae, drawn[0])[0])
+            for name, masks in zip(names, shot.masks, strict=True):
+                right += [seen.name == name for seen in judge.names(frames, masks)]
+        found[strength] = np.mean(right)
+    assert found[1.0] >= max(0.6, found[0.0] + 0.2), found  # 0.72 and 0.44; over many scenes 0.82 and 0.38
+
+
+def test_the_stock_loader_reads_the_same_control_net(demo, tmp_path, monkeypatch):
+    shutil.copy(model.FOLDER / model.CONTROL, tmp_path)
+    monkeypatch.setitem(folder_paths.folder_names_and_paths, "controlnet", ([str(tmp_path)], {".safetensors"}))
+    theirs = nodes.ControlNetLoader().load_controlnet(model.CONTROL)[0].control_model
+    ours = demo.control.control_model
+    assert (
+        theirs.middle_block[1].transformer_blocks[0].attn1.heads
+        == ours.middle_block[1].transformer_blocks[0].attn1.heads
+    )
+    for name, tensor in ours.state_dict().items():
+        assert torch.equal(tensor, theirs.state_dict()[name]), name
+
+
+@pytest.mark.parametrize("task", clips.TASKS)
+def test_demo_clip_tasks(demo, task):
+    *_, prompt, left_phrase, right_phrase, edit, _ = DemoClip.execute(
+        "cat", "bus", "night", 8, 1.0, 4, task, True, 1.0
+    ).args
+    assert left_phrase in prompt and right_phrase in prompt and 0 < edit.mean() < 1
+    assert (right_phrase == "a bus") == (task in ("part", "background", "object"))
+
+
+def test_demo_clip_says_who_wears_nothing(demo):
+    with pytest.raises(ValueError, match="Demo Clip: a bus wears nothing; on the left choose one of cat"):
+        DemoClip.execute("bus", "cat", "night", 8, 1.0, 4, "part")
 
 
 @pytest.mark.parametrize("node", [LoadDemoModel, DemoClip])

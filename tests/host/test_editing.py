@@ -5,7 +5,7 @@ import pytest
 import rig
 import torch
 
-from pack.demo import model as demo_model
+from pack.demo.toybox import model as demo_model
 from pack.nodes.attention import FullFrameAttention
 from pack.nodes.blend import LatentBlend
 from pack.nodes.demo import DemoClip
@@ -25,7 +25,7 @@ def demo():
 
 @pytest.fixture(scope="module")
 def clip_latent(demo):
-    frames, left, right, caption, _ = DemoClip.execute("wolf", "pig", "snow", 8, 1.0, 0).result
+    frames, left, right, caption, *_ = DemoClip.execute("wolf", "pig", "snow", 8, 1.0, 0).result
     return frames, demo[2].encode(frames), caption, (left, right)
 
 
@@ -137,7 +137,7 @@ def test_blend_keeps_the_background(demo, inverted, sampler):
     blended.add_wrapper_with_key("outer_sample", "spy", spy)  # inside ours: before the paste
     positive, negative = encode(demo, "a bear and a pig in the snow"), encode(demo, "")
     out = rig.sample(blended, positive, negative, noise, steps=STEPS, sampler=sampler, scheduler=SCHEDULER)
-    outside = (blend_mask(mask, 16, 16) == 0).expand_as(out)
+    outside = (blend_mask(mask, 24, 24) == 0).expand_as(out)
     scale = demo[0].model.latent_format.scale_factor
     assert rig.rms((unpasted[0] - inversion.source)[outside]) * scale < 1e-3
     assert torch.equal(out[outside], inversion.source[outside])
@@ -152,7 +152,7 @@ def test_renoised_blend_serves_random_samplers(demo, inverted, sampler):
     out = rig.sample(
         blended, positive, negative, inversion.source, noise=True, steps=STEPS, sampler=sampler, scheduler=SCHEDULER
     )
-    outside = (blend_mask(mask, 16, 16) == 0).expand_as(out)
+    outside = (blend_mask(mask, 24, 24) == 0).expand_as(out)
     assert torch.isfinite(out).all() and torch.equal(out[outside], inversion.source[outside])
 
 
@@ -160,14 +160,14 @@ def test_the_regions_of_all_prompts_are_editable(demo, inverted):
     """Two prompts combined: the second one's region is not frozen to the source."""
     model, noise, inversion, *_ = inverted
     clip, conditionings = demo[1], []
-    for side, phrase in ((slice(0, 64), "a bear"), (slice(64, 128), "a frog")):
-        mask = torch.zeros(1, 128, 128)
+    for side, phrase in ((slice(0, 96), "a bear"), (slice(96, 192), "a frog")):
+        mask = torch.zeros(1, 192, 192)
         mask[..., side] = 1
         regions = RegionPrompt.execute(mask, phrase).result[0]
         conditionings += BindRegionPrompts.execute(clip, "a bear and a frog in the snow", regions).result[0]
     blended = LatentBlend.execute(model, "inversion", inversion).result[0]
     out = rig.sample(blended, conditionings, encode(demo, ""), noise, steps=STEPS, scheduler=SCHEDULER)
-    for half in (out[..., :8] - inversion.source[..., :8], out[..., 8:] - inversion.source[..., 8:]):
+    for half in (out[..., :12] - inversion.source[..., :12], out[..., 12:] - inversion.source[..., 12:]):
         assert rig.rms(half) > 0.05
 
 

@@ -12,7 +12,7 @@ import rig
 import torch
 from safetensors.torch import save_file
 
-from pack.demo import model as demo_model
+from pack.demo.toybox import model as demo_model
 from pack.nodes.attention import FullFrameAttention, STLayoutAttention
 from pack.nodes.blend import LatentBlend
 from pack.nodes.inversion import DDIMInversion
@@ -21,7 +21,7 @@ from pack.nodes.regions import BindRegionPrompts, RegionPrompt
 
 @pytest.fixture(scope="module")
 def clip():
-    return demo_model.load_clip(demo_model.WEIGHTS)
+    return demo_model.load_clip(demo_model.FOLDER / demo_model.PAINTER)
 
 
 @pytest.fixture(scope="module")
@@ -109,7 +109,7 @@ def test_weights_embeddings_and_long_prompts(clip):
     plain = clip.encode_from_tokens_scheduled(clip.tokenize(prompt))[0][0]
     text, extra = bound(clip, square(), "a frog", prompt)[0][0]
     positions = extra["videograin_binding"].tokens[0].nonzero().flatten().tolist()
-    assert text.shape == plain.shape == (1, 154, 128) and len(positions) == 2 and positions[0] > 77
+    assert text.shape == plain.shape == (1, 154, 192) and len(positions) == 2 and positions[0] > 77
     others = [i for i in range(154) if i not in positions]
     assert torch.equal(text[:, others], plain[:, others])
     alone = clip.encode_from_tokens_scheduled(clip.tokenize("a frog"))[0][0]
@@ -128,7 +128,7 @@ def test_a_phrase_without_words_says_so(clip):
 def test_textual_inversion_embeddings_are_bound_like_words(clip):
     folder = Path(folder_paths.get_folder_paths("embeddings")[0])
     folder.mkdir(parents=True, exist_ok=True)
-    save_file({"emb_params": torch.randn(2, 128)}, folder / "sparkle.safetensors")
+    save_file({"emb_params": torch.randn(2, 192)}, folder / "sparkle.safetensors")
     text, extra = bound(clip, square(), "embedding:sparkle", "a cat and embedding:sparkle on grass")[0][0]
     assert extra["videograin_binding"].tokens[0].nonzero().flatten().tolist() == [4, 5]
     alone = clip.encode_from_tokens_scheduled(clip.tokenize("embedding:sparkle"))[0][0]

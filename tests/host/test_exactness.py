@@ -133,7 +133,7 @@ def test_a_region_without_words_leaves_the_words_alone(unet):
 
 def test_real_queries_and_keys_of_the_demo_model():
     """q, k, v captured inside the trained model: relative error below 2e-6 in float32."""
-    from pack.demo import model as demo_model
+    from pack.demo.toybox import model as demo_model
     from pack.videograin.attention import st_layout
 
     model, clip, _ = demo_model.load()

@@ -32,11 +32,11 @@ def unet():
 @pytest.fixture(scope="module")
 def demo():
     """The trained demo model: (MODEL, source prompt, empty prompt, the demo clip's latent)."""
-    from pack.demo import model as demo_model
+    from pack.demo.toybox import model as demo_model
     from pack.nodes.demo import DemoClip
 
     model, clip, vae = demo_model.load()
-    frames, _, _, caption, _ = DemoClip.execute("wolf", "pig", "snow", 8, 1.0, 0).args
+    frames, _, _, caption, *_ = DemoClip.execute("wolf", "pig", "snow", 8, 1.0, 0).args
     prompt, empty = (clip.encode_from_tokens_scheduled(clip.tokenize(text)) for text in (caption, ""))
     return model, prompt, empty, vae.encode(frames[:4])
 

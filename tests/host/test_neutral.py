@@ -7,7 +7,7 @@ import pytest
 import rig
 import torch
 
-from pack.demo import model as demo_model
+from pack.demo.toybox import model as demo_model
 from pack.nodes.attention import FullFrameAttention, STLayoutAttention
 from pack.nodes.blend import LatentBlend
 from pack.nodes.inversion import DDIMInversion
@@ -16,7 +16,7 @@ from pack.nodes.regions import BindRegionPrompts, RegionPrompt
 
 @pytest.fixture(scope="module")
 def clip():
-    return demo_model.load_clip(demo_model.WEIGHTS)
+    return demo_model.load_clip(demo_model.FOLDER / demo_model.PAINTER)
 
 
 @pytest.fixture

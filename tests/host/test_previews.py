@@ -11,7 +11,7 @@ import pytest
 import torch
 from PIL import Image
 
-from pack.demo import model as demo_model
+from pack.demo.toybox import model as demo_model
 from pack.nodes.layout import ClustersToMask
 from pack.nodes.regions import BindRegionPrompts, RegionPrompt
 from pack.nodes.video import BeforeAfterVideo

@@ -22,7 +22,7 @@ SD15_SHAPE = {
     "transformer_depth": [1, 1, 1, 0],
     "transformer_depth_output": [1, 1, 1, 1, 1, 1, 0, 0],
     "transformer_depth_middle": 1,
-    "context_dim": 128,  # the demo's text encoder fits
+    "context_dim": 192,  # the demo's text encoder fits
     "use_spatial_transformer": True,
     "legacy": False,
     "dtype": torch.float32,
@@ -70,7 +70,7 @@ def windowed(model, schedule: str = "standard_static"):
     ).args[0]
 
 
-def text(seed: int, tokens: int = 77, width: int = 128) -> list:
+def text(seed: int, tokens: int = 77, width: int = 192) -> list:
     """A CONDITIONING of random numbers."""
     return [[torch.randn(1, tokens, width, generator=torch.Generator().manual_seed(seed)), {}]]
 
