@@ -64,7 +64,7 @@ def bind(regions: str, prompt: str) -> Node:
     )
 
 
-def edit_group(title: str, note: str, blend_mask: str | None = None, **layout: Any) -> Group:
+def edit_group(title: str, note: str, blend_mask: str | None = None, cfg: float = 7.5, **layout: Any) -> Group:
     """ST-Layout, Latent Blend and the sampler. layout: ST-Layout's widgets where not those of the first workflow."""
     modulation = {"mode": "default", "self_strength": 0.3, "cross_strength": 1.0, "end_percent": 1.0, "power": 1.0}
     blend = {"model": "layout.model", "inversion": "inversion.inversion"} | ({"mask": blend_mask} if blend_mask else {})
@@ -99,7 +99,7 @@ def edit_group(title: str, note: str, blend_mask: str | None = None, **layout: A
                         "noise_seed": 0,
                         "control_after_generate": "fixed",
                         "steps": 20,
-                        "cfg": 7.5,
+                        "cfg": cfg,
                         "sampler_name": "euler",
                         "scheduler": "ddim_uniform",
                         "return_with_leftover_noise": "disable",

@@ -84,7 +84,7 @@ def widget_values(schema: dict, values: list) -> dict:
     rest, found = iter(values), {}
     for group in ("required", "optional"):
         for name, (kind, *options) in schema["input"].get(group, {}).items():
-            if isinstance(kind, list) or kind in WIDGETS:
+            if (isinstance(kind, list) or kind in WIDGETS) and not (options and options[0].get("forceInput")):
                 found[name] = next(rest)
                 if name in ("seed", "noise_seed") or (options and options[0].get("control_after_generate")):
                     assert next(rest) in ("fixed", "increment", "decrement", "randomize")
