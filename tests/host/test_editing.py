@@ -60,7 +60,8 @@ def test_round_trip_of_the_demo_clip(demo, clip_latent):
         quality[refinements] = psnr(vae.decode(back), frames)
     ceiling = psnr(vae.decode(latent), frames)
     print(f"latent error {error}, PSNR {quality}, the VAE's own {ceiling}")  # noqa: T201 - shown with -s and on failure
-    assert error[3] < error[0] / 5 or quality[3] > ceiling - 0.5
+    # At 50 steps what is lost is 0.04 dB (metrics.json); at 20 the path itself is coarse.
+    assert error[3] < error[0] / 2.5 and quality[3] > max(quality[0] + 4, ceiling - 3)
     assert quality[3] > quality[0]
 
 
