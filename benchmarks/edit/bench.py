@@ -73,7 +73,7 @@ def notes_of(options: argparse.Namespace, setup: Setup, runner: Runner) -> list[
     machine = torch.cuda.get_device_name() if options.gpu else f"CPU, {torch.get_num_threads()} threads"
     lines = [
         f"{setup.frames} frames; inversion {setup.steps} steps with {setup.refinements} refinement(s), edit {setup.steps} "
-        f"steps, CFG {setup.cfg:g}, modulation over {setup.end_percent:.0%} of the schedule; {machine}.",
+        f"steps, CFG {setup.cfg:g}; {machine}.",
         f"SDEdit has no inversion: {setup.steps} steps from {setup.denoise:g} of the schedule. Baselines count with the "
         "better of two prompts per clip: the target prompt as it is, and naming left and right.",
         "Means over clips ± half of the 95 % t interval. Regions are judged by the demo's own classifier inside the true "

@@ -25,14 +25,9 @@ class Setup(NamedTuple):
     frames: int = 8
     steps: int = 20  # of the inversion, and again of the edit
     refinements: int = 1
-    cfg: float = 5.0
+    cfg: float = 7.5
     denoise: float = 0.7  # SDEdit's
     clusters: int = 5
-
-    @property
-    def end_percent(self) -> float:
-        """The modulated part of the schedule: the paper's for its 50 steps, more where there are few."""
-        return 0.3 if self.steps >= 40 else 0.5
 
 
 class Graph:
@@ -114,7 +109,7 @@ def _directed(graph: Graph, one: Example, method: Method, text: str, setup: Setu
     if method.key_set == OWN:  # ST-Layout Attention would bring all frames by itself
         model = graph.add("own frame", "VideoGrainFullFrameAttention", model=model, key_set=OWN)
     # A mode spelled out: rows that mean the same have the same graph, and a mode that changes has another.
-    choices = {**vars(method.st_layout), "end_percent": setup.end_percent}
+    choices = vars(method.st_layout)
     model = graph.add("st-layout", "VideoGrainSTLayoutAttention", model=model, mode="default", **choices)
     if method.blend:
         mask = _mask(graph, one, method, _changed(one), "edit mask")

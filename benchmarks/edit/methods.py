@@ -20,8 +20,9 @@ class Method:
 
     start: the world's own drawing of the edit; the source through the VAE; the source half covered by fresh noise; or
         the inverted source. key_set: of self-attention, in the inversion too. st_layout: choices of ST-Layout Attention,
-        but for the end that goes with the number of steps; None for none. bound: the areas that get a Region Prompt. masks: one of suite.SHAPES, or
-        CLUSTERS. blend: Latent Blend follows, its area wider by `grow` latent cells. paste: the source's own pixels are put back outside the edit.
+        None for none. bound: the areas that get a Region Prompt. masks: one of suite.SHAPES, or CLUSTERS. blend:
+        Latent Blend follows, its area wider by `grow` latent cells. paste: the source's own pixels are put back
+        outside the edit.
     """
 
     name: str
@@ -79,6 +80,18 @@ ATTENTION = tuple(  # against ST_LAYOUT
         ("cross_size_off", "cross size term: off", replace(st_layout.DEFAULT, cross_size="off")),
     )
 )
+SCHEDULE = tuple(  # against ST_LAYOUT: how strong, and until when
+    replace(ST_LAYOUT, name=name, label=label, st_layout=replace(st_layout.DEFAULT, **choices))
+    for name, label, choices in (
+        ("power_1_half", "power 1, half the schedule", {"power": 1.0, "end_percent": 0.5}),
+        ("power_1_all", "power 1, all of it", {"power": 1.0, "end_percent": 1.0}),
+        ("power_2_all", "power 2, all of it", {"power": 2.0, "end_percent": 1.0}),
+        ("power_5_all", "power 5, all of it", {"power": 5.0, "end_percent": 1.0}),
+        ("self_0.15", "self strength 0.15", {"self_strength": 0.15}),
+        ("self_0.6", "self strength 0.6", {"self_strength": 0.6}),
+        ("self_1", "self strength 1", {"self_strength": 1.0}),
+    )
+)
 KEY_SETS = (
     replace(ST_LAYOUT, name="keys_own", label="ST-Layout over each frame's own keys", key_set=OWN),
     replace(ST_LAYOUT, name="keys_first_previous", label="ST-Layout over first + previous", key_set=FIRST_PREVIOUS),
@@ -99,6 +112,6 @@ MASKS = (  # against DEFAULT
 )
 
 HEADLINE = (*REFERENCES, *BASELINES, CROSS, ST_LAYOUT, DEFAULT, PASTED)  # once on the test clips
-ABLATIONS = (*ATTENTION, *KEY_SETS, *MASKS)  # on the development clips, beside the headline
+ABLATIONS = (*SCHEDULE, *ATTENTION, *KEY_SETS, *MASKS)  # on the development clips, beside the headline
 QUICK = (*REFERENCES, *BASELINES[1:], DEFAULT)
 METHODS = {method.name: method for method in (*HEADLINE, *ABLATIONS)}
