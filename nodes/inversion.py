@@ -82,7 +82,9 @@ class DDIMInversion(io.ComfyNode):
                     tooltip="Where the edit starts: the sampler's `latent_image`, with added noise disabled.",
                 ),
                 Inversion.Output(
-                    display_name="inversion", tooltip="The clip at every noise level, for Latent Blend. Held in memory."
+                    display_name="inversion",
+                    tooltip="The clip at every noise level, for Latent Blend. Held in memory, or past 1 GiB in a file "
+                    "in ComfyUI's temporary folder.",
                 ),
                 io.Sigmas.Output(display_name="sigmas", tooltip="The levels, descending, for SamplerCustomAdvanced."),
             ],

@@ -1,6 +1,11 @@
 """What is held in memory: the trajectory's precision, and what ComfyUI is told before it loads the model."""
 
+import errno
+import gc
+from pathlib import Path
+
 import comfy.model_management
+import folder_paths
 import pytest
 import rig
 import torch
@@ -10,6 +15,7 @@ from pack.nodes.attention import FullFrameAttention, STLayoutAttention
 from pack.nodes.blend import LatentBlend
 from pack.nodes.inversion import DDIMInversion
 from pack.nodes.inversion_file import LoadInversion, SaveInversion
+from pack.videograin import level_store
 from pack.videograin.host import memory
 from pack.videograin.host.plan import records
 
@@ -64,6 +70,31 @@ def test_both_precisions_come_back_from_a_file(unet, precision):
         assert loaded.latents.dtype == (torch.float16 if narrow else torch.float32)
         assert torch.equal(loaded.latents.float(), inversion.latents.to(loaded.latents.dtype).float())
         assert torch.equal(start["samples"], noise["samples"])
+
+
+def test_a_long_clip_is_kept_in_a_file_and_edits_to_the_same_bits(unet, monkeypatch):
+    folder = Path(folder_paths.get_temp_directory())
+    noise, held, _ = inverted(unet, "fp32")
+    monkeypatch.setattr(level_store, "IN_MEMORY", 0)
+    before = set(folder.glob("*")) if folder.exists() else set()
+    start, spilled, _ = inverted(unet, "fp32")
+    (file,) = set(folder.glob("*")) - before
+    assert file.stat().st_size >= spilled.latents.nbytes
+    assert torch.equal(start["samples"], noise["samples"]) and torch.equal(spilled.latents, held.latents)
+    assert torch.equal(edited(unet, noise, spilled), edited(unet, noise, held))
+    del spilled
+    gc.collect()
+    assert not file.exists()
+
+
+def test_a_full_disk_is_told_before_sampling(unet, monkeypatch):
+    def full(*args):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(level_store, "IN_MEMORY", 0)
+    monkeypatch.setattr(level_store, "_blank_file", full)
+    with pytest.raises(ValueError, match=r"disk is full.*`precision` fp16"):
+        inverted(unet, "fp32")
 
 
 def test_zero_terminal_snr_keeps_single_precision(unet):

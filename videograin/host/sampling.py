@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import comfy.sample
 import comfy.samplers
+import folder_paths
 import latent_preview
 import torch
 from comfy.model_patcher import ModelPatcher
 from torch import Tensor
 from tqdm.auto import tqdm
 
+from .. import level_store
 from ..inversion import ddim_invert
 from ..trajectory import Inversion, dtype_of
 from .attach import for_inversion
@@ -66,8 +70,7 @@ def invert(
     inverting = for_inversion(model)
     rising = sigmas.flip(0).cpu().float()
     count, dtype = len(rising), dtype_of(precision, rising)
-    latents = torch.empty(count, *source.shape, dtype=dtype)  # written in place: never held twice
-    logger.info("DDIM Inversion keeps %d levels of the clip: %.0f MB (%s).", count, latents.nbytes / 1e6, dtype)
+    latents = _room(count, source, dtype)  # written in place: never held twice
 
     def walk(denoiser, x, levels, extra_args, callback, disable):
         def denoise(x: Tensor, sigma: float) -> Tensor:
@@ -91,6 +94,24 @@ def invert(
     )
     kept = {name: value for name, value in latent.items() if name not in ("samples", "noise_mask")}
     return {**kept, "samples": noise.to(source.device)}, inversion
+
+
+def _room(count: int, source: Tensor, dtype: torch.dtype) -> Tensor:
+    """(count, *source.shape), in memory or in ComfyUI's temporary folder. Raises ValueError for a full disk."""
+    megabytes = count * source.numel() * dtype.itemsize / 1e6
+    folder = Path(folder_paths.get_temp_directory())
+    where = "in memory" if megabytes <= level_store.IN_MEMORY / 1e6 else f"in a file in {folder}"
+    logger.info("DDIM Inversion keeps %d levels of the clip %s: %.0f MB (%s).", count, where, megabytes, dtype)
+    try:
+        return level_store.room((count, *source.shape), dtype, folder)
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        raise ValueError(
+            f"DDIM Inversion needs {megabytes:.0f} MB in ComfyUI's temporary folder, {folder}, for {count} levels of "
+            f"{len(source)} frames, but the disk is full. Free space there, choose DDIM Inversion's `precision` fp16, "
+            "fewer `steps` or a shorter clip."
+        ) from error
 
 
 def _check(model: ModelPatcher, latent: dict[str, Any], sigmas: Tensor) -> None:
