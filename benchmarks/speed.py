@@ -18,6 +18,7 @@ from typing import Any
 
 HERE = Path(__file__).resolve().parent
 BENCHES = ("attention", "network", "end to end", "toy")
+ATTENTION_TASKS = ("times", "memory", "fast_error")
 # attention: (tokens, head size, dtype, turns)
 ATTENTION = {
     "cpu": [(4096, 80, "float32", 5), (16384, 80, "float32", 3)],
@@ -56,7 +57,7 @@ def run_task(task: Row, tree: Path) -> Any:
 
     what, gpu = task.pop("what"), task["device"] == "cuda"
     with tempfile.TemporaryDirectory(prefix="videograin-bench-") as base:
-        if what not in ("times", "memory"):
+        if what not in ATTENTION_TASKS:
             # The host's own choice on a CPU takes full-frame attention apart, and three times as long.
             enter_host(tree, Path(base), "--use-pytorch-cross-attention")
             import comfy.cli_args
@@ -78,7 +79,7 @@ def measure(what: str, task: Row) -> Any:
 
     if what == "name":
         return machine.describe(task["device"])
-    if what in ("times", "memory"):
+    if what in ATTENTION_TASKS:
         from pack.benchmarks.timing import attention
 
         return getattr(attention, what)(**task)
@@ -111,7 +112,8 @@ def attention(device: str, cases: list[tuple], tree: Path) -> list[Row]:
         times = alone("times", device, tree, **case, repeats=repeats)
         memory = {form: alone("memory", device, tree, **case, form=form) for form in times}
         size = 3 * 8 * tokens * d * (4 if dtype == "float32" else 2) / 2**20
-        found += attention_rows(case, times, memory, size)
+        error = alone("fast_error", device, tree, **case)
+        found += attention_rows(case, times, memory, size, error)
     return found
 
 

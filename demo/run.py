@@ -88,7 +88,7 @@ class ProgressLine:
         self.prompt, self.live, self.started = prompt, sys.stdout.isatty(), time.monotonic()
 
     def __call__(self, step: Progress) -> None:
-        if not self.live and step.maximum:
+        if step.text or (not self.live and step.maximum):
             return
         title = self.prompt[step.node_id]["_meta"]["title"]
         counted = f"  {step.value}/{step.maximum}" if step.maximum else ""

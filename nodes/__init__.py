@@ -6,11 +6,13 @@ from .attention import FullFrameAttention, STLayoutAttention
 from .blend import LatentBlend
 from .demo import DemoClip, LoadDemoModel
 from .evaluate import EvaluateEdit
+from .fusion import CrossAttentionFusion, SelfAttentionFusion
 from .inversion import DDIMInversion
 from .inversion_file import LoadInversion, SaveInversion
 from .layout import AttentionLayout, ClustersToMask
 from .motion import FlowGuidedAttention
 from .regions import BindRegionPrompts, RegionPrompt
+from .show import ShowAttention
 from .source import InjectSourceFeatures
 from .video import BeforeAfterVideo, LoadVideoFrames
 
@@ -35,4 +37,7 @@ class VideoGrainExtension(ComfyExtension):
             SaveInversion,
             LoadInversion,
             InjectSourceFeatures,
+            ShowAttention,
+            SelfAttentionFusion,
+            CrossAttentionFusion,
         ]

@@ -8,6 +8,8 @@ from ..demo.toybox import clips, world
 from ..demo.toybox import model as demo_model
 from ..demo.toybox.depth import depth
 
+BARE = "none"
+
 
 class LoadDemoModel(io.ComfyNode):
     @classmethod
@@ -121,6 +123,14 @@ class DemoClip(io.ComfyNode):
                     optional=True,
                     tooltip="How far the camera moves over the background, 0 to 2; 1 is 12 pixels in all.",
                 ),
+                io.Combo.Input(
+                    "left_wears",
+                    options=[BARE, *world.ACCESSORIES],
+                    default=BARE,
+                    optional=True,
+                    tooltip="What the left object wears in the clip, for edits that change it; caption and masks "
+                    "include it. For those with a face only.",
+                ),
             ],
             outputs=[
                 io.Image.Output(display_name="frames", tooltip="The clip: F frames of 192×192 pixels, RGB, 0 to 1."),
@@ -170,9 +180,11 @@ class DemoClip(io.ComfyNode):
         task: str = clips.TASKS[0],
         crossing: bool = False,
         camera: float = 0.0,
+        left_wears: str = BARE,
     ) -> io.NodeOutput:
-        shot = clips.clip((left, right), background, frames, motion, seed, crossing, camera)
+        worn = "" if left_wears == BARE else left_wears
         try:
+            shot = clips.clip((left, right), background, frames, motion, seed, crossing, camera, worn)
             wanted = clips.task(task, shot, seed)
         except ValueError as error:
             raise ValueError(f"Demo Clip: {error}.") from error

@@ -8,6 +8,7 @@ from comfy_api.latest import io
 
 from ..videograin.choice import chosen_mask, parse_choice
 from ..videograin.host import features, previews
+from ..videograin.host.observing import AUTO, BLOCKS
 from ..videograin.layout import FEATURES, PER_FRAME, ROWS, SCOPES, describe, picture, shades
 from .types import CATEGORY, Inversion, Layout
 
@@ -70,8 +71,8 @@ class AttentionLayout(io.ComfyNode):
                 ),
                 io.Combo.Input(
                     "level",
-                    options=[features.AUTO, "1/1", "1/2", "1/4"],
-                    default=features.AUTO,
+                    options=[AUTO, "1/1", "1/2", "1/4"],
+                    default=AUTO,
                     optional=True,
                     advanced=True,
                     tooltip="Attention grid to read, as a share of the latent's. “auto” takes the finest of at most 1024 "
@@ -79,7 +80,7 @@ class AttentionLayout(io.ComfyNode):
                 ),
                 io.Combo.Input(
                     "blocks",
-                    options=list(features.BLOCKS),
+                    options=list(BLOCKS),
                     default="all",
                     optional=True,
                     advanced=True,
@@ -135,7 +136,7 @@ class AttentionLayout(io.ComfyNode):
 
     @classmethod
     def execute(cls, model, inversion, conditioning, clusters: int, steps: int, feature: str, scope: str, seed: int = 0,
-                level: str = features.AUTO, blocks: str = "all", start_percent: float = 0.6, blur: int = 5, clip=None,
+                level: str = AUTO, blocks: str = "all", start_percent: float = 0.6, blur: int = 5, clip=None,
                 prompt: str = "", words: str = "") -> io.NodeOutput:  # fmt: skip
         found = features.attention_layout(
             model,

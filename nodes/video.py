@@ -6,7 +6,7 @@ from comfy_api.latest import io
 from comfy_execution.validation import validate_node_input
 
 from ..videograin import compare, fit
-from ..videograin.host import media, previews
+from ..videograin.host import media, previews, progress
 from ..videograin.shots import UNTIMED_RATE, Pick
 from ..videograin.video import load
 from .types import CATEGORY
@@ -143,7 +143,7 @@ class LoadVideoFrames(io.ComfyNode):
             Pick(rate, skip, every_nth, cap),
             fit.Fit(size, width, height),
             limit=media.memory_limit(),
-            watch=media.watcher(),
+            watch=progress.watcher("Reading the clip"),
         )
         return io.NodeOutput(clip.frames, clip.fps, clip.sound and clip.sound._asdict(), clip.info, len(clip.frames))
 

@@ -7,6 +7,7 @@ keeps its number through the clip.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
@@ -102,11 +103,13 @@ class WordMaps:
         return (self.total / self.total.mean((1, 2), keepdim=True)).cpu()
 
 
-def cluster(features: Tensor, clusters: int, scope: str, seed: int) -> Tensor:
+def cluster(
+    features: Tensor, clusters: int, scope: str, seed: int, tell: Callable[[str], None] = lambda text: None
+) -> Tensor:
     """K-Means labels, numbered alike through the clip.
 
     Args: features (frames, tokens, C) float32; scope, one of SCOPES: every frame on its own, numbers matched from
-    frame to frame by their centroids, or all frames at once.
+    frame to frame by their centroids, or all frames at once; tell hears the phase and step.
     Returns (frames, tokens) int64. Raises ValueError for more clusters than there are tokens to tell apart.
     """
     from sklearn.cluster import KMeans
@@ -115,15 +118,17 @@ def cluster(features: Tensor, clusters: int, scope: str, seed: int) -> Tensor:
     if clusters > tokens:
         raise ValueError(f"{clusters} clusters were asked for, but a frame has only {tokens} tokens at this level.")
     if scope == WHOLE_CLIP:
+        tell(f"Clustering {frames} frames at once")
         found = KMeans(clusters, n_init=3, random_state=seed).fit_predict(features.flatten(0, 1).numpy())
         return torch.from_numpy(found).long().view(frames, tokens)
     labels, previous = [], None
-    for frame in features:
+    for number, frame in enumerate(features, 1):
+        tell(f"Clustering: frame {number} of {frames}")
         means = KMeans(clusters, n_init=3, random_state=seed).fit(frame.numpy())
         centroids, found = torch.from_numpy(means.cluster_centers_), torch.from_numpy(means.labels_).long()
         if previous is not None:
-            number = match(centroids, previous)
-            found, centroids = number[found], centroids[number.argsort()]
+            order = match(centroids, previous)
+            found, centroids = order[found], centroids[order.argsort()]
         previous = centroids
         labels.append(found)
     return torch.stack(labels)

@@ -83,13 +83,12 @@ ATTENTION = tuple(  # against ST_LAYOUT
 SCHEDULE = tuple(  # against ST_LAYOUT: how strong, and until when
     replace(ST_LAYOUT, name=name, label=label, st_layout=replace(st_layout.DEFAULT, **choices))
     for name, label, choices in (
-        ("power_1_half", "power 1, half the schedule", {"power": 1.0, "end_percent": 0.5}),
-        ("power_1_all", "power 1, all of it", {"power": 1.0, "end_percent": 1.0}),
-        ("power_2_all", "power 2, all of it", {"power": 2.0, "end_percent": 1.0}),
-        ("power_5_all", "power 5, all of it", {"power": 5.0, "end_percent": 1.0}),
-        ("self_0.15", "self strength 0.15", {"self_strength": 0.15}),
+        ("power_0", "strength kept to the end (power 0)", {"power": 0.0}),
+        ("power_1", "strength falls with τ (power 1)", {"power": 1.0}),
+        ("half", "nothing in the second half", {"end_percent": 0.5}),
+        ("self_0.3", "self strength 0.3", {"self_strength": 0.3}),
         ("self_0.6", "self strength 0.6", {"self_strength": 0.6}),
-        ("self_1", "self strength 1", {"self_strength": 1.0}),
+        ("fast", "`fast`: Δ from an eighth of the keys", {"fast": True}),
     )
 )
 KEY_SETS = (
@@ -112,6 +111,6 @@ MASKS = (  # against DEFAULT
 )
 
 HEADLINE = (*REFERENCES, *BASELINES, CROSS, ST_LAYOUT, DEFAULT, PASTED)  # once on the test clips
-ABLATIONS = (*SCHEDULE, *ATTENTION, *KEY_SETS, *MASKS)  # on the development clips, beside the headline
+ABLATIONS = (CROSS, ST_LAYOUT, DEFAULT, *SCHEDULE, *ATTENTION, *KEY_SETS, *MASKS)  # on the development clips
 QUICK = (*REFERENCES, *BASELINES[1:], DEFAULT)
-METHODS = {method.name: method for method in (*HEADLINE, *ABLATIONS)}
+METHODS = {method.name: method for method in (*HEADLINE, *ABLATIONS)}  # in the order of tables

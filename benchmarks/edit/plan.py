@@ -45,7 +45,7 @@ def setup_of(options: argparse.Namespace) -> Setup:
 def plan(options: argparse.Namespace) -> Plan:
     """Settings are chosen on the development clips; the test clips see the headline only."""
     chosen: Plan = {
-        DEVELOPMENT: (suite.cases(DEVELOPMENT), (*HEADLINE, *ABLATIONS)),
+        DEVELOPMENT: (suite.cases(DEVELOPMENT), ABLATIONS),
         TEST: (suite.cases(TEST), HEADLINE),
     }
     if options.quick:

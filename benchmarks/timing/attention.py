@@ -13,8 +13,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ...videograin.attention import st_layout
+from ...videograin.attention.row_range import sampled_keys
 from . import machine
-from .rows import DENSE, OURS, SDPA
+from .rows import DENSE, FAST, OURS, SDPA
 
 Problem = tuple[Tensor, ...]
 HEADS = 8
@@ -50,12 +51,13 @@ def dense(q: Tensor, k: Tensor, v: Tensor, strength: Tensor, pairs: Tensor) -> T
 
 
 def forms(given: Problem, device: torch.device) -> dict[str, Callable[[], Tensor]]:
-    """The three ways, ready to call; the dense one only where its matrices fit."""
+    """The ways, ready to call; the dense one only where its matrices fit."""
     q, k, v, strength, labels, positive = given
     attend = st_layout.attention_on(device)
     found = {
         SDPA: lambda: F.scaled_dot_product_attention(q, k, v),
         OURS: lambda: attend(q, k, v, strength, labels, labels, positive),
+        FAST: lambda: attend(q, k, v, strength, labels, labels, positive, spanned=sampled_keys(k)),
     }
     if DENSE_COPIES * q.shape[2] ** 2 * q.element_size() < machine.free_bytes(device):
         pairs = positive[labels[0]][:, labels[0]][None].to(q.dtype)  # made once a run there too: not timed
@@ -71,6 +73,13 @@ def times(tokens: int, d: int, dtype: str, repeats: int, device: torch.device) -
         warm[form]()
     turns = [{form: machine.seconds(work, device) for form, work in found.items()} for _ in range(repeats)]
     return {form: [turn[form] for turn in turns] for form in found}
+
+
+def fast_error(tokens: int, d: int, dtype: str, device: torch.device) -> float:
+    """How far the estimated Δ moves the result: root mean square, relative to the exact one's."""
+    ways = forms(problem(tokens, d, getattr(torch, dtype), device), device)
+    exact, fast = (ways[form]().float() for form in (OURS, FAST))
+    return float(((fast - exact).square().mean() / exact.square().mean()).sqrt())
 
 
 def memory(form: str, tokens: int, d: int, dtype: str, device: torch.device) -> float:

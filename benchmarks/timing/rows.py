@@ -8,15 +8,17 @@ from typing import Any
 
 Row = dict[str, Any]
 
-SDPA, OURS, DENSE = FORMS = ("plain full-frame SDPA", "ST-Layout", "dense recipe")
+SDPA, OURS, FAST, DENSE = FORMS = ("plain full-frame SDPA", "ST-Layout", "ST-Layout, `fast`", "dense recipe")
 PER_FRAME, FULL_FRAME, ST_LAYOUT = MODES = ("per frame", "full frame", "ST-Layout")
 
 
-def attention_rows(facts: Row, times: dict[str, list[float]], memory: dict[str, float], qkv_mb: float) -> list[Row]:
+def attention_rows(
+    facts: Row, times: dict[str, list[float]], memory: dict[str, float], qkv_mb: float, fast_error: float | None = None
+) -> list[Row]:
     """One row a form.
 
     facts: what the rows share. times: seconds of each form. memory: MiB each form holds beyond its inputs.
-    qkv_mb: MiB of q, k and v together.
+    qkv_mb: MiB of q, k and v together. fast_error: relative, of FAST's result.
     """
     middle = {form: median(taken) for form, taken in times.items() if taken}
     rows = []
@@ -24,6 +26,8 @@ def attention_rows(facts: Row, times: dict[str, list[float]], memory: dict[str, 
         row = {"bench": "attention", **facts, "case": form, "seconds": spent, "ratio_to_sdpa": spent / middle[SDPA]}
         if form == OURS and DENSE in middle:
             row["dense_over_ours"] = middle[DENSE] / spent
+        if form == FAST:
+            row["error"] = fast_error
         if form in memory:
             row["peak_mb"] = memory[form]
             row["extra_memory"] = (memory[form] - memory[SDPA]) / qkv_mb

@@ -12,6 +12,7 @@ import json
 import os
 import signal
 import socket
+import struct
 import subprocess
 import tempfile
 import time
@@ -26,6 +27,7 @@ import aiohttp
 
 FOLDERS = ("custom_nodes", "input", "models", "output", "temp", "user")
 LOG_LINES_SHOWN = 40
+TEXT = 3  # kind of the binary messages that carry text
 
 Prompt = dict[str, dict[str, Any]]  # API form: node id → {"class_type", "inputs"}
 
@@ -43,12 +45,13 @@ class Interrupted(PromptError):
 
 
 class Progress(NamedTuple):
-    """One step of one node: `value` of `maximum` steps are done; both 0 when the node starts."""
+    """One step of one node: `value` of `maximum` steps are done; both 0 when the node starts, or shows a text."""
 
     node_id: str
     node_type: str
     value: int
     maximum: int
+    text: str = ""
 
 
 class Server:
@@ -199,17 +202,16 @@ class Server:
         self,
         prompt: Prompt,
         on_progress: Callable[[Progress], None] | None = None,
-        on_preview: Callable[[bytes], None] | None = None,
     ) -> dict[str, Any]:
         """Queues a graph, follows it over the websocket until it ends, and returns its history.
 
-        Args: on_progress, called at each node's start and each of its steps; on_preview, called with the raw
-            binary message of each preview image. Both may call `interrupt`.
+        Args: on_progress, called at each node's start, each of its steps and each text it shows; it may call
+            `interrupt`.
         Raises PromptError (which node failed, and how), Interrupted, or ServerError (it died; its last log lines).
         """
-        return asyncio.run(self._run(prompt, on_progress, on_preview))
+        return asyncio.run(self._run(prompt, on_progress))
 
-    async def _run(self, prompt: Prompt, on_progress: Callable | None, on_preview: Callable | None) -> dict[str, Any]:
+    async def _run(self, prompt: Prompt, on_progress: Callable | None) -> dict[str, Any]:
         client_id = uuid.uuid4().hex
         failure: PromptError | None = None
         async with (
@@ -218,8 +220,10 @@ class Server:
         ):
             prompt_id = self.queue(prompt, client_id)
             async for message in socket_:
-                if message.type is aiohttp.WSMsgType.BINARY and on_preview:
-                    on_preview(message.data)
+                if message.type is aiohttp.WSMsgType.BINARY:
+                    step = _told(message.data, prompt)
+                    if step and on_progress:
+                        on_progress(step)
                 if message.type is not aiohttp.WSMsgType.TEXT:
                     continue
                 event = json.loads(message.data)
@@ -248,6 +252,15 @@ def _progress(kind: str, data: dict[str, Any], prompt: Prompt) -> Progress | Non
         return None
     node_type = prompt.get(node_id, {}).get("class_type", "?")
     return Progress(node_id, node_type, int(data.get("value", 0)), int(data.get("max", 0)))
+
+
+def _told(message: bytes, prompt: Prompt) -> Progress | None:
+    """The text a node shows, from a binary message: its kind, the length of the node's id, the id, the text."""
+    kind, length = struct.unpack(">II", message[:8])
+    if kind != TEXT:
+        return None
+    node_id = message[8 : 8 + length].decode()
+    return Progress(node_id, prompt.get(node_id, {}).get("class_type", "?"), 0, 0, message[8 + length :].decode())
 
 
 def _failure(kind: str, data: dict[str, Any], prompt: Prompt) -> PromptError | None:

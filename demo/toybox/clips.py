@@ -36,7 +36,7 @@ class Clip(NamedTuple):
 
 def clip(
     names: Sequence[str], place: str, frames: int = 8, motion: float = 1.0, seed: int = 0, crossing: bool = False,
-    camera: float = 0.0,
+    camera: float = 0.0, worn: str = "",
 ) -> Clip:  # fmt: skip
     """Objects side by side that drift along a line and bob, always inside the frame; the same call, the same bytes.
 
@@ -46,7 +46,11 @@ def clip(
         motion: 0 stands still, 1 wanders about 18 px in all; from about 2 on two objects may overlap.
         crossing: the first two walk towards each other until they all but meet, the second in front.
         camera: how far the camera moves over the background in all, 0 to 2 times 12 px.
+        worn: what the first object wears, one of ACCESSORIES, or "".
+    Raises ValueError where the first object has nothing to wear it on.
     """
+    if worn:
+        _require_head(names[0])
     rng, art = np.random.default_rng(seed), sprites()
     wide = draw_background(place, (SIZE + 2 * MARGIN,) * 2, rng)
     lanes = [(k + 0.5) / len(names) for k in range(len(names))]
@@ -57,7 +61,7 @@ def clip(
     turns = motion * rng.uniform(1, 4, len(names))[:, None] * np.sin(np.arange(frames) / 2 + rng.uniform(0, 6))
     way = camera * 12 * np.linspace(-0.5, 0.5, frames)[:, None] * _direction(rng)
     tracks = tuple(
-        tuple(Placed(name, *path[f], degrees=float(turns[k, f])) for f in range(frames))
+        tuple(Placed(name, *path[f], degrees=float(turns[k, f]), worn="" if k else worn) for f in range(frames))
         for k, (name, path) in enumerate(zip(names, paths, strict=True))
     )
     return film(wide, place, tracks, way.round().astype(int), art)
@@ -167,8 +171,9 @@ TASKS = ("instance", "class", "part", "background", "object", "swap")
 def task(kind: str, shot: Clip, seed: int = 0) -> Task:
     """One of TASKS on a clip of at least two objects, its new words by chance: none that the clip already shows.
 
-    instance: the first two become two other things. class: both become the same. part: the first wears something.
-    background: another place. object: the first becomes another thing, the second stays. swap: each becomes the other.
+    instance: the first two become two other things. class: both become the same. part: the first wears something, or
+    something else. background: another place. object: the first becomes another thing, the second stays. swap: each
+    becomes the other, with what it wears.
     A third object always stays. Raises ValueError for another kind, or for `part` when the first object wears nothing.
     """
     if kind not in TASKS:
@@ -180,15 +185,21 @@ def task(kind: str, shot: Clip, seed: int = 0) -> Task:
         others = [place for place in PLACES if place != shot.place]
         return _task(kind, shot, {}, (0, 1, *kept), str(rng.choice(others)))
     if kind == "part":
-        if shot.names[0] not in HEADS:
-            raise ValueError(f"a {shot.names[0]} wears nothing; on the left choose one of {', '.join(HEADS)}")
-        return _task(kind, shot, {0: (shot.names[0], str(rng.choice(list(ACCESSORIES))))}, (1, *kept))
+        _require_head(shot.names[0])
+        others = [worn for worn in ACCESSORIES if worn != shot.tracks[0][0].worn]
+        return _task(kind, shot, {0: (shot.names[0], str(rng.choice(others)))}, (1, *kept))
     if kind == "object":
         return _task(kind, shot, {0: (spare[0], "")}, (1, *kept))
-    first, second = {
-        "instance": spare[:2], "class": (spare[0], spare[0]), "swap": (shot.names[1], shot.names[0]),
-    }[kind]  # fmt: skip
+    if kind == "swap":
+        left, right = (track[0] for track in shot.tracks[:2])
+        return _task(kind, shot, {0: (right.name, right.worn), 1: (left.name, left.worn)}, kept)
+    first, second = spare[:2] if kind == "instance" else (spare[0], spare[0])
     return _task(kind, shot, {0: (first, ""), 1: (second, "")}, kept)
+
+
+def _require_head(name: str) -> None:
+    if name not in HEADS:
+        raise ValueError(f"a {name} wears nothing; on the left choose one of {', '.join(HEADS)}")
 
 
 def _task(kind: str, shot: Clip, changes: dict[int, tuple[str, str]], kept: tuple[int, ...], place: str = "") -> Task:
@@ -197,15 +208,15 @@ def _task(kind: str, shot: Clip, changes: dict[int, tuple[str, str]], kept: tupl
     for k, (name, worn) in changes.items():
         wanted = shot.tracks[k][0]._replace(name=name, worn=worn)
         nouns[k] = wanted.noun
-        mask = shot.masks[k] | (_accessories(shot, k, worn) if worn else False)
+        mask = shot.masks[k] | (_accessories(shot, k, name, worn) if worn else False)
         wishes.append(Wish(wanted.noun, name, worn, mask))
     place = place or shot.place
     return Task(kind, caption(nouns, place), place, tuple(nouns), tuple(wishes), kept)
 
 
-def _accessories(shot: Clip, k: int, worn: str) -> np.ndarray:
-    """(F, H, W) bool: where object k would wear this, in front of all else but the other objects."""
+def _accessories(shot: Clip, k: int, name: str, worn: str) -> np.ndarray:
+    """(F, H, W) bool: where object k, become this one, would wear this, in front of all but the other objects."""
     art, size = sprites(), shot.frames.shape[2:0:-1]
-    where = np.stack([accessory(thing._replace(worn=worn), size, art) for thing in shot.tracks[k]])
+    where = np.stack([accessory(thing._replace(name=name, worn=worn), size, art) for thing in shot.tracks[k]])
     others = np.delete(shot.masks, k, 0).any(0)
     return where & ~others

@@ -69,6 +69,11 @@ def test_progress_counts_every_step_of_inversion_and_sampling(edit):
         assert len(told) >= 15  # the server may merge a few that come within a tenth of a second
 
 
+def test_the_inversion_tells_phase_and_step(edit):
+    told = [step.text for step in edit.steps if step.node_id == INVERSION and step.text]
+    assert told == [f"Inverting: step {step} of 20" for step in range(1, 21)]
+
+
 def test_both_videos_have_the_clips_length_rate_and_size(edit):
     for node_id in (EDIT, SOURCE):
         (path,) = edit.files[node_id]

@@ -96,7 +96,7 @@ def test_looking_is_bound_to_the_inverted_model(inverted):
 def test_regions_on_the_model_do_not_disturb_the_look(inverted):
     """The sampler's MODEL may be connected: modulation is not live here."""
     model, inversion, source, *_ = inverted
-    regional = STLayoutAttention.execute(model, "default", 0.3, 1.0, 0.5).result[0]
+    regional = STLayoutAttention.execute(model, "default", 0.3, 1.0, 0.5, power=5.0).result[0]
     args = (inversion, source, 3, 2, FEATURES[0], "per frame")
     first, second = (AttentionLayout.execute(m, *args).result[0].labels for m in (model, regional))
     assert torch.equal(first, second)

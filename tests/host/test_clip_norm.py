@@ -95,7 +95,7 @@ def test_live_in_inversion_and_told_when_it_is_missing(unet):
 def test_nothing_is_left_after_an_error_and_st_layout_goes_along(unet):
     from oracle import bound, regions
 
-    model = STLayoutAttention.execute(joint(unet, "all frames"), "paper", 0.3, 1.0, 1.0).args[0]
+    model = STLayoutAttention.execute(joint(unet, "all frames"), "paper", 0.3, 1.0, 1.0, power=5.0).args[0]
     positive = bound(rig.text(2), regions(3, 16, 16))
     expected = rig.sample(model, positive, rig.text(3), rig.latent(), noise=True)
 

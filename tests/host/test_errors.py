@@ -45,7 +45,7 @@ def bound(clip, mask, phrase="a cat", prompt="a cat and a dog on grass", **optio
 
 
 def st_layout(model):
-    return STLayoutAttention.execute(model, "default", 0.3, 1.0, 0.5).result[0]
+    return STLayoutAttention.execute(model, "default", 0.3, 1.0, 0.5, power=5.0).result[0]
 
 
 def blended(model, inversion, mask=None):

@@ -25,7 +25,7 @@ def test_the_network_equals_the_oracle(unet, mode, frames, height, width, separa
     areas = regions(frames, height, width)
     positive, negative = bound(rig.text(1), areas), rig.text(2)
     x = rig.latent(frames, height, width)
-    ours = STLayoutAttention.execute(unet, mode, 0.3, 1.0, 0.3).result[0]
+    ours = STLayoutAttention.execute(unet, mode, 0.3, 1.0, 0.3, power=5.0).result[0]
     oracle = Oracle(unet, mode, areas, positive[0][1][KEY].tokens, frames, height).patched()
     expected = one_step(oracle, positive, negative, x)
     assert rig.rms(one_step(ours, positive, negative, x) - expected) < 2e-5 * rig.rms(expected)
@@ -38,7 +38,7 @@ def test_a_longer_negative_prompt_repeats_the_positive_one(unet):
     areas = regions(2, 16, 16)
     positive, negative = bound(rig.text(1), areas), rig.text(2, tokens=154)
     x = rig.latent(2)
-    ours = STLayoutAttention.execute(unet, "paper", 0.3, 1.0, 0.3).result[0]
+    ours = STLayoutAttention.execute(unet, "paper", 0.3, 1.0, 0.3, power=5.0).result[0]
     oracle = Oracle(unet, "paper", areas, positive[0][1][KEY].tokens, 2, 16).patched()
     expected = one_step(oracle, positive, negative, x)
     assert rig.rms(one_step(ours, positive, negative, x) - expected) < 2e-5 * rig.rms(expected)
@@ -50,7 +50,7 @@ def test_chunks_are_known_by_their_prompt_not_by_their_place(unet):
 
     areas, x = regions(2, 16, 16), rig.latent(2)
     positive, negative = bound(rig.text(1), areas), rig.text(2)
-    ours = STLayoutAttention.execute(unet, "reference", 0.3, 1.0, 0.3).result[0]
+    ours = STLayoutAttention.execute(unet, "reference", 0.3, 1.0, 0.3, power=5.0).result[0]
     guider = Guider_DualCFG(ours)
     guider.set_conds(positive, positive, negative)
     guider.set_cfg(2.0, 4.0)
@@ -70,7 +70,7 @@ def test_self_attention_guidance_calls_the_negative_alone(unet):
     run = {}
     for role in ("negative", "positive"):
         model = SelfAttentionGuidance.execute(unet, 0.5, 2.0).result[0]
-        model = STLayoutAttention.execute(model, "paper", 0.3, 0.0, 0.3, self_role=role).result[0]
+        model = STLayoutAttention.execute(model, "paper", 0.3, 0.0, 0.3, self_role=role, power=5.0).result[0]
         calls = []
 
         def spy(apply, args, calls=calls):
@@ -90,13 +90,13 @@ def test_strong_regions_never_turn_attention_around(unet, monkeypatch):
 
     seen, original = [], st_layout.modulated_attention
 
-    def spy(q, k, v, strength, *rest):
+    def spy(q, k, v, strength, *rest, **named):
         seen.append(float(strength.max()))
-        return original(q, k, v, strength, *rest)
+        return original(q, k, v, strength, *rest, **named)
 
     monkeypatch.setattr(st_layout, "modulated_attention", spy)
     areas = tuple(region._replace(strength=2.0) for region in regions(2, 16, 16))
-    ours = STLayoutAttention.execute(unet, "paper", 1.0, 1.0, 1.0).result[0]
+    ours = STLayoutAttention.execute(unet, "paper", 1.0, 1.0, 1.0, power=5.0).result[0]
     one_step(ours, bound(rig.text(1), areas), rig.text(2), rig.latent(2))
     assert max(seen) == 1
 
@@ -107,7 +107,7 @@ def test_a_model_with_another_clock_is_modulated_alike(unet):
 
     positive, negative, x = bound(rig.text(1), regions(2, 16, 16)), rig.text(2), rig.latent(2)
     edm = ModelSamplingContinuousEDM().patch(unet, "v_prediction", 120.0, 0.002)[0]
-    ours = STLayoutAttention.execute(edm, "paper", 0.3, 1.0, 1.0).result[0]
+    ours = STLayoutAttention.execute(edm, "paper", 0.3, 1.0, 1.0, power=5.0).result[0]
     plain = FullFrameAttention.execute(edm, "all frames").result[0]
     assert rig.rms(one_step(ours, positive, negative, x) - one_step(plain, positive, negative, x)) > 1e-3
 
@@ -126,7 +126,7 @@ def test_a_region_without_words_leaves_the_words_alone(unet):
     args = (words, rig.text(2), rig.latent(2))
     everywhere = tuple(region._replace(mask=torch.ones_like(region.mask)) for region in words[0][1][KEY].regions)
     object.__setattr__(words[0][1][KEY], "regions", everywhere)
-    ours = STLayoutAttention.execute(unet, "paper", 0.0, 1.0, 1.0).result[0]
+    ours = STLayoutAttention.execute(unet, "paper", 0.0, 1.0, 1.0, power=5.0).result[0]
     plain = FullFrameAttention.execute(unet, "all frames").result[0]
     assert rig.rms(one_step(ours, *args) - one_step(plain, *args)) < 1e-5 * rig.rms(one_step(plain, *args))
 

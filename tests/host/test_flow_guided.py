@@ -129,7 +129,7 @@ def test_with_st_layout_the_modulated_output_is_what_flows(unet):
     binding = Binding((Region(masks, "a", 1.0),), torch.arange(77)[None] == 3)
     positive = [[rig.text(2)[0][0], {BOUND: binding}]]
     both, one = (
-        STLayoutAttention.execute(m, "paper", 0.5, 1.0, 1.0).args[0]
+        STLayoutAttention.execute(m, "paper", 0.5, 1.0, 1.0, power=5.0).args[0]
         for m in (attach.add(unet, Motion(flow(), None, (1,), True)), unet)
     )
     found = [rig.sample(m, positive, rig.text(3), rig.latent(), noise=True, steps=1) for m in (both, one)]

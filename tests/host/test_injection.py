@@ -182,7 +182,7 @@ def test_over_all_steps_it_rebuilds_better_than_the_inversion_alone(demo, sample
 
 
 def st_layout(model):
-    return STLayoutAttention.execute(model, "paper", 0.5, 1.0, 1.0, self_role="both").args[0]
+    return STLayoutAttention.execute(model, "paper", 0.5, 1.0, 1.0, self_role="both", power=5.0).args[0]
 
 
 def bound():

@@ -135,7 +135,7 @@ def test_core_is_told_what_attention_across_frames_adds(unet, monkeypatch, caplo
     assert extra <= told[0] - plain[0] and told[1] > plain[1]
     assert "Sampling 8 frames" in caplog.text and "MB are free" in caplog.text
     areas = regions(8, 32, 32)
-    modulated = STLayoutAttention.execute(unet, "paper", 0.3, 1.0, 0.3).result[0]
+    modulated = STLayoutAttention.execute(unet, "paper", 0.3, 1.0, 0.3, power=5.0).result[0]
     assert required(modulated, monkeypatch, bound(rig.text(1), areas))[0] > plain[0]
 
 

@@ -55,7 +55,7 @@ def unet():
 
 
 def st_layout(model):
-    return STLayoutAttention.execute(model, "paper", 0.3, 1.0, 0.3).result[0]
+    return STLayoutAttention.execute(model, "paper", 0.3, 1.0, 0.3, power=5.0).result[0]
 
 
 def test_an_image_adapter_keeps_its_full_effect_in_either_order(unet):

@@ -22,7 +22,7 @@ def main(architecture: int) -> None:
             constants = {"D": d, **blocks}
             names = [name for name in fused._kernel.arg_names if name not in constants]
             types = {"STRENGTH": "*fp32", "BITS": "*i64", "LABELS": "*i32", "scale": "fp32"}
-            types |= dict.fromkeys("QKV", pointer) | {"OUT": pointer}
+            types |= dict.fromkeys(("Q", "K", "V", "SPANNED", "OUT"), pointer)
             signature = {name: types.get(name, "i32") for name in names} | dict.fromkeys(constants, "constexpr")
             built = triton.compile(
                 ASTSource(fused._kernel, signature, constants), GPUTarget("cuda", architecture, 32), options

@@ -25,6 +25,7 @@ DROP = """async ([name, text]) => {
 }"""
 TITLE = "window.app.extensionManager.workflow.activeWorkflow?.filename"
 EXPORT = "async () => JSON.stringify(await window.app.graphToPrompt())"  # a string: undefined entries vanish
+MISSING = "() => window.app.graph.nodes.filter((n) => !LiteGraph.registered_node_types[n.type]).map((n) => n.type)"
 LOAD_TIMEOUT = 120_000  # milliseconds, on a busy machine
 
 
@@ -71,6 +72,11 @@ def exported(page: Page) -> tuple[dict[str, Any], dict[str, Any]]:
     """The open graph as the frontend saves it, and as it sends it to the server."""
     both = json.loads(page.evaluate(EXPORT))
     return both["workflow"], both["output"]
+
+
+def without_view(workflow: dict[str, Any]) -> dict[str, Any]:
+    """A saved workflow without where its canvas was scrolled to."""
+    return {**workflow, "extra": {key: value for key, value in workflow["extra"].items() if key != "ds"}}
 
 
 class Console:

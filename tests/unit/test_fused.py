@@ -12,6 +12,8 @@ from equations import dense, dense_recipe, problem, relative
 pytest.importorskip("triton", reason="the kernel is optional: PyTorch's CUDA builds for Linux bring Triton along")
 
 from pack.videograin.attention import fused
+from pack.videograin.attention.row_range import sampled_keys
+from pack.videograin.attention.st_layout import modulated_attention
 from pack.videograin.regions import same_membership, share_any
 
 
@@ -45,6 +47,16 @@ def test_rectangular_pairs_batches_and_strided_heads():
     positive = torch.tensor([[0, 0, 0], [0, 1, 0], [0, 0, 1], [1, 1, 1]]).bool()  # row 0: positive with nothing
     truth = dense(*(x.double() for x in (q, k, v, strength)), positive[labels[:, :, None], words[:, None, :]])
     assert relative(fused.attention(q, k, v, strength, labels, words, positive), truth) < 3e-6
+
+
+def test_the_span_may_be_told_by_some_of_the_keys():
+    q, k, v, strength, labels, table = problem(3.0, frames=5, height=16, width=10)
+    q, k, v = (x.float() for x in (q, k, v))
+    args = (strength.float(), labels, labels, share_any(table, table))
+    some = sampled_keys(k)
+    truth = modulated_attention(q, k, v, *args, spanned=some)
+    assert relative(fused.attention(q, k, v, *args, spanned=some), truth) < 3e-6
+    assert relative(fused.attention(q, k, v, *args), truth) > 1e-4
 
 
 def test_many_patterns_fit_and_more_are_refused():

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from pack.benchmarks.timing import attention, machine, page, rows
-from pack.benchmarks.timing.rows import DENSE, OURS, SDPA
+from pack.benchmarks.timing.rows import DENSE, FAST, OURS, SDPA
 
 CPU, CARD = "x86_64 CPU, 2 cores", "NVIDIA H200"
 CELL = torch.device("cpu")
@@ -80,7 +80,7 @@ def test_what_is_timed_computes_the_same():
 
 def test_times_has_a_time_for_every_turn():
     times = attention.times(128, 40, "float32", 2, CELL)
-    assert {form: len(taken) for form, taken in times.items()} == {SDPA: 2, OURS: 2, DENSE: 2}
+    assert {form: len(taken) for form, taken in times.items()} == {SDPA: 2, OURS: 2, FAST: 2, DENSE: 2}
 
 
 @pytest.mark.skipif(not machine.FORGET.exists(), reason="peaks of a CPU process need Linux")

@@ -5,7 +5,7 @@ import torch
 from equations import dense, dense_recipe, problem, relative
 
 from pack.videograin.attention import key_sets, st_layout
-from pack.videograin.attention.row_range import row_range
+from pack.videograin.attention.row_range import row_range, sampled_keys
 from pack.videograin.attention.st_layout import PAPER, REFERENCE, Settings
 from pack.videograin.regions import Grid, same_membership, share_any
 
@@ -65,6 +65,32 @@ def test_row_range_is_the_span_of_the_scores():
     q, k = torch.randn(2, 3, 300, 24, generator=g), torch.randn(2, 3, 2500, 24, generator=g)
     scores = q.double() @ k.double().transpose(-1, -2)
     assert torch.allclose(row_range(q, k).double(), scores.amax(-1) - scores.amin(-1), rtol=1e-6)
+
+
+def test_sampled_keys_tell_most_of_the_span_and_never_more():
+    g = torch.Generator().manual_seed(2)
+    q, k = torch.randn(1, 2, 300, 40, generator=g), torch.randn(1, 2, 6000, 40, generator=g)
+    some = sampled_keys(k)
+    assert some.shape[2] == 750 and torch.equal(some, sampled_keys(k))
+    assert torch.equal(sampled_keys(k[:, :, :500]), k[:, :, :500])
+    share = row_range(q, some) / row_range(q, k)
+    assert share.max() <= 1.0 and 0.8 < share.mean() < 0.95
+
+
+def test_an_estimated_span_stands_where_the_exact_one_stood():
+    """As the equations with Δ of those keys: scores change by (1−λ), then λΔ is added on positive pairs."""
+    q, k, v, strength, labels, table = problem(3.0, frames=5, height=16, width=10)
+    positive, some = share_any(table, table), sampled_keys(k)
+    assert some.shape[2] < k.shape[2]
+    ours = st_layout.modulated_attention(q, k, v, strength, labels, labels, positive, spanned=some)
+    scores, lam = q @ k.transpose(-1, -2) / q.shape[-1] ** 0.5, strength[:, None, :, None]
+    few = q @ some.transpose(-1, -2) / q.shape[-1] ** 0.5
+    span = (few.amax(-1) - few.amin(-1))[..., None]
+    pairs = positive[labels[:, :, None], labels[:, None, :]][:, None]
+    truth = ((1 - lam) * scores + lam * span * pairs).softmax(-1) @ v
+    assert relative(ours, truth) < 1e-12
+    exact = st_layout.modulated_attention(q, k, v, strength, labels, labels, positive)
+    assert 1e-4 < relative(ours, exact) < 0.1
 
 
 def test_parts_of_a_long_call_fit_together():

@@ -105,3 +105,30 @@ def test_the_tasks_words():
         clips.task("part", clips.clip(("bus", "dog"), "grass", 8))
     with pytest.raises(ValueError, match="must be one of instance"):
         clips.task("paint", clip)
+
+
+@pytest.mark.parametrize("worn", world.ACCESSORIES)
+def test_the_left_one_may_wear_something_from_the_start(worn):
+    bare = clips.clip(("cat", "dog"), "grass", 8, 1.0, 2)
+    dressed = clips.clip(("cat", "dog"), "grass", 8, 1.0, 2, worn=worn)
+    assert dressed.caption == bare.caption.replace("a cat", world.Placed("cat", 0, 0, 1, worn=worn).noun)
+    differs = (bare.frames != dressed.frames).any(-1)
+    assert differs.any((1, 2)).all() and not (differs & bare.masks[1]).any()
+    np.testing.assert_array_equal(bare.masks[1], dressed.masks[1])
+    assert (bare.masks[0] & ~dressed.masks[0]).sum((1, 2)).max() <= 1  # what is worn belongs to the object
+    grown = (dressed.masks[0] & ~bare.masks[0]).any((1, 2))
+    assert grown.all() or worn == "sunglasses"
+    for seed in range(8):
+        (wish,) = clips.task("part", dressed, seed).wishes
+        assert wish.worn not in ("", worn) and not (dressed.masks[0] & ~wish.mask).any()
+
+
+def test_what_is_worn_moves_with_its_wearer_or_goes():
+    clip = clips.clip(("cat", "bus"), "grass", 8, 1.0, 0, worn="crown")
+    assert clips.task("background", clip).phrases == ("a cat with a crown", "a bus")
+    swap = clips.task("swap", clip)
+    assert swap.prompt == "a bus and a cat with a crown on grass"
+    assert (swap.wishes[1].mask & ~clip.masks[1]).any()  # room for the crown
+    assert not any(wish.worn for wish in clips.task("instance", clip).wishes)
+    with pytest.raises(ValueError, match="a bus wears nothing"):
+        clips.clip(("bus", "cat"), "grass", worn="hat")

@@ -30,18 +30,20 @@ def usable(q: Tensor, positive: Tensor) -> bool:
 
 
 def attention(
-    q: Tensor, k: Tensor, v: Tensor, strength: Tensor, query_labels: Tensor, key_labels: Tensor, positive: Tensor
-) -> Tensor:
+    q: Tensor, k: Tensor, v: Tensor, strength: Tensor, query_labels: Tensor, key_labels: Tensor, positive: Tensor,
+    spanned: Tensor | None = None,
+) -> Tensor:  # fmt: skip
     """As `st_layout.modulated_attention`, computed in float32 and rounded once to q's dtype; D at most 256."""
     q, k, v = (x if x.stride(-1) == 1 else x.contiguous() for x in (q, k, v))
+    spanned = k if spanned is None else spanned
     batch, heads, queries, d = q.shape
     bits = (positive.long() << torch.arange(positive.shape[1], device=positive.device)).sum(1)[query_labels]
     out = torch.empty((batch, queries, heads, d), dtype=q.dtype, device=q.device).transpose(1, 2)
     shape, options = blocks(d)
     _kernel[(triton.cdiv(queries, shape["BLOCK_QUERIES"]), batch * heads)](
-        q, k, v, out, strength.float().contiguous(), bits.contiguous(), key_labels.int().contiguous(),
-        *q.stride()[:3], *k.stride()[:3], *v.stride()[:3], *out.stride()[:3],
-        heads, queries, k.shape[2], 1 / math.sqrt(d),
+        q, k, v, spanned, out, strength.float().contiguous(), bits.contiguous(), key_labels.int().contiguous(),
+        *q.stride()[:3], *k.stride()[:3], *v.stride()[:3], *spanned.stride()[:3], *out.stride()[:3],
+        heads, queries, k.shape[2], spanned.shape[2], 1 / math.sqrt(d),
         D=d, **shape, **options,
     )  # fmt: skip
     return out
@@ -56,9 +58,10 @@ def blocks(d: int) -> tuple[dict[str, int], dict[str, int]]:
 
 @triton.jit
 def _kernel(
-    Q, K, V, OUT, STRENGTH, BITS, LABELS,
-    q_batch, q_head, q_token, k_batch, k_head, k_token, v_batch, v_head, v_token, o_batch, o_head, o_token,
-    heads, queries, keys, scale,
+    Q, K, V, SPANNED, OUT, STRENGTH, BITS, LABELS,
+    q_batch, q_head, q_token, k_batch, k_head, k_token, v_batch, v_head, v_token, s_batch, s_head, s_token,
+    o_batch, o_head, o_token,
+    heads, queries, keys, spanned_keys, scale,
     D: tl.constexpr, BLOCK_D: tl.constexpr, BLOCK_QUERIES: tl.constexpr, BLOCK_KEYS: tl.constexpr,
 ):  # fmt: skip
     batch = (tl.program_id(1) // heads).to(tl.int64)
@@ -76,10 +79,11 @@ def _kernel(
 
     high = tl.full([BLOCK_QUERIES], float("-inf"), tl.float32)
     low = tl.full([BLOCK_QUERIES], float("inf"), tl.float32)
-    for start in range(0, keys, BLOCK_KEYS):
-        exists = (start + y) < keys
+    s_start = SPANNED + batch * s_batch + head * s_head
+    for start in range(0, spanned_keys, BLOCK_KEYS):
+        exists = (start + y) < spanned_keys
         columns = (start + y).to(tl.int64)[None, :]
-        k = tl.load(k_start + columns * k_token + channel[:, None], exists[None, :] & real[:, None], other=0.0)
+        k = tl.load(s_start + columns * s_token + channel[:, None], exists[None, :] & real[:, None], other=0.0)
         s = tl.dot(q, k, input_precision="ieee")
         high = tl.maximum(high, tl.max(tl.where(exists[None, :], s, float("-inf")), 1))
         low = tl.minimum(low, tl.min(tl.where(exists[None, :], s, float("inf")), 1))

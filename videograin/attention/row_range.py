@@ -7,6 +7,20 @@ import math
 import torch
 from torch import Tensor
 
+SAMPLED, FEWEST = 8, 512  # one key in so many, but no fewer than these
+
+
+def sampled_keys(k: Tensor) -> Tensor:
+    """Some keys of k (B, H, M, D), always the same ones, whose scores tell Δ roughly and soon.
+
+    The span of a sample is never wider than the span of all: Δ comes out smaller, never larger.
+    """
+    count = max(FEWEST, k.shape[2] // SAMPLED)
+    if count >= k.shape[2]:
+        return k
+    chosen = torch.randperm(k.shape[2], generator=torch.Generator().manual_seed(0))[:count]
+    return k[:, :, chosen.sort().values.to(k.device)]
+
 
 def row_range(q: Tensor, k: Tensor) -> Tensor:
     """Δ = max − min over the keys of each query's scores (VideoGrain Eq. 2).

@@ -49,6 +49,7 @@ class Settings:
     background: tokens in no region are a region of their own (Eq. 5), are negative with everything (released code),
         or keep their attention.
     token_rule: how masks become tokens, see regions.membership.
+    fast: Δ of self-attention is estimated from some of the keys, see row_range.sampled_keys.
     """
 
     self_strength: float = 0.3
@@ -62,13 +63,15 @@ class Settings:
     cross_size: str = "area"
     background: str = "own region"
     token_rule: str = "area"
+    fast: bool = False
 
     @property
     def neutral(self) -> bool:
         return (self.self_strength == 0 and self.cross_strength == 0) or self.end_percent == 0
 
 
-PAPER = DEFAULT = Settings()
+PAPER = Settings()
+DEFAULT = Settings(self_strength=0.6, power=0.5, end_percent=1.0)  # what edited best, see benchmarks/EDIT_QUALITY.md
 REFERENCE = Settings(
     self_role="negative",
     levels="below full resolution",
@@ -91,6 +94,18 @@ class Layout(NamedTuple):
     positive: Tensor
     self_factor: Tensor
     cross_factor: Tensor
+
+
+class Modulation(NamedTuple):
+    """What one chunk's scores are modulated by, frame by frame; terms as in `modulated_attention`.
+
+    strength: (frames, N) float32; query_labels: (frames, N), key_labels: (frames, M) int64; positive: (P, Q) bool.
+    """
+
+    strength: Tensor
+    query_labels: Tensor
+    key_labels: Tensor
+    positive: Tensor
 
 
 def layout(masks: Tensor, strengths: Tensor, grid: Grid, settings: Settings) -> Layout:
@@ -125,14 +140,16 @@ def decay(timestep: float, settings: Settings) -> float:
 
 
 def modulated_attention(
-    q: Tensor, k: Tensor, v: Tensor, strength: Tensor, query_labels: Tensor, key_labels: Tensor, positive: Tensor
-) -> Tensor:
+    q: Tensor, k: Tensor, v: Tensor, strength: Tensor, query_labels: Tensor, key_labels: Tensor, positive: Tensor,
+    spanned: Tensor | None = None,
+) -> Tensor:  # fmt: skip
     """softmax of the modulated scores, times v (VideoGrain Eq. 1–5).
 
     Args:
         q (B, H, N, D), k (B, H, M, D), v (B, H, M, D); any float dtype, scale 1/√D.
         strength (B, N) float32: λ of each query, 0 to 1.
         query_labels (B, N), key_labels (B, M) int64: patterns; positive (P, Q) bool over (query, key) patterns.
+        spanned (B, H, S, D): the keys whose scores tell Δ, if not all of k.
     Returns (B, H, N, D) in q's dtype.
     """
     d = q.shape[-1]
@@ -149,19 +166,23 @@ def modulated_attention(
     wide_k, wide_v = (_wide(x, heads, len(used)) for x in (k, v))
     wide_k[..., d : d + len(used)] = key_slots
     out = torch.empty_like(q)
-    for some_q, some_k, some_v, some_out in zip(*(x.split(heads, 1) for x in (q, k, v, out)), strict=True):
+    parts = zip(*(x.split(heads, 1) for x in (q, k, v, k if spanned is None else spanned, out)), strict=True)
+    for some_q, some_k, some_v, some_spanned, some_out in parts:
         keys, values = wide_k[:, : some_k.shape[1]], wide_v[:, : some_k.shape[1]]
         keys[..., :d], values[..., :d] = some_k, some_v
         rows = (x.split(tokens, 2) for x in (some_q, strength, query_slots, some_out))
         for row_q, row_strength, slots, row_out in zip(*rows, strict=True):
-            wide_q = _modulated_queries(row_q, some_k, row_strength, slots)
+            wide_q = _modulated_queries(row_q, some_spanned, row_strength, slots)
             # The scale is in q: the kernel's own would be 1/√width.
             row_out.copy_(F.scaled_dot_product_attention(wide_q, keys, values, scale=1.0)[..., :d])
     return out
 
 
 def _modulated_queries(q: Tensor, k: Tensor, strength: Tensor, positive: Tensor) -> Tensor:
-    """(1−λ)q/√D, and λΔ/√D in the slot of each positive key pattern; strength is λ, positive (B, 1, N, P)."""
+    """(1−λ)q/√D, and λΔ/√D in the slot of each positive key pattern.
+
+    k: the keys that tell Δ; strength is λ, positive (B, 1, N, P).
+    """
     exact, d = torch.promote_types(q.dtype, torch.float32), q.shape[-1]
     strength = strength.to(exact) / math.sqrt(d)
     bonus = (strength * row_range(q, k)[..., None]).clamp(max=torch.finfo(q.dtype).max)
@@ -198,7 +219,8 @@ def attention_on(device: torch.device) -> Callable[..., Tensor]:
         logger.info("ST-Layout takes its portable form here, the CUDA kernel does not run: %s", error)
         return modulated_attention
 
-    def attend(q: Tensor, k: Tensor, v: Tensor, *labels: Tensor) -> Tensor:
-        return (fused.attention if fused.usable(q, labels[-1]) else modulated_attention)(q, k, v, *labels)
+    def attend(q: Tensor, k: Tensor, v: Tensor, *labels: Tensor, spanned: Tensor | None = None) -> Tensor:
+        form = fused.attention if fused.usable(q, labels[-1]) else modulated_attention
+        return form(q, k, v, *labels, spanned=spanned)
 
     return attend

@@ -7,7 +7,7 @@ from comfy.patcher_extension import WrappersMP
 
 from . import memory, run
 from .compat import require_unet
-from .plan import KEY, Probe, Record, find, live, records
+from .plan import KEY, Probe, Record, find, live, records, seen
 
 
 def add(model: ModelPatcher, record: Record) -> ModelPatcher:
@@ -30,6 +30,11 @@ def for_inversion(model: ModelPatcher) -> ModelPatcher:
 def for_features(model: ModelPatcher, probe: Probe) -> ModelPatcher:
     """A clone that sees what it saw while inverting, and is looked at."""
     return _with_plan(model, (*live(records(model)), probe))
+
+
+def for_showing(model: ModelPatcher, probe: Probe) -> ModelPatcher:
+    """A clone that attends as in the edit, and is looked at."""
+    return _with_plan(model, (*seen(records(model)), probe))
 
 
 def _with_plan(model: ModelPatcher, plan: tuple[Record, ...]) -> ModelPatcher:

@@ -9,10 +9,11 @@ from torch import Tensor
 
 from ..blend import INVERSION
 from ..regions import clip_masks
+from . import clashes
 from .compat import require_unet
 from .conditioning import binding_of
 from .origin import require_origin
-from .plan import Blend, Injection, STLayout, find
+from .plan import Blend, CrossFusion, Injection, SelfFusion, STLayout, find
 
 if TYPE_CHECKING:
     from .run import Run
@@ -22,6 +23,8 @@ NOISE_FIX = (
     "DDIM Inversion's `noise` output."
 )
 
+
+Rider = Blend | Injection | SelfFusion | CrossFusion  # a record with an INVERSION
 
 # Parts of the names of core's samplers that add noise on the way.
 RANDOM_SAMPLERS = ("ancestral", "sde", "ddpm", "lcm", "seeds")
@@ -45,9 +48,10 @@ def check(run: Run, guider: Any, sampler: Any, noise: Tensor, latent: Tensor, de
         _warn_random(run, sampler)
         if run.blend.inversion is not None:
             _check_inversion(run, run.blend, guider, noise, latent, denoise_mask)
-    if run.injector is not None:
-        _check_injection(run.injector.record, guider, latent)
-        _check_inversion(run, run.injector.record, guider, noise, latent, denoise_mask)
+    clashes.check(run, guider)
+    for reader in filter(None, (run.injector, run.self_fuser, run.cross_fuser)):
+        _check_source(reader.record, guider, latent)
+        _check_inversion(run, reader.record, guider, noise, latent, denoise_mask)
 
 
 def _check_motion(run: Run) -> None:
@@ -122,37 +126,37 @@ def _warn_random(run: Run, sampler: Any) -> None:
         )
 
 
-def _check_injection(record: Injection, guider: Any, latent: Tensor) -> None:
+def _check_source(record: Injection | SelfFusion | CrossFusion, guider: Any, latent: Tensor) -> None:
     if record.inversion.source.shape != latent.shape:
         raise ValueError(
             f"The sampler's latent is {_size(latent)}, but the inversion's clip is {_size(record.inversion.source)}. "
-            "Inject Source Features needs the same clip in both: connect the `noise` and `inversion` outputs of the "
-            "same DDIM Inversion."
+            f"{record.node} needs the same clip in both: connect the `noise` and `inversion` outputs of the same DDIM "
+            "Inversion."
         )
     if any("easycache" in by_key for by_key in guider.model_patcher.wrappers.values()):
         raise ValueError(
-            "EasyCache is active on the sampler's MODEL. It would take the source that Inject Source Features shows the "
-            "model for a step of the edit. Remove the EasyCache node (LazyCache may stay)."
+            f"EasyCache is active on the sampler's MODEL. It would take the source that {record.node} shows the model "
+            "for a step of the edit. Remove the EasyCache node (LazyCache may stay)."
         )
     loaded = guider.model_options.get("registered_hooks")
     for _, notes in record.conditioning:
         if {"area", "mask"} & set(notes):
             raise ValueError(
-                "Inject Source Features' `conditioning` is limited to a part of the picture (Conditioning Set Area or "
-                "Set Mask), but features belong to the whole of it. Connect the source prompt from before that node."
+                f"{record.node}'s `conditioning` is limited to a part of the picture (Conditioning Set Area or Set "
+                "Mask), but features belong to the whole of it. Connect the source prompt from before that node."
             )
         hooks = [notes["hooks"]] if notes.get("hooks") else []
         hooks += notes["control"].get_extra_hooks() if "control" in notes else []
         if any(loaded is None or not hook.is_subset_of(loaded) for hook in hooks):
             raise ValueError(
-                "Inject Source Features' `conditioning` carries a hook (a LoRA set on the prompt, for instance) that the "
+                f"{record.node}'s `conditioning` carries a hook (a LoRA set on the prompt, for instance) that the "
                 "sampler's own prompts do not carry, and ComfyUI loads only theirs. Set the same hook on them, or put "
                 "the LoRA on the MODEL before DDIM Inversion and the sampler."
             )
 
 
 def _check_inversion(
-    run: Run, record: Blend | Injection, guider: Any, noise: Tensor, latent: Tensor, denoise_mask: Tensor | None
+    run: Run, record: Rider, guider: Any, noise: Tensor, latent: Tensor, denoise_mask: Tensor | None
 ) -> None:
     if torch.count_nonzero(noise):
         raise ValueError(
@@ -169,7 +173,7 @@ def _check_inversion(
     _check_level(run, record, latent)
 
 
-def _check_level(run: Run, record: Blend | Injection, latent: Tensor) -> None:
+def _check_level(run: Run, record: Rider, latent: Tensor) -> None:
     """A latent taken from the trajectory must start at its own σ."""
     inversion, first = record.inversion, run.sigmas[0]
     x = run.model.process_latent_in(latent.cpu().float())

@@ -6,10 +6,10 @@ import hashlib
 import logging
 
 from comfy.ldm.modules.attention import BasicTransformerBlock, SpatialTransformer, SpatialVideoTransformer
-from comfy.ldm.modules.diffusionmodules.openaimodel import UNetModel
+from comfy.ldm.modules.diffusionmodules.openaimodel import Downsample, UNetModel, Upsample
 from comfy.model_patcher import ModelPatcher
 from comfy.model_sampling import CONST, ModelSamplingDiscrete
-from torch import Tensor
+from torch import Tensor, nn
 
 logger = logging.getLogger("videograin")
 
@@ -50,11 +50,11 @@ def attention_level(full: int, rows: int) -> int:
     return level
 
 
-def attention_sites(network: UNetModel) -> list[Site]:
-    """The address of every transformer block, found by walking the network."""
+def attention_modules(network: UNetModel) -> dict[Site, BasicTransformerBlock]:
+    """Every transformer block by its address, found by walking the network."""
     groups = {"input": network.input_blocks, "middle": [network.middle_block], "output": network.output_blocks}
-    return [
-        (group, number, index)
+    return {
+        (group, number, index): attention
         for group, blocks in groups.items()
         for number, block in enumerate(blocks)
         if block is not None
@@ -62,7 +62,29 @@ def attention_sites(network: UNetModel) -> list[Site]:
         if isinstance(transformer, SpatialTransformer)
         for index, attention in enumerate(transformer.transformer_blocks)
         if isinstance(attention, BasicTransformerBlock)
-    ]
+    }
+
+
+def attention_sites(network: UNetModel) -> list[Site]:
+    """The address of every transformer block."""
+    return list(attention_modules(network))
+
+
+def site_levels(network: UNetModel) -> dict[Site, int]:
+    """The attention level of every transformer block: the latent's grid is divided by 1, 2, 4, 8, ... there."""
+    levels, level = {}, 1
+    for number, block in enumerate(network.input_blocks):
+        level *= 2 if _holds(block, Downsample) else 1
+        levels["input", number] = level
+    levels["middle", 0] = level
+    for number, block in enumerate(network.output_blocks):
+        levels["output", number] = level  # where a block doubles, it does so after its attention
+        level //= 2 if _holds(block, Upsample) else 1
+    return {site: levels[site[:2]] for site in attention_sites(network)}
+
+
+def _holds(block: nn.Module, kind: type) -> bool:
+    return any(isinstance(module, kind) for module in block.modules())
 
 
 def model_name(model: ModelPatcher) -> str:

@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 
+from ..alignment import Prompt
 from ..binding import Binding, Token, find_phrase
 from ..overview import closest
 from ..regions import Regions
@@ -27,6 +28,44 @@ def words(tokens: Tokens) -> list[Token]:
         found += [Token(t, weight, offset + i) for i, (t, weight, word) in enumerate(chunk) if word]
         offset += len(chunk)
     return found
+
+
+def read(clip: Any, text: str) -> Prompt:
+    """A prompt's words as the text encoder splits them."""
+    tokens = clip.tokenize(text, return_word_ids=True)
+    runs: list[list[Token]] = []
+    spelling, complete = [], True
+    for token in words(tokens):
+        if complete:
+            runs.append([])
+            spelling.append("")
+        written = _spelled(clip, token)
+        complete = written.endswith("</w>")
+        runs[-1].append(token)
+        spelling[-1] += written.removesuffix("</w>")
+    length = sum(len(chunk) for chunk in next(iter(tokens.values())))
+    return Prompt(text, tuple(map(tuple, runs)), tuple(spelling), length)
+
+
+def _spelled(clip: Any, token: Token) -> str:
+    if isinstance(token.id, torch.Tensor):
+        return "(embedding)</w>"
+    return clip.tokenizer.untokenize([(token.id, token.weight)])[0][1]
+
+
+def rows_of(clip: Any, prompt: Prompt, phrase: str, whose: str) -> list[int]:
+    """The rows of a phrase wherever the prompt has it. Raises ValueError where it does not; whose: the input's name."""
+    wanted, found = words(clip.tokenize(phrase, return_word_ids=True)), set()
+    while wanted and (run := find_phrase(prompt.tokens, wanted, found)):
+        found.update(prompt.tokens[i].position for i in run)
+    if not found:
+        near = closest(phrase, prompt.text)
+        raise ValueError(
+            f'{whose} names "{phrase}", which does not occur in the prompt "{prompt.text}". '
+            + (f'The closest there is "{near}". ' if near else "")
+            + "Write it as the prompt does, without weights."
+        )
+    return sorted(found)
 
 
 def bind(

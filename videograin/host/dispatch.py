@@ -7,6 +7,7 @@ one prompt.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -16,10 +17,13 @@ from torch import Tensor
 
 from ..attention import key_sets
 from ..attention.flow import along_paths
-from ..attention.st_layout import BACKGROUNDS, LEVELS, Layout
+from ..attention.fusion import self_fusion
+from ..attention.row_range import sampled_keys
+from ..attention.st_layout import BACKGROUNDS, LEVELS, Layout, Modulation
 from ..regions import Grid, patterns, share_any
 from .compat import Site, attention_level
-from .source import ROLE
+from .fusing import WORDS
+from .source import ROLE, Place
 
 if TYPE_CHECKING:
     from .run import Chunk, Run
@@ -47,6 +51,17 @@ class Call:
         self.binding = run.binding_at(float(sigma))
         self.options = options
 
+    def rows(self, number: int) -> slice:
+        """Of a chunk in the batch."""
+        return slice(number * self.frames, (number + 1) * self.frames)
+
+    def show(self, place: Place, *tensors: Tensor) -> None:
+        """Has each chunk that shows a source keep its rows of tensors somebody reads there; "(chunk frame) ..."."""
+        for number, chunk in enumerate(self.chunks):
+            if chunk and chunk.source and place in chunk.source.places and self.indices is not None:
+                kept = tuple(tensor[self.rows(number)] for tensor in tensors)
+                chunk.source.keep(place, chunk.area, self.indices, kept)
+
     def patched_options(self) -> dict[str, Any]:
         """A copy of the transformer options with a dispatcher on every site."""
         options = self.options = self.options.copy()
@@ -67,7 +82,7 @@ class Call:
         """An attn1_patch that changes nothing."""
         site = (*extra["block"], extra["block_index"])
         if self._observed(site, extra):
-            self.run.observer.see_inputs(site, x[: self.frames])
+            self.run.observer.see_inputs(self, site, x)
         return x, context, value
 
     def _observed(self, site: Site, extra: dict) -> bool:
@@ -77,7 +92,7 @@ class Call:
             return False
         if self.frames != self.run.frames:
             raise ValueError(
-                f"Attention Layout looks at the whole clip, but its `model` runs in windows of {self.frames} frames. "
+                f"{observer.node} looks at the whole clip, but its `model` runs in windows of {self.frames} frames. "
                 "Connect the MODEL from before the context window node."
             )
         return True
@@ -86,7 +101,7 @@ class Call:
         seeing = self.run.motion is not None or self.run.key_sets.describe() != key_sets.OWN
         if self.run.observer is not None or (name == "attn1" and seeing):
             return True
-        if self.run.injector is not None and any(place[0] == name for place in self.run.injector.source.places):
+        if any(place[0] in (name, WORDS) for source in self.run.sources for place in source.places):
             return True
         settings = self.run.settings
         if settings is None or self.indices is None or not (self.binding or any(c and c.binding for c in self.chunks)):
@@ -99,7 +114,7 @@ class Call:
             return True
         self.run.warn_once(
             f"Another node tiles or merges the tokens of block {site[0]} {site[1]} (HyperTile and ToMe do): "
-            "Full-Frame Attention, ST-Layout Attention and Inject Source Features are off there."
+            "Full-Frame and ST-Layout Attention, Inject Source Features and both fusions are off there."
         )
         return False
 
@@ -128,20 +143,22 @@ class Call:
         grid, settings = self.grid(extra), self.run.settings
         kind = self.run.key_sets.at(self.level(grid))
         whole = self._whole_frames(site, q, grid)
-        if whole and self.run.injector is not None:  # before modulation, whose scores are then of injected q and k
-            q, k = self.run.injector.exchange(self, ("attn1", *site), q, k)
-        if self._observed(site, extra):
-            self.run.observer.see_self(site, q[: self.frames], k[: self.frames], extra["n_heads"])
         if not whole:
             return self.plain(previous, q, k, v, extra)
+        self.show(("attn1", *site), q, k)
+        for reader in filter(None, (self.run.injector, self.run.self_fuser)):
+            q, k = reader.exchange(self, ("attn1", *site), q, k)  # modulation is then of exchanged scores
         layouts = [
             self.layout(chunk, settings.self_strength, settings.self_role, chunk.binding or self.binding, grid)
             if chunk and settings
             else None
             for chunk in self.chunks
         ]
-        moving = self.moving(grid)
-        if kind == key_sets.OWN and not any(layouts) and not moving:
+        if self._observed(site, extra):
+            self.run.observer.see_self(self, site, q, k, layouts, extra["n_heads"])
+        moving, fuser = self.moving(grid), self.run.self_fuser
+        followed = fuser.rows(self, site, grid, q, k) if fuser else {}
+        if kind == key_sets.OWN and not any(layouts) and not moving and not followed:
             return self.plain(previous, q, k, v, extra)
         if previous is not None:
             theirs, base = previous(q, k, v, extra), self.base(q, k, v, extra)
@@ -162,14 +179,15 @@ class Call:
                     out[i] = self.joined(kind, *(x[i : i + 1] for x in (q, k, v)), extra)[0]
                 else:
                     out[i] = self.modulated_self(kind, q[i], k[i], v[i], layout, extra["n_heads"])
+        for i, (source_q, source_k, inside) in followed.items():
+            attend = partial(self.joined_one, kind, extra)
+            out[i] = self_fusion(out[i], source_q, source_k, v[i], inside, attend)
         if moving:
             out = self.along_flow(q, k, out, grid, extra["n_heads"])
         return rearrange(out, "c f n d -> (c f) n d")
 
     def cross_attention(self, site: Site, previous: Any, q: Tensor, k: Tensor, v: Tensor, extra: dict) -> Tensor:
         grid, settings = self.grid(extra), self.run.settings
-        if self._observed(site, extra):
-            self.run.observer.see_cross(q[: self.frames], k[: self.frames], extra["n_heads"])
         if not self._whole_frames(site, q, grid):
             return self.plain(previous, q, k, v, extra)
         layouts = [
@@ -178,20 +196,35 @@ class Call:
             else None
             for chunk in self.chunks
         ]
-        out = self.plain(previous, q, k, v, extra)
-        if not any(layouts):
+        if self._observed(site, extra):
+            self.run.observer.see_cross(self, site, q, k, layouts, extra["n_heads"])
+        attend = partial(self.plain, None, extra=extra)
+        self.show(("attn2", *site), q, k)
+        if self.run.self_fuser:
+            self.run.self_fuser.show_words(self, site, grid, q, k, attend)
+        out, fuser = self.plain(previous, q, k, v, extra), self.run.cross_fuser
+        if not any(layouts) and not (fuser and ("attn2", *site) in fuser.places):
             return out
         base = None if previous is None else self.split(self.base(q, k, v, extra))
         out, q, k, v = (self.split(x) for x in (out, q, k, v))
         out = out.clone()
         for i, layout in enumerate(layouts):
-            if layout is None:
-                continue
-            ours = self.modulated_cross(self.chunks[i], q[i], k[i], v[i], layout, extra["n_heads"])
+            own = partial(self.own_cross, self.chunks[i], layout, extra, q[i], k[i])
+            ours = fuser.fused(self, site, grid, i, q[i], k[i], v[i], attend, own) if fuser else None
+            if ours is None:
+                if layout is None:
+                    continue
+                ours = own(v[i])
             if base is not None:  # what the other patch added, in float32 so that nothing of it is lost
                 ours = (ours.float() + (out[i].float() - base[i].float())).to(ours.dtype)
             out[i] = ours
         return rearrange(out, "c f n d -> (c f) n d")
+
+    def own_cross(self, chunk: Chunk, layout: Layout | None, extra: dict, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+        """One chunk's cross-attention without a source: modulated where it has a layout, else ordinary."""
+        if layout is None:
+            return self.plain(None, q, k, v, extra)
+        return self.modulated_cross(chunk, q, k, v, layout, extra["n_heads"])
 
     def plain(self, previous: Any, q: Tensor, k: Tensor, v: Tensor, extra: dict) -> Tensor:
         """What would happen here without us, to the bit."""
@@ -217,6 +250,10 @@ class Call:
         out = self.plain(None, q, k, v, extra)
         return rearrange(key_sets.ungroup(out, self.frames, kind), "(c f) n d -> c f n d", c=chunks)
 
+    def joined_one(self, kind: str, extra: dict, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+        """The same for one chunk: (f, n, d) in and out."""
+        return self.joined(kind, q[None], k[None], v[None], extra)[0]
+
     def moving(self, grid: Grid) -> bool:
         """Whether tokens look along their motion paths at this level."""
         motion = self.run.motion
@@ -234,32 +271,35 @@ class Call:
 
     def modulated_self(self, kind: str, q: Tensor, k: Tensor, v: Tensor, layout: Layout, heads: int) -> Tensor:
         """One chunk's modulated self-attention: (f, n, d) in and out."""
-        device = q.device
-        labels, factor = layout.labels.to(device), layout.self_factor.to(device)
-        strength = (self.run.settings.self_strength * self.decay * factor[labels]).clamp(max=1)  # (f, n)
-        key_labels = labels
-        if k.shape[1] != q.shape[1]:  # tokens another patch appended belong to no region of ours
-            extra_tokens = labels.new_full((len(labels), k.shape[1] - labels.shape[1]), len(layout.table))
-            key_labels = torch.cat([labels, extra_tokens], dim=1)
-        positive = torch.nn.functional.pad(layout.positive.to(device), (0, 1))
+        strength, labels, key_labels, positive = self.self_modulation(layout, k)
+        q = _heads(key_sets.queries(q, self.frames, kind), heads)
+        k, v = (_heads(key_sets.keys(x, self.frames, kind), heads) for x in (k, v))
         out = self.run.attend(
-            *(
-                _heads(x, heads)
-                for x in (
-                    key_sets.queries(q, self.frames, kind),
-                    *(key_sets.keys(x, self.frames, kind) for x in (k, v)),
-                )
-            ),
+            q, k, v,
             key_sets.queries(strength, self.frames, kind),
             key_sets.queries(labels, self.frames, kind),
             key_sets.keys(key_labels, self.frames, kind),
             positive,
-        )
+            spanned=sampled_keys(k) if self.run.settings.fast else None,
+        )  # fmt: skip
         return key_sets.ungroup(rearrange(out, "b h n d -> b n (h d)"), self.frames, kind)
+
+    def self_modulation(self, layout: Layout, k: Tensor) -> Modulation:
+        """Of one chunk's self-attention; k (f, tokens, d), a frame's own and those another patch appended."""
+        labels, factor = layout.labels.to(k.device), layout.self_factor.to(k.device)
+        strength = (self.run.settings.self_strength * self.decay * factor[labels]).clamp(max=1)  # (f, n)
+        appended = k.shape[1] - labels.shape[1]  # belong to no region of ours
+        key_labels = torch.nn.functional.pad(labels, (0, appended), value=len(layout.table))
+        return Modulation(strength, labels, key_labels, torch.nn.functional.pad(layout.positive.to(k.device), (0, 1)))
 
     def modulated_cross(self, chunk: Chunk, q: Tensor, k: Tensor, v: Tensor, layout: Layout, heads: int) -> Tensor:
         """One chunk's modulated cross-attention: (f, n, d) and (f, tokens, d) in, (f, n, d) out."""
-        device = q.device
+        modulation = self.cross_modulation(chunk, layout, k)
+        return rearrange(self.run.attend(*(_heads(x, heads) for x in (q, k, v)), *modulation), "b h n d -> b n (h d)")
+
+    def cross_modulation(self, chunk: Chunk, layout: Layout, k: Tensor) -> Modulation:
+        """Of one chunk's cross-attention; k (f, tokens, d)."""
+        device = k.device
         labels = layout.labels.to(device)
         frame = torch.arange(self.frames, device=device)[:, None]
         factor = layout.cross_factor
@@ -268,14 +308,8 @@ class Call:
             factor = factor.masked_fill(wordless[:, None], 0.0)
         strength = (self.run.settings.cross_strength * self.decay * factor.to(device)[labels, frame]).clamp(max=1)
         token_labels, words = patterns(token_regions(chunk, k.shape[1]))
-        out = self.run.attend(
-            *(_heads(x, heads) for x in (q, k, v)),
-            strength,
-            labels,
-            token_labels.to(device).expand(self.frames, -1),
-            share_any(layout.table, words).to(device),
-        )
-        return rearrange(out, "b h n d -> b n (h d)")
+        positive = share_any(layout.table, words).to(device)
+        return Modulation(strength, labels, token_labels.to(device).expand(self.frames, -1), positive)
 
 
 class _Dispatcher:

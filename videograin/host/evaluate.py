@@ -15,8 +15,8 @@ from .. import evaluation, metrics
 from ..evaluation import Measured
 from ..flow import DIS, occluded
 from ..regions import Regions, clip_masks
-from .media import watcher
 from .motion import FlowFunction, flow_function
+from .progress import watcher
 
 logger = logging.getLogger("videograin")
 
@@ -59,7 +59,7 @@ def measure(
     )
     flow = flow_function(optical_flow, "Evaluate Edit")
 
-    watch, done = watcher(), 0
+    watch, done = watcher("Measuring"), 0
     total = (frames if clip_vision is not None else 0) + frames - 1
 
     def advance(count: int) -> None:

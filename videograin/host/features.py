@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import torch
 from comfy.model_patcher import ModelPatcher
 from torch import Tensor
-from tqdm.auto import tqdm
 
 from ..binding import find_phrase
 from ..layout import ROWS, AttentionInputs, AttentionRows, ClusterLayout, WordMaps, blur_rows, cluster, name_clusters
@@ -16,48 +14,41 @@ from ..trajectory import Inversion
 from .attach import for_features
 from .compat import Site, require_unet
 from .conditioning import words as words_of
+from .observing import Onlooker, choose_level, evenly, look, noisy
 from .origin import require_origin
-from .plan import LEVELS, Probe, records
-from .sampling import walk_clip
+from .plan import Probe, records
+from .progress import tell
 
-AUTO = "auto"
-BLOCKS = {"all": ("input", "middle", "output"), "encoder": ("input",), "decoder": ("output",)}
-MAX_TOKENS = 1024  # the paper's 32² grid
+if TYPE_CHECKING:
+    from .dispatch import Call
+
 SMALL_WORDS = frozenset(
     "a an the and or of in on at to by with for from over under before behind near is are be this that it its".split()
 )
 
 
-class Observer:
-    """What Attention Layout collects at one level of the network while the model looks at the source."""
+class Observer(Onlooker):
+    """What Attention Layout collects while the model looks at the source, under its first prompt."""
+
+    node = "Attention Layout"
 
     def __init__(self, level: int, blocks: str, features: AttentionRows | AttentionInputs, words: WordMaps | None):
-        self.level, self.groups, self.features, self.words = level, BLOCKS[blocks], features, words
-        self.seen = False
+        super().__init__(level, blocks)
+        self.features, self.words = features, words
 
-    def wants(self, site: Site, level: int) -> bool:
-        return level == self.level and site[0] in self.groups
-
-    def see_inputs(self, site: Site, x: Tensor) -> None:
+    def see_inputs(self, call: Call, site: Site, x: Tensor) -> None:
         if isinstance(self.features, AttentionInputs):
-            self.features.add(site, x)
+            self.features.add(site, x[: call.frames])
             self.seen = True
 
-    def see_self(self, site: Site, q: Tensor, k: Tensor, heads: int) -> None:
+    def see_self(self, call: Call, site: Site, q: Tensor, k: Tensor, layouts: list, heads: int) -> None:
         if isinstance(self.features, AttentionRows):
-            self.features.add(site, q, k, heads)
+            self.features.add(site, q[: call.frames], k[: call.frames], heads)
             self.seen = True
 
-    def see_cross(self, q: Tensor, k: Tensor, heads: int) -> None:
+    def see_cross(self, call: Call, site: Site, q: Tensor, k: Tensor, layouts: list, heads: int) -> None:
         if self.words is not None:
-            self.words.add(q, k, heads)
-
-
-def choose_level(level: str, height: int, width: int) -> int:
-    """The divisor of "1/2" and the like; "auto" is the finest grid of at most MAX_TOKENS tokens a frame."""
-    if level != AUTO:
-        return int(level.split("/")[1])
-    return next((n for n in LEVELS if -(-height // n) * -(-width // n) <= MAX_TOKENS), LEVELS[-1])
+            self.words.add(q[: call.frames], k[: call.frames], heads)
 
 
 def word_positions(clip: Any, prompt: str, words: list[str]) -> dict[str, list[int]]:
@@ -97,7 +88,7 @@ def attention_layout(
     found, rows = observer.features.features(), -(-height // observer.level)
     if feature == ROWS:
         found = blur_rows(found, rows, found.shape[2] // rows, blur | 1)
-    labels = cluster(found, clusters, scope, seed)
+    labels = cluster(found, clusters, scope, seed, tell)
     names = ("",) * clusters
     if observer.words is not None:
         names = name_clusters(labels, observer.words.maps(), list(positions), clusters)
@@ -115,22 +106,6 @@ def observe(
     """
     require_unet(model, "Attention Layout")
     require_origin(inversion, model, records(model), "Attention Layout's `model`")
-    levels = [i for i, sigma in enumerate(inversion.sigmas.tolist()) if sigma > 0]
-    levels = levels[min(int(start * len(levels)), len(levels) - 1) :]
-    count = min(steps, len(levels)) or len(levels)
-    chosen = [levels[round(i)] for i in torch.linspace(0, len(levels) - 1, count).tolist()]
-    watching = for_features(model, Probe(observer))
-
-    def walk(denoiser, x, sigmas, extra_args, callback, disable):
-        for step, level in enumerate(tqdm(chosen, "Attention features", disable=disable)):
-            shown = inversion.latents[level].to(x)
-            denoised = denoiser(shown, x.new_full((len(x),), float(inversion.sigmas[level])), **extra_args)
-            callback({"i": step, "denoised": denoised, "x": shown})
-        return x
-
-    walk_clip(watching, conditioning, inversion.source, torch.cat([inversion.sigmas[chosen], torch.zeros(1)]), walk)
-    if not observer.seen:
-        raise ValueError(
-            f"The model has no self-attention in the chosen blocks at 1/{observer.level} of the latent's grid. Change "
-            "Attention Layout's `level` or `blocks`."
-        )
+    levels = noisy(inversion)
+    levels = evenly(levels[min(int(start * len(levels)), len(levels) - 1) :], steps)
+    look(for_features(model, Probe(observer)), observer, inversion, levels, inversion.source, conditioning)

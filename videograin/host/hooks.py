@@ -37,9 +37,7 @@ def norms(network: UNetModel) -> list[nn.Module]:
 
 def _injections(call: Call, network: UNetModel) -> Iterator[tuple[nn.Module, Any]]:
     injector = call.run.injector
-    if injector is None:
-        return
-    for place in injector.source.places:
+    for place in injector.places if injector is not None else ():
         if place[0] == RESNET:
             # Bound in a function of its own: a hook made in the loop would see the last place only.
             yield last_convolution(network, place[1]), _exchanged(call, place)
@@ -47,6 +45,7 @@ def _injections(call: Call, network: UNetModel) -> Iterator[tuple[nn.Module, Any
 
 def _exchanged(call: Call, place: tuple) -> Any:
     def hook(module: nn.Module, args: tuple, output: Tensor) -> Tensor:
+        call.show(place, output)
         return call.run.injector.exchange(call, place, output)[0]
 
     return hook

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
 
 import comfy.model_management
-import comfy.utils
 import folder_paths
 import torch
 from comfy_api.latest import Input, InputImpl
@@ -98,18 +96,3 @@ def trim(video: Input.Video) -> tuple[float, float]:
 def memory_limit() -> int:
     """Bytes that a clip's frames may take."""
     return int(comfy.model_management.get_free_memory(torch.device("cpu")) * MEMORY_SHARE)
-
-
-def watcher() -> Callable[[float], None]:
-    """Moves the node's progress bar, and ends the work when the user cancels."""
-    bar = comfy.utils.ProgressBar(100)
-    shown = 0
-
-    def watch(done: float) -> None:
-        nonlocal shown
-        comfy.model_management.throw_exception_if_processing_interrupted()
-        if int(done * 100) > shown:
-            shown = int(done * 100)
-            bar.update_absolute(shown)
-
-    return watch

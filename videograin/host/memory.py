@@ -9,16 +9,20 @@ from __future__ import annotations
 import math
 
 import comfy.model_management
+from comfy.ldm.modules.diffusionmodules.openaimodel import UNetModel
 from comfy.model_base import BaseModel
 from comfy.model_patcher import ModelPatcher
 
 from ..attention.key_sets import ALL, FIRST_PREVIOUS, MIDDLE, OWN
-from .compat import logger
-from .plan import KEY, LEVELS, Motion, Record, STLayout, find, key_sets
+from .compat import attention_modules, logger, site_levels
+from .fusing import fused_sites
+from .plan import KEY, LEVELS, CrossFusion, Motion, Record, SelfFusion, STLayout, find, key_sets
 
 # In tensors of the size of one layer's queries: keys and values of two frames per frame, or of one, as copies.
 COPIES = {OWN: 0, ALL: 0, MIDDLE: 2, FIRST_PREVIOUS: 4}
 MODULATED, MOVING = 1, 2  # ST-Layout's own result; the dense result with the paths' on top
+FOLLOWING = 1  # the rows that follow the source
+TEXT = 77  # tokens of an ordinary prompt
 PORTABLE = 400 * 2**20  # bytes that ST-Layout's form without Triton holds at once on a GPU, see attention/
 
 
@@ -33,7 +37,23 @@ def extra_bytes(plan: tuple[Record, ...], shape: list[int], network: BaseModel) 
     copies += MODULATED * (find(plan, STLayout) is not None) + MOVING * (find(plan, Motion) is not None)
     size = comfy.model_management.dtype_size(network.get_dtype_inference())
     queries = 2 * shape[0] * math.prod(shape[2:]) * network.diffusion_model.model_channels * size
-    return copies * queries + (min(PORTABLE, 8 * queries) if find(plan, STLayout) is not None else 0)
+    copies += FOLLOWING * (find(plan, SelfFusion) is not None)
+    portable = min(PORTABLE, 8 * queries) if find(plan, STLayout) is not None else 0
+    return copies * queries + portable + source_bytes(plan, shape, network.diffusion_model, size)
+
+
+def source_bytes(plan: tuple[Record, ...], shape: list[int], unet: UNetModel, size: int) -> int:
+    """What the fusions hold of the source during a step: queries and keys, nothing of other steps.
+
+    shape (frames, C, h, w), of the latent; size, bytes of a number in the network.
+    """
+    frames, tokens, numbers = shape[0], math.prod(shape[2:]), 0
+    modules, levels = attention_modules(unet), site_levels(unet)
+    for kind, width in ((SelfFusion, lambda n: 2 * n), (CrossFusion, lambda n: n + TEXT)):
+        record = find(plan, kind)
+        for site in fused_sites(unet, record) if record and not record.neutral else ():
+            numbers += modules[site].attn1.to_q.out_features * width(math.ceil(tokens / levels[site] ** 2))
+    return frames * numbers * size
 
 
 def prepare_sampling(executor, model: ModelPatcher, noise_shape, conds, *args, **kwargs):

@@ -13,12 +13,14 @@ from zlib import crc32
 from comfy.model_patcher import ModelPatcher
 from torch import Tensor
 
+from ..attention.fusion import Words
 from ..attention.key_sets import ALL, OWN
 from ..attention.st_layout import Settings
 from ..trajectory import Inversion
 
 KEY = "videograin"
 LEVELS = (1, 2, 4, 8)  # an attention level is the latent's grid divided by one of these
+EVERYWHERE, OUTSIDE_REGIONS, OUTSIDE_WORDS = WHERE = ("everywhere", "outside regions", "outside words")
 
 
 @dataclass(frozen=True)
@@ -124,18 +126,71 @@ class Injection:
 
 
 @dataclass(frozen=True, eq=False)
-class Probe:
-    """Attention Layout: looks at attention without changing it.
+class SelfFusion:
+    """Self-Attention Fusion (FateZero): the positive half's queries attend as the source's do.
 
-    observer: a features.Observer.
+    conditioning: the prompt of the source's inversion. where: one of WHERE. start_percent, end_percent: share of the
+    noise schedule in which it acts. words: (source tokens,) bool and threshold, for "outside words". levels: one of
+    st_layout.LEVELS. pairing: one of source.PAIRINGS.
+    """
+
+    inversion: Inversion
+    conditioning: list
+    where: str
+    start_percent: float
+    end_percent: float
+    words: Tensor | None
+    threshold: float
+    levels: str
+    pairing: str
+
+    node = "Self-Attention Fusion"
+
+    @property
+    def neutral(self) -> bool:
+        return self.start_percent >= self.end_percent
+
+
+@dataclass(frozen=True, eq=False)
+class CrossFusion:
+    """Cross-Attention Fusion (FateZero): words of the positive prompt take the maps of the source prompt's words.
+
+    words: alignment and gains. mode: one of alignment.MODES. where: "everywhere" or "outside regions". The others as in
+    SelfFusion.
+    """
+
+    inversion: Inversion
+    conditioning: list
+    words: Words
+    mode: str
+    where: str
+    start_percent: float
+    end_percent: float
+    levels: str
+    pairing: str
+
+    node = "Cross-Attention Fusion"
+
+    @property
+    def neutral(self) -> bool:
+        return self.start_percent >= self.end_percent
+
+
+@dataclass(frozen=True, eq=False)
+class Probe:
+    """Attention Layout, Show Attention: looks at attention without changing it.
+
+    observer: an observing.Onlooker.
     """
 
     observer: Any
 
-    node = "Attention Layout"
+    @property
+    def node(self) -> str:
+        return self.observer.node
 
 
-Record = KeySets | Motion | STLayout | Blend | Injection | Probe
+Record = KeySets | Motion | STLayout | Blend | Injection | SelfFusion | CrossFusion | Probe
 
 
 def records(model: ModelPatcher) -> tuple[Record, ...]:
@@ -155,6 +210,11 @@ def live(plan: tuple[Record, ...]) -> tuple[Record, ...]:
     """What of a plan acts while inverting: which tokens see which, and nothing that edits."""
     sets, moving = key_sets(plan), find(plan, Motion)
     return tuple(record for record in (None if sets.describe() == OWN else sets, moving) if record is not None)
+
+
+def seen(plan: tuple[Record, ...]) -> tuple[Record, ...]:
+    """What of a plan acts while the edit's attention is looked at: all but blending, which changes no attention."""
+    return tuple(record for record in plan if not isinstance(record, Blend))
 
 
 def describe(plan: tuple[Record, ...]) -> str:

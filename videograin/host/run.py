@@ -9,7 +9,7 @@ put there, and hooks on what has no attention.
 from __future__ import annotations
 
 import uuid
-from contextlib import nullcontext
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,15 +21,29 @@ from ..attention.st_layout import Layout
 from ..binding import Binding
 from ..blend import INVERSION, blend_mask, mix, next_level, towards
 from ..paths import paths, token_steps
-from ..regions import Grid, Regions, clip_masks
+from ..regions import Grid, Regions, clip_masks, membership
 from . import checks
 from .compat import Site, attention_sites, logger, training_timestep
 from .conditioning import binding_of
 from .dispatch import Call
+from .fusing import CrossFuser, SelfFuser
 from .hooks import hooked
 from .injecting import Injector
-from .plan import KEY, Blend, Injection, KeySets, Motion, Probe, Record, STLayout, find, key_sets
-from .source import CONDS, ROLE
+from .plan import (
+    KEY,
+    Blend,
+    CrossFusion,
+    Injection,
+    KeySets,
+    Motion,
+    Probe,
+    Record,
+    SelfFusion,
+    STLayout,
+    find,
+    key_sets,
+)
+from .source import CONDS, ROLE, Reader, Source
 
 RUN = "videograin_run"
 
@@ -38,17 +52,20 @@ RUN = "videograin_run"
 class Chunk:
     """What one chunk of a batch is, known by its uuid, never by its position.
 
-    role: "negative" for the unconditional half, "source" for the source itself, else "positive". area: (h, w, y, x) in
-    latent cells, or None. binding: regions and tokens of its own prompt, or None. tokens: length of its own text.
-    start, end: the noise levels between which the prompt acts.
+    role: "negative" for the unconditional half, "source" for a source itself, else "positive". name: of its prompt, as
+    the guider calls it. area: (h, w, y, x) in latent cells, or None. binding: regions and tokens of its own prompt, or
+    None. tokens: length of its own text. start, end: the noise levels between which the prompt acts. source: whose
+    clip it shows, or None.
     """
 
     role: str
+    name: str
     area: tuple[int, ...] | None
     binding: Binding | None
     tokens: int
     start: float
     end: float
+    source: Source | None = None
 
 
 class Run:
@@ -71,11 +88,14 @@ class Run:
         bindings = [binding_of(cond) for cond in guider.conds.get("positive", [])]
         self.regions: Regions = tuple(region for b in dict.fromkeys(bindings) if b for region in b.regions)
         self.sites: list[Site] = attention_sites(self.model.diffusion_model)
-        injection: Injection | None = find(plan, Injection)
-        self.injector = Injector(self, injection) if injection and not injection.neutral else None
+        self.sources: list[Source] = []
+        self.injector: Injector | None = self._reader(Injector, Injection)
+        self.self_fuser: SelfFuser | None = self._reader(SelfFuser, SelfFusion)
+        self.cross_fuser: CrossFuser | None = self._reader(CrossFuser, CrossFusion)
         self.chunks: dict[uuid.UUID, Chunk] = {}
         self.warned: set[str] = set()
         self._layouts: dict[tuple, Layout] = {}
+        self._covered: dict[tuple, Tensor] = {}
         self._paths: dict[tuple, Tensor] = {}
         self._mask: Tensor | None = None
 
@@ -84,10 +104,23 @@ class Run:
             self.warned.add(message)
             logger.warning(message)
 
+    def _reader(self, kind: type[Reader], record: type) -> Any:
+        found = find(self.plan, record)
+        return kind(self, found) if found and not found.neutral else None
+
+    def source(self, record: Any, pairing: str) -> Source:
+        """The source a record reads: the one there is, where another record reads it alike."""
+        for source in self.sources:
+            same = source.inversion is record.inversion and source.conditioning is record.conditioning
+            if same and source.pairing == pairing:
+                return source
+        self.sources.append(Source(record.inversion, record.conditioning, pairing, record.node))
+        return self.sources[-1]
+
     def learn_chunks(self, guider: Any) -> None:
         """Reads the final list of conditionings; ComfyUI completes it just before the sampler starts."""
         for name, conds in guider.conds.items():
-            if name == CONDS:  # the source has its prompt prepared apart, as it was while inverting
+            if name == CONDS:  # a source has its prompt prepared apart, as it was while inverting
                 continue
             for cond in conds:
                 # A side completed with an area of the other keeps that one's uuid and notes, under its own text:
@@ -96,21 +129,25 @@ class Run:
                 if completed:
                     cond["uuid"] = uuid.uuid4()
                 role = "negative" if "negative" in name else "positive"
-                self._learn(cond, role, None if completed else binding_of(cond))
-        if self.injector is not None:
-            areas = {chunk.area for chunk in self.chunks.values()}
-            for cond in self.injector.source.prepare(guider, areas):
-                self._learn(cond, ROLE, None)
+                self._learn(cond, role, name, None if completed else binding_of(cond))
+        areas = {chunk.area for chunk in self.chunks.values()}
+        for source in self.sources:
+            for cond in source.prepare(guider, areas):
+                self._learn(cond, ROLE, CONDS, None, source)
 
-    def _learn(self, cond: dict[str, Any], role: str, binding: Binding | None) -> None:
+    def _learn(
+        self, cond: dict[str, Any], role: str, name: str, binding: Binding | None, source: Source | None = None
+    ) -> None:
         text = cond.get("cross_attn")
         self.chunks[cond["uuid"]] = Chunk(
             role=role,
+            name=name,
             area=tuple(cond["area"]) if "area" in cond else None,
             binding=binding,
             tokens=0 if text is None else text.shape[1],
             start=float(cond.get("timestep_start", float("inf"))),
             end=float(cond.get("timestep_end", 0.0)),
+            source=source,
         )
 
     def binding_at(self, sigma: float) -> Binding | None:
@@ -131,12 +168,23 @@ class Run:
         """The regions on one level's tokens, read once per run."""
         key = (id(binding), area, indices, grid)
         if key not in self._layouts:
-            masks = clip_masks(binding.regions, self.frames)[:, list(indices)]
-            if area is not None:
-                masks = self._crop(masks, area)
+            masks = self._masks(binding, area, indices)
             strengths = torch.tensor([region.strength for region in binding.regions])
             self._layouts[key] = st_layout.layout(masks, strengths, grid, self.settings)
         return self._layouts[key]
+
+    def covered(self, binding: Binding, area: tuple[int, ...] | None, indices: tuple[int, ...], grid: Grid) -> Tensor:
+        """(frames, tokens) bool: what the regions cover of one level's tokens, read once per run."""
+        key = (id(binding), area, indices, grid)
+        if key not in self._covered:
+            rule = self.settings.token_rule if self.settings else st_layout.DEFAULT.token_rule
+            masks = self._masks(binding, area, indices)
+            self._covered[key] = membership(masks, grid, rule).any(0).flatten(1)
+        return self._covered[key]
+
+    def _masks(self, binding: Binding, area: tuple[int, ...] | None, indices: tuple[int, ...]) -> Tensor:
+        masks = clip_masks(binding.regions, self.frames)[:, list(indices)]
+        return masks if area is None else self._crop(masks, area)
 
     def paths(self, area: tuple[int, ...] | None, indices: tuple[int, ...], grid: Grid) -> Tensor:
         """(P, frames) the motion paths on one level's tokens, of a window's frames, read once per run."""
@@ -212,8 +260,8 @@ def outer_sample(executor, noise, latent_image, sampler, sigmas, denoise_mask=No
     seed = kwargs.get("seed", args[2] if len(args) > 2 else None)
     run = Run(guider, options.get(KEY, ()), latent_image, sigmas, seed)
     checks.check(run, guider, sampler, noise, latent_image, denoise_mask)
-    if run.injector is not None:
-        run.injector.source.announce(guider)
+    for source in run.sources:
+        source.announce(guider)
     options[RUN] = run
     _reorder(options["wrappers"])
     try:
@@ -246,8 +294,9 @@ def predict_noise(executor, x, timestep, model_options=None, *args, **kwargs):
     if run is None:
         return executor(x, timestep, model_options, *args, **kwargs)
     sigma = float(timestep.flatten()[0])
-    looking = run.injector.looking(sigma, executor.class_obj, x, model_options) if run.injector else nullcontext()
-    with looking:
+    with ExitStack() as looking:
+        for source in run.sources:
+            looking.enter_context(source.seen_at(sigma, executor.class_obj, x, model_options))
         return _blended(run, sigma, executor, x, timestep, model_options, *args, **kwargs)
 
 

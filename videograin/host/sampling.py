@@ -22,6 +22,7 @@ from ..trajectory import Inversion, dtype_of
 from .attach import for_inversion
 from .compat import logger, model_identity, model_name, require_unet
 from .plan import describe, records
+from .progress import tell
 
 STEP_CACHES = ("easycache", "lazycache")
 
@@ -31,14 +32,25 @@ def schedule(model: ModelPatcher, scheduler: str, steps: int) -> Tensor:
     return comfy.samplers.calculate_sigmas(model.get_model_object("model_sampling"), scheduler, steps)
 
 
-def walk_clip(model: ModelPatcher, conditioning: list, source: Tensor, sigmas: Tensor, walk: Callable) -> Tensor:
+def walk_clip(
+    model: ModelPatcher,
+    conditioning: list,
+    source: Tensor,
+    sigmas: Tensor,
+    walk: Callable,
+    negative: list | None = None,
+) -> Tensor:
     """Runs a sampler function of our own over a clip under one prompt, with core's loading, hooks, previews and cancel.
 
-    Args: source, LATENT samples; sigmas, told to core, one step less than levels; walk, as k-diffusion's samplers.
+    Args: source, LATENT samples; sigmas, told to core, one step less than levels; walk, as k-diffusion's samplers;
+    negative, a prompt for the other half of guidance, if the network is to see it too.
     Returns LATENT samples.
     """
     guider = comfy.samplers.CFGGuider(model)
     guider.inner_set_conds({"positive": conditioning})
+    if negative is not None:
+        guider.inner_set_conds({"positive": conditioning, "negative": negative})
+        guider.set_cfg(2.0)  # at 1, ComfyUI leaves that half out
     return guider.sample(
         torch.zeros_like(source),
         source,
@@ -80,6 +92,7 @@ def invert(
         pairs = ddim_invert(denoise, x, levels.tolist(), convention, refinements)
         for step, (x, denoised) in enumerate(tqdm(pairs, "DDIM inversion", len(levels) - 1, disable=disable)):
             latents[-2 - step] = x
+            tell(f"Inverting: step {step + 1} of {len(levels) - 1}")
             callback({"i": step, "denoised": denoised, "x": x})
         return x
 
@@ -114,16 +127,20 @@ def _room(count: int, source: Tensor, dtype: torch.dtype) -> Tensor:
         ) from error
 
 
+def step_cache(model: ModelPatcher) -> str | None:
+    """The name of a node's cache that skips calls of the network, if the MODEL has one."""
+    wrappers = {key for by_key in model.wrappers.values() for key in by_key}
+    return next((cache for cache in STEP_CACHES if cache in wrappers), None)
+
+
 def _check(model: ModelPatcher, latent: dict[str, Any], sigmas: Tensor) -> None:
     require_unet(model, "DDIM Inversion")
-    wrappers = {key for by_key in model.wrappers.values() for key in by_key}
-    for cache in STEP_CACHES:
-        if cache in wrappers:
-            raise ValueError(
-                f"A step-skipping cache ({cache}) is active on DDIM Inversion's `model`. A skipped step has no ε of "
-                "its own, so the clip could not be rebuilt from the inversion. Connect the MODEL from before the "
-                "cache node; the sampler may keep it."
-            )
+    if cache := step_cache(model):
+        raise ValueError(
+            f"A step-skipping cache ({cache}) is active on DDIM Inversion's `model`. A skipped step has no ε of its own, "
+            "so the clip could not be rebuilt from the inversion. Connect the MODEL from before the cache node; the "
+            "sampler may keep it."
+        )
     if latent.get("noise_mask") is not None:
         raise ValueError(
             "DDIM Inversion's `latent` carries a noise_mask; a clip is inverted whole. Use the LATENT of a plain VAE "

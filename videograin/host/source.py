@@ -11,17 +11,23 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import chain, combinations
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from comfy.sampler_helpers import convert_cond
 from comfy.samplers import calc_cond_batch, process_conds
 from torch import Tensor
 
+from ..blend import next_level
 from ..trajectory import Inversion
 
+if TYPE_CHECKING:
+    from .dispatch import Call
+    from .run import Chunk, Run
+
 ROLE = "source"  # of a chunk that shows the source
-CONDS = "videograin_source"  # the source's prompt among the guider's
+CONDS = "videograin_source"  # the sources' prompts among the guider's
+EXACT, NEXT, RELEASED = PAIRINGS = ("exact", "next step", "as released")
 
 Place = tuple  # a kind of tensor and its address, as in ("attn1", "output", 4, 0)
 Area = tuple[int, ...] | None
@@ -29,18 +35,24 @@ Window = tuple[int, ...]  # the clip's frames in a model call
 
 
 class Source:
-    """One run's view of its source. places: where tensors are kept now; empty between two evaluations."""
+    """One run's view of its source, for all features that read it under the same prompt in the same way.
 
-    def __init__(self, inversion: Inversion, conditioning: list, node: str):
-        self.inversion, self.node = inversion, node
+    pairing: the latent and the noise level the network is given at σ, with σ′ the next lower one: "exact", Z(σ) at σ;
+    "next step", Z(σ′) at σ′; "as released", Z(σ′) as a variance-preserving latent at σ, the pairs of the inversion in
+    FateZero and ReAtCo. places: where tensors are kept now; empty between two evaluations.
+    """
+
+    def __init__(self, inversion: Inversion, conditioning: list, pairing: str, node: str):
+        self.inversion, self.conditioning, self.pairing, self.node = inversion, conditioning, pairing, node
         self.conds = convert_cond(conditioning)
+        self.readers: list[Reader] = []
         self.places: frozenset[Place] = frozenset()
         self._ready: dict[Area, list[dict[str, Any]]] = {}
         self._features: dict[tuple[Place, Area], dict[Window, tuple[Tensor, ...]]] = {}
 
     def announce(self, guider: Any) -> None:
         """Puts the source's prompt among the guider's, for ComfyUI to load and clean up what it brings (ControlNet)."""
-        guider.conds[CONDS] = [cond.copy() for cond in self.conds]
+        guider.conds[CONDS] = [*guider.conds.get(CONDS, []), *(cond.copy() for cond in self.conds)]
 
     def prepare(self, guider: Any, areas: set[Area]) -> list[dict[str, Any]]:
         """Has ComfyUI encode the source's prompt as it did in the inversion, once for each area the edit's prompts have.
@@ -64,20 +76,31 @@ class Source:
         return [cond for conds in self._ready.values() for cond in conds]
 
     @contextmanager
-    def seen_at(self, sigma: float, places: frozenset[Place], guider: Any, x: Tensor, options: dict) -> Iterator[None]:
-        """Shows the network the source at σ and holds its tensors at `places` until the block ends."""
-        self.places = places
+    def seen_at(self, sigma: float, guider: Any, x: Tensor, options: dict) -> Iterator[None]:
+        """Has the source at hand for one evaluation of the edit at σ: what its readers want is held until then."""
+        latent, level = self._pair(sigma)
+        for reader in self.readers:  # at σ = 0 there is no ε, and nothing to look at
+            reader.places = reader.places_at(sigma) if level > 0 else frozenset()
+        self.places = frozenset().union(*(reader.places for reader in self.readers))
         try:
-            if places:
-                self._look(sigma, guider, x, options)
+            if self.places:
+                self._look(latent.to(x), level, guider, options)
             yield
         finally:
             self.places = frozenset()
             self._features.clear()
 
-    def _look(self, sigma: float, guider: Any, x: Tensor, options: dict) -> None:
-        acting = ([c for c in conds if _end(c) <= sigma <= _start(c)][:1] for conds in self._ready.values())
-        shown, timestep = self.inversion.at(sigma).to(x), x.new_full((len(x),), sigma)
+    def _pair(self, sigma: float) -> tuple[Tensor, float]:
+        if self.pairing == EXACT:
+            return self.inversion.at(sigma), sigma
+        lower = next_level(sigma, self.inversion.sigmas.tolist())
+        if self.pairing == NEXT:
+            return self.inversion.at(lower), lower
+        return self.inversion.at(lower) * ((1 + sigma**2) / (1 + lower**2)) ** 0.5, sigma
+
+    def _look(self, shown: Tensor, level: float, guider: Any, options: dict) -> None:
+        acting = ([c for c in conds if _end(c) <= level <= _start(c)][:1] for conds in self._ready.values())
+        timestep = shown.new_full((len(shown),), level)
         calc_cond_batch(guider.inner_model, [list(chain.from_iterable(acting))], shown, timestep, options)
 
     def keep(self, place: Place, area: Area, window: Window, tensors: tuple[Tensor, ...]) -> None:
@@ -94,6 +117,62 @@ class Source:
             return None
         found = [[tensor[i] for tensor in windows[seen]] for seen, i in (frames[frame] for frame in window)]
         return tuple(torch.stack(tensors) for tensors in zip(*found, strict=True))
+
+
+class Reader:
+    """A feature of the edit that reads the source. places: where it does at present."""
+
+    def __init__(self, run: Run, record: Any, pairing: str):
+        self.run, self.record = run, record
+        self.source = run.source(record, pairing)
+        self.source.readers.append(self)
+        self.places: frozenset[Place] = frozenset()
+
+    def places_at(self, sigma: float) -> frozenset[Place]:
+        """Where it reads the source's tensors at σ."""
+        raise NotImplementedError
+
+    def takes(self, chunk: Chunk) -> bool:
+        """Whether a chunk of the edit is given the source's tensors."""
+        raise NotImplementedError
+
+    def acts(self, call: Call, place: Place, chunk: Chunk | None) -> bool:
+        return (
+            place in self.places
+            and chunk is not None
+            and chunk.role != ROLE
+            and call.indices is not None
+            and self.takes(chunk)
+        )
+
+    def read(self, call: Call, place: Place, chunk: Chunk, shapes: list[torch.Size]) -> tuple[Tensor, ...] | None:
+        """The source's tensors for a chunk, the first of them of these shapes; None, with a warning, if they do not fit."""
+        theirs = self.source.at(place, chunk.area, call.indices)
+        if theirs is None or [tensor.shape for tensor in theirs[: len(shapes)]] != shapes:
+            self.run.warn_once(
+                f"{self.record.node} has no features of the source that fit a model call (another node changes the "
+                "batch or its tokens between two calls): nothing of the source is used there."
+            )
+            return None
+        return theirs
+
+    def exchange(self, call: Call, place: Place, *tensors: Tensor) -> tuple[Tensor, ...]:
+        """Puts the source's tensors into the chunks that take them.
+
+        tensors: "(chunk frame) ...", as ComfyUI has them; returned unchanged where nothing is exchanged.
+        """
+        replaced = None
+        for number, chunk in enumerate(call.chunks):
+            if not self.acts(call, place, chunk):
+                continue
+            rows = call.rows(number)
+            theirs = self.read(call, place, chunk, [tensor[rows].shape for tensor in tensors])
+            if theirs is None:
+                continue
+            replaced = replaced or tuple(tensor.clone() for tensor in tensors)
+            for ours, tensor in zip(replaced, theirs, strict=True):
+                ours[rows] = tensor.to(ours)
+        return replaced or tensors
 
 
 def _start(cond: dict[str, Any]) -> float:

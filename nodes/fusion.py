@@ -1,0 +1,273 @@
+"""The source's attention in the edit, with the edit's values (FateZero): Self- and Cross-Attention Fusion."""
+
+import logging
+
+import torch
+from comfy_api.latest import io
+
+from ..videograin import alignment
+from ..videograin.attention.fusion import Words
+from ..videograin.attention.st_layout import LEVELS
+from ..videograin.host import attach
+from ..videograin.host.conditioning import read, rows_of
+from ..videograin.host.plan import EVERYWHERE, OUTSIDE_REGIONS, OUTSIDE_WORDS, CrossFusion, SelfFusion
+from ..videograin.host.source import EXACT, RELEASED
+from .types import CATEGORY, Inversion
+
+logger = logging.getLogger("videograin")
+
+STYLE, ATTRIBUTE, SHAPE, CUSTOM = "style", "attribute", "shape", "custom"
+# Ends of self and cross fusion. Style and shape: the paper's appendix. Attribute: most of the released configurations.
+ENDS = {STYLE: (0.8, 0.7), ATTRIBUTE: (0.5, 0.5), SHAPE: (0.5, 0.5)}
+
+
+def source_inputs(node: str) -> list:
+    style, other = (ENDS[preset][node == CrossFusion.node] for preset in (STYLE, SHAPE))
+    return [
+        io.Model.Input("model", tooltip="The MODEL for the sampler, from the one that DDIM Inversion has."),
+        Inversion.Input("inversion", tooltip="From DDIM Inversion; the sampler must start from its noise."),
+        io.Conditioning.Input(
+            "conditioning", tooltip="The source prompt, as in DDIM Inversion, its ControlNet included."
+        ),
+        io.Combo.Input(
+            "preset",
+            options=[*ENDS, CUSTOM],
+            default=STYLE,
+            tooltip="The share of the noise schedule, from its start, in which it acts: “style” "
+            f"{style:g}, “attribute” and “shape” {other:g}; “custom” takes `start_percent` and `end_percent`.",
+        ),
+    ]
+
+
+def schedule_inputs() -> list:
+    def share(name: str, default: float, what: str) -> io.Float.Input:
+        return io.Float.Input(
+            name, default=default, min=0.0, max=1.0, step=0.01, optional=True, advanced=True,
+            tooltip=f"Only with the preset “custom”: share of the noise schedule at which fusion {what}, 0 to 1.",
+        )  # fmt: skip
+
+    return [
+        share("start_percent", 0.0, "begins"),
+        share("end_percent", 0.5, "ends"),
+        io.Combo.Input(
+            "levels",
+            options=list(LEVELS),
+            default=LEVELS[1],
+            optional=True,
+            advanced=True,
+            tooltip="Attention levels that are fused; the paper's code leaves the latent's own grid alone. “all” holds the "
+            "clip closer to its source and costs more than twice the memory.",
+        ),
+        io.Combo.Input(
+            "source_pair",
+            options=[EXACT, RELEASED],
+            default=EXACT,
+            optional=True,
+            advanced=True,
+            tooltip="What the network is shown of the source: “exact”, its latent at the edit's noise level; “as "
+            "released”, the latent one level lower at that level's time, as in FateZero's inversion.",
+        ),
+    ]
+
+
+def window(preset: str, start: float, end: float, node: str) -> tuple[float, float]:
+    """The share of the schedule in which a node fuses."""
+    if preset != CUSTOM:
+        return 0.0, ENDS[preset][node == CrossFusion.node]
+    if start > end:
+        raise ValueError(
+            f"{node}'s `start_percent` ({start:g}) lies after its `end_percent` ({end:g}), so nothing would be fused. "
+            "Give a start before the end."
+        )
+    return start, end
+
+
+class SelfAttentionFusion(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="VideoGrainSelfAttentionFusion",
+            display_name="Self-Attention Fusion",
+            category=CATEGORY,
+            description=(
+                "Keeps the source's structure and motion (FateZero): self-attention uses the source's own map, with the "
+                "values of the edit. The map is computed anew at each step, never stored. Costs one more model call in "
+                "each of these steps."
+            ),
+            search_aliases=["FateZero", "attention fusion", "attention blending", "prompt-to-prompt", "keep structure"],
+            inputs=[
+                *source_inputs(SelfFusion.node),
+                io.Combo.Input(
+                    "where",
+                    options=[EVERYWHERE, OUTSIDE_REGIONS, OUTSIDE_WORDS],
+                    default=EVERYWHERE,
+                    tooltip="Which pixels follow the source: “everywhere”, for style; “outside regions” of Bind Region "
+                    "Prompts, together with ST-Layout Attention; “outside words”, all but where the source's `words` "
+                    "are seen by cross-attention, for shapes without a mask.",
+                ),
+                io.Clip.Input("clip", optional=True, tooltip="The checkpoint's text encoder, for “outside words”."),
+                io.String.Input(
+                    "source_prompt",
+                    default="",
+                    multiline=True,
+                    optional=True,
+                    tooltip="For “outside words”: the text that `conditioning` encodes.",
+                ),
+                io.String.Input(
+                    "words",
+                    default="",
+                    optional=True,
+                    tooltip="For “outside words”: what is to change, by its words in the source prompt, several with "
+                    "commas: “silver, jeep”.",
+                ),
+                io.Float.Input(
+                    "threshold",
+                    default=0.3,
+                    min=0.0,
+                    max=1.0,
+                    step=0.01,
+                    optional=True,
+                    advanced=True,
+                    tooltip="For “outside words”: a pixel is the edit's where its attention to the words exceeds this "
+                    "share of the frame's maximum, 0 to 1 (paper: 0.3). Lower frees more.",
+                ),
+                *schedule_inputs(),
+            ],
+            outputs=[
+                io.Model.Output(display_name="model", tooltip="The MODEL with self fusion; the input is unchanged.")
+            ],
+        )
+
+    @classmethod
+    def execute(cls, model, inversion, conditioning, preset: str = STYLE, where: str = EVERYWHERE, clip=None,
+                source_prompt: str = "", words: str = "", threshold: float = 0.3, start_percent: float = 0.0,
+                end_percent: float = 0.5, levels: str = LEVELS[1], source_pair: str = EXACT) -> io.NodeOutput:  # fmt: skip
+        start, end = window(preset, start_percent, end_percent, SelfFusion.node)
+        record = SelfFusion(
+            inversion=inversion,
+            conditioning=conditioning,
+            where=where,
+            start_percent=start,
+            end_percent=end,
+            words=word_tokens(clip, source_prompt, words, conditioning) if where == OUTSIDE_WORDS else None,
+            threshold=threshold,
+            levels=levels,
+            pairing=source_pair,
+        )
+        return io.NodeOutput(attach.add(model, record))
+
+
+def word_tokens(clip, source_prompt: str, words: str, source: list) -> torch.Tensor:
+    """Which tokens of the source prompt the words are, (tokens,) bool."""
+    named = [word.strip() for word in words.split(",") if word.strip()]
+    if clip is None or not source_prompt.strip() or not named:
+        raise ValueError(
+            f"Self-Attention Fusion's `where` “{OUTSIDE_WORDS}” needs `clip`, `source_prompt` and `words`. Give all three, "
+            f"or choose “{EVERYWHERE}” or “{OUTSIDE_REGIONS}”."
+        )
+    prompt = read(clip, source_prompt)
+    if any(text.shape[1] < prompt.length for text, _ in source):
+        raise ValueError(
+            f"Self-Attention Fusion's `source_prompt` is encoded in {prompt.length} tokens, but its `conditioning` has "
+            f"{min(text.shape[1] for text, _ in source)}: they are not the same text. Connect the same words to both."
+        )
+    found = torch.zeros(prompt.length, dtype=torch.bool)
+    for word in named:
+        found[rows_of(clip, prompt, word, "Self-Attention Fusion's `words`")] = True
+    return found
+
+
+class CrossAttentionFusion(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="VideoGrainCrossAttentionFusion",
+            display_name="Cross-Attention Fusion",
+            category=CATEGORY,
+            description=(
+                "Keeps what the words mean for the picture (FateZero): words that both prompts have attend where they "
+                "did in the source, new words where they like, and single words can be emphasised. Costs one more model "
+                "call in each of these steps, shared with Self-Attention Fusion."
+            ),
+            search_aliases=["FateZero", "attention fusion", "prompt-to-prompt", "attention reweighting", "equalizer"],
+            inputs=[
+                *source_inputs(CrossFusion.node),
+                io.Clip.Input("clip", tooltip="The text encoder of the checkpoint."),
+                io.String.Input("source_prompt", multiline=True, tooltip="The text that `conditioning` encodes."),
+                io.String.Input(
+                    "prompt",
+                    multiline=True,
+                    tooltip="The text of the sampler's positive prompt, for instance from Bind Region Prompts.",
+                ),
+                io.Combo.Input(
+                    "mode",
+                    options=list(alignment.MODES),
+                    default=alignment.REFINE,
+                    tooltip="“refine”: words in both prompts are aligned, whatever stands between them. “replace”: word "
+                    "for word, new words appear where the old ones were; both prompts need as many words.",
+                ),
+                io.String.Input(
+                    "emphasis",
+                    default="",
+                    multiline=True,
+                    optional=True,
+                    tooltip="One word of the prompt per line, with a factor of 0 or more: “watercolor: 10”. 1 changes "
+                    "nothing, 2 to 10 are usual, more burns.",
+                ),
+                io.Combo.Input(
+                    "where",
+                    options=[OUTSIDE_REGIONS, EVERYWHERE],
+                    default=OUTSIDE_REGIONS,
+                    optional=True,
+                    tooltip="Which pixels follow the source: those “outside regions” of Bind Region Prompts (all, if "
+                    "there are none), or “everywhere”. Emphasis acts everywhere.",
+                ),
+                *schedule_inputs(),
+            ],
+            outputs=[
+                io.Model.Output(display_name="model", tooltip="The MODEL with cross fusion; the input is unchanged."),
+                io.String.Output(
+                    display_name="alignment",
+                    tooltip="Which word takes its attention from which, as a Markdown table, for Preview as Text.",
+                ),
+            ],
+        )
+
+    @classmethod
+    def execute(cls, model, inversion, conditioning, preset: str, clip, source_prompt: str, prompt: str,
+                mode: str = alignment.REFINE, emphasis: str = "", where: str = OUTSIDE_REGIONS,
+                start_percent: float = 0.0, end_percent: float = 0.5, levels: str = LEVELS[1],
+                source_pair: str = EXACT) -> io.NodeOutput:  # fmt: skip
+        start, end = window(preset, start_percent, end_percent, CrossFusion.node)
+        words, table = aligned_words(clip, source_prompt, prompt, mode, emphasis)
+        record = CrossFusion(
+            inversion=inversion,
+            conditioning=conditioning,
+            words=words,
+            mode=mode,
+            where=where,
+            start_percent=start,
+            end_percent=end,
+            levels=levels,
+            pairing=source_pair,
+        )
+        return io.NodeOutput(attach.add(model, record), table)
+
+
+def aligned_words(clip, source_prompt: str, prompt: str, mode: str, emphasis: str) -> tuple[Words, str]:
+    """What is done to the words of the prompt, and the table that shows it."""
+    if clip is None:
+        raise ValueError(
+            "Cross-Attention Fusion's `clip` is empty: the loader found no text encoder in its checkpoint. Load one with "
+            "Load CLIP."
+        )
+    source, target = (read(clip, text) for text in (source_prompt, prompt))
+    taken, gains = alignment.alignment(source, target, mode), torch.ones(target.length)
+    for word, factor in alignment.parse_emphasis(emphasis).items():
+        gains[rows_of(clip, target, word, "Cross-Attention Fusion's `emphasis`")] = factor
+        if factor > alignment.STRONG:
+            logger.warning(
+                'Cross-Attention Fusion emphasises "%s" by %g; above %g colours tend to burn.', word, factor,
+                alignment.STRONG,
+            )  # fmt: skip
+    return Words(taken, gains), alignment.table(source, target, taken)
