@@ -6,7 +6,7 @@ const SVG = 'http://www.w3.org/2000/svg'
 const [WIDE, HIGH] = [90, 28] // of a curve, in pixels
 const NARROW = 260 // pixels: the usual width of a node
 const percent = (share) => `${(100 * share).toFixed(1)} %`
-const css = (colour) => `rgb(${colour.join(',')})`
+export const css = (colour) => `rgb(${colour.join(',')})`
 
 export class RegionOverview {
   height = 260
@@ -41,8 +41,7 @@ export class RegionOverview {
   row({ phrase, area, marks, colour }, number) {
     const swatch = element('span', { className: 'swatch', textContent: number + 1 })
     swatch.style.background = css(colour)
-    const [least, most] = [Math.min(...area), Math.max(...area)].map(percent)
-    const range = element('span', { className: 'range', textContent: least === most ? `${most} of each frame` : `${least} to ${most} of a frame` })
+    const range = element('span', { className: 'range', textContent: span(area) })
     const words = element('div', { className: 'words' }, element('b', { textContent: phrase || '(no phrase)' }), range)
     const head = element('div', { className: 'head' }, swatch, words, curve(area, css(colour)))
     const found = element('ul', {}, ...marks.map((mark) => element('li', { textContent: mark })))
@@ -50,8 +49,14 @@ export class RegionOverview {
   }
 }
 
+/** From least to most of a frame, in words. */
+export function span(area) {
+  const [least, most] = [Math.min(...area), Math.max(...area)].map(percent)
+  return least === most ? `${most} of each frame` : `${least} to ${most} of a frame`
+}
+
 /** A line through the areas of all frames, from 0 at the bottom to the largest at the top. */
-function curve(area, colour) {
+export function curve(area, colour) {
   const top = Math.max(...area) || 1
   const last = Math.max(area.length - 1, 1)
   const points = area.map((share, frame) => `${2 + (frame * (WIDE - 4)) / last},${HIGH - 2 - (share / top) * (HIGH - 4)}`)

@@ -7,6 +7,7 @@ from .blend import LatentBlend
 from .demo import DemoClip, LoadDemoModel
 from .evaluate import EvaluateEdit
 from .fusion import CrossAttentionFusion, SelfAttentionFusion
+from .instances import SplitInstances
 from .inversion import DDIMInversion
 from .inversion_file import LoadInversion, SaveInversion
 from .layout import AttentionLayout, ClustersToMask
@@ -25,6 +26,7 @@ class VideoGrainExtension(ComfyExtension):
             DDIMInversion,
             AttentionLayout,
             ClustersToMask,
+            SplitInstances,
             RegionPrompt,
             BindRegionPrompts,
             FullFrameAttention,

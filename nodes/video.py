@@ -143,7 +143,7 @@ class LoadVideoFrames(io.ComfyNode):
             Pick(rate, skip, every_nth, cap),
             fit.Fit(size, width, height),
             limit=media.memory_limit(),
-            watch=progress.watcher("Reading the clip"),
+            watch=progress.watcher(),
         )
         return io.NodeOutput(clip.frames, clip.fps, clip.sound and clip.sound._asdict(), clip.info, len(clip.frames))
 

@@ -81,12 +81,15 @@ REFERENCE = Settings(
 )
 
 
+Seen = tuple[tuple[int, ...], ...]  # the frames that each frame sees
+
+
 class Layout(NamedTuple):
     """The regions on one grid of tokens.
 
     labels: (frames, tokens) int64, the pattern of each token; table: (P, K) bool, the regions in each pattern;
-    positive: (P, P) bool, the self-attention pairs; self_factor: (P,) and cross_factor: (P, frames) float32, what
-    multiplies λ: size term × region strength.
+    positive: (P, P) bool, the self-attention pairs; self_factor: (P,), or (P, frames) where frames see different ones,
+    and cross_factor: (P, frames) float32, what multiplies λ: size term × region strength.
     """
 
     labels: Tensor
@@ -108,28 +111,34 @@ class Modulation(NamedTuple):
     positive: Tensor
 
 
-def layout(masks: Tensor, strengths: Tensor, grid: Grid, settings: Settings) -> Layout:
+def layout(
+    masks: Tensor, strengths: Tensor, grid: Grid, settings: Settings, seen: Seen | None = None
+) -> Layout:
     """Reads the regions off one grid.
 
-    Args: masks (K, frames, H, W) bool, K ≥ 1; strengths (K,) float32; grid, the tokens of the attention level.
+    Args: masks (K, frames, H, W) bool, K ≥ 1; strengths (K,) float32; grid, the tokens of the attention level; seen,
+    the frames of which each frame's self-attention takes the regions' sizes, if not all of them.
     """
     member = membership(masks, grid, settings.token_rule).flatten(2)  # (K, frames, tokens)
     labels, table = patterns(member)
     positive = (same_membership if settings.background == "own region" else share_any)(table, table)
 
-    share = torch.bincount(labels.flatten(), minlength=len(table)) / labels.numel()  # of each pattern in the clip
-    if settings.self_size == "area":
-        self_size = positive.float() @ share
-    elif settings.self_size == "area / frames":  # the released code divides by N²hw, where the paper has Nhw
-        self_size = table.float() @ member.float().mean((1, 2)) / grid.frames
-    else:
-        self_size = torch.zeros(len(table))
+    def self_size(frames: Sequence[int]) -> Tensor:
+        """(P,): what the size term takes off where these frames are seen."""
+        if settings.self_size == "area":  # share of each pattern in the frames
+            share = torch.bincount(labels[frames].flatten(), minlength=len(table)) / labels[frames].numel()
+            return positive.float() @ share
+        if settings.self_size == "area / frames":  # the released code divides by N²hw, where the paper has Nhw
+            return table.float() @ member[:, frames].float().mean((1, 2)) / len(frames)
+        return torch.zeros(len(table))
+
+    sizes = self_size(range(grid.frames)) if seen is None else torch.stack([self_size(frames) for frames in seen], 1)
     cross_size = table.float() @ member.float().mean(2) if settings.cross_size == "area" else torch.zeros(1)
 
     strength = (table * strengths).amax(1)  # where regions overlap the stronger one counts
     strength[~table.any(1)] = 0.0 if settings.background == "untouched" else 1.0
     # Overlapping areas may sum to more than 1, which would turn the modulation around.
-    self_factor = (1 - self_size).clamp(0, 1) * strength
+    self_factor = (1 - sizes).clamp(0, 1) * (strength if seen is None else strength[:, None])
     cross_factor = (1 - cross_size).clamp(0, 1) * strength[:, None].expand(-1, grid.frames)
     return Layout(labels, table, positive, self_factor, cross_factor)
 

@@ -59,7 +59,7 @@ def measure(
     )
     flow = flow_function(optical_flow, "Evaluate Edit")
 
-    watch, done = watcher("Measuring"), 0
+    watch, done = watcher(), 0
     total = (frames if clip_vision is not None else 0) + frames - 1
 
     def advance(count: int) -> None:

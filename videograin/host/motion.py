@@ -63,7 +63,7 @@ def motion(
         raise ValueError(
             "Flow-Guided Attention's `images` holds one frame, and nothing moves in it. Connect the frames of the clip."
         )
-    flow, watch, images = flow_function(optical_flow, Motion.node), watcher("Optical flow"), images[..., :3]
+    flow, watch, images = flow_function(optical_flow, Motion.node), watcher(), images[..., :3]
     forward, hidden = [], []
     for pair, (now, after) in enumerate(pairwise(images)):
         forward.append(flow(now, after).float().cpu())

@@ -13,6 +13,7 @@ from zlib import crc32
 from comfy.model_patcher import ModelPatcher
 from torch import Tensor
 
+from ..attention import anchors
 from ..attention.fusion import Words
 from ..attention.key_sets import ALL, OWN
 from ..attention.st_layout import Settings
@@ -70,6 +71,40 @@ class Motion:
         mark = crc32(b"".join(tensor.numpy().tobytes() for tensor in data))
         source = "layer" if self.layer_queries else "dense"
         return f"flow {mark:08x} ({source} queries) at {', '.join(f'1/{level}' for level in self.levels)}"
+
+
+@dataclass(frozen=True)
+class Anchors:
+    """Anchor Attention (VIA): a few frames see each other, all other frames see them. Live in inversion too.
+
+    count: spread over the clip, unless frames, ascending, are chosen. mode: one of anchors.MODES. gather: one of
+    anchors.GATHERS.
+    """
+
+    count: int
+    frames: tuple[int, ...] = ()
+    mode: str = anchors.CONCAT
+    gather: str = anchors.TOGETHER
+
+    node = "Anchor Attention"
+
+    @property
+    def neutral(self) -> bool:
+        return self.count == 0 and not self.frames
+
+    def of(self, frames: int) -> tuple[int, ...]:
+        """The anchors of a clip, ascending. Raises ValueError for a frame the clip does not have."""
+        if self.frames and self.frames[-1] >= frames:
+            raise ValueError(
+                f"Anchor Attention's `frames` names frame {self.frames[-1]}, but the clip has {frames} frames, 0 to "
+                f"{frames - 1}. Name frames it has, or leave `frames` empty and set `count`."
+            )
+        return self.frames or anchors.spread(self.count, frames)
+
+    def describe(self) -> str:
+        """One text per meaning, as in KeySets."""
+        which = f"frames {', '.join(map(str, self.frames))}" if self.frames else f"{self.count} frames"
+        return f"anchors ({which}; {self.mode}; {self.gather})"
 
 
 @dataclass(frozen=True)
@@ -190,7 +225,7 @@ class Probe:
         return self.observer.node
 
 
-Record = KeySets | Motion | STLayout | Blend | Injection | SelfFusion | CrossFusion | Probe
+Record = KeySets | Anchors | Motion | STLayout | Blend | Injection | SelfFusion | CrossFusion | Probe
 
 
 def records(model: ModelPatcher) -> tuple[Record, ...]:
@@ -202,14 +237,20 @@ def find(plan: tuple[Record, ...], kind: type) -> Any:
 
 
 def key_sets(plan: tuple[Record, ...]) -> KeySets:
-    """The key sets in force: ST-Layout is about whole clips and brings "all frames" where nothing was chosen."""
-    return find(plan, KeySets) or KeySets(ALL if find(plan, STLayout) else OWN)
+    """The key sets in force: ST-Layout is about whole clips and brings "all frames" where nothing else joins them."""
+    return find(plan, KeySets) or KeySets(ALL if find(plan, STLayout) and not anchored(plan) else OWN)
+
+
+def anchored(plan: tuple[Record, ...]) -> Anchors | None:
+    """The anchors in force."""
+    found = find(plan, Anchors)
+    return None if found is None or found.neutral else found
 
 
 def live(plan: tuple[Record, ...]) -> tuple[Record, ...]:
     """What of a plan acts while inverting: which tokens see which, and nothing that edits."""
-    sets, moving = key_sets(plan), find(plan, Motion)
-    return tuple(record for record in (None if sets.describe() == OWN else sets, moving) if record is not None)
+    sets, few, moving = key_sets(plan), anchored(plan), find(plan, Motion)
+    return tuple(record for record in (None if sets.describe() == OWN else sets, few, moving) if record is not None)
 
 
 def seen(plan: tuple[Record, ...]) -> tuple[Record, ...]:
@@ -219,5 +260,4 @@ def seen(plan: tuple[Record, ...]) -> tuple[Record, ...]:
 
 def describe(plan: tuple[Record, ...]) -> str:
     """What self-attention sees, as text: two plans with the same text invert alike."""
-    moving = find(plan, Motion)
-    return key_sets(plan).describe() + (f"; {moving.describe()}" if moving else "")
+    return "; ".join(found.describe() for found in (key_sets(plan), anchored(plan), find(plan, Motion)) if found)

@@ -11,7 +11,10 @@ from comfy_execution.utils import get_executing_context
 
 
 def tell(text: str) -> None:
-    """Shows a text on the node at work. Raises InterruptProcessingException if the user has cancelled."""
+    """Shows a text on the node at work, for work of several phases or minutes: the node grows a line.
+
+    Raises InterruptProcessingException if the user has cancelled.
+    """
     comfy.model_management.throw_exception_if_processing_interrupted()
     context, server = get_executing_context(), sys.modules.get("server")  # not loaded where there is no web page
     page = getattr(getattr(server, "PromptServer", None), "instance", None)
@@ -19,10 +22,10 @@ def tell(text: str) -> None:
         page.send_progress_text(text, context.node_id, page.client_id)
 
 
-def watcher(phase: str) -> Callable[[float], None]:
-    """Shows how much of a phase is done, 0 to 1; ends the work when the user cancels."""
+def watcher() -> Callable[[float], None]:
+    """Moves the node's progress bar, 0 to 1; ends the work when the user cancels."""
     bar = comfy.utils.ProgressBar(100)
-    shown = -1
+    shown = 0
 
     def watch(done: float) -> None:
         nonlocal shown
@@ -30,6 +33,5 @@ def watcher(phase: str) -> Callable[[float], None]:
         if int(done * 100) > shown:
             shown = int(done * 100)
             bar.update_absolute(shown)
-            tell(f"{phase}: {shown} %")
 
     return watch

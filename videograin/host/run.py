@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from ..attention import st_layout
-from ..attention.st_layout import Layout
+from ..attention.st_layout import Layout, Seen
 from ..binding import Binding
 from ..blend import INVERSION, blend_mask, mix, next_level, towards
 from ..paths import paths, token_steps
@@ -31,6 +31,7 @@ from .hooks import hooked
 from .injecting import Injector
 from .plan import (
     KEY,
+    Anchors,
     Blend,
     CrossFusion,
     Injection,
@@ -40,6 +41,7 @@ from .plan import (
     Record,
     SelfFusion,
     STLayout,
+    anchored,
     find,
     key_sets,
 )
@@ -83,6 +85,8 @@ class Run:
         self.model = guider.model_patcher.model
         self.attend = st_layout.attention_on(guider.model_patcher.load_device)
         self.frames, self.height, self.width = latent.shape[0], latent.shape[-2], latent.shape[-1]
+        self.anchoring: Anchors | None = anchored(plan)
+        self.anchors = self.anchoring.of(self.frames) if self.anchoring else ()
         self.sigmas = [float(sigma) for sigma in sigmas]  # a copy: uni_pc writes into the list
         self.seed = seed or 0
         bindings = [binding_of(cond) for cond in guider.conds.get("positive", [])]
@@ -164,13 +168,15 @@ class Run:
             return 0.0
         return st_layout.decay(training_timestep(sampling, sigma), self.settings)
 
-    def layout(self, binding: Binding, area: tuple[int, ...] | None, indices: tuple[int, ...], grid: Grid) -> Layout:
-        """The regions on one level's tokens, read once per run."""
-        key = (id(binding), area, indices, grid)
+    def layout(
+        self, binding: Binding, area: tuple[int, ...] | None, indices: tuple[int, ...], grid: Grid, seen: Seen | None
+    ) -> Layout:
+        """The regions on one level's tokens, read once per run; seen, as in st_layout.layout."""
+        key = (id(binding), area, indices, grid, seen)
         if key not in self._layouts:
             masks = self._masks(binding, area, indices)
             strengths = torch.tensor([region.strength for region in binding.regions])
-            self._layouts[key] = st_layout.layout(masks, strengths, grid, self.settings)
+            self._layouts[key] = st_layout.layout(masks, strengths, grid, self.settings, seen)
         return self._layouts[key]
 
     def covered(self, binding: Binding, area: tuple[int, ...] | None, indices: tuple[int, ...], grid: Grid) -> Tensor:

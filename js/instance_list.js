@@ -1,0 +1,29 @@
+// Split Instances: a row for each thing, with its picture, number, name and area.
+
+import { element, pictureUrl } from './panel.js'
+import { css, curve, span } from './region_overview.js'
+
+const ROW = 62 // pixels
+
+export class InstanceList {
+  height = 2 * ROW
+
+  constructor() {
+    this.list = element('ol', { className: 'regions' })
+    this.element = element('div', { tabIndex: 0, role: 'region', 'aria-label': 'Instances' }, this.list)
+  }
+
+  /** data: as the node's `_rows` makes it. */
+  show({ rows }) {
+    this.list.replaceChildren(...rows.map((row, index) => this.row(row, index + 1)))
+    this.height = ROW * rows.length
+  }
+
+  row({ name, colour, area, picture }, number) {
+    const thumbnail = element('img', { className: 'thumbnail', src: pictureUrl(picture), alt: name })
+    const swatch = element('span', { className: 'swatch', textContent: number })
+    swatch.style.background = css(colour)
+    const words = element('div', { className: 'words' }, element('b', { textContent: name }), element('span', { className: 'range', textContent: span(area) }))
+    return element('li', { className: 'head' }, swatch, thumbnail, words, curve(area, css(colour)))
+  }
+}

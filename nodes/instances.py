@@ -1,0 +1,140 @@
+"""One mask of several things becomes a mask for each: Split Instances."""
+
+import torch
+from comfy_api.latest import io
+
+from ..videograin.flow import dis_flow
+from ..videograin.host import previews, progress
+from ..videograin.instances import LEFT_TO_RIGHT, ORDERS, coloured, portrait, split
+from ..videograin.layout import shades
+from .types import CATEGORY
+
+MOST = 4  # things, each with an output of its own
+THUMBNAIL_SIDE = 160  # pixels
+
+
+class SplitInstances(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="VideoGrainSplitInstances",
+            display_name="Split Instances",
+            category=CATEGORY,
+            description=(
+                "Tells the things in one mask apart and follows each through the clip, so that “both cars” becomes the "
+                "left one and the right one. They must be apart in at least one frame; where they touch, each pixel goes "
+                "to the thing expected nearest."
+            ),
+            search_aliases=[
+                "connected components",
+                "instance segmentation",
+                "separate masks",
+                "left and right",
+                "track",
+            ],
+            is_output_node=True,  # so that it can be run alone, to look before binding
+            inputs=[
+                io.Mask.Input(
+                    "mask",
+                    tooltip="One mask per frame that covers all the things, from Clusters to Mask or any segmenter; above "
+                    "0.5 is inside.",
+                ),
+                io.Int.Input("instances", default=2, min=1, max=MOST, tooltip="How many things there are, 1 to 4."),
+                io.Combo.Input(
+                    "order",
+                    options=list(ORDERS),
+                    default=LEFT_TO_RIGHT,
+                    tooltip="Which thing is the first: as they stand in the frame that shows them best apart, or by size.",
+                ),
+                io.String.Input(
+                    "names",
+                    default="",
+                    optional=True,
+                    tooltip="What to call them in the rows and the report, in their order, separated by commas.",
+                ),
+                io.Image.Input(
+                    "frames",
+                    optional=True,
+                    tooltip="The frames of the clip, to follow fast things by their motion (OpenCV's optical flow) and to "
+                    "show them. Without it a thing is expected where it was.",
+                ),
+            ],
+            outputs=[
+                *(
+                    io.Mask.Output(
+                        f"instance_{number}",
+                        display_name=f"instance_{number}",
+                        tooltip=f"1 inside thing {number}: one mask per frame. Empty if fewer were asked for.",
+                    )
+                    for number in range(1, MOST + 1)
+                ),
+                io.Image.Output("preview", display_name="preview", tooltip="The things in colour, at the masks' size."),
+                io.String.Output(
+                    "report",
+                    display_name="report",
+                    tooltip="One line per thing: number, name, share of the frame from least to most.",
+                ),
+            ],
+        )
+
+    @classmethod
+    def execute(cls, mask, instances: int, order: str, names: str = "", frames=None) -> io.NodeOutput:
+        mask = mask.reshape(-1, *mask.shape[-2:])
+        if frames is not None and frames.shape[:3] != mask.shape:
+            raise ValueError(
+                f"Split Instances' `frames` are {_size(frames)}, but its `mask` is {_size(mask)}. Connect the frames that "
+                "the mask was made from, or nothing."
+            )
+        try:
+            found = split(mask.cpu() > 0.5, instances, order, None if frames is None else _motion(frames))
+        except ValueError as error:
+            raise ValueError(
+                f"Split Instances: {error}. Lower `instances`, or give a `mask` in which the things come apart at least "
+                "once."
+            ) from error
+        titles = [name.strip() for name in names.split(",") if name.strip()][:instances]
+        titles += [f"thing {number}" for number in range(len(titles) + 1, instances + 1)]
+        empty = torch.zeros_like(found[0]).float()
+        masks = [*found.float(), *[empty] * (MOST - instances)]
+        areas = found.float().mean((2, 3)).tolist()
+        return io.NodeOutput(
+            *masks, coloured(found), _report(titles, areas), ui=previews.shown(_rows(found, titles, areas, frames))
+        )
+
+
+def _motion(frames):
+    """Flow from frame to frame, with progress: every frame is asked for once."""
+    watch, asked = progress.watcher(), 0
+
+    def back(now: int, before: int):
+        nonlocal asked
+        asked += 1
+        watch(min(1.0, asked / max(1, len(frames) - 1)))
+        return dis_flow(frames[now, ..., :3], frames[before, ..., :3])
+
+    return back
+
+
+def _report(titles: list[str], areas: list[list[float]]) -> str:
+    lines = zip(titles, areas, strict=True)
+    return "\n".join(f"{n}: {title}, {min(a):.1%} to {max(a):.1%}" for n, (title, a) in enumerate(lines, 1))
+
+
+def _rows(found, titles: list[str], areas: list[list[float]], frames) -> dict:
+    """What the list on the node shows: for each thing its name, colour, areas and a small picture."""
+    shown = [portrait(thing, frames) for thing in found]
+    return {
+        "rows": [
+            {
+                "name": title,
+                "colour": colour,
+                "area": area,
+                "picture": previews.pictures(one, "instance", THUMBNAIL_SIDE)[0],
+            }
+            for title, colour, area, one in zip(titles, shades(len(found)), areas, shown, strict=True)
+        ]
+    }
+
+
+def _size(clip) -> str:
+    return f"{clip.shape[0]} of {clip.shape[2]}×{clip.shape[1]} pixels"
