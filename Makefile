@@ -7,7 +7,7 @@ HOST_VERSIONS ?= $(if $(VIDEOGRAIN_COMFYUI),installed,0.16.3 0.30.0)
 # Shell prefix: runs the host's Python, or stops with the provisioner's message.
 python = python="$$($(PROVISION) --print-python)" && "$$python"
 
-.PHONY: help host demo workflows schema train-demo bench bench-edit test lint unit test-media test-host test-e2e test-browser
+.PHONY: help host demo workflows schema train-demo bench bench-edit test lint unit test-media test-host test-e2e test-browser soak
 help:  ## show this list
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 22
 
@@ -17,8 +17,9 @@ host:  ## provision ComfyUI and its environment (a no-op when complete)
 demo:  ## edit the demo clip in a real ComfyUI; results in demo/out/
 	@$(python) demo/run.py
 
-workflows:  ## make workflows/ again from tests/browser/graphs/, in Chromium
+workflows:  ## make workflows/ and subgraphs/ again from tests/browser/, in Chromium
 	@$(python) tests/browser/make_workflow.py
+	@$(python) tests/browser/make_blueprint.py
 
 schema:  ## record what nodes offer (tests/schema.json, locales/en); refuses what breaks saved workflows
 	@export VIDEOGRAIN_COMFYUI_TREE="$$($(PROVISION) --print-comfyui)" VIDEOGRAIN_WRITE_SCHEMA=1; $(python) -m pytest -q tests/host/test_schema.py tests/host/test_texts.py
@@ -52,6 +53,9 @@ test-host:  ## nodes inside ComfyUI's own process, on the oldest and the newest 
 	  export VIDEOGRAIN_COMFYUI_TREE="$$tree"; \
 	  $(python) -m pytest tests/host || exit 1; \
 	done
+
+soak:  ## 600 frames in chunks on the demo model, stopped once and resumed: hours on a CPU
+	@export VIDEOGRAIN_COMFYUI_TREE="$$($(PROVISION) --print-comfyui)"; $(python) -m pytest -s -m soak tests/host/test_soak.py
 
 test-e2e:  ## a real server: API, progress, interrupt
 	@$(python) -m pytest tests/e2e

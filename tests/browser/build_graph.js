@@ -21,6 +21,7 @@
     }
     const ours = described.type.startsWith('VideoGrain')
     Object.assign(node.properties, packages[ours ? 'pack' : 'core'])
+    if (described.weights) node.properties.models = [described.weights]
     made[described.key] = node
   }
 
@@ -47,7 +48,8 @@
   const placeGroup = (described, x, y) => {
     const widths = described.columns.map((column) => Math.max(NODE_WIDTH, ...column.map(({ key }) => made[key].computeSize()[0])))
     const width = widths.reduce((sum, each) => sum + each + GAP, -GAP)
-    const note = makeNote(described.note, Math.max(width, 2 * NODE_WIDTH * 0.75))
+    const text = [described.note, described.aside].filter(Boolean).join('\n\n')
+    const note = makeNote(text, Math.max(width, 2 * NODE_WIDTH * 0.75))
     note.pos = [x + PADDING, y + TITLE + PADDING + TITLE]
     const top = note.pos[1] + note.size[1] + GAP
     let bottom = top, left = x + PADDING

@@ -5,6 +5,15 @@ from typing import Any
 
 
 @dataclass(frozen=True)
+class Weights:
+    """A file that the frontend offers to download where it is missing."""
+
+    name: str
+    directory: str  # in ComfyUI's models folder
+    url: str
+
+
+@dataclass(frozen=True)
 class Node:
     """One node: `links` are input → "node key.output name", `values` are widget → value (default: the node's own)."""
 
@@ -14,6 +23,7 @@ class Node:
     links: dict[str, str] = field(default_factory=dict)
     values: dict[str, Any] = field(default_factory=dict)
     height: int | None = None  # pixels, for nodes with a text box or a preview
+    weights: Weights | None = None
 
 
 @dataclass(frozen=True)
@@ -24,6 +34,7 @@ class Group:
     colour: str
     note: str
     columns: list[list[Node]]
+    aside: str = ""  # a last paragraph of the note that holds for the demo model only
 
 
 @dataclass(frozen=True)
@@ -32,3 +43,5 @@ class Graph:
 
     name: str
     columns: list[list[Group]]
+    footage: dict[str, str] = field(default_factory=dict)  # the demo clip's words → those for filmed clips
+    picture: str | None = None  # the workflow whose run its thumbnail shows, if not its own

@@ -4,6 +4,7 @@
 
 Writes workflows/NAME.json (the frontend's own format), demo/NAME.api.json (the same graph as the API takes it) and the
 thumbnail workflows/NAME.jpg from a whole run (a minute each). Without a name: all. Needs Debian's Chromium.
+NAME_sd15 is made from NAME's description (twin.py), and its thumbnail from NAME's.
 """
 
 import argparse
@@ -17,7 +18,7 @@ import uuid
 from pathlib import Path
 from typing import Any
 
-from PIL import Image
+from PIL import Image, ImageDraw, ImageFont
 from playwright.sync_api import Browser, Page
 
 HERE = Path(__file__).resolve().parent
@@ -25,6 +26,9 @@ ROOT = HERE.parents[1]
 sys.path += [str(ROOT), str(HERE.parent / "support")]  # no comfy in this process
 
 from frontend import OPEN, SETTINGS, VIEW, chromium, exported, open_frontend  # noqa: E402
+from graph import Graph  # noqa: E402
+from shipped import AFTER, prompt  # noqa: E402
+from twin import SUFFIX, twin  # noqa: E402
 
 from demo.host.provision import provision  # noqa: E402
 from demo.host.server import Prompt, Server  # noqa: E402
@@ -33,14 +37,25 @@ PACK_VERSION = re.search(r'^version = "(.+)"', (ROOT / "pyproject.toml").read_te
 THUMBNAIL_SIDE = 400  # pixels
 
 
+def names() -> list[str]:
+    """Every workflow: those described, and the twin of each that runs on the demo model."""
+    own = {path.stem for path in (HERE / "graphs").glob("*.py")}
+    return sorted(own | {f"{name}{SUFFIX}" for name in own if not name.endswith(SUFFIX)})
+
+
+def described(name: str) -> Graph:
+    if (HERE / "graphs" / f"{name}.py").exists():
+        return importlib.import_module(f"graphs.{name}").GRAPH
+    return twin(importlib.import_module(f"graphs.{name.removesuffix(SUFFIX)}").GRAPH)
+
+
 def make(page: Page, name: str, host_version: str) -> tuple[dict[str, Any], Prompt]:
     """Builds one described graph in the page; returns it in the frontend's format and in the API's."""
-    graph = importlib.import_module(f"graphs.{name}").GRAPH
     packages = {
         "pack": {"cnr_id": "videograin", "ver": PACK_VERSION},
         "core": {"cnr_id": "comfy-core", "ver": host_version},
     }
-    description = {"columns": dataclasses.asdict(graph)["columns"], "packages": packages}
+    description = {"columns": dataclasses.asdict(described(name))["columns"], "packages": packages}
     size = page.evaluate((HERE / "build_graph.js").read_text(), description)
     workflow, api = exported(page)
     workflow["id"] = str(uuid.uuid5(uuid.NAMESPACE_URL, f"videograin/{name}"))  # the same on every run
@@ -76,10 +91,22 @@ def reopened(page: Page, workflow: dict[str, Any]) -> dict[str, Any]:
     return {**again, "id": workflow["id"], "extra": {**again["extra"], "ds": workflow["extra"]["ds"]}}
 
 
+def picture(server: Server, name: str, api: Prompt) -> Image.Image:
+    """A workflow's thumbnail: of its own run, or another one's with the name of the model it is for."""
+    shown, before = described(name).picture, AFTER.get(name)
+    if before and not shown:
+        server.run(prompt(before))
+    return badged(Image.open(thumbnail_file(shown))) if shown else thumbnail(server, api)
+
+
+def thumbnail_file(name: str) -> Path:
+    return ROOT / "workflows" / f"{name}.jpg"
+
+
 def thumbnail(server: Server, api: Prompt) -> Image.Image:
     """Runs the whole graph; returns the middle frame, before and after side by side."""
-    graph, paste = copy.deepcopy(api), titled(api, "Paste over the source")
-    for name, images in (("before", api[paste]["inputs"]["destination"]), ("after", [paste, 0])):
+    graph, (before, after) = copy.deepcopy(api), compared(api)
+    for name, images in (("before", before), ("after", after)):
         graph[name] = {"class_type": "SaveImage", "inputs": {"images": images, "filename_prefix": name}}
     outputs = server.run(graph)["outputs"]
     sheet = Image.new("RGB", (2 * THUMBNAIL_SIDE, THUMBNAIL_SIDE))
@@ -87,6 +114,24 @@ def thumbnail(server: Server, api: Prompt) -> Image.Image:
         frames = server.output_files({"outputs": {name: outputs[name]}})
         shown = Image.open(frames[len(frames) // 2]).resize((THUMBNAIL_SIDE,) * 2, Image.Resampling.LANCZOS)
         sheet.paste(shown, (column * THUMBNAIL_SIDE, 0))
+    return sheet
+
+
+def compared(api: Prompt) -> tuple[list, list]:
+    """The links to the frames before and after."""
+    for node in api.values():
+        if node["class_type"] == "VideoGrainBeforeAfterVideo":
+            return node["inputs"]["source"], node["inputs"]["edited"]
+    paste = titled(api, "Paste over the source")
+    return api[paste]["inputs"]["destination"], [paste, 0]
+
+
+def badged(sheet: Image.Image) -> Image.Image:
+    """With “SD 1.5” in a corner."""
+    font = ImageFont.load_default(28)
+    draw = ImageDraw.Draw(sheet)
+    draw.rounded_rectangle((2 * THUMBNAIL_SIDE - 118, 12, 2 * THUMBNAIL_SIDE - 12, 56), radius=10, fill=(20, 20, 24))
+    draw.text((2 * THUMBNAIL_SIDE - 65, 34), "SD 1.5", font=font, fill=(255, 255, 255), anchor="mm")
     return sheet
 
 
@@ -115,9 +160,8 @@ def write_json(path: Path, content: dict[str, Any]) -> None:
 
 
 def main() -> None:
-    names = sorted(path.stem for path in (HERE / "graphs").glob("*.py"))
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("names", nargs="*", default=names, metavar="NAME", help=f"one of {', '.join(names)}")
+    parser.add_argument("names", nargs="*", default=names(), metavar="NAME", help=f"of {', '.join(names())}")
     parser.add_argument("--keep-thumbnails", action="store_true", help="do not run the graphs")
     parser.add_argument("--screenshots", type=Path, help="folder for pictures of the opened workflows")
     options = parser.parse_args()
@@ -128,8 +172,8 @@ def main() -> None:
             prompts = {name: write(browser, server, name, options.screenshots) for name in options.names}
         if options.keep_thumbnails:
             return
-        for name, api in prompts.items():
-            thumbnail(server, api).save(ROOT / "workflows" / f"{name}.jpg", quality=88)
+        for name in sorted(prompts, key=lambda name: bool(described(name).picture)):  # first those of their own runs
+            picture(server, name, prompts[name]).save(thumbnail_file(name), quality=88)
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """The groups that the workflows have in common; each workflow adds its own masks, words and notes."""
 
+from dataclasses import replace
 from typing import Any
 
 from graph import Group, Node
@@ -17,34 +18,48 @@ def clip_group(title: str, note: str, **values: Any) -> Group:
     )
 
 
-def inversion_group(title: str, note: str) -> Group:
-    """The clip's latent walked to noise, with Full-Frame Attention."""
-    return Group(
-        title,
-        INVERSION,
-        note,
-        columns=[
-            [
-                Node("frames", "VideoGrainFullFrameAttention", links={"model": "model.model"}),
-                Node("latent", "VAEEncode", links={"pixels": "clip.frames", "vae": "model.vae"}),
-                Node(
-                    "source",
-                    "CLIPTextEncode",
-                    title="Source prompt",
-                    links={"clip": "model.clip", "text": "clip.caption"},
-                    height=100,
-                ),
-            ],
-            [
-                Node(
-                    "inversion",
-                    "VideoGrainDDIMInversion",
-                    links={"model": "frames.model", "conditioning": "source.CONDITIONING", "latent": "latent.LATENT"},
-                    values={"steps": 20, "scheduler": "ddim_uniform", "refinements": 2},
-                )
-            ],
-        ],
+def inversion_group(
+    title: str, note: str, of: str = "clip.frames", words: str | None = None, hints: str | None = None
+) -> Group:
+    """The clip's latent walked to noise, with Full-Frame Attention.
+
+    of: the frames. words: the source prompt, if it is not Demo Clip's caption. hints: frames for a ControlNet.
+    """
+    source = Node(
+        "source",
+        "CLIPTextEncode",
+        title="Source prompt",
+        links={"clip": "model.clip"} | ({} if words else {"text": "clip.caption"}),
+        values={"text": words} if words else {},
+        height=100,
     )
+    prompt = "source.CONDITIONING"
+    guided = [apply_control("source_hints", "Apply ControlNet (inversion)", prompt, prompt, hints)] if hints else []
+    inversion = Node(
+        "inversion",
+        "VideoGrainDDIMInversion",
+        links={
+            "model": "frames.model",
+            "conditioning": "source_hints.positive" if hints else prompt,
+            "latent": "latent.LATENT",
+        },
+        values={"steps": 20, "scheduler": "ddim_uniform", "refinements": 2},
+    )
+    return Group(title, INVERSION, note, columns=[[full_frames(), encoded(of), source], [*guided, inversion]])
+
+
+def full_frames() -> Node:
+    return Node("frames", "VideoGrainFullFrameAttention", links={"model": "model.model"})
+
+
+def encoded(frames: str) -> Node:
+    """The clip's latent: `latent.LATENT`."""
+    return Node("latent", "VAEEncode", links={"pixels": frames, "vae": "model.vae"})
+
+
+def apply_control(key: str, title: str, positive: str, negative: str, hints: str) -> Node:
+    links = {"positive": positive, "negative": negative, "control_net": "model.control_net", "image": hints}
+    return Node(key, "ControlNetApplyAdvanced", title=title, links=links, values={"strength": 1.0})
 
 
 def region(key: str, title: str, mask: str, phrase: str, before: str | None = None) -> Node:
@@ -53,21 +68,30 @@ def region(key: str, title: str, mask: str, phrase: str, before: str | None = No
     return Node(key, "VideoGrainRegionPrompt", title=title, links=links, values={"phrase": phrase})
 
 
-def bind(regions: str, prompt: str) -> Node:
+def bind(regions: str, prompt: str, frames: str = "clip.frames") -> Node:
     """Bind Region Prompts; regions: the key of the last Region Prompt."""
     return Node(
         "bound",
         "VideoGrainBindRegionPrompts",
-        links={"clip": "model.clip", "regions": f"{regions}.regions", "frames": "clip.frames"},
+        links={"clip": "model.clip", "regions": f"{regions}.regions", "frames": frames},
         values={"prompt": prompt},
         height=560,  # the overview's
     )
 
 
-def edit_group(title: str, note: str, blend_mask: str | None = None, cfg: float = 7.5, **layout: Any) -> Group:
-    """ST-Layout, Latent Blend and the sampler. layout: ST-Layout's widgets where not those of the first workflow."""
+def edit_group(
+    title: str, note: str, blend_mask: str | None = None, cfg: float = 7.5, hints: str | None = None, aside: str = "",
+    **layout: Any,
+) -> Group:  # fmt: skip
+    """ST-Layout, Latent Blend and the sampler.
+
+    hints: frames for a ControlNet. layout: ST-Layout's widgets where not those of the first workflow.
+    """
     modulation = {"mode": "default", "self_strength": 0.3, "cross_strength": 1.0, "end_percent": 1.0, "power": 1.0}
     blend = {"model": "layout.model", "inversion": "inversion.inversion"} | ({"mask": blend_mask} if blend_mask else {})
+    prompts = "bound.conditioning", "negative.CONDITIONING"
+    guided = [apply_control("edit_hints", "Apply ControlNet (edit)", *prompts, hints)] if hints else []
+    positive, negative = ("edit_hints.positive", "edit_hints.negative") if hints else prompts
     return Group(
         title,
         EDIT,
@@ -84,37 +108,39 @@ def edit_group(title: str, note: str, blend_mask: str | None = None, cfg: float 
                 Node("negative", "CLIPTextEncode", title="Negative prompt", links={"clip": "model.clip"}, height=100),
             ],
             [
-                Node(
-                    "sampler",
-                    "KSamplerAdvanced",
-                    title="KSampler (Advanced), edit",
-                    links={
-                        "model": "blend.model",
-                        "positive": "bound.conditioning",
-                        "negative": "negative.CONDITIONING",
-                        "latent_image": "inversion.noise",
-                    },
-                    values={
-                        "add_noise": "disable",
-                        "noise_seed": 0,
-                        "control_after_generate": "fixed",
-                        "steps": 20,
-                        "cfg": cfg,
-                        "sampler_name": "euler",
-                        "scheduler": "ddim_uniform",
-                        "return_with_leftover_noise": "disable",
-                    },
-                ),
-                Node("decoded", "VAEDecode", links={"samples": "sampler.LATENT", "vae": "model.vae"}),
+                *guided,
+                sampler("KSampler (Advanced), edit", "blend.model", positive, negative, cfg),
+                decoded(),
             ],
         ],
+        aside=aside,
     )
 
 
-def soft_mask(mask: str) -> list[Node]:
-    """A mask grown and blurred to a soft edge: `soft_mask.MASK`."""
+def sampler(title: str, model: str, positive: str, negative: str, cfg: float) -> Node:
+    """From the inversion's noise, with its steps: `sampler.LATENT`."""
+    links = {"model": model, "positive": positive, "negative": negative, "latent_image": "inversion.noise"}
+    values = {
+        "add_noise": "disable",
+        "noise_seed": 0,
+        "control_after_generate": "fixed",
+        "steps": 20,
+        "cfg": cfg,
+        "sampler_name": "euler",
+        "scheduler": "ddim_uniform",
+        "return_with_leftover_noise": "disable",
+    }
+    return Node("sampler", "KSamplerAdvanced", title=title, links=links, values=values)
+
+
+def decoded() -> Node:
+    return Node("decoded", "VAEDecode", links={"samples": "sampler.LATENT", "vae": "model.vae"})
+
+
+def soft_mask(mask: str, grow: int = 4) -> list[Node]:
+    """A mask grown by so many pixels and blurred to a soft edge: `soft_mask.MASK`."""
     return [
-        Node("grown", "GrowMask", links={"mask": mask}, values={"expand": 4}),
+        Node("grown", "GrowMask", links={"mask": mask}, values={"expand": grow}),
         Node("as_image", "MaskToImage", links={"mask": "grown.MASK"}),
         Node("soft", "ImageBlur", links={"image": "as_image.IMAGE"}, values={"blur_radius": 3, "sigma": 1.5}),
         Node("soft_mask", "ImageToMask", links={"image": "soft.IMAGE"}, values={"channel": "red"}),
@@ -126,13 +152,13 @@ def both_masks(left: str, right: str) -> Node:
     return Node("both", "MaskComposite", links={"destination": left, "source": right}, values={"operation": "or"})
 
 
-def paste() -> Node:
-    """The edit over the source, inside the soft mask."""
+def paste(title: str = "Paste over the source", onto: str = "clip.frames") -> Node:
+    """The edit over the source, inside the soft mask: `result.IMAGE`."""
     return Node(
         "result",
         "ImageCompositeMasked",
-        title="Paste over the source",
-        links={"destination": "clip.frames", "source": "decoded.IMAGE", "mask": "soft_mask.MASK"},
+        title=title,
+        links={"destination": onto, "source": "decoded.IMAGE", "mask": "soft_mask.MASK"},
     )
 
 
@@ -151,15 +177,22 @@ def save(key: str, title: str, of: str, prefix: str) -> Node:
     )
 
 
-def result_group(title: str, note: str, masks: list[Node]) -> Group:
-    """The edit pasted over the source and saved, alone and beside it. masks: nodes that end in `soft_mask`."""
-    compare = Node(
+def compare(edited: str) -> Node:
+    """The clip and what became of it: `compare.frames`."""
+    return Node(
         "compare",
         "VideoGrainBeforeAfterVideo",
-        links={"source": "clip.frames", "edited": "result.IMAGE", "fps": "clip.fps"},
+        links={"source": "clip.frames", "edited": edited, "fps": "clip.fps"},
         values={"mode": "side by side"},
         height=480,  # the player's
     )
+
+
+def result_group(title: str, note: str, masks: list[Node], onto: str = "clip.frames") -> Group:
+    """The edit pasted over the source and saved, alone and beside it.
+
+    masks: nodes that end in `soft_mask`. onto: the frames that were edited, if they are not the clip's.
+    """
     return Group(
         title,
         RESULT,
@@ -167,9 +200,9 @@ def result_group(title: str, note: str, masks: list[Node]) -> Group:
         columns=[
             masks,
             [
-                paste(),
+                paste(onto=onto),
                 video("edit_video", "Edited clip", "result.IMAGE"),
-                compare,
+                compare("result.IMAGE"),
                 video("compare_video", "Before and after", "compare.frames"),
             ],
             [
@@ -178,3 +211,18 @@ def result_group(title: str, note: str, masks: list[Node]) -> Group:
             ],
         ],
     )
+
+
+def tagged(groups: list[Group], tag: str) -> list[Group]:
+    """The same groups with a tag after every key of theirs, so that others like them can stand in the same graph."""
+    own = {node.key for group in groups for column in group.columns for node in column}
+
+    def link(origin: str) -> str:
+        key, output = origin.split(".")
+        return f"{key}_{tag}.{output}" if key in own else origin
+
+    def node(one: Node) -> Node:
+        links = {name: link(origin) for name, origin in one.links.items()}
+        return replace(one, key=f"{one.key}_{tag}", links=links)
+
+    return [replace(group, columns=[[node(one) for one in column] for column in group.columns]) for group in groups]

@@ -1,15 +1,11 @@
 """A ComfyUI without this pack: the frontend names the pack that a shipped workflow needs, and says how to get it."""
 
-import json
-from pathlib import Path
-
 import pytest
 from frontend import SETTINGS, drop, open_frontend
+from shipped import DEMO, ROOT, saved
 
 from pack.demo.host.provision import NEWEST, provision
 from pack.demo.host.server import Server
-
-WORKFLOWS = sorted((Path(__file__).parents[2] / "workflows").glob("*.json"))
 
 
 @pytest.fixture(scope="module")
@@ -22,17 +18,17 @@ def bare_page(browser):
         page.context.close()
 
 
-@pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.stem)
-def test_the_missing_pack_is_named_with_its_nodes(bare_page, picture, path):
-    drop(bare_page, path)
+@pytest.mark.parametrize("name", DEMO)
+def test_the_missing_pack_is_named_with_its_nodes(bare_page, picture, name):
+    drop(bare_page, ROOT / "workflows" / f"{name}.json")
     overlay, panel = bare_page.get_by_test_id("error-overlay"), bare_page.get_by_test_id("missing-node-card")
     if not panel.is_visible():  # it stays open from one workflow to the next
         overlay.get_by_text("Missing Node Packs").wait_for()
         overlay.get_by_test_id("error-overlay-see-errors").click()
     panel.get_by_text("videograin", exact=True).wait_for()
-    ours = [node for node in json.loads(path.read_text())["nodes"] if node["type"].startswith("VideoGrain")]
+    ours = [node for node in saved(name)["nodes"] if node["type"].startswith("VideoGrain")]
     bare_page.wait_for_timeout(1000)  # milliseconds, for the canvas to be drawn
-    bare_page.screenshot(path=picture(f"{path.stem}_without_the_pack"))
+    bare_page.screenshot(path=picture(f"{name}_without_the_pack"))
     assert panel.get_by_test_id("missing-node-pack-count").all_inner_texts() == [
         str(len(ours))
     ]  # one pack, all of ours

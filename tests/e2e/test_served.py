@@ -7,9 +7,8 @@ from itertools import combinations, pairwise
 from pathlib import Path
 
 import pytest
+from shipped import PATHS, ROOT, prompt, require_nodes
 
-ROOT = Path(__file__).parents[2]
-WORKFLOWS = sorted((ROOT / "workflows").glob("*.json"))
 NOTES = ("Note", "MarkdownNote")
 WIDGETS = ("BOOLEAN", "COMBO", "FLOAT", "INT", "STRING", "COMFY_DYNAMICCOMBO_V3")
 TITLE_HEIGHT = 30  # pixels above a node's `pos`
@@ -55,7 +54,7 @@ def fetched(server, path: str) -> bytes:
         return answer.read()
 
 
-@pytest.mark.parametrize("path", WORKFLOWS, ids=named)
+@pytest.mark.parametrize("path", PATHS, ids=named)
 def test_the_gallery_lists_each_workflow_with_its_thumbnail(server, path):
     assert path.stem in server.get("/workflow_templates")["videograin"]
     place = f"/api/workflow_templates/videograin/{path.stem}"
@@ -63,9 +62,10 @@ def test_the_gallery_lists_each_workflow_with_its_thumbnail(server, path):
     assert fetched(server, f"{place}.jpg").startswith(b"\xff\xd8\xff")
 
 
-@pytest.mark.parametrize("path", WORKFLOWS, ids=named)
+@pytest.mark.parametrize("path", PATHS, ids=named)
 def test_the_saved_workflow_and_its_api_form_are_the_same_graph(schemas, path):
-    workflow, api = json.loads(path.read_text()), json.loads((ROOT / "demo" / f"{path.stem}.api.json").read_text())
+    require_nodes(path.stem, schemas)
+    workflow, api = json.loads(path.read_text()), prompt(path.stem)
     nodes = {str(node["id"]): node for node in workflow["nodes"] if node["type"] not in NOTES}
     assert {node_id: node["type"] for node_id, node in nodes.items()} == {i: n["class_type"] for i, n in api.items()}
     slots = {
@@ -80,19 +80,23 @@ def test_the_saved_workflow_and_its_api_form_are_the_same_graph(schemas, path):
 
 
 def widget_values(schema: dict, values: list) -> dict:
-    """A saved node's widget values by name; a seed is followed by what happens to it after a run."""
-    rest, found = iter(values), {}
+    """A saved node's widget values by name; a seed is followed by what happens to it after a run.
+
+    Last comes the button for uploads, where there is one.
+    """
+    rest, found, uploads = iter(values), {}, False
     for group in ("required", "optional"):
         for name, (kind, *options) in schema["input"].get(group, {}).items():
             if (isinstance(kind, list) or kind in WIDGETS) and not (options and options[0].get("forceInput")):
                 found[name] = next(rest)
+                uploads |= bool(options and options[0].get("video_upload"))
                 if name in ("seed", "noise_seed") or (options and options[0].get("control_after_generate")):
                     assert next(rest) in ("fixed", "increment", "decrement", "randomize")
-    assert list(rest) == []
+    assert list(rest) == ["image"] * uploads
     return found
 
 
-@pytest.mark.parametrize("path", WORKFLOWS, ids=named)
+@pytest.mark.parametrize("path", PATHS, ids=named)
 def test_the_layout_is_tidy_and_explained(path):
     workflow = json.loads(path.read_text())
     boxes = [rectangle(node) for node in workflow["nodes"]]
@@ -109,7 +113,7 @@ def test_the_layout_is_tidy_and_explained(path):
     assert all(first[0] < second[0] for first, second in pairwise(titles))
 
 
-@pytest.mark.parametrize("path", WORKFLOWS, ids=named)
+@pytest.mark.parametrize("path", PATHS, ids=named)
 def test_saved_nodes_name_the_package_they_come_from(path):
     version = re.search(r'^version = "(.+)"', (ROOT / "pyproject.toml").read_text(), re.M)[1]
     ours = [node for node in json.loads(path.read_text())["nodes"] if node["type"].startswith("VideoGrain")]

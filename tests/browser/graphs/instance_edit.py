@@ -63,7 +63,7 @@ ST-Layout Attention keeps each phrase in its region, Latent Blend holds the \
 rest to the source. The sampler starts from the *inversion's* noise, so **add_noise is disabled**; its steps and \
 scheduler are those of the inversion.
 
-Edit too weak? Raise ST-Layout's end_percent. New object cut off? Raise Latent Blend's grow. Colours burnt? Lower cfg.""",
+Edit too weak? Lower ST-Layout's power. New object cut off? Raise Latent Blend's grow. Colours burnt? Lower cfg.""",
 )
 
 result = Group(
@@ -87,4 +87,8 @@ source inside the two masks, grown and blurred to a soft edge; farther out the f
     ],
 )
 
-GRAPH = Graph("instance_edit", columns=[[clip], [inversion, regions], [edit], [result]])
+GRAPH = Graph(
+    "instance_edit",
+    columns=[[clip], [inversion, regions], [edit], [result]],
+    footage={"wolf": "dog", "pig": "cat", "bear": "wolf", "frog": "tiger", "in the snow": "in a garden"},
+)

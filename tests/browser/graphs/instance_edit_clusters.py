@@ -111,4 +111,8 @@ Both masks, grown and blurred, decide where the edit is pasted over the source."
     masks=[both_masks("left_mask.mask", "right_mask.mask"), *soft_mask("both.MASK")],
 )
 
-GRAPH = Graph("instance_edit_clusters", columns=[[clip], [inversion, layout], [regions, edit], [result]])
+GRAPH = Graph(
+    "instance_edit_clusters",
+    columns=[[clip], [inversion, layout], [regions, edit], [result]],
+    footage={"wolf": "dog", "pig": "cat", "bear": "wolf", "frog": "tiger", "in the snow": "in a garden"},
+)

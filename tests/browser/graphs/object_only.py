@@ -51,4 +51,8 @@ Beyond the soft edge around the mask each frame is the source's own: compare the
     masks=soft_mask("clip.right_mask"),
 )
 
-GRAPH = Graph("object_only", columns=[[clip], [inversion, regions], [edit], [result]])
+GRAPH = Graph(
+    "object_only",
+    columns=[[clip], [inversion, regions], [edit], [result]],
+    footage={"fox": "dog", "monkey": "cat", "panda": "fox", "at sea": "on a sofa"},
+)

@@ -44,10 +44,10 @@ edit = edit_group(
     "4 Edit",
     """\
 ## Only the cat may change
-Latent Blend has a *mask* here: the cat and the room above it. A *cfg* of 5 is enough for something this small, and \
-does not burn it.""",
+Latent Blend has a *mask* here: the cat and the room above it.""",
     blend_mask="clip.edit_mask",
     cfg=5.0,
+    aside="A *cfg* of 5 is enough for something this small, and does not burn it.",
 )
 
 result = result_group(

@@ -1,0 +1,79 @@
+"""workflows/re_edit: an edit that starts from a saved inversion, with no inversion of its own."""
+
+from graph import Graph, Group, Node
+from graphs.save_inversion import SHOT
+from parts import (
+    INVERSION,
+    REGIONS,
+    bind,
+    both_masks,
+    clip_group,
+    edit_group,
+    encoded,
+    full_frames,
+    region,
+    result_group,
+    soft_mask,
+)
+
+clip = clip_group(
+    "1 Clip",
+    """\
+## The clip that was inverted
+The same clip and the same model as in *save_inversion*.""",
+    **SHOT,
+)
+
+inversion = Group(
+    "2 Saved inversion",
+    INVERSION,
+    """\
+## Run *save_inversion* first
+It writes the file that Load Inversion names here; press R if the list does not show it yet, and choose the newest. \
+There is no DDIM Inversion in this graph, and no source prompt.
+
+*model* and *latent* are there for a check: another model, another Full-Frame Attention or another clip is told at once.""",
+    columns=[
+        [full_frames(), encoded("clip.frames")],
+        [
+            Node(
+                "inversion",
+                "VideoGrainLoadInversion",
+                links={"model": "frames.model", "latent": "latent.LATENT"},
+                values={"file": "output/inversions/demo/clip_00001_.safetensors"},
+            )
+        ],
+    ],
+)
+
+regions = Group(
+    "3 Regions",
+    REGIONS,
+    """\
+## New words, as often as you like
+Change a phrase and the prompt with it, and run again: only the edit is computed.""",
+    columns=[
+        [
+            region("left", "Region Prompt (left)", "clip.left_mask", "a koala"),
+            region("right", "Region Prompt (right)", "clip.right_mask", "a tiger", before="left"),
+        ],
+        [bind("right", "a koala and a tiger on grass")],
+    ],
+)
+
+edit = edit_group(
+    "4 Edit",
+    """\
+## Steps and scheduler are the file's
+The sampler must take those of the saved inversion. All else is as in *instance_edit*.""",
+)
+
+result = result_group(
+    "5 Result",
+    """\
+## Keep every background pixel
+Inside the two masks, grown and blurred, the edit; elsewhere the source's own frames.""",
+    masks=[both_masks("clip.left_mask", "clip.right_mask"), *soft_mask("both.MASK")],
+)
+
+GRAPH = Graph("re_edit", columns=[[clip], [inversion, regions], [edit], [result]])

@@ -1,0 +1,90 @@
+"""The blueprint as a user meets it: found by its name, dragged in as one node, run, and unpacked."""
+
+import json
+
+import pytest
+from blueprint import NAME
+from frontend import VIEW, Console, exported, visit
+
+KINDS = "() => window.app.graph.nodes.map(({ type }) => type)"
+CONNECT = """(title) => {
+  const graph = window.app.graph
+  const whole = graph.nodes.find((node) => node.title === title)
+  const add = (type, values = {}) => {
+    const node = LiteGraph.createNode(type)
+    graph.add(node)
+    for (const [name, value] of Object.entries(values)) node.widgets.find((widget) => widget.name === name).value = value
+    return node
+  }
+  const link = (from, output, to, input) => {
+    const out = from.outputs.findIndex(({ name }) => name === output)
+    const into = to.inputs.findIndex(({ name, label }) => name === input || label === input)
+    if (!from.connect(out, to, into)) throw new Error(`${output} → ${input}`)
+  }
+  const model = add('VideoGrainLoadDemoModel'), clip = add('VideoGrainDemoClip')
+  const region = add('VideoGrainRegionPrompt', { phrase: 'a bear' }), preview = add('PreviewImage')
+  for (const name of ['model', 'clip', 'vae']) link(model, name, whole, name)
+  link(clip, 'frames', whole, 'frames')
+  link(clip, 'left_mask', region, 'mask')
+  link(region, 'regions', whole, 'regions')
+  link(whole, 'IMAGE', preview, 'images')
+  const values = { source_prompt: 'a cat and a dog on grass', prompt: 'a bear and a dog on grass', steps: 2 }
+  for (const [name, value] of Object.entries(values)) whole.widgets.find((widget) => widget.name === name).value = value
+}"""
+RUN = """() => {
+  window.outcome = null
+  for (const kind of ['execution_success', 'execution_error', 'execution_interrupted'])
+    window.app.api.addEventListener(kind, ({ detail }) => { window.outcome ??= [kind, detail.exception_message ?? ''] })
+}"""
+UNPACK = """(title) => {
+  const graph = window.app.graph
+  graph.unpackSubgraph(graph.nodes.find((node) => node.title === title))
+}"""
+
+
+@pytest.fixture
+def page(browser):
+    page = browser.new_context(viewport=VIEW).new_page()
+    yield page
+    page.context.close()
+
+
+def test_the_server_offers_it(server):
+    entries = server.get("/global_subgraphs")
+    (number,) = (number for number, entry in entries.items() if entry["name"] == NAME)
+    assert entries[number]["info"]["node_pack"] == "custom_nodes.videograin"
+    data = json.loads(server.get(f"/global_subgraphs/{number}")["data"])
+    assert [node["title"] for node in data["nodes"]] == [NAME]
+
+
+def test_found_dragged_run_and_unpacked(page, server, picture):
+    console = Console(page)
+    visit(page, server.url)
+    page.evaluate("() => window.app.graph.clear()")
+    page.wait_for_timeout(1500)  # milliseconds, until the canvas listens
+    page.mouse.dblclick(960, 500)
+    page.wait_for_timeout(1500)
+    page.keyboard.type(NAME)
+    page.get_by_text("Blueprint", exact=True).first.wait_for()
+    page.wait_for_timeout(500)
+    page.keyboard.press("Enter")
+    page.wait_for_function(f"() => window.app.graph.nodes.some(({{ title }}) => title === '{NAME}')")
+    page.evaluate(CONNECT, NAME)
+    page.evaluate("() => { window.app.canvas.ds.scale = 0.8; window.app.canvas.setDirty(true, true) }")
+    api = exported(page)[1]
+    steps = {node["class_type"]: node["inputs"].get("steps") for node in api.values()}
+    assert steps["VideoGrainDDIMInversion"] == steps["KSamplerAdvanced"] and steps["KSamplerAdvanced"] is not None
+    page.evaluate(RUN)
+    page.get_by_test_id("queue-button").click()
+    page.wait_for_function("() => window.outcome", timeout=240_000)
+    assert page.evaluate("() => window.outcome") == ["execution_success", ""]
+    page.screenshot(path=picture("blueprint_run"))
+    assert console.complaints() == []
+    page.evaluate(UNPACK, NAME)  # the frontend grumbles about links of widgets, and forgets what was typed there
+    assert {"VideoGrainDDIMInversion", "VideoGrainSTLayoutAttention", "KSamplerAdvanced"} <= set(page.evaluate(KINDS))
+    assert sorted(kinds(exported(page)[1])) == sorted(kinds(api))
+    page.screenshot(path=picture("blueprint_unpacked"))
+
+
+def kinds(api):
+    return [node["class_type"] for node in api.values()]

@@ -1,0 +1,177 @@
+"""A demo workflow's twin: the same graph for Stable Diffusion 1.5, a clip of one's own and the paper's settings."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from graph import Graph, Group, Node, Weights
+from parts import CLIP
+
+from demo.toybox import world
+
+SUFFIX = "_sd15"
+SIDE, FRAMES, STEPS = 512, 16, 50  # pixels, the longest clip, of the inversion and again of the edit
+CHECKPOINT = Weights(
+    "v1-5-pruned-emaonly-fp16.safetensors",
+    "checkpoints",
+    "https://huggingface.co/Comfy-Org/stable-diffusion-v1-5-archive/resolve/main/v1-5-pruned-emaonly-fp16.safetensors",
+)
+CONTROL_NETS = "https://huggingface.co/comfyanonymous/ControlNet-v1-1_fp16_safetensors/resolve/main/"
+NEGATIVE = "ugly, blurry, low res, unrealistic, unaesthetic"
+PAPER = (
+    "The settings are the paper's: 50 steps, *cfg* 7.5, mode “paper”, 0.3 and 1 until 30 % of the schedule, *power* 5."
+)
+
+
+class Video(NamedTuple):
+    """A clip that stands in for an output of Demo Clip, and what it shows."""
+
+    title: str
+    file: str
+    shows: str
+    control_net: str = ""  # the one whose hints it holds
+
+
+VIDEOS = {
+    "frames": Video("Your clip", "clip.mp4", "what to edit"),
+    "left_mask": Video("Left mask", "left_mask.mp4", "white where the left one is"),
+    "right_mask": Video("Right mask", "right_mask.mp4", "white where the right one is"),
+    "edit_mask": Video("Edit mask", "edit_mask.mp4", "white where the left one is and what it wears, now or then"),
+    "depth": Video("Depth", "depth.mp4", "near is bright, by any depth estimator", "control_v11f1p_sd15_depth_fp16"),
+    "pose": Video("Poses", "pose.mp4", "the coloured skeletons that OpenPose and DWPose nodes draw", "control_v11p_sd15_openpose_fp16"),
+}  # fmt: skip
+
+
+def twin(demo: Graph) -> Graph:
+    """The description of NAME_sd15 from that of NAME."""
+    used = {output for node in nodes(demo) for output in outputs_of(node, "clip")}
+    videos = {output: video for output, video in VIDEOS.items() if output in used}
+    caption = reworded(source_words(demo), demo.footage)
+    columns = [[edited(group, demo, videos, caption) for group in column] for column in demo.columns]
+    return Graph(f"{demo.name}{SUFFIX}", columns, picture=demo.picture or demo.name)
+
+
+def nodes(graph: Graph) -> Iterator[Node]:
+    return (node for groups in graph.columns for group in groups for column in group.columns for node in column)
+
+
+def outputs_of(node: Node, origin: str) -> list[str]:
+    """The outputs of one node that another is connected to."""
+    return [link.removeprefix(f"{origin}.") for link in node.links.values() if link.startswith(f"{origin}.")]
+
+
+def source_words(demo: Graph) -> str:
+    """Demo Clip's caption."""
+    made = next(node.values for node in nodes(demo) if node.key == "clip")
+    left = world.Placed(made["left"], 0, 0, 1, worn=made.get("left_wears", ""))
+    return world.caption((left.noun, made["right"]), made["background"])
+
+
+def reworded(text: str, words: dict[str, str]) -> str:
+    """Every word or phrase replaced at once, so that two may change places."""
+    found = "|".join(map(re.escape, words))
+    return re.sub(rf"\b({found})\b", lambda match: words[match[0]], text) if words else text
+
+
+def edited(group: Group, demo: Graph, videos: dict[str, Video], caption: str) -> Group:
+    keys = {node.key for column in group.columns for node in column}
+    if "clip" in keys:
+        return loaders(group.title, videos, caption)
+    note = reworded(group.note, demo.footage)
+    note = re.sub(r"\*(\w+)\*", lambda match: f"*{match[1]}{SUFFIX}*" if is_workflow(match[1]) else match[0], note)
+    if any(node.type == "VideoGrainSTLayoutAttention" for column in group.columns for node in column):
+        note = f"{note}\n\n{PAPER}"
+    columns = [[own_clip(node, demo, caption) for node in column] for column in group.columns]
+    return replace(group, note=note, columns=columns, aside="")
+
+
+def is_workflow(name: str) -> bool:
+    return (Path(__file__).parent / "graphs" / f"{name}.py").exists()
+
+
+def loaders(title: str, videos: dict[str, Video], caption: str) -> Group:
+    """Checkpoint, ControlNet, clip, masks and hints, and where to get or put each."""
+    models, clips = [checkpoint("model", "Load Checkpoint", CHECKPOINT)], []
+    for output, video in videos.items():
+        clips.append(load_video("clip" if output == "frames" else f"{output}_video", video))
+        if output.endswith("_mask"):
+            links = {"image": f"{output}_video.frames"}
+            clips.append(Node(output, "ImageToMask", f"{video.title}, as a mask", links, {"channel": "red"}))
+        if video.control_net:
+            models.append(load_control(video.control_net))
+    columns = [[*models, clips[0]], clips[1:]]
+    return Group(title, CLIP, loaders_note(models, videos, caption), [column for column in columns if column])
+
+
+def checkpoint(key: str, title: str, weights: Weights) -> Node:
+    return Node(key, "CheckpointLoaderSimple", title, values={"ckpt_name": weights.name}, weights=weights)
+
+
+def load_control(name: str) -> Node:
+    file = f"{name}.safetensors"
+    weights = Weights(file, "controlnet", CONTROL_NETS + file)
+    return Node("control_net", "ControlNetLoader", values={"control_net_name": file}, weights=weights)
+
+
+def load_video(key: str, video: Video) -> Node:
+    size = {"size": "exact", "width": SIDE, "height": SIDE}
+    return Node(key, "VideoGrainLoadVideoFrames", video.title, values={"file": video.file, "cap": FRAMES, **size})
+
+
+def loaders_note(models: list[Node], videos: dict[str, Video], caption: str) -> str:
+    needed = [f"`{node.weights.name}` in *models/{node.weights.directory}*" for node in models]
+    weights = "; ".join([f"{needed[0]}, or another checkpoint of Stable Diffusion 1.5", *needed[1:]])
+    files = "; ".join(f"`{video.file}`, {video.shows}" for video in videos.values())
+    same = " Read them alike (rate, skip, cap), so that they show the same moments." if len(videos) > 1 else ""
+    return f"""\
+## Your model, your clip
+The words here are for {caption}: put in your own, as plainly.
+
+**Weights:** {weights}.
+
+**Clips**, uploaded on the nodes or put into ComfyUI's *input* folder: {files}.{same}"""
+
+
+# ---- everything but the loaders -------------------------------------------------------------------------------------
+
+
+def own_clip(node: Node, demo: Graph, caption: str) -> Node:
+    """A node with the loaders' outputs for the demo's, with other words, and with the paper's settings."""
+    written = {name: caption for name, link in node.links.items() if link == "clip.caption"}
+    links = {name: relinked(link) for name, link in node.links.items() if name not in written}
+    values = {name: reworded(v, demo.footage) if isinstance(v, str) else v for name, v in node.values.items()}
+    return replace(node, links=links, values={**values, **written, **paper(node)})
+
+
+def relinked(link: str) -> str:
+    key, output = link.split(".")
+    if key == "model":
+        return "control_net.CONTROL_NET" if output == "control_net" else f"model.{output.upper()}"
+    if key != "clip" or output not in VIDEOS or output == "frames":
+        return link
+    return f"{output}.MASK" if output.endswith("_mask") else f"{output}_video.frames"
+
+
+def paper(node: Node) -> dict[str, Any]:
+    """What differs from the demo's widgets."""
+    wider = SIDE / world.SIZE
+    match node.type:
+        case "VideoGrainSTLayoutAttention":
+            return {"mode": "paper", "self_strength": 0.3, "cross_strength": 1.0, "end_percent": 0.3, "power": 5.0}
+        case "VideoGrainDDIMInversion":
+            return {"steps": STEPS}
+        case "KSamplerAdvanced":
+            return {"steps": STEPS, "cfg": 7.5 if node.values["cfg"] > 1 else 1.0}  # 1: the clip is only given back
+        case "CLIPTextEncode" if node.title == "Negative prompt":
+            return {"text": NEGATIVE}
+        case "GrowMask":
+            return {"expand": round(wider * node.values["expand"])}
+        case "ImageBlur":
+            return {"blur_radius": round(wider * node.values["blur_radius"]), "sigma": wider * node.values["sigma"]}
+        case "VideoGrainSaveInversion":
+            return {"filename_prefix": node.values["filename_prefix"].replace("demo/", "sd15/")}
+        case "VideoGrainLoadInversion":
+            return {"file": node.values["file"].replace("/demo/", "/sd15/")}
+    return {}
