@@ -4,12 +4,14 @@ import { app } from '../../scripts/app.js'
 import { Panel } from './panel.js'
 import { ClusterPicker } from './cluster_picker.js'
 import { InstanceList } from './instance_list.js'
+import { MarkPicker } from './mark_picker.js'
 import { Player } from './player.js'
 import { RegionOverview } from './region_overview.js'
 
 const VIEWS = {
   VideoGrainClustersToMask: ClusterPicker,
   VideoGrainSplitInstances: InstanceList,
+  VideoGrainPointsToRegion: MarkPicker,
   VideoGrainBeforeAfterVideo: Player,
   VideoGrainBindRegionPrompts: RegionOverview,
 }

@@ -2,8 +2,10 @@
 
 from comfy_api.latest import ComfyExtension, io
 
+from .anchors import AnchorAttention
 from .attention import FullFrameAttention, STLayoutAttention
 from .blend import LatentBlend
+from .chunks import EditInChunks
 from .demo import DemoClip, LoadDemoModel
 from .evaluate import EvaluateEdit
 from .fusion import CrossAttentionFusion, SelfAttentionFusion
@@ -11,7 +13,9 @@ from .instances import SplitInstances
 from .inversion import DDIMInversion
 from .inversion_file import LoadInversion, SaveInversion
 from .layout import AttentionLayout, ClustersToMask
+from .marks import PointsToRegion
 from .motion import FlowGuidedAttention
+from .placement import PlaceObjects
 from .regions import BindRegionPrompts, RegionPrompt
 from .show import ShowAttention
 from .source import InjectSourceFeatures
@@ -27,6 +31,7 @@ class VideoGrainExtension(ComfyExtension):
             AttentionLayout,
             ClustersToMask,
             SplitInstances,
+            PointsToRegion,
             RegionPrompt,
             BindRegionPrompts,
             FullFrameAttention,
@@ -42,4 +47,7 @@ class VideoGrainExtension(ComfyExtension):
             ShowAttention,
             SelfAttentionFusion,
             CrossAttentionFusion,
+            PlaceObjects,
+            AnchorAttention,
+            EditInChunks,
         ]

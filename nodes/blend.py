@@ -28,7 +28,10 @@ class LatentBlend(io.ComfyNode):
                     default=blend.INVERSION,
                     tooltip="“inversion” follows the source's inverted path and needs `inversion`; “renoised” shows the "
                     "source with fresh noise at each level (released code), works with ancestral and SDE samplers, and "
-                    "with the plain KSampler if only `source` is connected.",
+                    "with the plain KSampler if only `source` is connected. “irjs” shows the same, but keeps what the model "
+                    "makes of it outside, at the end too, so that both sides fit (ReAtCo). “progressive” "
+                    "begins with a wide soft edge that shrinks to the mask (VIA), along the inverted path, or without "
+                    "`inversion` under the sampler's own noise.",
                 ),
                 Inversion.Input(
                     "inversion",
@@ -36,7 +39,9 @@ class LatentBlend(io.ComfyNode):
                     tooltip="From DDIM Inversion. While it is connected the sampler must start from its noise.",
                 ),
                 io.Latent.Input(
-                    "source", optional=True, tooltip="The source clip's latent, for “renoised” without an inversion."
+                    "source",
+                    optional=True,
+                    tooltip="The source clip's latent, for the modes that do without an inversion.",
                 ),
                 io.Mask.Input(
                     "mask",
@@ -81,13 +86,33 @@ class LatentBlend(io.ComfyNode):
                     tooltip="Share of the noise schedule at which blending ends, 0 to 1. Below 1 the last steps may "
                     "change the background, and the source is not put back at the end.",
                 ),
+                io.Combo.Input(
+                    "noise",
+                    options=list(blend.NOISES),
+                    default=blend.FRESH,
+                    optional=True,
+                    advanced=True,
+                    tooltip="Only for “irjs”: the source's noise outside the mask is drawn anew at each level (“fresh”, as "
+                    "released), or is the sampler's seed's own at all of them (“fixed”, steadier).",
+                ),
+                io.Int.Input(
+                    "boundary",
+                    default=blend.BOUNDARY,
+                    min=0,
+                    max=32,
+                    optional=True,
+                    advanced=True,
+                    tooltip="Only for “progressive”: how far the soft edge reaches outside the mask at the first step, in "
+                    "latent cells (8 pixels each). It shrinks step by step and is gone at the last; 0 has none.",
+                ),
             ],
             outputs=[io.Model.Output(display_name="model", tooltip="The MODEL with blending; the input is unchanged.")],
         )
 
     @classmethod
     def execute(cls, model, mode: str, inversion=None, source=None, mask=None, grow: int = 0, feather: int = 0,
-                start_percent: float = 0.0, end_percent: float = 1.0) -> io.NodeOutput:  # fmt: skip
+                start_percent: float = 0.0, end_percent: float = 1.0, noise: str = blend.FRESH,
+                boundary: int = blend.BOUNDARY) -> io.NodeOutput:  # fmt: skip
         if mode == blend.INVERSION and inversion is None:
             raise ValueError(
                 f"Latent Blend's mode \"{mode}\" needs its `inversion` input. Connect DDIM Inversion's `inversion`, or "
@@ -117,5 +142,7 @@ class LatentBlend(io.ComfyNode):
             feather=feather,
             start_percent=start_percent,
             end_percent=end_percent,
+            noise=noise,
+            boundary=boundary,
         )
         return io.NodeOutput(attach.add(model, record))

@@ -73,6 +73,23 @@ class EvaluateEdit(io.ComfyNode):
                     tooltip="RAFT from Load Optical Flow Model (ComfyUI 0.24 and later), as in the papers. Without it "
                     "OpenCV's DIS finds the source's motion, on the CPU.",
                 ),
+                io.String.Input(
+                    "detections",
+                    default="",
+                    multiline=True,
+                    optional=True,
+                    tooltip="What a detector found in the edited frames, for VISOR: one line for each thing, its name, a colon, "
+                    "then x, y, width, height in pixels and the frame from 0: “cat: 24, 40, 60, 60 at 0; 25, 40, 60, 60 at "
+                    "1”. A thing may be found several times in a frame.",
+                ),
+                io.String.Input(
+                    "relations",
+                    default="",
+                    multiline=True,
+                    optional=True,
+                    tooltip="What VISOR asks of every frame, one relation a line: “cat left of dog”, with left of, right of, "
+                    "above or below. Empty: as the centres of the regions lie to each other in each frame.",
+                ),
             ],
             outputs=[
                 io.Float.Output(
@@ -114,13 +131,20 @@ class EvaluateEdit(io.ComfyNode):
                 io.Image.Output(
                     display_name="plot", tooltip="Their curves over the frames, one picture, 960 pixels wide."
                 ),
+                io.Float.Output(
+                    display_name="visor",
+                    tooltip="VISOR: of 100 frames, how many show every thing of `detections`, related as asked. The table "
+                    "has its two factors.",
+                ),
             ],
         )
 
     @classmethod
     def execute(cls, source, edited, regions=(), target_text: str = "", source_text: str = "", clip=None,
-                clip_vision=None, optical_flow=None) -> io.NodeOutput:  # fmt: skip
-        found = measure(source, edited, regions, target_text, source_text, clip, clip_vision, optical_flow)
+                clip_vision=None, optical_flow=None, detections: str = "", relations: str = "") -> io.NodeOutput:  # fmt: skip
+        found = measure(
+            source, edited, regions, target_text, source_text, clip, clip_vision, optical_flow, detections, relations
+        )
         numbers = evaluation.numbers(found)
         scores = [numbers[name] for name in SCORES]
-        return io.NodeOutput(*scores, evaluation.table(found), evaluation.plot(found))
+        return io.NodeOutput(*scores, evaluation.table(found), evaluation.plot(found), numbers["visor"])

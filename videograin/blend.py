@@ -6,11 +6,16 @@ level, and the prediction returned there is the one that leads a deterministic s
 
 from __future__ import annotations
 
+from math import ceil
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-INVERSION, RENOISED = MODES = ("inversion", "renoised")
+INVERSION, RENOISED, IRJS, PROGRESSIVE = MODES = ("inversion", "renoised", "irjs", "progressive")
+PATHS = (INVERSION, PROGRESSIVE)  # modes that hold the background to one path of the source through all levels
+BOUNDARY = 8  # latent cells, of "progressive" at its first step
+FRESH, FIXED = NOISES = ("fresh", "fixed")  # of "irjs": drawn anew at each level, or once
 
 
 def blend_mask(masks: Tensor, height: int, width: int, grow: int = 0, feather: float = 0.0) -> Tensor:
@@ -29,6 +34,29 @@ def blend_mask(masks: Tensor, height: int, width: int, grow: int = 0, feather: f
         ring = F.max_pool2d(ring, 3, stride=1, padding=1)
         ramp = torch.maximum(ramp, ring * (1 - step / (int(feather) + 1)))
     return ramp
+
+
+def progressive_mask(mask: Tensor, reach: float) -> Tensor:
+    """The mask with a ramp 1 − d / reach around it, d cells outside, counted as the feather is.
+
+    The idea is VIA's Progressive Boundary Integration, which avoids both seams and a result like the source; the formula
+    is ours. A reach that shrinks to nothing is loose while things take shape and exact when details do.
+
+    Args: mask from `blend_mask`; reach in cells, 1 or less for none. Returns the shape of `mask`.
+    """
+    ring, ramp = (mask == 1).to(mask), mask
+    for distance in range(1, ceil(reach)):
+        ring = F.max_pool2d(ring, 3, stride=1, padding=1)
+        ramp = torch.maximum(ramp, ring * (1 - distance / reach))
+    return ramp
+
+
+def remaining(sigma: float, sigmas: list[float]) -> float:
+    """1 at the first level of a descending list, 0 at the last step's, by steps; straight in σ between two levels."""
+    steps = len(sigmas) - 1
+    step = next((i for i in range(steps) if sigmas[i + 1] < sigma), steps - 1)
+    done = step + max(0.0, (sigmas[step] - sigma) / (sigmas[step] - sigmas[step + 1]))
+    return max(0.0, 1 - done / (steps - 1)) if steps > 1 else 0.0
 
 
 def mix(mask: Tensor, inside: Tensor, outside: Tensor) -> Tensor:

@@ -11,6 +11,7 @@ from . import chart, metrics
 
 CLIP_VISION, CLIP, TARGET, SOURCE, REGIONS = "`clip_vision`", "`clip`", "`target_text`", "`source_text`", "`regions`"
 PAIR, BACKGROUND = "a second frame", "a pixel outside the regions"
+DETECTIONS, RELATIONS = "`detections`", "`relations` or two `regions` with phrases"
 ODD = 5.0  # CLIP-T below it: a picture and a text of one CLIP are nearer, however badly they fit
 
 
@@ -22,7 +23,7 @@ class Measured(NamedTuple):
     visible, everywhere, squared: Warp-Err masked and unmasked, and Pixel-MSE, one per pair of frames, (F − 1,).
     floor: masked Warp-Err of the source itself, (F − 1,).
     whole, background: PSNR in dB, of each frame (F floats) and of the clip.
-    backbone, flow: what saw the pictures and the motion, in words.
+    backbone, flow: what saw the pictures and the motion, in words. visor: of the detections.
     """
 
     given: frozenset[str]
@@ -40,6 +41,7 @@ class Measured(NamedTuple):
     background: tuple[list[float], float] | None
     backbone: str
     flow: str
+    visor: metrics.Visor | None = None
 
 
 class Row(NamedTuple):
@@ -51,7 +53,7 @@ class Row(NamedTuple):
     form: str
 
 
-SEEN, SPOKEN = (CLIP_VISION, PAIR), (CLIP_VISION, CLIP, TARGET)
+SEEN, SPOKEN, DETECTED = (CLIP_VISION, PAIR), (CLIP_VISION, CLIP, TARGET), (DETECTIONS, RELATIONS)
 ROWS = {
     "clip_f": Row("CLIP-F", 4, SEEN, "mean cosine of consecutive frames (papers: × 100)"),
     "frame_consistency": Row("Frame consistency", 4, SEEN, "mean cosine of all pairs of frames; never compare to CLIP-F"),
@@ -63,6 +65,9 @@ ROWS = {
     "pixel_mse": Row("Pixel-MSE", 5, (PAIR,), "squared error along the source's flow, 0 where hidden, mean of all pixels"),
     "q_edit": Row("Q-edit", 2, (*SPOKEN, PAIR), "CLIP-T / Warp-Err"),
     "background_psnr": Row("Background PSNR", 2, (REGIONS, BACKGROUND), "dB against the source, outside all regions"),
+    "visor": Row("VISOR", 1, DETECTED, "% of frames that show everything, related as asked (unconditional)"),
+    "visor_cond": Row("VISOR, conditional", 1, DETECTED, "the same in % of the frames that show everything"),
+    "visor_oa": Row("Object accuracy", 1, DETECTED, "% of frames that show everything; VISOR = conditional × this / 100"),
     "psnr": Row("PSNR", 2, (), "dB against the source, the whole picture: how much the edit changed"),
 }  # fmt: skip
 BY_FLOW = {"warp_err", "warp_err_all", "warp_err_source", "pixel_mse", "q_edit"}
@@ -87,6 +92,9 @@ def numbers(found: Measured) -> dict[str, float]:
         "pixel_mse": _mean(found.squared),
         "q_edit": metrics.q_edit(clip_t, warp_err),
         "background_psnr": found.background[1] if found.background else nan,
+        "visor": found.visor.uncond if found.visor else nan,
+        "visor_cond": found.visor.cond if found.visor else nan,
+        "visor_oa": found.visor.oa if found.visor else nan,
         "psnr": found.whole[1],
     }
 
@@ -120,6 +128,8 @@ def _measured_with(found: Measured, key: str, value: float) -> str:
     missing = [need for need in row.needs if need not in found.given]
     if missing:
         return "needs " + " and ".join(filter(None, (", ".join(missing[:-1]), missing[-1])))
+    if row.needs == DETECTED:
+        return "the detections given"
     if isnan(value):
         return "not defined here: no pixel to compare"
     means = [found.backbone] * (CLIP_VISION in row.needs) + [f"{found.flow}, on the source"] * (key in BY_FLOW)

@@ -39,10 +39,15 @@ def write(path: Path, inversion: Inversion, noise: Tensor, precision: str) -> No
         "model_name": inversion.model_name,
         "checksums": json.dumps({name: checksum(tensor) for name, tensor in tensors.items()}),
     }
+    write_whole(path, save(tensors, facts))
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Writes a file that is there whole or not at all. Raises OSError where it cannot be written."""
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f"{path.name}.{os.getpid()}.part")
     try:
-        part.write_bytes(save(tensors, facts))
+        part.write_bytes(content)
         os.replace(part, path)
     finally:
         part.unlink(missing_ok=True)

@@ -6,9 +6,11 @@ in different papers: consecutive or all pairs, masked or not, a fraction or time
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from math import inf, isfinite, isnan, log10, nan, sqrt
+from typing import NamedTuple
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -94,6 +96,18 @@ def warp_err(before: Tensor, after: Tensor, flow: Tensor, hidden: Tensor | None 
     return 100 * (residual * ~hidden).sum((-2, -1)) / (~hidden).sum((-2, -1))
 
 
+def seam_ratio(errors: Tensor, borders: Sequence[int]) -> float:
+    """Seams of a clip edited in chunks: mean Warp-Err where chunks meet, over its mean elsewhere; 1 shows none.
+
+    errors (F − 1,), one per pair of frames; borders, the pairs at which chunks meet. Pairs without a value are left out;
+    NaN where either side has none, infinite where only borders err.
+    """
+    at_border = torch.zeros(len(errors), dtype=torch.bool)
+    at_border[list(borders)] = True
+    there, elsewhere = (float(errors[side].double().nanmean()) for side in (at_border, ~at_border))
+    return there / elsewhere if elsewhere else there * inf
+
+
 def q_edit(clip_t: float, warp_err: float) -> float:
     """Q-edit (VideoGrain): CLIP-T over Warp-Err, both × 100; infinite for a clip without any warping error."""
     return clip_t / warp_err if warp_err else clip_t * inf
@@ -161,6 +175,48 @@ def attention_inside(maps: Tensor, mask: Tensor) -> float:
     inside = F.interpolate(mask[:, None].to(maps), maps.shape[-2:], mode="area")[:, 0]
     total = float(maps.double().sum())
     return float((maps * inside).double().sum()) / total if total else nan
+
+
+# Places.
+
+LEFT, RIGHT, ABOVE, BELOW = RELATIONS = ("left of", "right of", "above", "below")
+
+Centres = Mapping[str, Sequence[tuple[float, float]]]  # of one picture: thing → (x, y) of each one detected
+Relation = tuple[str, str, str]  # thing, one of RELATIONS, thing
+
+
+class Visor(NamedTuple):
+    """Of 100: oa, pictures with every thing; cond, of those, with every relation; uncond, of all. NaN of nothing."""
+
+    uncond: float
+    cond: float
+    oa: float
+
+
+def visor(detected: Sequence[Centres], relations: Sequence[Sequence[Relation]]) -> Visor:
+    """VISOR (Gokhale et al. 2022), every frame a picture: are things where they should be to one another?
+
+    A relation holds where any pair of the two things has its centres so, x to the right and y down.
+    detected, relations: one entry per frame. A frame of which no relation is asked does not count.
+    """
+    asked = [(found, pairs) for found, pairs in zip(detected, relations, strict=True) if pairs]
+    there = [all(found.get(a) and found.get(b) for a, _, b in pairs) for found, pairs in asked]
+    right = [all(_related(found, *pair) for pair in pairs) for found, pairs in asked]
+    uncond, oa = 100 * _share(right), 100 * _share(there)
+    return Visor(uncond, 100 * sum(right) / sum(there) if any(there) else nan, oa)
+
+
+def _related(found: Centres, a: str, relation: str, b: str) -> bool:
+    axis, sign = RELATIONS.index(relation) // 2, 1 - 2 * (RELATIONS.index(relation) % 2)
+    return any(sign * (q[axis] - p[axis]) > 0 for p in found.get(a, ()) for q in found.get(b, ()))
+
+
+def relation_between(a: tuple[float, float], b: tuple[float, float]) -> str:
+    """How a centre lies to another, (x, y) each: along the axis on which they differ more."""
+    across, down = b[0] - a[0], b[1] - a[1]
+    if abs(across) >= abs(down):
+        return LEFT if across >= 0 else RIGHT
+    return ABOVE if down >= 0 else BELOW
 
 
 # Several clips.

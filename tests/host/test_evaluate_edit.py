@@ -71,7 +71,7 @@ def recoloured(clip: torch.Tensor) -> torch.Tensor:
 @torch.inference_mode()  # as core runs its nodes
 def evaluate(source, edited, **inputs):
     """(scores by name, table by row name, plot)"""
-    *scores, table, plot = EvaluateEdit.execute(source, edited, **inputs).result
+    *scores, table, plot, _ = EvaluateEdit.execute(source, edited, **inputs).result
     rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in table.splitlines()[4:]]
     return dict(zip(SCORES, scores, strict=True)), {row[0]: row[1:] for row in rows}, plot
 
@@ -345,5 +345,5 @@ def test_every_input_and_output_is_explained():
     schema = EvaluateEdit.GET_SCHEMA()
     for port in (*schema.inputs, *schema.outputs):
         assert re.fullmatch(r".{30,}\.|.{30,}\?", port.tooltip, re.DOTALL), port.id or port.display_name
-    assert [port.display_name for port in schema.outputs] == [*SCORES, "table", "plot"]
+    assert [port.display_name for port in schema.outputs] == [*SCORES, "table", "plot", "visor"]
     assert [port.id for port in schema.inputs if not port.optional] == ["source", "edited"]

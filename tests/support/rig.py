@@ -4,6 +4,7 @@ from functools import partial
 
 import comfy.cldm.cldm
 import comfy.controlnet
+import comfy.model_base
 import comfy.model_patcher
 import comfy.ops
 import comfy.sample
@@ -29,12 +30,14 @@ SD15_SHAPE = {
 }
 
 
-def random_unet(v_prediction: bool = False, seed: int = 0, **changes) -> comfy.model_patcher.ModelPatcher:
-    """An SD 1.5-shaped MODEL with random weights: four levels, attention on three and in the middle."""
+def random_unet(
+    v_prediction: bool = False, seed: int = 0, base: type = comfy.model_base.BaseModel, **changes
+) -> comfy.model_patcher.ModelPatcher:
+    """An SD 1.5-shaped MODEL with random weights: four levels, attention on three and in the middle. base: its class."""
     config = comfy.supported_models.SD15({**SD15_SHAPE, **changes})
     config.set_inference_dtype(torch.float32, None)
     kind = comfy.model_base.ModelType.V_PREDICTION if v_prediction else comfy.model_base.ModelType.EPS
-    model = comfy.model_base.BaseModel(config, kind, device="cpu")
+    model = base(config, kind, device="cpu")
     generator = torch.Generator().manual_seed(seed)
     model.requires_grad_(False)
     for name, weight in model.diffusion_model.named_parameters():

@@ -6,10 +6,21 @@ from math import inf, isnan, nan
 import pytest
 import torch
 
-from pack.videograin import chart, evaluation
-from pack.videograin.evaluation import BACKGROUND, CLIP, CLIP_VISION, PAIR, REGIONS, SOURCE, TARGET, Measured
+from pack.videograin import chart, evaluation, metrics
+from pack.videograin.evaluation import (
+    BACKGROUND,
+    CLIP,
+    CLIP_VISION,
+    DETECTIONS,
+    PAIR,
+    REGIONS,
+    RELATIONS,
+    SOURCE,
+    TARGET,
+    Measured,
+)
 
-ALL = frozenset((CLIP_VISION, CLIP, TARGET, SOURCE, REGIONS, PAIR, BACKGROUND))
+ALL = frozenset((CLIP_VISION, CLIP, TARGET, SOURCE, REGIONS, PAIR, BACKGROUND, DETECTIONS, RELATIONS))
 PAPER = Measured(
     given=ALL,
     frames=3,
@@ -26,6 +37,7 @@ PAPER = Measured(
     background=([40.0, inf, 41.0], 42.0),
     backbone="CLIP ViT-L/14, 224 px",
     flow="RAFT large",
+    visor=metrics.Visor(30.0, 60.0, 50.0),
 )
 
 
@@ -47,6 +59,9 @@ def test_every_number():
         "pixel_mse": 0.0135,
         "q_edit": clip_t / 1.5,
         "background_psnr": 42.0,
+        "visor": 30.0,
+        "visor_cond": 60.0,
+        "visor_oa": 50.0,
         "psnr": 11.0,
     }
     assert evaluation.numbers(PAPER) == pytest.approx(expected)
@@ -61,6 +76,7 @@ def test_every_number():
         ({SOURCE}, {"Frame-Acc"}),
         ({CLIP, CLIP_VISION}, {"CLIP-F", "Frame consistency", "CLIP-T", "Frame-Acc", "Q-edit"}),
         ({BACKGROUND}, {"Background PSNR"}),
+        ({RELATIONS}, {"VISOR", "VISOR, conditional", "Object accuracy"}),
     ],
 )
 def test_what_is_missing_is_named_and_nothing_else_is(absent, without):
@@ -70,6 +86,7 @@ def test_what_is_missing_is_named_and_nothing_else_is(absent, without):
         target=None if {TARGET, CLIP} & absent else PAPER.target,
         source=None if {SOURCE, CLIP} & absent else PAPER.source,
         background=([nan] * 3, nan) if BACKGROUND in absent else PAPER.background,
+        visor=None if RELATIONS in absent else PAPER.visor,
     )
     table = rows(found)
     assert {name for name, cells in table.items() if cells[0] == "–"} == without

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from . import key_sets
 from .row_range import sampled_keys
-from .st_layout import Modulation
+from .st_layout import Modulation, Seen
 
 
 def probabilities(
@@ -56,17 +56,21 @@ def phrase_shares(q: Tensor, k: Tensor, heads: int, tokens: Tensor, modulation: 
 
 def point_shares(
     q: Tensor, k: Tensor, heads: int, points: list[tuple[int, int]], key_set: str, modulation: Modulation | None,
-    fast: bool = False,
+    fast: bool = False, seen_frames: Seen | None = None,
 ) -> Tensor:  # fmt: skip
     """Where single queries look in self-attention, before and after modulation.
 
     Args: q, k (frames, N, heads · d), k may have further tokens another patch appended; points, (frame, token) each;
-    key_set, one of key_sets.KEY_SETS; modulation as above; fast, as in st_layout.Settings.
+    key_set, one of key_sets.KEY_SETS; modulation as above; fast, as in st_layout.Settings; seen_frames, the frames that
+    each frame sees, instead of its key set.
     Returns (2, points, frames, N) float32: each row's probabilities, 0 in frames it does not see.
     """
     frames, n = q.shape[:2]
     keys = k.shape[1]
-    places = key_sets.keys(torch.arange(frames * keys, device=k.device).view(frames, keys), frames, key_set)
+    tokens = torch.arange(frames * keys, device=k.device).view(frames, keys)
+    places = key_sets.keys(tokens, frames, key_set)
+    if seen_frames is not None:
+        places = [tokens[list(seen)].flatten() for seen in seen_frames]
     found = []
     for frame, token in points:
         seen = places[frame if len(places) > 1 else 0]  # (M,): all queries of "all frames" see the same keys

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -111,9 +111,7 @@ class Modulation(NamedTuple):
     positive: Tensor
 
 
-def layout(
-    masks: Tensor, strengths: Tensor, grid: Grid, settings: Settings, seen: Seen | None = None
-) -> Layout:
+def layout(masks: Tensor, strengths: Tensor, grid: Grid, settings: Settings, seen: Seen | None = None) -> Layout:
     """Reads the regions off one grid.
 
     Args: masks (K, frames, H, W) bool, K ≥ 1; strengths (K,) float32; grid, the tokens of the attention level; seen,
@@ -125,6 +123,7 @@ def layout(
 
     def self_size(frames: Sequence[int]) -> Tensor:
         """(P,): what the size term takes off where these frames are seen."""
+        frames = list(frames)
         if settings.self_size == "area":  # share of each pattern in the frames
             share = torch.bincount(labels[frames].flatten(), minlength=len(table)) / labels[frames].numel()
             return positive.float() @ share

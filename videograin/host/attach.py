@@ -19,25 +19,26 @@ def add(model: ModelPatcher, record: Record) -> ModelPatcher:
             f"This MODEL has passed through {record.node} already, and a second one would contradict the first. "
             f"Remove one of the two {record.node} nodes."
         )
-    return _with_plan(model, (*plan, record))
+    return with_plan(model, (*plan, record))
 
 
 def for_inversion(model: ModelPatcher) -> ModelPatcher:
     """A clone whose plan keeps only what is live while inverting: which tokens self-attention sees."""
-    return _with_plan(model, live(records(model)))
+    return with_plan(model, live(records(model)))
 
 
 def for_features(model: ModelPatcher, probe: Probe) -> ModelPatcher:
     """A clone that sees what it saw while inverting, and is looked at."""
-    return _with_plan(model, (*live(records(model)), probe))
+    return with_plan(model, (*live(records(model)), probe))
 
 
 def for_showing(model: ModelPatcher, probe: Probe) -> ModelPatcher:
     """A clone that attends as in the edit, and is looked at."""
-    return _with_plan(model, (*seen(records(model)), probe))
+    return with_plan(model, (*seen(records(model)), probe))
 
 
-def _with_plan(model: ModelPatcher, plan: tuple[Record, ...]) -> ModelPatcher:
+def with_plan(model: ModelPatcher, plan: tuple[Record, ...]) -> ModelPatcher:
+    """A clone with this plan in place of its own."""
     clone = model.clone()
     clone.model_options.setdefault("transformer_options", {})[KEY] = plan
     for kind, wrapper in (

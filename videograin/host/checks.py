@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from ..blend import INVERSION
+from ..blend import IRJS, PATHS, PROGRESSIVE
 from ..regions import clip_masks
 from . import clashes
 from .compat import require_unet
@@ -21,6 +21,10 @@ if TYPE_CHECKING:
 NOISE_FIX = (
     "Use KSampler (Advanced) with `add_noise` disabled, or SamplerCustomAdvanced with DisableNoise, and start it from "
     "DDIM Inversion's `noise` output."
+)
+NOISE_MASK = (
+    "The latent carries a noise_mask (Set Latent Noise Mask or VAE Encode for Inpainting), and Latent Blend does that job "
+    "on the source's own path. Remove the node that sets it; connect its mask to Latent Blend's `mask`."
 )
 
 
@@ -45,10 +49,15 @@ def check(run: Run, guider: Any, sampler: Any, noise: Tensor, latent: Tensor, de
         _check_regions(run, guider)
     if run.blend is not None:
         _check_blend(run, run.blend, latent)
+        _check_path(run.blend, noise)
         _warn_random(run, sampler)
+        if run.blend.mode == IRJS and denoise_mask is not None:
+            raise ValueError(NOISE_MASK)
         if run.blend.inversion is not None:
             _check_inversion(run, run.blend, guider, noise, latent, denoise_mask)
     clashes.check(run, guider)
+    if run.placer is not None:
+        _warn_leaving(run, sampler)
     for reader in filter(None, (run.injector, run.self_fuser, run.cross_fuser)):
         _check_source(reader.record, guider, latent)
         _check_inversion(run, reader.record, guider, noise, latent, denoise_mask)
@@ -117,12 +126,29 @@ def _check_blend(run: Run, blend: Blend, latent: Tensor) -> None:
         _warn_size("The masks of Latent Blend", blend.mask, run)
 
 
+def _check_path(blend: Blend, noise: Tensor) -> None:
+    if blend.mode == PROGRESSIVE and blend.inversion is None and not torch.count_nonzero(noise):
+        raise ValueError(
+            f"Latent Blend's mode \"{PROGRESSIVE}\" without `inversion` gives the source the sampler's own noise, but the "
+            "sampler adds none. Connect DDIM Inversion's `inversion`, or let the sampler add noise."
+        )
+
+
 def _warn_random(run: Run, sampler: Any) -> None:
     name = getattr(getattr(sampler, "sampler_function", None), "__name__", "")
-    if run.blend.mode == INVERSION and any(part in name for part in RANDOM_SAMPLERS):
+    if run.blend.mode in PATHS and any(part in name for part in RANDOM_SAMPLERS):
         run.warn_once(
             f"{name.removeprefix('sample_')} adds noise on the way, which leaves the path Latent Blend's mode "
-            '"inversion" follows. Use a deterministic sampler such as euler, or the mode "renoised".'
+            f'"{run.blend.mode}" follows. Use a deterministic sampler such as euler, or the mode "renoised".'
+        )
+
+
+def _warn_leaving(run: Run, sampler: Any) -> None:
+    name = getattr(getattr(sampler, "sampler_function", None), "__name__", "")
+    if any(part in name for part in (*RANDOM_SAMPLERS, "cfg_pp")):
+        run.warn_once(
+            f"{name.removeprefix('sample_')} goes on from a prediction in its own way, so Place Objects' steps come out "
+            "longer than its `strength` says. Use a deterministic sampler such as euler, or a lower `strength`."
         )
 
 
@@ -164,11 +190,7 @@ def _check_inversion(
             f"the start of the edit. {NOISE_FIX} The plain KSampler always adds noise."
         )
     if denoise_mask is not None:
-        raise ValueError(
-            "The latent carries a noise_mask (Set Latent Noise Mask or VAE Encode for Inpainting), and Latent Blend "
-            "does that job along the inversion's path. Remove the node that sets it; connect its mask to Latent "
-            "Blend's `mask`."
-        )
+        raise ValueError(NOISE_MASK)
     require_origin(record.inversion, guider.model_patcher, run.plan, "the sampler's MODEL")
     _check_level(run, record, latent)
 

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from ..alignment import REFINE, REPLACE
-from .plan import EVERYWHERE, OUTSIDE_REGIONS, CrossFusion, SelfFusion
+from ..attention.key_sets import ALL, OWN
+from .compat import logger
+from .plan import EVERYWHERE, LEVELS, OUTSIDE_REGIONS, CrossFusion, Placement, SelfFusion
 
 if TYPE_CHECKING:
     from .run import Run
@@ -17,11 +19,31 @@ EDITED = ("positive", "both")  # roles of ST-Layout that reach the half that fus
 
 def check(run: Run, guider: Any) -> None:
     """Raises ValueError that names the clash and how to resolve it."""
+    if run.anchors:
+        _check_anchors(run, guider)
     if run.self_fuser is not None:
         _check_self_fusion(run, run.self_fuser.record)
     if run.cross_fuser is not None:
         _check_cross_fusion(run, run.cross_fuser.record)
         _check_prompts(run.cross_fuser.record, guider)
+    if run.placer is not None:
+        _check_placement(run, run.placer.record, guider)
+        _check_placed_prompt(run.placer.record, guider)
+
+
+def _check_anchors(run: Run, guider: Any) -> None:
+    kinds = [kind for level in LEVELS if (kind := run.key_sets.at(level)) not in (ALL, OWN)]
+    if kinds:
+        raise ValueError(
+            f"Full-Frame Attention's “{kinds[0]}” and Anchor Attention both say which few frames stand for the clip. "
+            f"Choose “{OWN}” there (each frame sees itself and the anchors) or “{ALL}” (the frames at hand and the "
+            "anchors), or remove one of the two nodes."
+        )
+    if guider.model_options.get("context_handler") is not None:
+        raise ValueError(
+            "The sampler's MODEL runs in context windows, which do not hold Anchor Attention's anchors. Remove the "
+            "context window node, and take Edit in Chunks for a long clip: it has the anchors in every chunk."
+        )
 
 
 def _check_self_fusion(run: Run, record: SelfFusion) -> None:
@@ -88,3 +110,55 @@ def _check_prompts(record: CrossFusion, guider: Any) -> None:
                 f"Cross-Attention Fusion's `{name}` is encoded in {length} tokens, but {where} has "
                 f"{min(text.shape[1] for text in found)}: they are not the same text. Connect the same words to both."
             )
+
+
+def _check_placement(run: Run, record: Placement, guider: Any) -> None:
+    if not run.placer.sites:
+        raise ValueError(
+            f"The model has no cross-attention at 1/{record.level} of the latent's grid. Change Place Objects' `level`."
+        )
+    for place in record.places:
+        if len(place.mask) not in (1, run.frames):
+            raise ValueError(
+                f"Place Objects has {len(place.mask)} masks for “{place.name}”, but the latent has {run.frames} frames. "
+                "Connect the clip's own frames to its `frames`, or one mask, or one for each frame, to the Region Prompt."
+            )
+    fused = run.self_fuser.record if run.self_fuser is not None else None
+    if fused is not None and fused.where == EVERYWHERE and fused.start_percent < record.end_percent:
+        raise ValueError(
+            f"Self-Attention Fusion with `where` “{EVERYWHERE}” pins every outline to the source in steps in which Place "
+            f"Objects moves objects. Set `where` to “{OUTSIDE_REGIONS}”, or let the fusion begin where placing ends "
+            f"(`preset` “custom”, `start_percent` {record.end_percent:g}), or remove one of the two nodes."
+        )
+    if any("easycache" in by_key for by_key in guider.model_patcher.wrappers.values()):
+        raise ValueError(
+            "EasyCache is active on the sampler's MODEL. It would take the looks that Place Objects has the model take for "
+            "steps of the edit. Remove the EasyCache node (LazyCache may stay)."
+        )
+    if run.injector is not None and run.injector.record.attention > 0:
+        logger.warning(
+            "Inject Source Features holds self-attention to the source while Place Objects moves objects: they work "
+            "against each other. Lower its attention share, or remove one of the two."
+        )
+    if run.blend is None:
+        logger.warning("Place Objects without Latent Blend: the rest of the picture drifts with the objects.")
+
+
+def _check_placed_prompt(record: Placement, guider: Any) -> None:
+    conds = guider.conds.get("positive", [])
+    texts = [cond["cross_attn"] for cond in conds if "cross_attn" in cond]
+    if any(not torch.equal(text, texts[0]) for text in texts[1:]):
+        raise ValueError(
+            "The sampler's `positive` holds several texts (Conditioning Combine, or prompts with timestep ranges), but Place "
+            "Objects knows the words of one. Connect one prompt, or remove Place Objects."
+        )
+    if any({"area", "mask"} & set(cond) for cond in conds):
+        raise ValueError(
+            "The sampler's `positive` is limited to a part of the picture (Conditioning Set Area or Set Mask), but Place "
+            "Objects needs its attention to the whole. Connect the prompt from before that node."
+        )
+    if any(text.shape[1] < record.length for text in texts):
+        raise ValueError(
+            f"Place Objects' `prompt` is encoded in {record.length} tokens, but the sampler's `positive` has "
+            f"{min(text.shape[1] for text in texts)}: they are not the same text. Connect the same words to both."
+        )

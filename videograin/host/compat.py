@@ -72,6 +72,12 @@ def attention_sites(network: UNetModel) -> list[Site]:
 
 def site_levels(network: UNetModel) -> dict[Site, int]:
     """The attention level of every transformer block: the latent's grid is divided by 1, 2, 4, 8, ... there."""
+    levels = block_levels(network)
+    return {site: levels[site[:2]] for site in attention_sites(network)}
+
+
+def block_levels(network: UNetModel) -> dict[tuple[str, int], int]:
+    """The same of every block."""
     levels, level = {}, 1
     for number, block in enumerate(network.input_blocks):
         level *= 2 if _holds(block, Downsample) else 1
@@ -80,7 +86,7 @@ def site_levels(network: UNetModel) -> dict[Site, int]:
     for number, block in enumerate(network.output_blocks):
         levels["output", number] = level  # where a block doubles, it does so after its attention
         level //= 2 if _holds(block, Upsample) else 1
-    return {site: levels[site[:2]] for site in attention_sites(network)}
+    return levels
 
 
 def _holds(block: nn.Module, kind: type) -> bool:

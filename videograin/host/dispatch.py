@@ -15,17 +15,18 @@ from comfy.ldm.modules.attention import optimized_attention
 from einops import rearrange
 from torch import Tensor
 
-from ..attention import key_sets
+from ..attention import anchors, key_sets
 from ..attention.flow import along_paths
 from ..attention.fusion import self_fusion
 from ..attention.row_range import sampled_keys
-from ..attention.st_layout import BACKGROUNDS, LEVELS, Layout, Modulation
+from ..attention.st_layout import BACKGROUNDS, LEVELS, Layout, Modulation, Seen
 from ..regions import Grid, patterns, share_any
 from .compat import Site, attention_level
 from .fusing import WORDS
 from .source import ROLE, Place
 
 if TYPE_CHECKING:
+    from .placing import Maps
     from .run import Chunk, Run
 
 
@@ -46,10 +47,34 @@ class Call:
             run.warn_once(
                 f"A model call holds {self.frames} of {run.frames} frames and does not say which: no regions."
             )
+        self.anchors = self._anchors()
         sigma = options["sigmas"].flatten()[0] if "sigmas" in options else torch.tensor(0.0)
         self.decay = run.decay(sigma)
         self.binding = run.binding_at(float(sigma))
         self.options = options
+        self.maps: Maps | None = None  # what Place Objects looks at, in a call of its own
+
+    def _anchors(self) -> tuple[int, ...]:
+        """Which of the call's frames are the clip's anchors. Raises ValueError where they are not there."""
+        wanted = self.run.anchors
+        if not set(wanted) <= set(self.indices or ()):
+            raise ValueError(
+                f"Anchor Attention's anchors, frames {', '.join(map(str, wanted))}, are not all among the {self.frames} "
+                "frames of a model call: another node runs the MODEL in windows. Remove that node and take Edit in "
+                "Chunks, which has the anchors in every chunk."
+            )
+        return tuple(self.indices.index(frame) for frame in wanted)
+
+    def groups(self, kind: str) -> list[anchors.Group]:
+        """Who looks at whom where there are anchors, in the call's own frames; empty without."""
+        if not self.anchors:
+            return []
+        settings = self.run.anchoring
+        return anchors.groups(self.frames, self.anchors, settings.mode, settings.gather, kind)
+
+    def seen(self, kind: str) -> Seen | None:
+        """The frames that each frame sees, where there are anchors."""
+        return anchors.seen_by(self.groups(kind)) if self.anchors else None
 
     def rows(self, number: int) -> slice:
         """Of a chunk in the batch."""
@@ -98,8 +123,8 @@ class Call:
         return True
 
     def _wanted(self, name: str) -> bool:
-        seeing = self.run.motion is not None or self.run.key_sets.describe() != key_sets.OWN
-        if self.run.observer is not None or (name == "attn1" and seeing):
+        seeing = self.run.motion is not None or self.anchors or self.run.key_sets.describe() != key_sets.OWN
+        if self.run.observer is not None or (name == "attn1" and seeing) or (name == "attn2" and self.maps is not None):
             return True
         if any(place[0] in (name, WORDS) for source in self.run.sources for place in source.places):
             return True
@@ -137,7 +162,8 @@ class Call:
             return None
         if role not in (chunk.role, "both") or (self.run.settings.levels == LEVELS[1] and self.level(grid) == 1):
             return None
-        return self.run.layout(binding, chunk.area, self.indices, grid)
+        seen = self.seen(self.run.key_sets.at(self.level(grid)))
+        return self.run.layout(binding, chunk.area, self.indices, grid, seen)
 
     def self_attention(self, site: Site, previous: Any, q: Tensor, k: Tensor, v: Tensor, extra: dict) -> Tensor:
         grid, settings = self.grid(extra), self.run.settings
@@ -158,7 +184,7 @@ class Call:
             self.run.observer.see_self(self, site, q, k, layouts, extra["n_heads"])
         moving, fuser = self.moving(grid), self.run.self_fuser
         followed = fuser.rows(self, site, grid, q, k) if fuser else {}
-        if kind == key_sets.OWN and not any(layouts) and not moving and not followed:
+        if kind == key_sets.OWN and not self.anchors and not any(layouts) and not moving and not followed:
             return self.plain(previous, q, k, v, extra)
         if previous is not None:
             theirs, base = previous(q, k, v, extra), self.base(q, k, v, extra)
@@ -198,6 +224,8 @@ class Call:
         ]
         if self._observed(site, extra):
             self.run.observer.see_cross(self, site, q, k, layouts, extra["n_heads"])
+        if self.maps is not None:
+            self.maps.add(site, q, k, extra["n_heads"], grid)
         attend = partial(self.plain, None, extra=extra)
         self.show(("attn2", *site), q, k)
         if self.run.self_fuser:
@@ -243,6 +271,8 @@ class Call:
 
     def joined(self, kind: str, q: Tensor, k: Tensor, v: Tensor, extra: dict) -> Tensor:
         """Unmodulated attention over a key set, for some chunks at once: (c, f, n, d) in and out."""
+        if groups := self.groups(kind):
+            return anchors.attend_groups(groups, [q], [k, v], partial(self.plain, None, extra=extra))
         chunks = len(q)
         q, k, v = (rearrange(x, "c f n d -> (c f) n d") for x in (q, k, v))
         q = key_sets.queries(q, self.frames, kind)
@@ -272,22 +302,29 @@ class Call:
     def modulated_self(self, kind: str, q: Tensor, k: Tensor, v: Tensor, layout: Layout, heads: int) -> Tensor:
         """One chunk's modulated self-attention: (f, n, d) in and out."""
         strength, labels, key_labels, positive = self.self_modulation(layout, k)
-        q = _heads(key_sets.queries(q, self.frames, kind), heads)
-        k, v = (_heads(key_sets.keys(x, self.frames, kind), heads) for x in (k, v))
-        out = self.run.attend(
-            q, k, v,
-            key_sets.queries(strength, self.frames, kind),
-            key_sets.queries(labels, self.frames, kind),
-            key_sets.keys(key_labels, self.frames, kind),
-            positive,
-            spanned=sampled_keys(k) if self.run.settings.fast else None,
-        )  # fmt: skip
-        return key_sets.ungroup(rearrange(out, "b h n d -> b n (h d)"), self.frames, kind)
+        attend, queries, keys = partial(self.attend_heads, positive, heads), (q, strength, labels), (k, v, key_labels)
+        if groups := self.groups(kind):
+            return anchors.attend_groups(groups, [x[None] for x in queries], [x[None] for x in keys], attend)[0]
+        looking = (key_sets.queries(x, self.frames, kind) for x in queries)
+        seen = (key_sets.keys(x, self.frames, kind) for x in keys)
+        return key_sets.ungroup(attend(*looking, *seen), self.frames, kind)
+
+    def attend_heads(
+        self, positive: Tensor, heads: int, q: Tensor, strength: Tensor, labels: Tensor, k: Tensor, v: Tensor,
+        key_labels: Tensor,
+    ) -> Tensor:  # fmt: skip
+        """Modulated self-attention of any grouping: (b, n, d) and (b, m, d), labels alike, in; (b, n, d) out."""
+        q, k, v = (_heads(x, heads) for x in (q, k, v))
+        spanned = sampled_keys(k) if self.run.settings.fast else None
+        out = self.run.attend(q, k, v, strength, labels, key_labels, positive, spanned=spanned)
+        return rearrange(out, "b h n d -> b n (h d)")
 
     def self_modulation(self, layout: Layout, k: Tensor) -> Modulation:
         """Of one chunk's self-attention; k (f, tokens, d), a frame's own and those another patch appended."""
         labels, factor = layout.labels.to(k.device), layout.self_factor.to(k.device)
-        strength = (self.run.settings.self_strength * self.decay * factor[labels]).clamp(max=1)  # (f, n)
+        frame = torch.arange(self.frames, device=k.device)[:, None]
+        factor = factor.view(len(factor), -1).expand(-1, self.frames)[labels, frame]
+        strength = (self.run.settings.self_strength * self.decay * factor).clamp(max=1)  # (f, n)
         appended = k.shape[1] - labels.shape[1]  # belong to no region of ours
         key_labels = torch.nn.functional.pad(labels, (0, appended), value=len(layout.table))
         return Modulation(strength, labels, key_labels, torch.nn.functional.pad(layout.positive.to(k.device), (0, 1)))

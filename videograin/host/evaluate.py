@@ -12,8 +12,10 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from .. import evaluation, metrics
+from ..detections import parse_detections, parse_relations, relations_of
 from ..evaluation import Measured
 from ..flow import DIS, occluded
+from ..metrics import Centres, Relation
 from ..regions import Regions, clip_masks
 from .motion import FlowFunction, flow_function
 from .progress import watcher
@@ -31,7 +33,7 @@ PAIRS = (
 @torch.no_grad()
 def measure(
     source: Tensor, edited: Tensor, regions: Regions = (), target_text: str = "", source_text: str = "",
-    clip: Any = None, clip_vision: Any = None, optical_flow: Any = None,
+    clip: Any = None, clip_vision: Any = None, optical_flow: Any = None, detections: str = "", relations: str = "",
 ) -> Measured:  # fmt: skip
     """Measures an edit against its source with what is connected. Parameters as the node's tooltips say.
 
@@ -40,7 +42,9 @@ def measure(
     """
     source, edited = check_clips(source, edited)
     frames, height, width, _ = source.shape
-    outside = ~region_masks(regions, frames, height, width).any(0) if regions else None
+    masks = region_masks(regions, frames, height, width) if regions else None
+    outside = None if masks is None else ~masks.any(0)
+    detected, asked = placed(detections, relations, regions, masks, frames)
     given = {
         evaluation.CLIP_VISION: clip_vision is not None,
         evaluation.CLIP: clip is not None,
@@ -49,6 +53,8 @@ def measure(
         evaluation.REGIONS: outside is not None,
         evaluation.PAIR: frames > 1,
         evaluation.BACKGROUND: outside is None or bool(outside.any()),
+        evaluation.DETECTIONS: detected is not None,
+        evaluation.RELATIONS: any(asked),
     }
     if clip_vision is not None:
         require_clip_vision(clip_vision)
@@ -85,7 +91,19 @@ def measure(
         background=psnrs(source, edited, outside) if outside is not None else None,
         backbone=vision_name(clip_vision) if clip_vision is not None else "",
         flow=DIS if optical_flow is None else "RAFT large",
+        visor=metrics.visor(detected, asked) if detected is not None and any(asked) else None,
     )
+
+
+def placed(
+    detections: str, relations: str, regions: Regions, masks: Tensor | None, frames: int
+) -> tuple[list[Centres] | None, list[list[Relation]]]:
+    """What was detected in each frame, None without; and what is asked there: in words, else of the regions' places."""
+    asked = [parse_relations(relations)] * frames
+    if not relations.strip() and masks is not None:
+        spoken = [number for number, region in enumerate(regions) if region.phrase]
+        asked = relations_of(masks[spoken], [regions[number].phrase for number in spoken])
+    return (parse_detections(detections, frames) if detections.strip() else None), asked
 
 
 def check_clips(source: Tensor, edited: Tensor) -> tuple[Tensor, Tensor]:

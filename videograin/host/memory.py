@@ -9,18 +9,22 @@ from __future__ import annotations
 import math
 
 import comfy.model_management
-from comfy.ldm.modules.diffusionmodules.openaimodel import UNetModel
+from comfy.ldm.modules.attention import BasicTransformerBlock, SpatialTransformer
+from comfy.ldm.modules.diffusionmodules.openaimodel import ResBlock, UNetModel
 from comfy.model_base import BaseModel
 from comfy.model_patcher import ModelPatcher
+from torch import nn
 
 from ..attention.key_sets import ALL, FIRST_PREVIOUS, MIDDLE, OWN
-from .compat import attention_modules, logger, site_levels
+from .compat import attention_modules, block_levels, logger, site_levels
 from .fusing import fused_sites
-from .plan import KEY, LEVELS, CrossFusion, Motion, Record, SelfFusion, STLayout, find, key_sets
+from .placing import output_blocks, placed_sites
+from .plan import KEY, LEVELS, CrossFusion, Motion, Placement, Record, SelfFusion, STLayout, anchored, find, key_sets
 
 # In tensors of the size of one layer's queries: keys and values of two frames per frame, or of one, as copies.
 COPIES = {OWN: 0, ALL: 0, MIDDLE: 2, FIRST_PREVIOUS: 4}
 MODULATED, MOVING = 1, 2  # ST-Layout's own result; the dense result with the paths' on top
+ANCHORED = 3  # keys and values of a group of frames and the anchors, and its result
 FOLLOWING = 1  # the rows that follow the source
 TEXT = 77  # tokens of an ordinary prompt
 PORTABLE = 400 * 2**20  # bytes that ST-Layout's form without Triton holds at once on a GPU, see attention/
@@ -34,6 +38,7 @@ def extra_bytes(plan: tuple[Record, ...], shape: list[int], network: BaseModel) 
     """
     sets = key_sets(plan)
     copies = max(COPIES[sets.at(level)] for level in LEVELS)
+    copies += ANCHORED * (anchored(plan) is not None)
     copies += MODULATED * (find(plan, STLayout) is not None) + MOVING * (find(plan, Motion) is not None)
     size = comfy.model_management.dtype_size(network.get_dtype_inference())
     queries = 2 * shape[0] * math.prod(shape[2:]) * network.diffusion_model.model_channels * size
@@ -56,6 +61,37 @@ def source_bytes(plan: tuple[Record, ...], shape: list[int], unet: UNetModel, si
     return frames * numbers * size
 
 
+def placing_bytes(record: Placement, shape: list[int], unet: UNetModel, size: int) -> int:
+    """What one look of Place Objects holds: all that the backward pass needs, and its copy of the weights in use.
+
+    Arguments as source_bytes. Layers without gradients of their own keep their inputs where they are convolutions,
+    norms or nonlinear; attention, without a map, its queries, keys, values and result. The maps that are looked at
+    are kept in float32.
+    """
+    sites, levels = placed_sites(unet, record.level), block_levels(unet)
+    groups = {"input": unet.input_blocks, "middle": [unet.middle_block], "output": unet.output_blocks}
+    running = [key for key in levels if key[0] != "output" or key[1] < output_blocks(sites)]
+    numbers = weights = 0
+    for group, number in running:
+        block, tokens = groups[group][number], math.prod(shape[2:]) / levels[group, number] ** 2
+        numbers += tokens * sum(map(_kept, block.modules()))
+        weights += sum(weight.numel() for weight in block.parameters())
+    modules = attention_modules(unet)
+    maps = sum(2 * 4 * modules[site].n_heads * TEXT for site in sites) * math.prod(shape[2:]) / record.level**2
+    return int(shape[0] * (numbers * size + maps) + weights * size)
+
+
+def _kept(module: nn.Module) -> int:
+    """Numbers for each token that a part of the network keeps for the backward pass."""
+    if isinstance(module, ResBlock):
+        return 3 * (module.channels + module.out_channels)
+    if isinstance(module, SpatialTransformer):
+        return 3 * module.in_channels
+    if isinstance(module, BasicTransformerBlock):
+        return 21 * module.attn1.to_q.in_features
+    return 0
+
+
 def prepare_sampling(executor, model: ModelPatcher, noise_shape, conds, *args, **kwargs):
     """PREPARE_SAMPLING: ComfyUI frees memory for a batch of `noise_shape`, so ours grows by what the plan adds."""
     options = kwargs.get("model_options") or model.model_options
@@ -68,5 +104,11 @@ def prepare_sampling(executor, model: ModelPatcher, noise_shape, conds, *args, *
         "Sampling %d frames: about %.0f MB for the network's work and %.0f MB for attention across frames, besides the "
         "weights; %.0f MB are free.", shape[0], plain / 1e6, extra / 1e6, free / 1e6,
     )  # fmt: skip
+    placement = find(plan, Placement)
+    if placement is not None and not placement.neutral:
+        size = comfy.model_management.dtype_size(network.get_dtype_inference())
+        looking = placing_bytes(placement, shape, network.diffusion_model, size)
+        logger.info("Place Objects: about %.0f MB for gradients, at the steps that move something.", looking / 1e6)
+        extra = max(extra, looking - plain)  # it looks before a step's ordinary work, not during it
     shape[0] = math.ceil(shape[0] * (1 + extra / plain))
     return executor(model, shape, conds, *args, **kwargs)

@@ -18,7 +18,8 @@ def require_origin(inversion: Inversion, model: ModelPatcher, plan: tuple[Record
     if inversion.key_sets != here:
         raise ValueError(
             f'The clip was inverted with self-attention seeing "{inversion.key_sets}", but {whose} sees "{here}". '
-            f"Put the same Full-Frame Attention and Flow-Guided Attention before DDIM Inversion and before {whose}."
+            "Put the same Full-Frame Attention, Anchor Attention and Flow-Guided Attention before DDIM Inversion and "
+            f"before {whose}."
         )
     identity = model_identity(model)
     if inversion.model_id != identity:

@@ -17,6 +17,8 @@ from ..attention import anchors
 from ..attention.fusion import Words
 from ..attention.key_sets import ALL, OWN
 from ..attention.st_layout import Settings
+from ..blend import BOUNDARY, FRESH
+from ..placement import Place
 from ..trajectory import Inversion
 
 KEY = "videograin"
@@ -122,7 +124,8 @@ class Blend:
 
     mode: one of blend.MODES. inversion: needed by "inversion". source: LATENT samples, for "renoised" without one.
     mask: (frames or 1, H, W), None for the union of the bound regions. grow, feather: latent cells.
-    start_percent, end_percent: share of the noise schedule in which the model is shown the source.
+    start_percent, end_percent: share of the noise schedule in which the model is shown the source. noise: one of
+    blend.NOISES, for "irjs". boundary: widest reach of the edge in latent cells, for "progressive".
     """
 
     mode: str
@@ -133,6 +136,8 @@ class Blend:
     feather: int
     start_percent: float
     end_percent: float
+    noise: str = FRESH
+    boundary: int = BOUNDARY
 
     node = "Latent Blend"
 
@@ -212,6 +217,32 @@ class CrossFusion:
 
 
 @dataclass(frozen=True, eq=False)
+class Placement:
+    """Place Objects (ReAtCo's RAD): gradient steps on the latent until words act where they belong.
+
+    length: tokens of the prompt the words are of. mode: one of placement.MODES. end_percent: share of the noise
+    schedule until which it acts. refinements: most gradient steps at a refined level, besides its ordinary one. share:
+    of the highest values in a mask that count. level: one of LEVELS.
+    """
+
+    places: tuple[Place, ...]
+    length: int
+    mode: str
+    strength: float
+    end_percent: float
+    refinements: int
+    outer_weight: float
+    share: float
+    level: int
+
+    node = "Place Objects"
+
+    @property
+    def neutral(self) -> bool:
+        return self.strength == 0 or self.end_percent == 0
+
+
+@dataclass(frozen=True, eq=False)
 class Probe:
     """Attention Layout, Show Attention: looks at attention without changing it.
 
@@ -225,7 +256,7 @@ class Probe:
         return self.observer.node
 
 
-Record = KeySets | Anchors | Motion | STLayout | Blend | Injection | SelfFusion | CrossFusion | Probe
+Record = KeySets | Anchors | Motion | STLayout | Blend | Injection | SelfFusion | CrossFusion | Placement | Probe
 
 
 def records(model: ModelPatcher) -> tuple[Record, ...]:
@@ -254,8 +285,8 @@ def live(plan: tuple[Record, ...]) -> tuple[Record, ...]:
 
 
 def seen(plan: tuple[Record, ...]) -> tuple[Record, ...]:
-    """What of a plan acts while the edit's attention is looked at: all but blending, which changes no attention."""
-    return tuple(record for record in plan if not isinstance(record, Blend))
+    """What of a plan acts while the edit's attention is looked at: all but what works on the latent alone."""
+    return tuple(record for record in plan if not isinstance(record, Blend | Placement))
 
 
 def describe(plan: tuple[Record, ...]) -> str:

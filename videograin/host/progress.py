@@ -7,7 +7,10 @@ from collections.abc import Callable
 
 import comfy.model_management
 import comfy.utils
+import latent_preview
+from comfy.model_patcher import ModelPatcher
 from comfy_execution.utils import get_executing_context
+from torch import Tensor
 
 
 def tell(text: str) -> None:
@@ -35,3 +38,31 @@ def watcher() -> Callable[[float], None]:
             bar.update_absolute(shown)
 
     return watch
+
+
+class ClipProgress:
+    """Progress of an edit in chunks: one bar over the whole clip, the chunk and its step as text, previews.
+
+    shown: the frame of the batch that previews show.
+    """
+
+    def __init__(self, model: ModelPatcher, chunks: int, steps: int):
+        self.previewer = latent_preview.get_previewer(model.load_device, model.model.latent_format)
+        self.bar = comfy.utils.ProgressBar(chunks * steps)
+        self.chunks, self.steps, self.chunk, self.shown = chunks, steps, 0, 0
+
+    def begin(self, chunk: int) -> None:
+        self.chunk = chunk
+        self.bar.update_absolute(chunk * self.steps)
+
+    def phase(self, name: str) -> Callable:
+        """A callback for one of a chunk's two halves, "inverting" and "editing", as core's samplers call it."""
+        before = self.chunk * self.steps + (self.steps // 2 if name == "editing" else 0)
+
+        def on_step(step: int, denoised: Tensor, x: Tensor, total: int) -> None:
+            tell(f"Chunk {self.chunk + 1} of {self.chunks}, {name}: step {step + 1} of {total}")
+            first = denoised[self.shown : self.shown + 1]
+            preview = self.previewer.decode_latent_to_preview_image("JPEG", first) if self.previewer else None
+            self.bar.update_absolute(before + min(step + 1, self.steps // 2), preview=preview)
+
+        return on_step

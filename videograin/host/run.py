@@ -19,8 +19,20 @@ from torch import Tensor
 from ..attention import st_layout
 from ..attention.st_layout import Layout, Seen
 from ..binding import Binding
-from ..blend import INVERSION, blend_mask, mix, next_level, towards
+from ..blend import (
+    FIXED,
+    IRJS,
+    PATHS,
+    PROGRESSIVE,
+    blend_mask,
+    mix,
+    next_level,
+    progressive_mask,
+    remaining,
+    towards,
+)
 from ..paths import paths, token_steps
+from ..placement import carried
 from ..regions import Grid, Regions, clip_masks, membership
 from . import checks
 from .compat import Site, attention_sites, logger, training_timestep
@@ -29,6 +41,7 @@ from .dispatch import Call
 from .fusing import CrossFuser, SelfFuser
 from .hooks import hooked
 from .injecting import Injector
+from .placing import Placer
 from .plan import (
     KEY,
     Anchors,
@@ -37,6 +50,7 @@ from .plan import (
     Injection,
     KeySets,
     Motion,
+    Placement,
     Probe,
     Record,
     SelfFusion,
@@ -73,7 +87,9 @@ class Chunk:
 class Run:
     """State of one run: what the plan means for this latent, these prompts, this σ list."""
 
-    def __init__(self, guider: Any, plan: tuple[Record, ...], latent: Tensor, sigmas: Tensor, seed: int | None):
+    def __init__(
+        self, guider: Any, plan: tuple[Record, ...], noise: Tensor, latent: Tensor, sigmas: Tensor, seed: int | None
+    ):
         self.plan = plan
         self.key_sets: KeySets = key_sets(plan)
         self.motion: Motion | None = find(plan, Motion)
@@ -88,7 +104,7 @@ class Run:
         self.anchoring: Anchors | None = anchored(plan)
         self.anchors = self.anchoring.of(self.frames) if self.anchoring else ()
         self.sigmas = [float(sigma) for sigma in sigmas]  # a copy: uni_pc writes into the list
-        self.seed = seed or 0
+        self.noise, self.seed = noise, seed or 0
         bindings = [binding_of(cond) for cond in guider.conds.get("positive", [])]
         self.regions: Regions = tuple(region for b in dict.fromkeys(bindings) if b for region in b.regions)
         self.sites: list[Site] = attention_sites(self.model.diffusion_model)
@@ -96,6 +112,8 @@ class Run:
         self.injector: Injector | None = self._reader(Injector, Injection)
         self.self_fuser: SelfFuser | None = self._reader(SelfFuser, SelfFusion)
         self.cross_fuser: CrossFuser | None = self._reader(CrossFuser, CrossFusion)
+        placement: Placement | None = find(plan, Placement)
+        self.placer = Placer(self, placement) if placement and not placement.neutral else None
         self.chunks: dict[uuid.UUID, Chunk] = {}
         self.warned: set[str] = set()
         self._layouts: dict[tuple, Layout] = {}
@@ -221,6 +239,13 @@ class Run:
             self._mask = blend_mask(masks, self.height, self.width, self.blend.grow, self.blend.feather)
         return self._mask
 
+    def mask_at(self, sigma: float) -> Tensor:
+        """The blend mask in force at a noise level."""
+        mask = self.blend_mask()
+        if self.blend.mode != PROGRESSIVE:
+            return mask
+        return progressive_mask(mask, self.blend.boundary * remaining(sigma, self.sigmas))
+
     def blended_at(self, sigma: float) -> bool:
         sampling = self.model.model_sampling
         start, end = (float(sampling.percent_to_sigma(p)) for p in (self.blend.start_percent, self.blend.end_percent))
@@ -228,26 +253,34 @@ class Run:
 
     def background(self, sigma: float, x: Tensor) -> Tensor:
         """The source as the sampler holds it at σ, on x's device."""
-        if self.blend.mode == INVERSION:
-            return self.blend.inversion.at(sigma).to(x)
+        if self.blend.mode in PATHS:
+            return self._path(sigma, x)
         source = self.model.process_latent_in(self.blend.source).to(x)
         # The released code pastes at the level before the step; at the level the model is told, nothing is left over.
         level = min(range(len(self.sigmas)), key=lambda i: abs(self.sigmas[i] - sigma))
+        if self.blend.mode == IRJS and self.blend.noise == FIXED:
+            level = 0  # this seed's own noise, which the plain KSampler starts from
         generator = torch.Generator().manual_seed((self.seed + level) % 2**63)
         noise = torch.randn(x.shape, generator=generator, dtype=torch.float32)
         return source + sigma * noise.to(x)
 
     def background_denoised(self, sigma: float, x: Tensor) -> Tensor:
         """The x₀ that leads a deterministic sampler from x onto the source's path."""
-        if self.blend.mode != INVERSION:
+        if self.blend.mode not in PATHS:
             return self.model.process_latent_in(self.blend.source).to(x)
         lower = next_level(sigma, self.sigmas)
-        return towards(self.blend.inversion.at(lower).to(x), x, lower / sigma)
+        return towards(self._path(lower, x), x, lower / sigma)
+
+    def _path(self, sigma: float, x: Tensor) -> Tensor:
+        """The source at σ on its one path: the inverted one, else under the noise that the sampler itself starts from."""
+        if self.blend.inversion is not None:
+            return self.blend.inversion.at(sigma).to(x)
+        return self.model.process_latent_in(self.blend.source).to(x) + sigma * self.noise.to(x)
 
     def paste(self, samples: Tensor) -> Tensor:
         """Puts the source's own latents outside the mask of the finished edit."""
         last = self.sigmas[-1]
-        if not self.blended_at(last):
+        if self.blend.mode == IRJS or not self.blended_at(last):
             return samples
         source = self.blend.source
         if last > 0:
@@ -264,7 +297,7 @@ def outer_sample(executor, noise, latent_image, sampler, sigmas, denoise_mask=No
     guider = executor.class_obj
     options = guider.model_options["transformer_options"]
     seed = kwargs.get("seed", args[2] if len(args) > 2 else None)
-    run = Run(guider, options.get(KEY, ()), latent_image, sigmas, seed)
+    run = Run(guider, options.get(KEY, ()), noise, latent_image, sigmas, seed)
     checks.check(run, guider, sampler, noise, latent_image, denoise_mask)
     for source in run.sources:
         source.announce(guider)
@@ -299,19 +332,24 @@ def predict_noise(executor, x, timestep, model_options=None, *args, **kwargs):
     run: Run | None = (model_options or {}).get("transformer_options", {}).get(RUN)
     if run is None:
         return executor(x, timestep, model_options, *args, **kwargs)
-    sigma = float(timestep.flatten()[0])
+    sigma, guider = float(timestep.flatten()[0]), executor.class_obj
+    moved = run.placer.moved(sigma, guider, x, model_options) if run.placer else x
     with ExitStack() as looking:
         for source in run.sources:
-            looking.enter_context(source.seen_at(sigma, executor.class_obj, x, model_options))
-        return _blended(run, sigma, executor, x, timestep, model_options, *args, **kwargs)
+            looking.enter_context(source.seen_at(sigma, guider, x, model_options))
+        denoised = _blended(run, sigma, executor, moved, timestep, model_options, *args, **kwargs)
+    return denoised if moved is x else carried(denoised, moved, x, sigma, run.sigmas)
 
 
 def _blended(run: Run, sigma: float, executor, x, timestep, model_options, *args, **kwargs):
     if run.blend is None or sigma == 0 or not run.blended_at(sigma):
         return executor(x, timestep, model_options, *args, **kwargs)
-    mask = run.blend_mask().to(x.device)
-    shown = mix(mask, x, run.background(sigma, x)) if (mask < 1).any() else x
+    mask = run.mask_at(sigma).to(x.device)
+    kept = (mask > 0).to(mask) if run.blend.mode == PROGRESSIVE else mask  # its ramp comes mixed from the step before
+    shown = mix(kept, x, run.background(sigma, x)) if (mask < 1).any() else x
     denoised = executor(shown, timestep, model_options, *args, **kwargs)
+    if run.blend.mode == IRJS:  # what is outside is replaced before each evaluation, and at the end the model's own
+        return denoised
     return mix(mask, denoised, run.background_denoised(sigma, x)) if (mask < 1).any() else denoised
 
 
@@ -319,9 +357,13 @@ def diffusion_model(executor, *args, **kwargs):
     options = _options(args, kwargs)
     if options is None:
         return executor(*args, **kwargs)
-    call = Call(options[RUN], options, x=args[0])
+    run: Run = options[RUN]
+    placing = run.placer is not None and run.placer.look is not None
+    call = run.placer.call(options, args[0]) if placing else Call(run, options, x=args[0])
     patched = call.patched_options()
     args = tuple(patched if a is options else a for a in args)
     kwargs = {name: patched if a is options else a for name, a in kwargs.items()}
+    if placing:
+        return run.placer.measure(call, executor, args, kwargs)
     with hooked(call, executor.class_obj):
         return executor(*args, **kwargs)

@@ -39,11 +39,13 @@ def walk_clip(
     sigmas: Tensor,
     walk: Callable,
     negative: list | None = None,
+    on_step: Callable | None = None,
 ) -> Tensor:
     """Runs a sampler function of our own over a clip under one prompt, with core's loading, hooks, previews and cancel.
 
     Args: source, LATENT samples; sigmas, told to core, one step less than levels; walk, as k-diffusion's samplers;
-    negative, a prompt for the other half of guidance, if the network is to see it too.
+    negative, a prompt for the other half of guidance, if the network is to see it too; on_step, called after each
+    step as core's callbacks are, instead of the node's own progress bar.
     Returns LATENT samples.
     """
     guider = comfy.samplers.CFGGuider(model)
@@ -56,7 +58,7 @@ def walk_clip(
         source,
         comfy.samplers.KSAMPLER(torch.no_grad()(walk)),  # nodes run in inference mode, other callers may not
         sigmas,
-        callback=latent_preview.prepare_callback(model, len(sigmas) - 1),
+        callback=on_step or latent_preview.prepare_callback(model, len(sigmas) - 1),
         seed=0,
     )
 
@@ -69,11 +71,13 @@ def invert(
     convention: str,
     refinements: int,
     precision: str = "fp32",
+    on_step: Callable | None = None,
 ) -> tuple[dict[str, Any], Inversion]:
     """Inverts a clip.
 
     Args: conditioning, of the source; latent, ComfyUI's LATENT; sigmas, descending; convention and refinements as in
-    ddim_invert; precision, in which the levels are kept, one of trajectory.PRECISIONS.
+    ddim_invert; precision, in which the levels are kept, one of trajectory.PRECISIONS; on_step, called after each
+    step as core's callbacks are, instead of the node's own text and progress bar.
     Returns (LATENT to start the edit from, without added noise; the Inversion).
     Raises ValueError for a model, latent or σ list that cannot be inverted.
     """
@@ -92,11 +96,12 @@ def invert(
         pairs = ddim_invert(denoise, x, levels.tolist(), convention, refinements)
         for step, (x, denoised) in enumerate(tqdm(pairs, "DDIM inversion", len(levels) - 1, disable=disable)):
             latents[-2 - step] = x
-            tell(f"Inverting: step {step + 1} of {len(levels) - 1}")
+            if on_step is None:
+                tell(f"Inverting: step {step + 1} of {len(levels) - 1}")
             callback({"i": step, "denoised": denoised, "x": x})
         return x
 
-    noise = walk_clip(inverting, conditioning, source, rising, walk)
+    noise = walk_clip(inverting, conditioning, source, rising, walk, on_step=on_step)
     inversion = Inversion(
         latents=latents,
         sigmas=rising.flip(0),

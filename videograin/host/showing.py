@@ -54,7 +54,8 @@ class Shower(Onlooker):
                 continue
             modulation = layout and call.self_modulation(layout, k[number])
             fast = settings is not None and settings.fast
-            self.points.add(point_shares(q[number], k[number], heads, self.tokens, kind, modulation, fast))
+            seen = call.seen(kind)
+            self.points.add(point_shares(q[number], k[number], heads, self.tokens, kind, modulation, fast, seen))
 
     def see_cross(self, call: Call, site: Site, q: Tensor, k: Tensor, layouts: list, heads: int) -> None:
         q, k = call.split(q), call.split(k)

@@ -1,0 +1,218 @@
+// Points to Region: the clip, to mark a thing on. Click: a point on it; shift-click: beside it; drag: a box around it.
+
+import { app } from '../../scripts/app.js'
+import { readMarks, withMark, withoutMark } from './marks.js'
+import { element, pictureUrl } from './panel.js'
+
+const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] }
+const COLOURS = { '': '#56b4e9', not: '#e69f00', box: '#ffffff' } // told apart by colour-blind readers; shapes differ too
+const DRAGGED = 0.02 // of the picture's width: less is a click
+
+export class MarkPicker {
+  height = 330
+
+  constructor(node) {
+    this.node = node
+    this.canvas = element('canvas', { tabIndex: 0, role: 'application', className: 'stage' })
+    this.scrubber = element('input', { type: 'range', min: 0, value: 0, 'aria-label': 'Frame' })
+    this.counter = element('span', { className: 'counter' })
+    this.undo = element('button', { type: 'button', textContent: 'Undo', title: 'Undo the last change of the workflow (Ctrl+Z)' })
+    this.clear = element('button', { type: 'button', textContent: 'Clear', title: 'Remove all marks' })
+    this.status = element('div', { className: 'status', role: 'status' })
+    const bar = element('div', { className: 'bar' }, this.scrubber, this.counter, this.undo, this.clear)
+    this.element = element('div', {}, this.canvas, bar, this.status)
+    this.follow()
+    this.listen()
+  }
+
+  get widget() {
+    return this.node.widgets.find(({ name }) => name === 'marks')
+  }
+
+  get linked() {
+    return Boolean(this.node.inputs?.some((input) => input.widget?.name === 'marks' && input.link != null))
+  }
+
+  get text() {
+    return this.linked ? this.data.marks : String(this.widget.value)
+  }
+
+  listen() {
+    const { canvas } = this
+    canvas.addEventListener('pointerdown', (event) => {
+      if (event.button !== 0 || !this.data) return
+      canvas.setPointerCapture(event.pointerId)
+      this.from = this.at = this.pixel(event)
+    })
+    canvas.addEventListener('pointermove', (event) => {
+      if (!this.data) return
+      this.at = this.pixel(event)
+      this.redraw()
+    })
+    canvas.addEventListener('pointerleave', () => this.look(null))
+    // On release rather than on click, which comes after the frontend has looked for changes to undo.
+    canvas.addEventListener('pointerup', (event) => this.release(event))
+    canvas.addEventListener('pointercancel', () => this.look(null))
+    canvas.addEventListener('keydown', (event) => this.press(event))
+    canvas.addEventListener('blur', () => this.look(null))
+    this.scrubber.addEventListener('input', () => this.goTo(Number(this.scrubber.value)))
+    this.undo.addEventListener('click', () => app.extensionManager.command.execute('Comfy.Undo'))
+    this.clear.addEventListener('click', () => this.choose(''))
+  }
+
+  /** data: as the node's `_picker` makes it. memory: what outlives the node's being made anew. */
+  show(data, memory) {
+    Object.assign(this, { data, memory, from: null, at: null })
+    this.pictures = data.pictures.map((file) => element('img', { src: pictureUrl(file), onload: () => this.redraw() }))
+    this.zoom = Math.max(1, Math.min(768 / Math.max(...data.size), 8)) // canvas pixels for one of the clip's
+    this.canvas.width = Math.round(data.size[0] * this.zoom)
+    this.canvas.height = Math.round(data.size[1] * this.zoom)
+    this.scrubber.max = data.pictures.length - 1
+    this.goTo(Math.min(memory.frame ?? 0, data.pictures.length - 1))
+  }
+
+  // ---- marking -----------------------------------------------------------------------------------------------------
+
+  release(event) {
+    const { from } = this
+    const at = this.pixel(event)
+    this.from = null
+    if (event.button !== 0 || !this.data || !from || !at) return this.redraw()
+    const far = Math.max(Math.abs(at[0] - from[0]), Math.abs(at[1] - from[1])) > DRAGGED * this.data.size[0]
+    if (far) this.mark('box', [Math.min(from[0], at[0]), Math.min(from[1], at[1]), Math.max(from[0], at[0]), Math.max(from[1], at[1])])
+    else this.point(at, event.shiftKey)
+  }
+
+  /** A point set, or the one that lies there removed. */
+  point(place, beside) {
+    const left = withoutMark(this.text, place, this.memory.frame, 0.015 * this.data.size[0])
+    if (left !== null) this.choose(left)
+    else this.mark(beside ? 'not' : '', place)
+  }
+
+  mark(kind, place) {
+    this.choose(withMark(this.text, kind, place, this.memory.frame))
+  }
+
+  choose(text) {
+    if (this.linked) return
+    app.canvas.emitBeforeChange() // one step for undo
+    this.widget.value = text
+    this.widget.callback?.(text, app.canvas, this.node)
+    app.canvas.emitAfterChange()
+    this.redraw()
+  }
+
+  /** Draws again when the text changes by hand. */
+  follow() {
+    const { widget } = this
+    const { callback } = widget
+    widget.callback = (...all) => {
+      callback?.apply(widget, all)
+      this.redraw()
+    }
+  }
+
+  press(event) {
+    if (!this.data || event.ctrlKey || event.metaKey || event.altKey) return
+    const [width, height] = this.data.size
+    const here = this.at ?? [width >> 1, height >> 1]
+    if (event.key === 'Enter' || event.key === ' ') this.point(here, event.shiftKey)
+    else if (event.key === 'PageUp' || event.key === 'PageDown') {
+      this.goTo(Math.max(0, Math.min(this.pictures.length - 1, this.memory.frame + (event.key === 'PageUp' ? -1 : 1))))
+    } else if (event.key in ARROWS) {
+      const step = Math.max(1, Math.round(width / 64))
+      this.look([0, 1].map((axis) => Math.max(0, Math.min(this.data.size[axis] - 1, here[axis] + step * ARROWS[event.key][axis]))))
+    } else return
+    event.preventDefault()
+    event.stopPropagation()
+  }
+
+  // ---- looking around ----------------------------------------------------------------------------------------------
+
+  goTo(frame) {
+    this.memory.frame = frame
+    this.scrubber.value = frame
+    this.scrubber.setAttribute('aria-valuetext', `Frame ${frame} of ${this.pictures.length}`)
+    this.counter.textContent = `${frame + 1} / ${this.pictures.length}`
+    this.redraw()
+  }
+
+  look(place) {
+    if (place === null) this.from = null
+    this.at = place
+    this.redraw()
+  }
+
+  /** The clip's pixel under the pointer; the picture is fitted into the element, so there may be bars around it. */
+  pixel(event) {
+    const box = this.canvas.getBoundingClientRect()
+    const scale = Math.min(box.width / this.canvas.width, box.height / this.canvas.height)
+    const x = (event.clientX - box.x - (box.width - this.canvas.width * scale) / 2) / (scale * this.zoom)
+    const y = (event.clientY - box.y - (box.height - this.canvas.height * scale) / 2) / (scale * this.zoom)
+    const [width, height] = this.data.size
+    const inside = x >= 0 && y >= 0 && x < width && y < height
+    if (!inside && !this.from) return null
+    return [Math.max(0, Math.min(width - 1, Math.floor(x))), Math.max(0, Math.min(height - 1, Math.floor(y)))]
+  }
+
+  // ---- what is shown -----------------------------------------------------------------------------------------------
+
+  redraw() {
+    if (!this.data) return
+    const { canvas, memory: { frame }, zoom } = this
+    const context = canvas.getContext('2d')
+    const picture = this.pictures[frame]
+    context.clearRect(0, 0, canvas.width, canvas.height)
+    if (picture?.complete && picture.naturalWidth) context.drawImage(picture, 0, 0, canvas.width, canvas.height)
+    const marks = readMarks(this.text)
+    for (const mark of marks) if (mark.frame === frame) drawMark(context, mark, zoom)
+    if (this.from && this.at) drawMark(context, { kind: 'box', place: [...this.from, ...this.at] }, zoom)
+    else if (this.at) drawCross(context, this.at, zoom)
+    this.tell(marks)
+  }
+
+  tell(marks) {
+    const { frame } = this.memory
+    const here = marks.filter((mark) => mark.frame === frame).length
+    const old = this.text === this.data.marks ? '' : ' Run it to see the mask.'
+    this.clear.disabled = this.linked
+    this.status.textContent = this.linked
+      ? '`marks` is connected: mark there.'
+      : `${marks.length} marks, ${here} in this frame.${old} Drag a box, click a point; shift-click beside the thing.`
+    this.canvas.setAttribute('aria-label', `Frame ${frame + 1} of ${this.pictures.length}, ${here} marks. Arrow keys move, Enter `
+      + 'sets or removes a point on the thing, Shift and Enter one beside it, page up and down change the frame.')
+  }
+}
+
+function drawMark(context, { kind, place }, zoom) {
+  const line = Math.max(2, context.canvas.width / 250)
+  context.beginPath()
+  if (kind === 'box') {
+    const [left, top, right, bottom] = place.map((edge) => edge * zoom)
+    context.rect(left, top, right - left, bottom - top)
+  } else {
+    const [x, y] = place.map((edge) => (edge + 0.5) * zoom)
+    const radius = 4 * line
+    if (kind === 'not') {
+      context.moveTo(x - radius, y - radius); context.lineTo(x + radius, y + radius)
+      context.moveTo(x - radius, y + radius); context.lineTo(x + radius, y - radius)
+    } else context.arc(x, y, radius, 0, 2 * Math.PI)
+  }
+  for (const [colour, width] of [['black', 2 * line], [COLOURS[kind], line]]) {
+    Object.assign(context, { strokeStyle: colour, lineWidth: width })
+    context.stroke()
+  }
+}
+
+function drawCross(context, place, zoom) {
+  const [x, y] = place.map((edge) => (edge + 0.5) * zoom)
+  const arm = context.canvas.width / 40
+  context.beginPath()
+  context.moveTo(x - arm, y); context.lineTo(x + arm, y)
+  context.moveTo(x, y - arm); context.lineTo(x, y + arm)
+  for (const [colour, width] of [['black', 3], ['white', 1]]) {
+    Object.assign(context, { strokeStyle: colour, lineWidth: width })
+    context.stroke()
+  }
+}

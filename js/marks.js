@@ -1,0 +1,30 @@
+// Marks as text, the way Points to Region reads them: “310, 200, 0; not 50, 60, 0; box 250, 120, 400, 330, 0”.
+
+const MARK = /^(not\s+|box\s+)?(\d+(?:\s*,\s*\d+)*)$/
+
+/** The marks of a text; what is no mark is left out. Each is {kind, place, frame, text}. */
+export function readMarks(text) {
+  return text.split(/[;\n]/).map((part) => part.trim()).filter(Boolean).flatMap((part) => {
+    const found = MARK.exec(part)
+    const kind = found?.[1]?.trim() ?? ''
+    const numbers = found?.[2].split(',').map(Number) ?? []
+    if (numbers.length !== (kind === 'box' ? 5 : 3)) return []
+    return [{ kind, place: numbers.slice(0, -1), frame: numbers.at(-1), text: part }]
+  })
+}
+
+/** A text with one mark more. */
+export function withMark(text, kind, place, frame) {
+  const kept = text.split(/[;\n]/).map((part) => part.trim()).filter(Boolean)
+  return [...kept, `${kind} ${[...place, frame].join(', ')}`.trim()].join('; ')
+}
+
+/** A text without a point that lies within `reach` pixels of a place; null if there is none. */
+export function withoutMark(text, place, frame, reach) {
+  const near = readMarks(text).find((mark) => mark.kind !== 'box' && mark.frame === frame
+    && Math.hypot(mark.place[0] - place[0], mark.place[1] - place[1]) <= reach)
+  if (!near) return null
+  const parts = text.split(/[;\n]/).map((part) => part.trim()).filter(Boolean)
+  parts.splice(parts.indexOf(near.text), 1)
+  return parts.join('; ')
+}

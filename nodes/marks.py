@@ -1,0 +1,77 @@
+"""Points or a box on a frame become a mask for each frame: Points to Region."""
+
+import torch
+from comfy_api.latest import io
+
+from ..videograin.flow import dis_flow
+from ..videograin.host import previews, progress
+from ..videograin.marks import follow, parse_marks
+from .types import CATEGORY
+
+PICKER_SIDE = 512  # pixels
+
+
+class PointsToRegion(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="VideoGrainPointsToRegion",
+            display_name="Points to Region (simple)",
+            category=CATEGORY,
+            description=(
+                "A mask without any segmentation model, the simple way: mark a thing by a box or points on a frame, GrabCut "
+                "cuts it out by its colours, and optical flow carries it through the clip. SAM 3 and SAM 2 nodes do this "
+                "better and fit the same sockets."
+            ),
+            search_aliases=["GrabCut", "click to segment", "box to mask", "rotoscope", "point prompt", "SAM"],
+            is_output_node=True,  # so that it can be run alone, to look before marking
+            inputs=[
+                io.Image.Input("frames", tooltip="The frames of the clip."),
+                io.String.Input(
+                    "marks",
+                    default="",
+                    multiline=True,
+                    tooltip="“310, 200, 0” is a point on the thing: x, y in pixels, and the frame from 0. “not 50, 60, 0” is "
+                    "a point beside it, “box 250, 120, 400, 330, 0” a box around it: left, top, right, bottom, frame. A "
+                    "semicolon between two. After a run, mark in the picture on the node.",
+                ),
+            ],
+            outputs=[
+                io.Mask.Output(
+                    display_name="mask",
+                    tooltip="1 inside the thing: one mask per frame. Empty while nothing is marked.",
+                )
+            ],
+        )
+
+    @classmethod
+    def execute(cls, frames, marks: str) -> io.NodeOutput:
+        count, height, width = frames.shape[:3]
+        try:
+            found = parse_marks(marks, count, height, width)
+        except ValueError as error:
+            raise ValueError(f"Points to Region's `marks`: {error}.") from error
+        mask = torch.zeros(count, height, width)
+        if any(mark.kind != "not" for mark in found):
+            watch, asked = progress.watcher(), 0
+
+            def flow(now: int, before: int):
+                nonlocal asked
+                asked += 1
+                watch(min(1.0, asked / max(1, count - 1)))
+                return dis_flow(frames[now, ..., :3], frames[before, ..., :3])
+
+            mask = follow(frames, found, flow).float()
+        return io.NodeOutput(mask, ui=previews.shown(_picker(frames, mask, marks)))
+
+
+def _picker(frames, mask, marks: str) -> dict:
+    """What the picture on the node is drawn from: the frames, dimmed and tinted outside the mask if there is one."""
+    seen = frames[..., :3].cpu()
+    if mask.any():
+        seen = torch.where(mask[..., None] > 0, seen, 0.45 * seen)
+    return {
+        "size": [frames.shape[2], frames.shape[1]],
+        "marks": marks,
+        "pictures": previews.pictures(seen, "marks", PICKER_SIDE),
+    }

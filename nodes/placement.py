@@ -1,0 +1,220 @@
+"""Words to places, by moving the latent (ReAtCo): Place Objects."""
+
+import torch
+from comfy_api.latest import io
+
+from ..videograin import placement
+from ..videograin.alignment import Prompt
+from ..videograin.boxes import box_masks, moving_box, parse_boxes
+from ..videograin.host import attach
+from ..videograin.host.conditioning import read, rows_of
+from ..videograin.host.plan import LEVELS, Placement
+from ..videograin.placement import Place
+from ..videograin.regions import Region, clip_masks
+from .types import CATEGORY, Regions
+
+BOXES = "Place Objects' `boxes`"
+ARTICLES = {"a", "an", "the"}  # words without a place
+
+
+class PlaceObjects(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="VideoGrainPlaceObjects",
+            display_name="Place Objects",
+            category=CATEGORY,
+            description=(
+                "Brings objects to where you want them (ReAtCo): before each step the latent is moved so that every "
+                "object's words act in its mask and nowhere else. Takes gradients through the model: see the help page "
+                "for memory and time. Take Latent Blend with it, to hold the rest."
+            ),
+            search_aliases=["ReAtCo", "attend and excite", "layout guidance", "bounding box", "spatial control"],
+            inputs=[
+                io.Model.Input("model", tooltip="The MODEL for the sampler, a Stable Diffusion UNet."),
+                io.Clip.Input("clip", tooltip="The text encoder of the checkpoint."),
+                io.String.Input(
+                    "prompt",
+                    multiline=True,
+                    tooltip="The text of the sampler's positive prompt, for instance from Bind Region Prompts.",
+                ),
+                Regions.Input(
+                    "regions",
+                    optional=True,
+                    tooltip="Objects by mask, from Region Prompt: each phrase goes to its own mask, one or one per frame.",
+                ),
+                io.String.Input(
+                    "boxes",
+                    default="",
+                    multiline=True,
+                    optional=True,
+                    tooltip="Objects by box, one line each: the words in the prompt, a colon, then x, y, width, height in "
+                    "pixels, and the frame, from 0: “cat: 24, 40, 60, 60 at 0; 90, 40, 60, 60 at 7”. Between these keyframes "
+                    "the box moves evenly; one box without a frame holds in all. Needs `frames`.",
+                ),
+                io.Image.Input(
+                    "frames", optional=True, tooltip="The frames of the clip, for the size and the number of the boxes."
+                ),
+                io.Float.Input(
+                    "strength",
+                    default=20.0,
+                    min=0.0,
+                    max=1000.0,
+                    step=0.5,
+                    optional=True,
+                    tooltip="Length of a gradient step, 0 to 1000; it falls by 30 % over the schedule. ReAtCo: 20, on a "
+                    "model tuned to the clip. 0 changes nothing.",
+                ),
+                io.Float.Input(
+                    "end_percent",
+                    default=0.5,
+                    min=0.0,
+                    max=1.0,
+                    step=0.01,
+                    optional=True,
+                    tooltip="Share of the noise schedule, from its start, in which it acts, 0 to 1. Places are decided "
+                    "early; the rest refines looks.",
+                ),
+                io.Int.Input(
+                    "refinements",
+                    default=20,
+                    min=0,
+                    max=100,
+                    optional=True,
+                    tooltip="Most further steps for the object placed worst, at 0, 20 and 40 % of the schedule; they end "
+                    "as soon as it is there. Each costs as much as a step. 0: none.",
+                ),
+                io.Combo.Input(
+                    "mode",
+                    options=list(placement.MODES),
+                    default=placement.DEFAULT,
+                    optional=True,
+                    advanced=True,
+                    tooltip="“default”: words are kept out of the rest at every step. “reference” does as the released "
+                    "code, which forgets that after a refinement, and takes a mask's tokens by their middle.",
+                ),
+                io.Float.Input(
+                    "outer_weight",
+                    default=1.0,
+                    min=0.0,
+                    max=10.0,
+                    step=0.05,
+                    optional=True,
+                    advanced=True,
+                    tooltip="How much keeping an object's words out of the rest counts, against having them inside, 0 to 10.",
+                ),
+                io.Float.Input(
+                    "top_share",
+                    default=0.2,
+                    min=0.01,
+                    max=1.0,
+                    step=0.01,
+                    optional=True,
+                    advanced=True,
+                    tooltip="Share of a mask's tokens, the highest, by which it is judged, 0.01 to 1. Higher fills the mask "
+                    "more.",
+                ),
+                io.Combo.Input(
+                    "level",
+                    options=[f"1/{level}" for level in LEVELS],
+                    default="1/4",
+                    optional=True,
+                    advanced=True,
+                    tooltip="The attention that is looked at, by its share of the latent's grid. ReAtCo: 1/4, which is a 32nd "
+                    "of the picture. Finer ones cost more memory.",
+                ),
+            ],
+            outputs=[
+                io.Model.Output(display_name="model", tooltip="The MODEL with placing; the input is unchanged."),
+                io.Mask.Output(
+                    display_name="mask",
+                    tooltip="All objects' masks together, one per frame, for Latent Blend's `mask`.",
+                ),
+                Regions.Output(
+                    display_name="regions",
+                    tooltip="All objects as regions, boxes too, for Bind Region Prompts or Evaluate Edit.",
+                ),
+            ],
+        )
+
+    @classmethod
+    def execute(cls, model, clip, prompt: str, regions=(), boxes: str = "", frames=None, strength: float = 20.0,
+                end_percent: float = 0.5, refinements: int = 20, mode: str = placement.DEFAULT,
+                outer_weight: float = 1.0, top_share: float = 0.2, level: str = "1/4") -> io.NodeOutput:  # fmt: skip
+        if clip is None:
+            raise ValueError(
+                "Place Objects' `clip` is empty: the loader found no text encoder in its checkpoint. Load one with Load "
+                "CLIP."
+            )
+        objects = (*named(regions), *boxed(boxes, frames))
+        if not objects:
+            raise ValueError(
+                "Place Objects has nothing to place. Connect Region Prompts to its `regions`, or write a line such as “cat: "
+                "24, 40, 60, 60” into its `boxes`."
+            )
+        text = read(clip, prompt)
+        record = Placement(
+            places=places(clip, text, objects),
+            length=text.length,
+            mode=mode,
+            strength=strength,
+            end_percent=end_percent,
+            refinements=refinements,
+            outer_weight=outer_weight,
+            share=top_share,
+            level=int(level.split("/")[1]),
+        )
+        together = clip_masks(objects, max(len(region.mask) for region in objects)).any(0).float()
+        return io.NodeOutput(attach.add(model, record), together, objects)
+
+
+def named(regions) -> tuple[Region, ...]:
+    """The Region Prompts; all have words."""
+    for number, region in enumerate(regions, 1):
+        if not region.phrase:
+            raise ValueError(
+                f"Region {number} of Place Objects' `regions` has no phrase, so there is nothing to bring there. Give its "
+                "Region Prompt a `phrase`, or leave it out here."
+            )
+    return tuple(regions)
+
+
+def boxed(text: str, frames) -> tuple[Region, ...]:
+    """What the text's boxes are on the clip's frames."""
+    if not text.strip():
+        return ()
+    if frames is None:
+        raise ValueError(
+            "Place Objects' `boxes` are in pixels of the clip's frames, whose size and number it does not know. Connect the "
+            "frames to its `frames`."
+        )
+    count, height, width = frames.shape[:3]
+    found = []
+    for name, keys in parse_boxes(text, BOXES, count).items():
+        mask = box_masks(moving_box(keys, count, BOXES), height, width)
+        if not mask.any():
+            raise ValueError(
+                f"{BOXES} put “{name}” outside the picture, which is {width}×{height} pixels, in every frame. Move the box."
+            )
+        found.append(Region(mask, name))
+    return tuple(found)
+
+
+def places(clip, prompt: Prompt, objects) -> tuple[Place, ...]:
+    """The objects with all tokens of their words, articles left out. Raises ValueError for words the prompt lacks."""
+    pairs = zip(prompt.words, prompt.spelling, strict=True)
+    small = {token.position for word, spelling in pairs if spelling.lower() in ARTICLES for token in word}
+    found, owner = [], {}
+    for region in objects:
+        rows = rows_of(clip, prompt, region.phrase, "An object of Place Objects")
+        rows = [row for row in rows if row not in small] or rows
+        if taken := next((owner[row] for row in rows if row in owner), None):
+            raise ValueError(
+                f"Place Objects is to bring “{taken}” and “{region.phrase}” to places of their own, but they share words of "
+                f"the prompt “{prompt.text}”. Name each object by words that are only its own, or join the two masks."
+            )
+        owner |= dict.fromkeys(rows, region.phrase)
+        tokens = torch.zeros(prompt.length, dtype=torch.bool)
+        tokens[rows] = True
+        found.append(Place(region.phrase, region.mask, tokens))
+    return tuple(found)

@@ -1,0 +1,478 @@
+"""Edit in Chunks: equal to the whole clip, constant memory, counted model calls, resumed after a crash."""
+
+import gc
+
+import comfy.model_management
+import comfy.sample
+import comfy.samplers
+import comfy.utils
+import nodes as host
+import pytest
+import rig
+import torch
+from comfy_api.latest import io
+from oracle import bound
+from rig import controlnet
+
+from pack.demo.toybox import model as demo_model
+from pack.nodes.anchors import AnchorAttention
+from pack.nodes.attention import FullFrameAttention, STLayoutAttention
+from pack.nodes.blend import LatentBlend
+from pack.nodes.chunks import EditInChunks
+from pack.nodes.fusion import SelfAttentionFusion
+from pack.nodes.inversion import DDIMInversion
+from pack.nodes.motion import FlowGuidedAttention
+from pack.videograin.host import chunks
+from pack.videograin.host.fingerprint import fingerprint, graph_below
+from pack.videograin.host.slices import sliced
+from pack.videograin.regions import Region
+
+SIDE, STEPS = 64, 2
+
+
+@pytest.fixture(autouse=True)
+def _private_output(tmp_path, monkeypatch):
+    monkeypatch.setattr("folder_paths.output_directory", str(tmp_path))
+    with torch.inference_mode():
+        yield
+
+
+@pytest.fixture(scope="module")
+def unet():
+    return rig.random_unet()
+
+
+@pytest.fixture(scope="module")
+def vae():
+    return demo_model.load()[2]
+
+
+def clip(frames, seed=0):
+    """A gradient that drifts over some noise."""
+    noise = torch.rand(frames, SIDE, SIDE, 3, generator=torch.Generator().manual_seed(seed)) * 0.3
+    columns = torch.arange(SIDE)[None, None, :, None] / SIDE
+    return (noise + 0.7 * (columns + torch.arange(frames)[:, None, None, None] / 40) % 1).clamp(0, 1)
+
+
+def areas(frames):
+    """Two regions that move."""
+    masks = torch.zeros(2, frames, SIDE, SIDE)
+    for f in range(frames):
+        masks[0, f, : 24 + f % 9, :32] = 1
+        masks[1, f, 32:, 24 + f % 5 :] = 1
+    return tuple(Region(mask, phrase) for mask, phrase in zip(masks, ("one", "two"), strict=True))
+
+
+def prompts(frames):
+    return rig.text(1), bound(rig.text(2), areas(frames)), rig.text(3)
+
+
+def edited(model, vae, frames, length, overlap=0, anchors=2, words=None, node=EditInChunks, **more):
+    settings = {"steps": STEPS, "cfg": 4.0, "sampler_name": "euler", "scheduler": "ddim_uniform", "seed": 0,
+                "blend": "inversion", "refinements": 0, **more}  # fmt: skip
+    source, positive, negative = words or prompts(len(frames))
+    return node.execute(
+        model,
+        vae,
+        frames,
+        source,
+        positive,
+        negative,
+        chunk_length=length,
+        overlap=overlap,
+        anchors=anchors,
+        **settings,
+    ).args
+
+
+def st_layout(model):
+    return STLayoutAttention.execute(model, "paper", 0.3, 1.0, 1.0, power=0.5).args[0]
+
+
+def rows(model, seen):
+    """The MODEL, noting for each call of the network the frames it holds, all halves of guidance together."""
+    spied = model.clone()
+
+    def spy(apply, args):
+        seen.append(len(args["input"]))
+        return apply(args["input"], args["timestep"], **args["c"])
+
+    spied.set_model_unet_function_wrapper(spy)
+    return spied
+
+
+def alike(a, b):
+    """Equal but for the order of sums: a thousandth of a level of 8 bits."""
+    assert a.shape == b.shape
+    assert (a - b).abs().max() < 2e-4, (a - b).abs().max()
+
+
+# ---- equal to the whole clip ----------------------------------------------------------------------------------------
+
+
+def test_a_single_chunk_is_the_graph_by_hand_to_the_bit(unet, vae):
+    frames, model = clip(4), st_layout(unet)
+    source, positive, negative = prompts(4)
+    latent = host.VAEEncode().encode(vae, frames)[0]
+    noise, inversion, sigmas = DDIMInversion.execute(model, source, latent, STEPS, "ddim_uniform", 0).args
+    blended = LatentBlend.execute(model, "inversion", inversion, grow=1).args[0]
+    start = noise["samples"]
+    out = comfy.sample.sample_custom(
+        blended, torch.zeros_like(start), 4.0, comfy.samplers.sampler_object("euler"), sigmas, positive, negative,
+        start, seed=0,
+    )  # fmt: skip
+    expected = host.VAEDecode().decode(vae, {"samples": out})[0]
+    assert torch.equal(edited(model, vae, frames, 16, 4, anchors=0, grow=1)[0], expected)
+
+
+@pytest.mark.parametrize("blend", ["inversion", "progressive", "off"])
+@pytest.mark.parametrize("length,overlap", [(4, 0), (5, 2)])
+def test_with_anchors_chunks_come_out_as_the_whole_clip(unet, vae, blend, length, overlap):
+    """Every frame sees itself and the anchors: where a chunk ends makes no difference, and seams cannot be."""
+    frames, model = clip(11), st_layout(unet)
+    whole, _ = edited(model, vae, frames, 16, blend=blend)
+    part, report = edited(model, vae, frames, length, overlap, blend=blend)
+    alike(part, whole)
+    assert "anchors: 0, 10" in report
+    assert rig.rms(edited(model, vae, frames, length, overlap, anchors=0, blend=blend)[0] - whole) > 1e-3
+
+
+def test_the_models_own_anchors_hold(unet, vae):
+    frames = clip(9)
+    model = AnchorAttention.execute(unet, 2, "swap", "1, 6", "earlier anchors").args[0]
+    whole, report = edited(model, vae, frames, 9)
+    assert "anchors: 1, 6" in report
+    alike(edited(model, vae, frames, 4)[0], whole)
+    assert rig.rms(edited(unet, vae, frames, 9)[0] - whole) > 1e-3
+
+
+def test_masks_are_cut_to_each_chunk(unet, vae):
+    frames = clip(9)
+    mask = torch.zeros(9, SIDE, SIDE)
+    for f in range(9):
+        mask[f, :, 5 * f : 5 * f + 24] = 1
+    words = rig.text(1), rig.text(2), rig.text(3)
+    whole = edited(unet, vae, frames, 9, words=words, mask=mask)[0]
+    alike(edited(unet, vae, frames, 4, words=words, mask=mask)[0], whole)
+    assert rig.rms(edited(unet, vae, frames, 9, words=words, mask=mask.flip(0))[0] - whole) > 1e-3
+
+
+def test_chunks_that_see_all_their_frames_give_way_to_each_other(unet, vae):
+    """Then chunks differ, and over the shared frames the one fades into the other, at the latent."""
+    frames, model = clip(10), FullFrameAttention.execute(unet, "all frames").args[0]
+    made, original = [], chunks.edit_chunk
+
+    def record(*args):
+        made.append(original(*args))
+        return made[-1]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(chunks, "edit_chunk", record)
+        out, _ = edited(model, vae, frames, 6, 2, blend="off")
+    one, other = made
+    weight = torch.tensor([1 / 3, 2 / 3])[:, None, None, None]
+    assert rig.rms(one[4:] - other[:2]) > 1e-3 * rig.rms(one)
+    latents = torch.cat([one[:4], (1 - weight) * one[4:] + weight * other[:2], other[2:]])
+    alike(out, vae.decode(latents))
+
+
+# ---- ControlNet -----------------------------------------------------------------------------------------------------
+
+
+def hinted(words, hints, strength=1.0, control=None):
+    control = control or controlnet()
+    return host.ControlNetApplyAdvanced().apply_controlnet(words, words, control, hints, strength, 0.0, 1.0)[0]
+
+
+def test_hints_are_cut_to_each_chunk(unet, vae):
+    """A chain of two ControlNets: a hint per frame, and one for all."""
+    frames = clip(9)
+    hints = clip(9, seed=4)
+    source, positive, negative = prompts(9)
+
+    def words(hints):
+        return [hinted(hinted(prompt, hints, 2.0), clip(1, seed=5), 0.5) for prompt in (source, positive, negative)]
+
+    whole = edited(unet, vae, frames, 9, words=words(hints))[0]
+    alike(edited(unet, vae, frames, 4, words=words(hints))[0], whole)
+    still = edited(unet, vae, frames, 4, words=words(hints[:1]))[0]
+    assert rig.rms(still - whole) > 1e-4  # the hints do something, and differ
+
+
+def test_slices_leave_the_whole_clips_prompt_alone():
+    hints = torch.arange(7.0)[:, None, None, None].expand(7, SIDE, SIDE, 3)
+    conditioning = hinted(hinted(bound(rig.text(2), areas(7)), hints), hints[:3])
+    conditioning[0][1].update(concat_latent_image=torch.arange(7.0)[:, None], pooled_output=torch.zeros(1, 9))
+    before = fingerprint(conditioning)
+    part = sliced(conditioning, [1, 4, 6], 7)
+    control = part[0][1]["control"]
+    assert control.cond_hint_original[:, 0, 0, 0].tolist() == [
+        1,
+        1,
+        0,
+    ]  # three hints for seven frames repeat, as in core
+    assert control.previous_controlnet.cond_hint_original[:, 0, 0, 0].tolist() == [1, 4, 6]
+    assert part[0][1]["concat_latent_image"][:, 0].tolist() == [1, 4, 6]
+    assert part[0][1]["pooled_output"].shape == (1, 9) and torch.equal(part[0][0], conditioning[0][0])
+    region = part[0][1]["videograin_binding"].regions[0]
+    assert torch.equal(region.mask, areas(7)[0].mask[[1, 4, 6]])
+    assert fingerprint(conditioning) == before and fingerprint(part) != before
+
+
+# ---- cost -----------------------------------------------------------------------------------------------------------
+
+
+def test_model_calls_per_frame_are_counted(unet, vae):
+    """Inversion: one half, 1 + refinements a step; edit: both halves. Anchors and shared frames come on top, nothing else."""
+    refinements = 1
+    for frames, cuts in ((9, 2), (21, 5)):  # chunks of 5 that share 1, and the two anchors 0 and the last
+        seen = []
+        edited(rows(unet, seen), vae, clip(frames), 5, 1, blend="off", refinements=refinements)
+        a_frame = STEPS * (1 + refinements) + STEPS * 2
+        batched = (
+            5 * cuts + cuts - 1 + cuts - 1
+        )  # the first chunk holds one of the two anchors itself, the last the other
+        assert sum(seen) == a_frame * batched
+
+
+class Held:
+    """The most bytes of all tensors in the process, but for some, over several looks."""
+
+    def __init__(self):
+        self.most = 0
+
+    def look(self, without):
+        gc.collect()
+        tensors = [thing for thing in gc.get_objects() if issubclass(type(thing), torch.Tensor)]
+        known = {tensor.untyped_storage().data_ptr() for tensor in without}
+        found = {
+            t.untyped_storage().data_ptr(): t.untyped_storage().nbytes() for t in tensors if t.device.type == "cpu"
+        }
+        self.most = max(self.most, sum(size for place, size in found.items() if place not in known))
+
+
+def most_held(unet, vae, count, monkeypatch):
+    """Bytes of all tensors but the clip given and the clip returned, at the last call of the network in each chunk."""
+    frames, held, calls, rooms, room = clip(count), Held(), [], [], chunks._room
+    spied = unet.clone()
+
+    def keep_room(shape):
+        rooms.append(room(shape))
+        return rooms[-1]
+
+    def spy(apply, args):
+        calls.append(1)
+        if len(calls) % (2 * STEPS) == 0:  # its inversion is held then, and all there is of other chunks
+            held.look([frames, *rooms])
+        return apply(args["input"], args["timestep"], **args["c"])
+
+    spied.set_model_unet_function_wrapper(spy)
+    mask = torch.zeros(1, SIDE, SIDE)
+    mask[..., :32] = 1
+    with monkeypatch.context() as patch:
+        patch.setattr(chunks, "_room", keep_room)
+        out, _ = edited(spied, vae, frames, 8, 2, words=(rig.text(1), rig.text(2), rig.text(3)), mask=mask)
+    assert len(out) == count and len(rooms) == 1 and out is rooms[0]
+    return held.most
+
+
+@pytest.mark.slow
+def test_what_is_held_does_not_grow_with_the_clip(unet, vae, monkeypatch):
+    few, many = (most_held(unet, vae, count, monkeypatch) for count in (16, 64))
+    latent = (SIDE // 8) ** 2 * 4 * 4  # the least that could be held of a frame
+    assert abs(many - few) < 48 * latent / 4, (few, many)
+
+
+def test_progress_runs_once_over_the_whole_clip(unet, vae, monkeypatch):
+    reports = []
+    monkeypatch.setattr(comfy.utils, "PROGRESS_BAR_HOOK", lambda value, total, *_, **__: reports.append((value, total)))
+    texts = []
+    monkeypatch.setattr("pack.videograin.host.progress.tell", texts.append)
+    edited(unet, vae, clip(11), 5, 2)
+    total = 3 * 2 * STEPS
+    ours = [value for value, whole in reports if whole == total]
+    assert ours == sorted(ours) and ours[0] == 0 and ours[-1] == total
+    assert texts[0] == f"Chunk 1 of 3, inverting: step 1 of {STEPS}"
+    assert texts[-1] == f"Chunk 3 of 3, editing: step {STEPS} of {STEPS}" and len(texts) == total
+
+
+# ---- crash and resume -----------------------------------------------------------------------------------------------
+
+
+def failing(model, calls, fault):
+    """The MODEL that fails at a call of the network; a list of one number, calls still to come."""
+    broken = model.clone()
+
+    def fail(apply, args):
+        calls[0] -= 1
+        if calls[0] < 0:
+            raise fault
+        return apply(args["input"], args["timestep"], **args["c"])
+
+    broken.set_model_unet_function_wrapper(fail)
+    return broken
+
+
+@pytest.mark.parametrize("fault", [RuntimeError("crash"), comfy.model_management.InterruptProcessingException()])
+def test_after_a_crash_it_goes_on_where_it_was(unet, vae, tmp_path, fault):
+    frames, per_chunk = clip(9), 2 * STEPS  # both halves of guidance in one call
+    with pytest.raises(type(fault)):
+        edited(failing(unet, [2 * per_chunk + 3], fault), vae, frames, 4, 1)
+    files = sorted(file.name for file in tmp_path.rglob("*.safetensors"))
+    assert files == ["000000-000004.safetensors", "000003-000007.safetensors"] and not list(tmp_path.rglob("*.part"))
+    seen = []
+    out, report = edited(rows(unet, seen), vae, frames, 4, 1)
+    assert len(seen) == per_chunk and "taken from disk: 2 chunks" in report and "edited now: 1 chunks" in report
+    again, report = edited(rows(unet, seen), vae, frames, 4, 1)
+    assert len(seen) == per_chunk and torch.equal(again, out)
+    fresh, report = edited(rows(unet, seen), vae, frames, 4, 1, resume=False)
+    assert len(seen) == 4 * per_chunk and torch.equal(fresh, out) and "taken from disk: 0" in report
+
+
+def test_a_damaged_chunk_is_made_anew_and_said_so(unet, vae, tmp_path, caplog):
+    frames = clip(9)
+    out, _ = edited(unet, vae, frames, 4, 1)
+    file = sorted(tmp_path.rglob("*.safetensors"))[1]
+    content = bytearray(file.read_bytes())
+    content[-2] ^= 4
+    file.write_bytes(content)
+    seen = []
+    again, _ = edited(rows(unet, seen), vae, frames, 4, 1)
+    assert len(seen) == 2 * STEPS and torch.equal(again, out)
+    assert "makes frames 3 to 6 anew" in caplog.text and "not what was saved" in caplog.text
+    assert file.read_bytes() != bytes(content)
+
+
+def test_another_edit_takes_nothing_from_disk(unet, vae, tmp_path):
+    frames, base = clip(5), {"mask": torch.ones(1, SIDE, SIDE)}
+    words = rig.text(1), rig.text(2), rig.text(3)
+    per_chunk = 2 * STEPS
+    lora = unet.clone()
+    lora.add_patches({"diffusion_model.middle_block.1.proj_in.weight": (torch.zeros(128, 128, 1, 1),)}, 0.5)
+    edited(unet, vae, frames, 8, words=words, **base)
+    for change in (
+        {"cfg": 5.0}, {"seed": 1}, {"grow": 1, "mask": torch.ones(5, SIDE, SIDE)}, {"blend": "off"}, {"steps": 1},
+        {"anchors": 3}, {"refinements": 1}, {"sampler_name": "heun"},
+        {"words": (rig.text(1), rig.text(7), rig.text(3))}, {"words": (rig.text(1), hinted(rig.text(2), frames), rig.text(3))},
+        {"frames": clip(5, seed=9)}, {"model": lora}, {"model": FullFrameAttention.execute(unet, "all frames").args[0]},
+    ):  # fmt: skip
+        seen, call = [], {"model": unet, "frames": frames, "words": words, **base, **change}
+        edited(rows(call.pop("model"), seen), vae, call.pop("frames"), 8, **call)
+        assert seen, change
+    seen = []
+    edited(rows(unet, seen), vae, frames, 8, 3, words=words, **base)  # the overlap moves windows, it changes none
+    assert not seen and len(list(tmp_path.rglob("*.safetensors"))) == 14 and per_chunk
+
+
+class Graph:
+    """What ComfyUI's DynamicPrompt is asked."""
+
+    def __init__(self, nodes):
+        self.nodes = nodes
+
+    def get_node(self, node):
+        return self.nodes[node]
+
+
+def graph(image="face.png", number=10, prefix="out"):
+    name = str(number)
+    return Graph(
+        {
+            "1": {"class_type": "EditInChunks", "inputs": {"model": [name, 0], "steps": 5}},
+            name: {"class_type": "IPAdapter", "inputs": {"model": ["12", 0], "image": ["14", 0], "weight": 0.5}},
+            "12": {"class_type": "CheckpointLoaderSimple", "inputs": {"ckpt_name": "sd15.safetensors"}},
+            "14": {"class_type": "LoadImage", "inputs": {"image": image}},
+            "20": {"class_type": "SaveImage", "inputs": {"images": ["1", 0], "prefix": prefix}},
+        }
+    )
+
+
+def test_what_is_upstream_in_the_graph_counts_and_nothing_else():
+    """IPAdapter's picture is nowhere in the MODEL's weights: the graph is what tells one from another."""
+    base = fingerprint(graph_below(graph(), "1"))
+    assert fingerprint(graph_below(graph(number=99, prefix="other"), "1")) == base
+    assert fingerprint(graph_below(graph("dog.png"), "1")) != base
+    assert graph_below(None, "1") == []
+
+
+def test_the_node_in_a_graph_resumes_only_under_the_same_graph(unet, vae):
+    """As ComfyUI hands it over: an IPAdapter picture changed upstream makes every chunk anew."""
+    frames = clip(4)
+
+    def calls(picture):
+        seen, hidden = [], {io.Hidden.dynprompt: graph(picture), io.Hidden.unique_id: "1"}
+        node = EditInChunks.PREPARE_CLASS_CLONE({"hidden_inputs": hidden})
+        edited(rows(unet, seen), vae, frames, 8, node=node)
+        return len(seen)
+
+    assert [calls(picture) > 0 for picture in ("face.png", "face.png", "dog.png", "face.png")] == [
+        True,
+        False,
+        True,
+        False,
+    ]
+
+
+# ---- refused before anything is computed ----------------------------------------------------------------------------
+
+
+def whole_inversion(unet):
+    return DDIMInversion.execute(unet, rig.text(1), {"samples": rig.latent(4, 8, 8)}, 1, "ddim_uniform", 0).args[1]
+
+
+def through(kind, unet):
+    if kind == "blend":
+        return LatentBlend.execute(unet, "inversion", whole_inversion(unet), mask=torch.ones(1, SIDE, SIDE)).args[0]
+    if kind == "fusion":
+        return SelfAttentionFusion.execute(unet, whole_inversion(unet), rig.text(1), "style", "everywhere").args[0]
+    if kind == "flow":
+        return FlowGuidedAttention.execute(unet, clip(4), "1/1", True).args[0]
+    if kind == "windows":
+        return rig.windowed(unet)
+    if kind == "norm":
+        return FullFrameAttention.execute(unet, "own", clip_norm=True).args[0]
+    if kind == "layout":
+        return st_layout(unet)
+    if kind == "middle":
+        return FullFrameAttention.execute(unet, "middle").args[0]
+    return AnchorAttention.execute(unet, 2, "concat", "0, 40").args[0]
+
+
+@pytest.mark.parametrize(
+    "kind,message",
+    [
+        ("blend", "passed through Latent Blend.*MODEL from before that node.*own `blend`"),
+        ("fusion", "passed through Self-Attention Fusion, which reads one whole clip.*MODEL from before"),
+        ("flow", "passed through Flow-Guided Attention.*MODEL from before"),
+        ("windows", "context windows.*set `chunk_length`"),
+        ("norm", "`clip_norm`.*Switch `clip_norm` off"),
+        ("layout", "ST-Layout Attention, but its `positive` brings no regions"),
+        ("anchors", "names frame 40, but the clip has 4 frames"),
+        ("middle", "“middle” and Anchor Attention both"),
+    ],
+)
+def test_what_does_not_go_together_is_refused_before_anything_is_computed(unet, vae, kind, message, monkeypatch):
+    model = through(kind, unet)
+    model.set_model_unet_function_wrapper(lambda apply, args: pytest.fail("the model was called"))
+    words = rig.text(1), rig.text(2), rig.text(3)
+    if kind != "middle":
+        monkeypatch.setattr(type(vae), "encode", lambda *_: pytest.fail("the VAE was called"))
+    with pytest.raises(ValueError, match=message):
+        edited(model, vae, clip(4), 4, words=words, mask=torch.ones(1, SIDE, SIDE))
+
+
+@pytest.mark.parametrize(
+    "change,message",
+    [
+        ({"overlap": 4}, r"`overlap` \(4\) must be less than its `chunk_length` \(4\)"),
+        ({"mask": torch.ones(3, SIDE, SIDE)}, "`mask` has 3 masks, but the clip has 6 frames"),
+        ({"mask": torch.zeros(1, SIDE, SIDE)}, "`mask` is empty.*set `blend` to “off”"),
+        ({}, "no editable area.*`blend` to “off”"),
+        ({"words": "other length"}, "Region 1 .* has 4 masks, but the latent has 6 frames"),
+    ],
+)
+def test_mistakes_are_refused_before_anything_is_computed(unet, vae, change, message, monkeypatch):
+    monkeypatch.setattr(type(vae), "encode", lambda *_: pytest.fail("the VAE was called"))
+    words = prompts(4) if "words" in change else (rig.text(1), rig.text(2), rig.text(3))
+    with pytest.raises(ValueError, match=message):
+        edited(unet, vae, clip(6), 4, **{"words": words, **{k: v for k, v in change.items() if k != "words"}})

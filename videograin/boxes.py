@@ -1,0 +1,98 @@
+"""Boxes as text, one line for each thing: “cat: 24, 40, 60, 60 @ 0; 90, 40, 60, 60 @ 7”.
+
+A box is x, y, width and height in pixels from the top left corner; after @, or “at”, stands the number of its frame,
+from 0. As places (Place Objects) boxes are keyframes: between two of them a box moves and grows evenly, before the first and after
+the last it stays. As detections (VISOR) each is seen in its own frame and in no other.
+"""
+
+from __future__ import annotations
+
+import re
+from itertools import pairwise
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+NUMBER = r"-?\d+(?:\.\d*)?"
+BOX = re.compile(
+    rf"({NUMBER})\s*,\s*({NUMBER})\s*,\s*({NUMBER})\s*,\s*({NUMBER})\s*(?:(?:@|at)\s*(\d+))?", re.IGNORECASE
+)
+FORM = "“cat: 24, 40, 60, 60 @ 0; 90, 40, 60, 60 @ 7”: x, y, width and height in pixels, after @ the frame from 0"
+
+
+class Box(NamedTuple):
+    """left, top, width, height: pixels. frame: from 0; None for one that holds in every frame."""
+
+    left: float
+    top: float
+    width: float
+    height: float
+    frame: int | None = None
+
+    @property
+    def centre(self) -> tuple[float, float]:
+        return self.left + self.width / 2, self.top + self.height / 2
+
+
+Boxes = dict[str, list[Box]]  # name → boxes in the order they are written
+
+
+def parse_boxes(text: str, whose: str, frames: int) -> Boxes:
+    """Reads one line for each thing; a name may have several lines. whose: the input's name, for messages.
+
+    Raises ValueError for what is no box, has no area, or lies in a frame that the clip of `frames` frames lacks.
+    """
+    found: Boxes = {}
+    for line in filter(str.strip, text.splitlines()):
+        name, colon, boxes = line.rpartition(":")
+        if not colon or not name.strip():
+            raise ValueError(f"{whose} has the line “{line.strip()}” without a name and a colon. Write it as {FORM}.")
+        parts = [part.strip() for part in boxes.split(";") if part.strip()]
+        if not parts:
+            raise ValueError(f"{whose} gives “{name.strip()}” no box. Write it as {FORM}.")
+        found.setdefault(name.strip(), []).extend(_box(part, whose, frames) for part in parts)
+    return found
+
+
+def _box(text: str, whose: str, frames: int) -> Box:
+    match = BOX.fullmatch(text)
+    if not match:
+        raise ValueError(f"{whose} has “{text}”, which is no box. Write it as {FORM}.")
+    *numbers, frame = match.groups()
+    box = Box(*map(float, numbers), None if frame is None else int(frame))
+    if box.width <= 0 or box.height <= 0:
+        raise ValueError(
+            f"{whose} has the box “{text}”, which is {box.width:g} wide and {box.height:g} high. The third and the fourth "
+            "number are width and height (not the right and the lower edge) and must be above 0."
+        )
+    if box.frame is not None and box.frame >= frames:
+        raise ValueError(f"{whose} has the box “{text}”, but the clip's frames are numbered 0 to {frames - 1}.")
+    return box
+
+
+def moving_box(keys: list[Box], frames: int, whose: str) -> list[Box]:
+    """One box for each frame, linear between the keyframes. Raises ValueError for two boxes of one frame."""
+    keys = sorted((key._replace(frame=key.frame or 0) for key in keys), key=lambda key: key.frame)
+    if clash := [b.frame for a, b in pairwise(keys) if a.frame == b.frame]:
+        raise ValueError(
+            f"{whose} gives one thing two boxes at frame {clash[0]} (a box without @ stands at 0). Give each keyframe its "
+            "own frame, and each thing its own name."
+        )
+    found = []
+    for frame in range(frames):
+        before = next((key for key in reversed(keys) if key.frame <= frame), keys[0])
+        after = next((key for key in keys if key.frame >= frame), keys[-1])
+        share = (frame - before.frame) / (after.frame - before.frame) if after.frame > before.frame else 0.0
+        found.append(Box(*(a + share * (b - a) for a, b in zip(before[:4], after[:4], strict=True)), frame))
+    return found
+
+
+def box_masks(boxes: list[Box], height: int, width: int) -> Tensor:
+    """(len(boxes), height, width) float32, 1 inside; edges rounded to whole pixels, what lies outside is cut off."""
+    masks = torch.zeros(len(boxes), height, width)
+    for mask, box in zip(masks, boxes, strict=True):
+        left, right = (min(max(round(x), 0), width) for x in (box.left, box.left + box.width))
+        top, bottom = (min(max(round(y), 0), height) for y in (box.top, box.top + box.height))
+        mask[top:bottom, left:right] = 1
+    return masks
