@@ -1,0 +1,144 @@
+"""Edit in Chunks after a crash: what is taken from disk, and what is not."""
+
+import comfy.model_management
+import pytest
+import rig
+import torch
+from chunked import SIDE, STEPS, clip, edited, hinted, rows
+from comfy_api.latest import io
+
+from pack.demo.toybox import model as demo_model
+from pack.nodes.attention import FullFrameAttention
+from pack.nodes.chunks import EditInChunks
+from pack.videograin.host.fingerprint import fingerprint, graph_below
+
+
+@pytest.fixture(autouse=True)
+def _private_output(tmp_path, monkeypatch):
+    monkeypatch.setattr("folder_paths.output_directory", str(tmp_path))
+    with torch.inference_mode():
+        yield
+
+
+@pytest.fixture(scope="module")
+def unet():
+    return rig.random_unet()
+
+
+@pytest.fixture(scope="module")
+def vae():
+    return demo_model.load()[2]
+
+
+def failing(model, calls, fault):
+    """The MODEL that fails at a call of the network; a list of one number, calls still to come."""
+    broken = model.clone()
+
+    def fail(apply, args):
+        calls[0] -= 1
+        if calls[0] < 0:
+            raise fault
+        return apply(args["input"], args["timestep"], **args["c"])
+
+    broken.set_model_unet_function_wrapper(fail)
+    return broken
+
+
+@pytest.mark.parametrize("fault", [RuntimeError("crash"), comfy.model_management.InterruptProcessingException()])
+def test_after_a_crash_it_goes_on_where_it_was(unet, vae, tmp_path, fault):
+    frames, per_chunk = clip(9), 2 * STEPS  # both halves of guidance in one call
+    with pytest.raises(type(fault)):
+        edited(failing(unet, [2 * per_chunk + 3], fault), vae, frames, 4, 1)
+    files = sorted(file.name for file in tmp_path.rglob("*.safetensors"))
+    assert files == ["000000-000004.safetensors", "000003-000007.safetensors"] and not list(tmp_path.rglob("*.part"))
+    seen = []
+    out, report = edited(rows(unet, seen), vae, frames, 4, 1)
+    assert len(seen) == per_chunk and "taken from disk: 2 chunks" in report and "edited now: 1 chunks" in report
+    again, report = edited(rows(unet, seen), vae, frames, 4, 1)
+    assert len(seen) == per_chunk and torch.equal(again, out)
+    fresh, report = edited(rows(unet, seen), vae, frames, 4, 1, resume=False)
+    assert len(seen) == 4 * per_chunk and torch.equal(fresh, out) and "taken from disk: 0" in report
+
+
+def test_a_damaged_chunk_is_made_anew_and_said_so(unet, vae, tmp_path, caplog):
+    frames = clip(9)
+    out, _ = edited(unet, vae, frames, 4, 1)
+    file = sorted(tmp_path.rglob("*.safetensors"))[1]
+    content = bytearray(file.read_bytes())
+    content[-2] ^= 4
+    file.write_bytes(content)
+    seen = []
+    again, _ = edited(rows(unet, seen), vae, frames, 4, 1)
+    assert len(seen) == 2 * STEPS and torch.equal(again, out)
+    assert "makes frames 3 to 6 anew" in caplog.text and "not what was saved" in caplog.text
+    assert file.read_bytes() != bytes(content)
+
+
+def test_another_edit_takes_nothing_from_disk(unet, vae, tmp_path):
+    frames, base = clip(5), {"mask": torch.ones(1, SIDE, SIDE)}
+    words = rig.text(1), rig.text(2), rig.text(3)
+    per_chunk = 2 * STEPS
+    lora = unet.clone()
+    lora.add_patches({"diffusion_model.middle_block.1.proj_in.weight": (torch.zeros(128, 128, 1, 1),)}, 0.5)
+    edited(unet, vae, frames, 8, words=words, **base)
+    for change in (
+        {"cfg": 5.0}, {"seed": 1}, {"grow": 1, "mask": torch.ones(5, SIDE, SIDE)}, {"blend": "off"}, {"steps": 1},
+        {"anchors": 3}, {"refinements": 1}, {"sampler_name": "heun"},
+        {"words": (rig.text(1), rig.text(7), rig.text(3))}, {"words": (rig.text(1), hinted(rig.text(2), frames), rig.text(3))},
+        {"frames": clip(5, seed=9)}, {"model": lora}, {"model": FullFrameAttention.execute(unet, "all frames").args[0]},
+    ):  # fmt: skip
+        seen, call = [], {"model": unet, "frames": frames, "words": words, **base, **change}
+        edited(rows(call.pop("model"), seen), vae, call.pop("frames"), 8, **call)
+        assert seen, change
+    seen = []
+    edited(rows(unet, seen), vae, frames, 8, 3, words=words, **base)  # the overlap moves windows, it changes none
+    assert not seen and len(list(tmp_path.rglob("*.safetensors"))) == 14 and per_chunk
+
+
+class Graph:
+    """What ComfyUI's DynamicPrompt is asked."""
+
+    def __init__(self, nodes):
+        self.nodes = nodes
+
+    def get_node(self, node):
+        return self.nodes[node]
+
+
+def graph(image="face.png", number=10, prefix="out"):
+    name = str(number)
+    return Graph(
+        {
+            "1": {"class_type": "EditInChunks", "inputs": {"model": [name, 0], "steps": 5}},
+            name: {"class_type": "IPAdapter", "inputs": {"model": ["12", 0], "image": ["14", 0], "weight": 0.5}},
+            "12": {"class_type": "CheckpointLoaderSimple", "inputs": {"ckpt_name": "sd15.safetensors"}},
+            "14": {"class_type": "LoadImage", "inputs": {"image": image}},
+            "20": {"class_type": "SaveImage", "inputs": {"images": ["1", 0], "prefix": prefix}},
+        }
+    )
+
+
+def test_what_is_upstream_in_the_graph_counts_and_nothing_else():
+    """IPAdapter's picture is nowhere in the MODEL's weights: the graph is what tells one from another."""
+    base = fingerprint(graph_below(graph(), "1"))
+    assert fingerprint(graph_below(graph(number=99, prefix="other"), "1")) == base
+    assert fingerprint(graph_below(graph("dog.png"), "1")) != base
+    assert graph_below(None, "1") == []
+
+
+def test_the_node_in_a_graph_resumes_only_under_the_same_graph(unet, vae):
+    """As ComfyUI hands it over: an IPAdapter picture changed upstream makes every chunk anew."""
+    frames = clip(4)
+
+    def calls(picture):
+        seen, hidden = [], {io.Hidden.dynprompt: graph(picture), io.Hidden.unique_id: "1"}
+        node = EditInChunks.PREPARE_CLASS_CLONE({"hidden_inputs": hidden})
+        edited(rows(unet, seen), vae, frames, 8, node=node)
+        return len(seen)
+
+    assert [calls(picture) > 0 for picture in ("face.png", "face.png", "dog.png", "face.png")] == [
+        True,
+        False,
+        True,
+        False,
+    ]
