@@ -3,7 +3,7 @@
 import { app } from '../../scripts/app.js'
 import { read, split, toggle, togglePart, unpack } from './choice.js'
 import { draw, point } from './cluster_picture.js'
-import { element, pictureUrl } from './panel.js'
+import { element, isLinked, pictureUrl, placeAt, setValue } from './panel.js'
 
 const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] }
 const FOLLOWED = ['clusters', 'invert']
@@ -82,7 +82,7 @@ export class ClusterPicker {
   // ---- the choice --------------------------------------------------------------------------------------------------
 
   get linked() {
-    return Boolean(this.node.inputs?.some((input) => input.widget?.name === 'clusters' && input.link != null))
+    return isLinked(this.node, 'clusters')
   }
 
   get choice() {
@@ -91,10 +91,7 @@ export class ClusterPicker {
 
   choose(text) {
     if (this.linked) return
-    app.canvas.emitBeforeChange() // one step for undo
-    this.widget.value = text
-    this.widget.callback?.(text, app.canvas, this.node)
-    app.canvas.emitAfterChange()
+    setValue(this.node, this.widget, text)
   }
 
   /** Draws again when a value changes, by a click here or by hand. */
@@ -130,13 +127,10 @@ export class ClusterPicker {
     this.redraw()
   }
 
-  /** The token under the pointer; the picture is fitted into the element, so there may be bars around it. */
+  /** The token under the pointer. */
   tokenAt(event) {
     if (!this.labels) return null
-    const box = this.canvas.getBoundingClientRect()
-    const scale = Math.min(box.width / this.canvas.width, box.height / this.canvas.height)
-    const x = (event.clientX - box.x - (box.width - this.canvas.width * scale) / 2) / (scale * this.zoom)
-    const y = (event.clientY - box.y - (box.height - this.canvas.height * scale) / 2) / (scale * this.zoom)
+    const [x, y] = placeAt(event, this.canvas, this.zoom)
     const [width, height] = this.data.size
     return x >= 0 && y >= 0 && x < width && y < height ? this.labels.token(x, y) : null
   }

@@ -2,7 +2,7 @@
 
 import { app } from '../../scripts/app.js'
 import { readMarks, withMark, withoutMark } from './marks.js'
-import { element, pictureUrl } from './panel.js'
+import { element, isLinked, pictureUrl, placeAt, setValue } from './panel.js'
 
 const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] }
 const COLOURS = { '': '#56b4e9', not: '#e69f00', box: '#ffffff' } // told apart by colour-blind readers; shapes differ too
@@ -30,7 +30,7 @@ export class MarkPicker {
   }
 
   get linked() {
-    return Boolean(this.node.inputs?.some((input) => input.widget?.name === 'marks' && input.link != null))
+    return isLinked(this.node, 'marks')
   }
 
   get text() {
@@ -96,10 +96,7 @@ export class MarkPicker {
 
   choose(text) {
     if (this.linked) return
-    app.canvas.emitBeforeChange() // one step for undo
-    this.widget.value = text
-    this.widget.callback?.(text, app.canvas, this.node)
-    app.canvas.emitAfterChange()
+    setValue(this.node, this.widget, text)
     this.redraw()
   }
 
@@ -144,12 +141,9 @@ export class MarkPicker {
     this.redraw()
   }
 
-  /** The clip's pixel under the pointer; the picture is fitted into the element, so there may be bars around it. */
+  /** The clip's pixel under the pointer, or beyond its edge the nearest one while a box is drawn. */
   pixel(event) {
-    const box = this.canvas.getBoundingClientRect()
-    const scale = Math.min(box.width / this.canvas.width, box.height / this.canvas.height)
-    const x = (event.clientX - box.x - (box.width - this.canvas.width * scale) / 2) / (scale * this.zoom)
-    const y = (event.clientY - box.y - (box.height - this.canvas.height * scale) / 2) / (scale * this.zoom)
+    const [x, y] = placeAt(event, this.canvas, this.zoom)
     const [width, height] = this.data.size
     const inside = x >= 0 && y >= 0 && x < width && y < height
     if (!inside && !this.from) return null

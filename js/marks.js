@@ -2,9 +2,11 @@
 
 const MARK = /^(not\s+|box\s+)?(\d+(?:\s*,\s*\d+)*)$/
 
+const partsOf = (text) => text.split(/[;\n]/).map((part) => part.trim()).filter(Boolean)
+
 /** The marks of a text; what is no mark is left out. Each is {kind, place, frame, text}. */
 export function readMarks(text) {
-  return text.split(/[;\n]/).map((part) => part.trim()).filter(Boolean).flatMap((part) => {
+  return partsOf(text).flatMap((part) => {
     const found = MARK.exec(part)
     const kind = found?.[1]?.trim() ?? ''
     const numbers = found?.[2].split(',').map(Number) ?? []
@@ -15,8 +17,7 @@ export function readMarks(text) {
 
 /** A text with one mark more. */
 export function withMark(text, kind, place, frame) {
-  const kept = text.split(/[;\n]/).map((part) => part.trim()).filter(Boolean)
-  return [...kept, `${kind} ${[...place, frame].join(', ')}`.trim()].join('; ')
+  return [...partsOf(text), `${kind} ${[...place, frame].join(', ')}`.trim()].join('; ')
 }
 
 /** A text without a point that lies within `reach` pixels of a place; null if there is none. */
@@ -24,7 +25,7 @@ export function withoutMark(text, place, frame, reach) {
   const near = readMarks(text).find((mark) => mark.kind !== 'box' && mark.frame === frame
     && Math.hypot(mark.place[0] - place[0], mark.place[1] - place[1]) <= reach)
   if (!near) return null
-  const parts = text.split(/[;\n]/).map((part) => part.trim()).filter(Boolean)
+  const parts = partsOf(text)
   parts.splice(parts.indexOf(near.text), 1)
   return parts.join('; ')
 }

@@ -23,6 +23,26 @@ export function element(tag, properties = {}, ...children) {
 
 export const pictureUrl = (file) => app.api.apiURL(`/view?${new URLSearchParams(file)}`)
 
+/** The clip's (x, y) under the pointer; a canvas of `zoom` pixels for one of the clip's is fitted in, so there may be bars. */
+export function placeAt(event, canvas, zoom) {
+  const box = canvas.getBoundingClientRect()
+  const scale = Math.min(box.width / canvas.width, box.height / canvas.height)
+  return [
+    (event.clientX - box.x - (box.width - canvas.width * scale) / 2) / (scale * zoom),
+    (event.clientY - box.y - (box.height - canvas.height * scale) / 2) / (scale * zoom),
+  ]
+}
+
+export const isLinked = (node, name) => Boolean(node.inputs?.some((input) => input.widget?.name === name && input.link != null))
+
+/** Gives a widget a value as its user would: one step for undo. */
+export function setValue(node, widget, value) {
+  app.canvas.emitBeforeChange()
+  widget.value = value
+  widget.callback?.(value, app.canvas, node)
+  app.canvas.emitAfterChange()
+}
+
 export class Panel {
   /** view: {element, height (pixels it needs), show(data, memory)}. */
   constructor(node, view) {

@@ -3,8 +3,8 @@
 import torch
 from comfy_api.latest import io
 
-from ..videograin.flow import dis_flow
-from ..videograin.host import previews, progress
+from ..videograin.host import previews
+from ..videograin.host.motion import dis_between
 from ..videograin.instances import LEFT_TO_RIGHT, ORDERS, coloured, portrait, split
 from ..videograin.layout import shades
 from .types import CATEGORY
@@ -86,7 +86,7 @@ class SplitInstances(io.ComfyNode):
                 "the mask was made from, or nothing."
             )
         try:
-            found = split(mask.cpu() > 0.5, instances, order, None if frames is None else _motion(frames))
+            found = split(mask.cpu() > 0.5, instances, order, None if frames is None else dis_between(frames))
         except ValueError as error:
             raise ValueError(
                 f"Split Instances: {error}. Lower `instances`, or give a `mask` in which the things come apart at least "
@@ -100,19 +100,6 @@ class SplitInstances(io.ComfyNode):
         return io.NodeOutput(
             *masks, coloured(found), _report(titles, areas), ui=previews.shown(_rows(found, titles, areas, frames))
         )
-
-
-def _motion(frames):
-    """Flow from frame to frame, with progress: every frame is asked for once."""
-    watch, asked = progress.watcher(), 0
-
-    def back(now: int, before: int):
-        nonlocal asked
-        asked += 1
-        watch(min(1.0, asked / max(1, len(frames) - 1)))
-        return dis_flow(frames[now, ..., :3], frames[before, ..., :3])
-
-    return back
 
 
 def _report(titles: list[str], areas: list[list[float]]) -> str:

@@ -3,8 +3,8 @@
 import torch
 from comfy_api.latest import io
 
-from ..videograin.flow import dis_flow
-from ..videograin.host import previews, progress
+from ..videograin.host import previews
+from ..videograin.host.motion import dis_between
 from ..videograin.marks import follow, parse_marks
 from .types import CATEGORY
 
@@ -53,15 +53,7 @@ class PointsToRegion(io.ComfyNode):
             raise ValueError(f"Points to Region's `marks`: {error}.") from error
         mask = torch.zeros(count, height, width)
         if any(mark.kind != "not" for mark in found):
-            watch, asked = progress.watcher(), 0
-
-            def flow(now: int, before: int):
-                nonlocal asked
-                asked += 1
-                watch(min(1.0, asked / max(1, count - 1)))
-                return dis_flow(frames[now, ..., :3], frames[before, ..., :3])
-
-            mask = follow(frames, found, flow).float()
+            mask = follow(frames, found, dis_between(frames)).float()
         return io.NodeOutput(mask, ui=previews.shown(_picker(frames, mask, marks)))
 
 

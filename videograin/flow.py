@@ -64,6 +64,12 @@ def warp(picture: Tensor, flow: Tensor) -> Tensor:
     return warped.movedim(1, -1).reshape(picture.shape)
 
 
+def warp_masks(masks: np.ndarray, flow: Tensor) -> np.ndarray:
+    """Masks of picture B, (…, H, W) bool, pulled onto A's grid by the flow from A to B, (H, W, 2)."""
+    stacked = torch.from_numpy(masks).float().reshape(-1, *masks.shape[-2:]).movedim(0, -1)
+    return (warp(stacked, flow).movedim(-1, 0) > 0.5).reshape(masks.shape).numpy()
+
+
 def leaves_frame(flow: Tensor) -> Tensor:
     """(…, H, W) bool: pixels whose target lies outside the other frame (half a pixel beyond the last centre)."""
     height, width = flow.shape[-3:-1]

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .flow import warp
+from .flow import warp_masks
 from .layout import shades
 
 LEFT_TO_RIGHT, TOP_TO_BOTTOM, LARGE_TO_SMALL = ORDERS = ("left to right", "top to bottom", "large to small")
@@ -86,7 +86,7 @@ def carried(things: np.ndarray, flow: Tensor | None) -> np.ndarray:
     """(K, H, W) bool along a flow from the next frame to theirs; what would leave the frame stays where it was."""
     if flow is None:
         return things
-    moved = warp(torch.from_numpy(things).float().movedim(0, -1), flow).movedim(-1, 0).numpy() > 0.5
+    moved = warp_masks(things, flow)
     return np.where(moved.any((1, 2), keepdims=True), moved, things)
 
 

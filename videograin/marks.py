@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .flow import warp
+from .flow import warp_masks
 
 MARK = re.compile(r"(not\s+|box\s+)?(\d+(?:\s*,\s*\d+)*)")
 SEED = 0.012  # of the longer side: radius that a point is sure of
@@ -77,7 +77,7 @@ def follow(frames: Tensor, marks: list[Mark], flow: Flow) -> Tensor:
         for way in (1, -1):
             frame = start + way
             while 0 <= frame < len(pictures) and nearest[frame] == start:
-                found[frame] = redraw(pictures[frame], carried(found[frame - way], flow(frame, frame - way)))
+                found[frame] = redraw(pictures[frame], warp_masks(found[frame - way], flow(frame, frame - way)))
                 frame += way
     return torch.from_numpy(found)
 
@@ -120,11 +120,6 @@ def redraw(picture: np.ndarray, expected: np.ndarray) -> np.ndarray:
     hint[expected] = cv2.GC_PR_FGD
     hint[cv2.erode(shape, kernel, borderValue=1) > 0] = cv2.GC_FGD
     return _grabcut(picture, hint) if (hint == cv2.GC_BGD).any() else expected
-
-
-def carried(mask: np.ndarray, flow: Tensor) -> np.ndarray:
-    """(H, W) bool pulled along a flow onto the next frame."""
-    return warp(torch.from_numpy(mask)[..., None].float(), flow)[..., 0].numpy() > 0.5
 
 
 def _grabcut(picture: np.ndarray, hint: np.ndarray) -> np.ndarray:

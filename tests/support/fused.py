@@ -152,7 +152,7 @@ def full_frame(model):
 
 
 def st_layout(model, end=1.0, **more):
-    return STLayoutAttention.execute(model, "paper", 0.3, 1.0, end, **more).args[0]
+    return STLayoutAttention.execute(model, "paper", 0.3, 1.0, end, power=5.0, **more).args[0]
 
 
 def words_fused(model, inversion, clip, words="silver, jeep", **more):

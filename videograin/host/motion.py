@@ -23,6 +23,19 @@ def flow_function(optical_flow: Any, node: str) -> FlowFunction:
     return dis_flow if optical_flow is None else raft(optical_flow, node)
 
 
+def dis_between(frames: Tensor) -> Callable[[int, int], Tensor]:
+    """OpenCV's DIS from one frame of a clip to another, by their numbers, with progress over a walk through all frames."""
+    watch, asked = watcher(), 0
+
+    def flow(first: int, second: int) -> Tensor:
+        nonlocal asked
+        asked += 1
+        watch(min(1.0, asked / max(1, len(frames) - 1)))
+        return dis_flow(frames[first, ..., :3], frames[second, ..., :3])
+
+    return flow
+
+
 def raft(optical_flow: Any, node: str) -> FlowFunction:
     """Flow by the RAFT of core's Load Optical Flow Model, as a function like `dis_flow`."""
     from torchvision.models.optical_flow import RAFT
