@@ -33,7 +33,10 @@ bench:  ## speed and memory, to benchmarks/SPEED.md: half an hour on a CPU (ARGS
 bench-edit:  ## how well it edits, against baselines; in benchmarks/out/ (ARGS=--quick: in 5 minutes)
 	@tree="$$($(PROVISION) --print-comfyui)" && $(python) benchmarks/edit_quality.py --tree "$$tree" $(ARGS)
 
-test: lint unit test-media test-host test-e2e test-browser  ## every test
+# The slow suites two at a time, one thread each: their tensors are too small to keep two cores busy.
+test: lint host  ## every test
+	@OMP_NUM_THREADS=1 $(MAKE) --no-print-directory --jobs=2 --output-sync=target --keep-going \
+	  $(HOST_VERSIONS:%=test-host-%) test-e2e test-browser unit test-media
 
 lint:  ## ruff: rules and formatting
 	@$(python) -m ruff check .
@@ -45,14 +48,13 @@ unit:  ## the method, without ComfyUI
 test-media:  ## real footage, fetched once into the cache, against the ffmpeg program
 	@$(python) -m pytest tests/media
 
-test-host:  ## nodes inside ComfyUI's own process, on the oldest and the newest supported version
-	@for version in $(HOST_VERSIONS); do \
-	  options=$$([ "$$version" = installed ] || echo "--version $$version"); \
-	  tree="$$($(PROVISION) $$options --print-comfyui)" || exit 1; \
-	  echo "host tests in $$tree"; \
-	  export VIDEOGRAIN_COMFYUI_TREE="$$tree"; \
-	  $(python) -m pytest tests/host || exit 1; \
-	done
+test-host: $(HOST_VERSIONS:%=test-host-%)  ## nodes inside ComfyUI's own process, on the oldest and the newest supported version
+
+test-host-%:
+	@options=$$([ "$*" = installed ] || echo "--version $*"); \
+	tree="$$($(PROVISION) $$options --print-comfyui)" || exit 1; \
+	echo "host tests in $$tree"; export VIDEOGRAIN_COMFYUI_TREE="$$tree"; \
+	$(python) -m pytest tests/host
 
 soak:  ## 600 frames in chunks on the demo model, stopped once and resumed: hours on a CPU
 	@export VIDEOGRAIN_COMFYUI_TREE="$$($(PROVISION) --print-comfyui)"; $(python) -m pytest -s -m soak tests/host/test_soak.py
