@@ -7,11 +7,11 @@ clip = clip_group(
     "1 Clip",
     """\
 ## What to edit
-A cat that wears a hat from the start (*left_wears*), and a dog. The hat is to be a crown.
+A panda that wears a hat from the start (*left_wears*), and a dog. The hat is to be a crown.
 
-As in *part_edit*, *edit_mask* is the cat, with the hat it has and the room for the crown. **Your own:** the same, in \
+As in *part_edit*, *edit_mask* is the panda, with the hat it has and the room for the crown. **Your own:** the same, in \
 each frame.""",
-    left="cat",
+    left="panda",
     right="dog",
     background="grass",
     seed=2,
@@ -31,21 +31,21 @@ regions = Group(
     REGIONS,
     """\
 ## One word changes
-The cat's phrase is the whole cat's, “hat” replaced by “crown”. The dog has its own, so that no crown is looked for there.""",
+The panda's phrase is the whole panda's, “hat” replaced by “crown”. The dog has its own, so that no crown is looked for there.""",
     columns=[
         [
-            region("left", "Region Prompt (left)", "clip.edit_mask", "a cat with a crown"),
+            region("left", "Region Prompt (left)", "clip.edit_mask", "a panda with a crown"),
             region("right", "Region Prompt (right)", "clip.right_mask", "a dog", before="left"),
         ],
-        [bind("right", "a cat with a crown and a dog on grass")],
+        [bind("right", "a panda with a crown and a dog on grass")],
     ],
 )
 
 edit = edit_group(
     "4 Edit",
     """\
-## Only the cat may change
-As in *part_edit*: Latent Blend's *mask* is the cat with hat and crown.""",
+## Only the panda may change
+As in *part_edit*: Latent Blend's *mask* is the panda with hat and crown.""",
     blend_mask="clip.edit_mask",
     cfg=5.0,
     aside="As there, a *cfg* of 5 is enough for something this small.",
@@ -55,8 +55,10 @@ result = result_group(
     "5 Result",
     """\
 ## The rest, pixel for pixel
-Dog and grass are the source's own, beyond the soft edge around the cat.""",
+Dog and grass are the source's own, beyond the soft edge around the panda.""",
     masks=soft_mask("clip.edit_mask"),
 )
 
-GRAPH = Graph("part_attribute", columns=[[clip], [inversion, regions], [edit], [result]])
+GRAPH = Graph(
+    "part_attribute", columns=[[clip], [inversion, regions], [edit], [result]], footage={"panda": "cat"}
+)
