@@ -1,12 +1,15 @@
 """Makes the demo model from nothing, on a CPU or one GPU: `make train-demo` (or: python demo/train.py --help).
 
 Stops and continues at any time: every stage keeps its state under --folder. Writes the files of demo/toybox/ only when
-asked to (--export), so that a half-trained model replaces nothing.
+asked to (--export) and when every stage is done, so that a half-trained model replaces nothing. The shipped weights were
+trained on a CPU; a GPU is used where torch finds one, but that has not been tried.
 """
 
 import argparse
+import importlib
 import logging
-import subprocess
+import math
+import signal
 import sys
 import tempfile
 import time
@@ -15,49 +18,110 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[0] = str(ROOT)
 
+from demo.host.inprocess import enter_host, import_pack  # noqa: E402
+from demo.host.provision import SetupError  # noqa: E402
+from demo.host.reexec import enter_environment  # noqa: E402
+
 STAGES = {"vae": 3000, "judge": 2000, "diffusion": 8000, "control": 500}  # and their steps
+
+
+def stage_name(text: str) -> str:
+    if text not in STAGES:
+        raise argparse.ArgumentTypeError(f"there is no stage {text!r}; choose of {', '.join(STAGES)}")
+    return text
+
+
+def at_least(least: int, most: int = 2**32):
+    """An argument's type: a whole number in this range."""
+
+    def number(text: str) -> int:
+        if not text.isdecimal() or not least <= int(text) <= most:
+            raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from {least} to {most}")
+        return int(text)
+
+    return number
+
+
+def minutes(text: str) -> float:
+    value = float(text)  # argparse tells a ValueError in its own words
+    if not value > 0:
+        raise argparse.ArgumentTypeError(f"{text!r} is not more than 0")
+    return value
 
 
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument(
-        "stages", nargs="*", choices=[*STAGES, []], default=[], help="all, in order, when none is named"
+        "stages",
+        nargs="*",
+        type=stage_name,
+        metavar="STAGE",
+        help=f"{', '.join(STAGES)}: trained in this order (default: all, or none with --export or --evaluate)",
     )
-    parser.add_argument("--folder", type=Path, default=ROOT / "demo" / "training" / "out", help="where states are kept")
-    parser.add_argument("--minutes", type=float, default=1e9, help="stop after this long")
-    parser.add_argument("--seed", type=int, default=0)
-    for stage in STAGES:
-        parser.add_argument(f"--{stage}-steps", type=int, default=STAGES[stage])
+    parser.add_argument(
+        "--folder",
+        type=Path,
+        default=ROOT / "demo" / "training" / "out",
+        help="where states are kept (default: demo/training/out)",
+    )
+    parser.add_argument("--minutes", type=minutes, default=math.inf, help="stop after this long (default: no limit)")
+    parser.add_argument(
+        "--seed", type=at_least(0), default=0, help="of the weights at the start and all that is drawn (default: 0)"
+    )
+    for stage, steps in STAGES.items():
+        parser.add_argument(
+            f"--{stage}-steps",
+            type=at_least(1),
+            default=steps,
+            metavar="STEPS",
+            help=f"when {stage} is done (default: {steps})",
+        )
     parser.add_argument("--export", action="store_true", help="afterwards, write the weights into demo/toybox/")
-    parser.add_argument("--evaluate", action="store_true", help="at the end, measure the weights in demo/toybox/")
-    parser.add_argument("--tree", type=Path, help="a ComfyUI folder; provisioned when not given")
+    parser.add_argument(
+        "--evaluate", action="store_true", help="at the end, measure the weights in demo/toybox/, into its metrics.json"
+    )
+    parser.add_argument(
+        "--tree", type=Path, help="a ComfyUI folder (default: VIDEOGRAIN_COMFYUI, or else one is set up in a cache)"
+    )
     return parser.parse_args()
+
+
+def work(options: argparse.Namespace, comfyui: Path) -> None:
+    """Trains, exports and measures what the options name; ends the program if that cannot go on."""
+    with tempfile.TemporaryDirectory(prefix="videograin-training-") as base:
+        enter_host(comfyui, Path(base), "--use-pytorch-cross-attention")
+        import_pack()
+        run = importlib.import_module("pack.demo.training.run")
+        steps = {name: getattr(options, f"{name}_steps") for name in STAGES}
+        stop_at = time.time() + 60 * options.minutes
+        try:
+            chosen = options.stages or (() if options.export or options.evaluate else STAGES)
+            for name in sorted(chosen, key=list(STAGES).index):
+                run.require_done(options.folder, run.NEEDS[name], steps, name)
+                stage = importlib.import_module(f"pack.demo.training.{name}")
+                if not stage.train(options.folder, steps[name], options.seed, stop_at).done:
+                    break
+            if options.export:
+                importlib.import_module("pack.demo.training.export").export(options.folder, steps)
+            if options.evaluate:
+                importlib.import_module("pack.demo.training.evaluate").evaluate()
+        except run.TrainingError as error:
+            sys.exit(f"error: {error}")
 
 
 def main() -> int:
     options = arguments()
-    if options.tree is None:
-        from demo.host.provision import provision
-
-        host = provision()
-        return subprocess.call([str(host.python), __file__, *sys.argv[1:], "--tree", str(host.comfyui)])
+    for ending in (signal.SIGTERM, signal.SIGHUP):  # end like Ctrl-C, which keeps what was trained
+        signal.signal(ending, signal.default_int_handler)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
-    from demo.host.inprocess import enter_host, import_pack
-
-    with tempfile.TemporaryDirectory(prefix="videograin-training-") as base:
-        enter_host(options.tree.resolve(), Path(base), "--use-pytorch-cross-attention")
-        import_pack()
-        import importlib
-
-        stop_at = time.time() + 60 * options.minutes
-        for name in options.stages or (() if options.export or options.evaluate else STAGES):
-            stage = importlib.import_module(f"pack.demo.training.{name}")
-            if not stage.train(options.folder, getattr(options, f"{name}_steps"), options.seed, stop_at).done:
-                break
-        if options.export:
-            importlib.import_module("pack.demo.training.export").export(options.folder)
-        if options.evaluate:
-            importlib.import_module("pack.demo.training.evaluate").evaluate()
+    try:
+        work(options, enter_environment(options.tree).comfyui)
+    except (SetupError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("\ninterrupted; what is trained is kept, and the same command continues", file=sys.stderr)
+        return 130
     return 0
 
 

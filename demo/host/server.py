@@ -27,6 +27,7 @@ import aiohttp
 
 FOLDERS = ("custom_nodes", "input", "models", "output", "temp", "user")
 LOG_LINES_SHOWN = 40
+DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # http_proxy is not for this machine's own ports
 TEXT = 3  # kind of the binary messages that carry text
 
 Prompt = dict[str, dict[str, Any]]  # API form: node id → {"class_type", "inputs"}
@@ -161,7 +162,7 @@ class Server:
         data = None if body is None else json.dumps(body).encode()
         request = urllib.request.Request(self.url + path, data, {"Content-Type": "application/json"})
         try:
-            with urllib.request.urlopen(request, timeout=60) as answer:
+            with DIRECT.open(request, timeout=60) as answer:
                 text = answer.read()
         except urllib.error.HTTPError as error:
             raise PromptError(_refusal(path, error.code, error.read(), body)) from None

@@ -5,6 +5,8 @@ UNet, text encoder and ControlNet are ComfyUI's own classes at a small size; onl
 here. All go through ComfyUI's model management like any checkpoint. Nothing is kept between two calls of `load`.
 """
 
+import logging
+import re
 from pathlib import Path
 from typing import ClassVar
 
@@ -22,6 +24,10 @@ import folder_paths
 import torch
 from comfy.taesd.taesd import TAESD
 from torch import Tensor, nn
+
+from .world import ACCESSORIES, OBJECTS
+
+logger = logging.getLogger("videograin")
 
 FOLDER = Path(__file__).parent
 PAINTER, AUTOENCODER = "painter.safetensors", "vae.safetensors"  # UNet, text encoder and preview; VAE
@@ -136,6 +142,23 @@ class DemoClip(comfy.sd1_clip.SD1ClipModel):
 
     def __init__(self, device="cpu", dtype=None, model_options=None):
         super().__init__(device, dtype, model_options or {}, clip_name="l", clip_model=DemoTextEncoder)
+
+    def encode_token_weights(self, token_weight_pairs):
+        unknown = self.unknown(token_weight_pairs["l"])
+        if unknown:
+            logger.warning(
+                "The demo model does not know %s: such a word draws nothing, or something else of the prompt. It knows %s.",
+                ", ".join(f"“{word}”" for word in unknown), ", ".join((*OBJECTS, *ACCESSORIES)),
+            )  # fmt: skip
+        return super().encode_token_weights(token_weight_pairs)
+
+    def unknown(self, chunks: list[list[tuple]]) -> list[str]:
+        """The words of a tokenized text that no training caption had, in its order."""
+        ids = [pair[0] for chunk in chunks for pair in chunk if isinstance(pair[0], int)]  # not learned embeddings
+        known = self.clip_l.transformer.get_input_embeddings().weight[ids].any(1).tolist()
+        pieces = DemoTokenizer().clip_l.inv_vocab if not all(known) else {}
+        words = " ".join(pieces[token] for token, seen in zip(ids, known, strict=True) if not seen)
+        return list(dict.fromkeys(re.findall(r"\w+", words.replace(" ", "").replace("</w>", " "))))
 
 
 def load_clip(path: str | Path, disable_dynamic: bool = False) -> comfy.sd.CLIP:

@@ -17,7 +17,7 @@ from ..toybox.depth import depth
 from ..toybox.model import Autoencoder, control_network
 from ..toybox.scenes import Scenes
 from .diffusion import DROPPED, Painter, Words, alphas_cumprod, latent_scale, load_vae
-from .run import Average, Stage, averaged, initialise, log, rate
+from .run import DEVICE, Average, Stage, averaged, initialise, log, mixed_precision, rate
 from .vae import to_tensor
 
 BATCH, LEARNING_RATE = 16, 4e-4
@@ -57,9 +57,9 @@ class Pool:
     def _draw(self, count: int) -> tuple[Tensor, Tensor, Tensor]:
         drawn = [self.scenes(self.rng) for _ in range(count)]
         hints = torch.from_numpy(np.stack([depth(scene.masks) for scene in drawn]))
-        with torch.autocast("cpu", torch.bfloat16):
+        with mixed_precision():
             latents = self.vae.encode(to_tensor(np.stack([scene.picture for scene in drawn])))
-        return latents.float(), self.words([scene.caption for scene in drawn]), hints
+        return latents.float().cpu(), self.words([scene.caption for scene in drawn]), hints
 
     def renew(self, count: int) -> None:
         rows = torch.arange(self.next, self.next + count) % POOL
@@ -69,7 +69,7 @@ class Pool:
 
     def sample(self, count: int) -> list[Tensor]:
         chosen = torch.from_numpy(self.rng.integers(POOL, size=count))
-        return [part[chosen] for part in self.parts]
+        return [part[chosen].to(DEVICE) for part in self.parts]
 
 
 def as_hint(pictures: Tensor) -> Tensor:
@@ -81,27 +81,28 @@ def train(root: Path, steps: int, seed: int, stop_at: float = math.inf) -> Stage
     torch.manual_seed(seed)
     words, vae = Words(), load_vae(root)
     painter, _ = averaged(Painter(len(words.vocabulary)), root / "diffusion")
-    net = Controlled(painter).to(memory_format=torch.channels_last)
+    net = Controlled(painter).to(DEVICE, memory_format=torch.channels_last)
     learnt = net.control
     log.info("%.1f M parameters", sum(p.numel() for p in learnt.parameters()) / 1e6)
     optimizer = torch.optim.AdamW(learnt.parameters(), LEARNING_RATE, betas=(0.9, 0.99), weight_decay=0.01, fused=True)
     average = Average(learnt, 0.995)
-    stage = Stage(root / "control", steps, stop_at)
+    stage = Stage(root, "control", steps, stop_at)
     stage.keep(net=learnt, optimizer=optimizer, average=average)
-    torch.manual_seed(seed + stage.step)
-    pool = Pool(vae, words, np.random.default_rng([seed, 4, stage.step]))
-    signal, empty, scale = alphas_cumprod(), words([""]), latent_scale(vae)
-    weight = torch.minimum(signal / (1 - signal), torch.tensor(5.0)) * (1 - signal) / signal
+    if stage.over:
+        return stage
+    pool = Pool(vae, words, stage.randomness(seed, 4))
+    signal, empty, scale = alphas_cumprod(), words([""]).to(DEVICE), latent_scale(vae)
+    weight = (signal / (1 - signal)).clamp_max(5.0) * (1 - signal) / signal
     predict, running = torch.compile(net), 0.0
     for step in stage:
         pool.renew(RENEWED)
         x, rows, pictures = pool.sample(BATCH)
-        x, t = (x * scale).to(memory_format=torch.channels_last), torch.randint(0, 1000, (BATCH,))
-        rows = torch.where(torch.rand(BATCH, 1) < DROPPED, empty, rows)
+        x, t = (x * scale).to(memory_format=torch.channels_last), torch.randint(0, 1000, (BATCH,), device=DEVICE)
+        rows = torch.where(torch.rand(BATCH, 1, device=DEVICE) < DROPPED, empty, rows)
         noise, a = torch.randn_like(x), signal[t].view(-1, 1, 1, 1)
         for group in optimizer.param_groups:
             group["lr"] = LEARNING_RATE * rate(step, steps, warmup=50)
-        with torch.autocast("cpu", torch.bfloat16), sdpa_kernel(SDPBackend.MATH):
+        with mixed_precision(), sdpa_kernel(SDPBackend.MATH):
             predicted = predict(a.sqrt() * x + (1 - a).sqrt() * noise, t.float(), rows, as_hint(pictures))
         loss = (weight[t] * (predicted.float() - noise).square().mean((1, 2, 3))).mean()
         optimizer.zero_grad()

@@ -21,7 +21,8 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from ..toybox import world
 from ..toybox.model import TEXT, UNET, Autoencoder, DemoTokenizer
 from ..toybox.scenes import Scenes
-from .run import Average, Stage, averaged, initialise, log, rate
+from .files import checksum, kept
+from .run import DEVICE, Average, Stage, averaged, initialise, log, mixed_precision, rate
 from .vae import to_tensor
 
 BATCH, LEARNING_RATE = 32, 7e-4
@@ -37,8 +38,9 @@ SHOWN = (
 
 
 def alphas_cumprod() -> Tensor:
-    """(1000,) ᾱ of Stable Diffusion's schedule."""
-    return torch.cumprod(1 - torch.linspace(0.00085**0.5, 0.012**0.5, 1000, dtype=torch.float64) ** 2, 0).float()
+    """(1000,) ᾱ of Stable Diffusion's schedule, on DEVICE."""
+    betas = torch.linspace(0.00085**0.5, 0.012**0.5, 1000, dtype=torch.float64) ** 2
+    return torch.cumprod(1 - betas, 0).float().to(DEVICE)
 
 
 class Words:
@@ -82,7 +84,7 @@ class Painter(nn.Module):
     def encode(self, rows: Tensor) -> Tensor:
         """(B, 77, width): the text encoder's own forward, whose in-place sums cannot be differentiated."""
         x = self.text.embeddings(rows, dtype=torch.float32)
-        causal = torch.full((rows.shape[1],) * 2, float("-inf")).triu(1)
+        causal = torch.full((rows.shape[1],) * 2, float("-inf"), device=rows.device).triu(1)
         for layer in self.text.encoder.layers:
             x = x + layer.self_attn(layer.layer_norm1(x), causal.to(x.dtype), optimized_attention)
             x = x + layer.mlp(layer.layer_norm2(x))
@@ -93,25 +95,28 @@ class Painter(nn.Module):
 
 
 class Pool:
-    """Latents, (N, 4, h, w) fp16, and token rows of scenes; kept in a file, replaced a few at a time."""
+    """Latents, (N, 4, h, w) fp16, and token rows of scenes; kept in a file, replaced a few at a time.
 
-    def __init__(self, file: Path, size: int, vae: Autoencoder, words: Words, rng: np.random.Generator):
+    made_from: what the latents and rows depend on; a file of something else is drawn again.
+    """
+
+    def __init__(self, file: Path, made_from: str, size: int, vae: Autoencoder, words: Words, rng: np.random.Generator):
         self.scenes, self.vae, self.words, self.rng = Scenes(world.sprites(), size), vae, words, rng
         self.next = 0
-        if file.exists():
-            self.latents, self.rows = torch.load(file, weights_only=True)
-            return
-        log.info("drawing %d scenes of %d px", POOL, size)
-        parts = [self._draw(50) for _ in range(POOL // 50)]
-        self.latents, self.rows = torch.cat([latents for latents, _ in parts]), torch.cat([rows for _, rows in parts])
-        torch.save((self.latents, self.rows), file)
+        pool = kept(file, made_from, self._fill)
+        self.latents, self.rows = pool["latents"], pool["rows"]
+
+    def _fill(self) -> dict[str, Tensor]:
+        log.info("drawing %d scenes of %d px", POOL, self.scenes.size)
+        latents, rows = zip(*(self._draw(50) for _ in range(POOL // 50)), strict=True)
+        return {"latents": torch.cat(latents), "rows": torch.cat(rows)}
 
     @torch.no_grad()
     def _draw(self, count: int) -> tuple[Tensor, Tensor]:
         drawn = [self.scenes(self.rng) for _ in range(count)]
-        with torch.autocast("cpu", torch.bfloat16):
+        with mixed_precision():
             latents = self.vae.encode(to_tensor(np.stack([scene.picture for scene in drawn])))
-        return latents.half(), self.words([scene.caption for scene in drawn]).to(torch.int16)
+        return latents.half().cpu(), self.words([scene.caption for scene in drawn]).to(torch.int16)
 
     def renew(self, count: int) -> None:
         rows = torch.arange(self.next, self.next + count) % len(self.latents)
@@ -120,7 +125,7 @@ class Pool:
 
     def sample(self, count: int) -> tuple[Tensor, Tensor]:
         chosen = torch.from_numpy(self.rng.integers(len(self.latents), size=count))
-        return self.latents[chosen].float(), self.rows[chosen].long()
+        return self.latents[chosen].to(DEVICE).float(), self.rows[chosen].to(DEVICE).long()
 
 
 def load_vae(root: Path) -> Autoencoder:
@@ -142,31 +147,33 @@ def latent_scale(vae: Autoencoder) -> float:
 def train(root: Path, steps: int, seed: int, stop_at: float = math.inf) -> Stage:
     torch.manual_seed(seed)
     words, vae = Words(), load_vae(root)
-    net = Painter(len(words.vocabulary)).to(memory_format=torch.channels_last)
+    net = Painter(len(words.vocabulary)).to(DEVICE, memory_format=torch.channels_last)
     log.info("%.1f M parameters", sum(p.numel() for p in net.parameters()) / 1e6)
     optimizer = torch.optim.AdamW(net.parameters(), LEARNING_RATE, betas=(0.9, 0.99), weight_decay=0.01, fused=True)
     average = Average(net, 0.999)
-    stage = Stage(root / "diffusion", steps, stop_at)
+    stage = Stage(root, "diffusion", steps, stop_at)
     stage.keep(net=net, optimizer=optimizer, average=average)
-    rng = np.random.default_rng([seed, 3, stage.step])
-    torch.manual_seed(seed + stage.step)
+    if stage.over:
+        return stage
+    rng = stage.randomness(seed, 3)
+    made_from = f"{stage.made_from} {checksum([words.vocabulary])} {seed}"
     signal = alphas_cumprod()
-    weight = torch.minimum(signal / (1 - signal), torch.tensor(5.0)) * (1 - signal) / signal
-    empty, scale = words([""]), latent_scale(vae)
+    weight = (signal / (1 - signal)).clamp_max(5.0) * (1 - signal) / signal
+    empty, scale = words([""]).to(DEVICE), latent_scale(vae)
     predict, pool, running = torch.compile(net), None, 0.0
     for step in stage:
         size = SMALL if step < SMALL_SHARE * steps else world.SIZE
         if pool is None or pool.scenes.size != size:
-            pool = Pool(root / f"pool_{size}.pt", size, vae, words, rng)
+            pool = Pool(root / f"pool_{size}.pt", made_from, size, vae, words, rng)
         pool.renew(RENEWED)
         x, rows = pool.sample(BATCH)
-        x, t = (x * scale).to(memory_format=torch.channels_last), torch.randint(0, 1000, (BATCH,))
-        rows = torch.where(torch.rand(BATCH, 1) < DROPPED, empty, rows)
+        x, t = (x * scale).to(memory_format=torch.channels_last), torch.randint(0, 1000, (BATCH,), device=DEVICE)
+        rows = torch.where(torch.rand(BATCH, 1, device=DEVICE) < DROPPED, empty, rows)
         noise = torch.randn_like(x)
         a = signal[t].view(-1, 1, 1, 1)
         for group in optimizer.param_groups:
             group["lr"] = LEARNING_RATE * rate(step, steps)
-        with torch.autocast("cpu", torch.bfloat16), sdpa_kernel(SDPBackend.MATH):
+        with mixed_precision(), sdpa_kernel(SDPBackend.MATH):
             predicted = predict(a.sqrt() * x + (1 - a).sqrt() * noise, t.float(), rows)
         loss = (weight[t] * (predicted.float() - noise).square().mean((1, 2, 3))).mean()
         optimizer.zero_grad()
@@ -191,17 +198,17 @@ def draw(
 ) -> np.ndarray:  # fmt: skip
     """(B, H, W, 3) uint8 by DDIM."""
     n, signal = len(captions), alphas_cumprod()
-    x = torch.randn(n, 4, size // 8, size // 8, generator=torch.Generator().manual_seed(seed))
+    x = torch.randn(n, 4, size // 8, size // 8, generator=torch.Generator().manual_seed(seed)).to(DEVICE)
     times = torch.linspace(999, 0, steps + 1).long().tolist()
-    with torch.autocast("cpu", torch.bfloat16):
-        rows = words(captions + [""] * n)
+    with mixed_precision():
+        rows = words(captions + [""] * n).to(DEVICE)
         for now, then in pairwise(times):
-            a, b = signal[now], signal[then] if then else torch.tensor(1.0)
-            e = net(torch.cat([x, x]), torch.full((2 * n,), float(now)), rows).float()
+            a, b = signal[now], signal[then] if then else torch.ones_like(signal[now])
+            e = net(torch.cat([x, x]), torch.full((2 * n,), float(now), device=DEVICE), rows).float()
             e = e[n:] + cfg * (e[:n] - e[n:])
             x = b.sqrt() * (x - (1 - a).sqrt() * e) / a.sqrt() + (1 - b).sqrt() * e
         pictures = vae.decode(x / scale).float()
-    return ((pictures.clamp(-1, 1) + 1) * 127.5).round().byte().permute(0, 2, 3, 1).numpy()
+    return ((pictures.clamp(-1, 1) + 1) * 127.5).round().byte().permute(0, 2, 3, 1).cpu().numpy()
 
 
 def show(pictures: np.ndarray, file: Path, across: int = 5) -> None:

@@ -1,5 +1,7 @@
 """Last stage: the trained parts in fp16, as the safetensors files of `demo/toybox/`."""
 
+import os
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -10,29 +12,40 @@ from torch import Tensor
 from ..toybox import judge, model, world
 from ..toybox.scenes import Scenes
 from .diffusion import Painter, Words, latent_scale, load_vae
-from .run import averaged
+from .run import NEEDS, averaged, made_from, read_state, require_done, require_made_from
 from .vae import to_tensor
 
 
-def export(root: Path, folder: Path = model.FOLDER) -> None:
-    """Writes what is trained so far, from the stages' averaged weights under `root`."""
+def export(root: Path, steps: dict[str, int], folder: Path = model.FOLDER) -> None:
+    """Replaces the weights in `folder` by the stages' averaged ones, all of them or none.
+
+    Raises TrainingError if a stage has not done its steps, or was trained on other weights than the stage before it has.
+    """
+    require_done(root, tuple(NEEDS), steps, "--export")
+    for name in NEEDS:
+        require_made_from(root / name, read_state(root / name, whole=False), made_from(root, name))
+    with tempfile.TemporaryDirectory(prefix="export-", suffix=".tmp", dir=folder) as new:
+        write_parts(root, Path(new))
+        for file in sorted(Path(new).iterdir()):
+            os.replace(file, folder / file.name)
+
+
+def write_parts(root: Path, folder: Path) -> None:
+    """The four files of the model."""
     vae = load_vae(root)
     write(folder / model.AUTOENCODER, {f"vae.{name}": p for name, p in vae.state_dict().items()}, "autoencoder")
-    if (root / "judge" / "state.pt").exists():
-        network, step = averaged(judge.Network(), root / "judge")
-        write(folder / judge.WEIGHTS.name, network.state_dict(), "judge", steps=step)
-    if (root / "diffusion" / "state.pt").exists():
-        words, scale = Words(), latent_scale(vae)
-        painter, step = averaged(Painter(len(words.vocabulary)), root / "diffusion")
-        tensors = {f"unet.{name}": p for name, p in painter.unet.state_dict().items()}
-        tensors |= {f"text.{name}": p for name, p in painter.text.state_dict().items()}
-        factors, bias = preview(vae, scale)
-        exact = {"text.vocabulary": words.vocabulary.to(torch.int32), "latent.scale": torch.tensor(scale)}
-        exact |= {"latent.rgb_factors": factors, "latent.rgb_bias": bias}
-        write(folder / model.PAINTER, tensors, "painter", exact, steps=step)
-    if (root / "control" / "state.pt").exists():
-        network, step = averaged(model.control_network(), root / "control")
-        write(folder / model.CONTROL, network.state_dict(), "depth ControlNet", steps=step)
+    network, step = averaged(judge.Network(), root / "judge")
+    write(folder / judge.WEIGHTS.name, network.state_dict(), "judge", steps=step)
+    words, scale = Words(), latent_scale(vae)
+    painter, step = averaged(Painter(len(words.vocabulary)), root / "diffusion")
+    tensors = {f"unet.{name}": p for name, p in painter.unet.state_dict().items()}
+    tensors |= {f"text.{name}": p for name, p in painter.text.state_dict().items()}
+    factors, bias = preview(vae, scale)
+    exact = {"text.vocabulary": words.vocabulary.to(torch.int32), "latent.scale": torch.tensor(scale)}
+    exact |= {"latent.rgb_factors": factors, "latent.rgb_bias": bias}
+    write(folder / model.PAINTER, tensors, "painter", exact, steps=step)
+    network, step = averaged(model.control_network(), root / "control")
+    write(folder / model.CONTROL, network.state_dict(), "depth ControlNet", steps=step)
 
 
 def write(file: Path, tensors: dict[str, Tensor], part: str, exact: dict[str, Tensor] | None = None, **facts) -> None:

@@ -1,5 +1,6 @@
 """Stage 2: the judge, on scenes as drawn and as the autoencoder gives them back."""
 
+import copy
 import math
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from ..toybox import world
 from ..toybox.judge import CELL, WORDS, Judge, Network
 from ..toybox.scenes import Scene, Scenes
 from .diffusion import load_vae
-from .run import Average, Stage, log, rate
+from .run import DEVICE, Average, Stage, mixed_precision, rate
 from .vae import to_tensor
 
 BATCH, LEARNING_RATE, PICTURES, RENEWED = 16, 1e-3, 2000, 4
@@ -33,13 +34,15 @@ def train(root: Path, steps: int, seed: int, stop_at: float = math.inf) -> Stage
     torch.manual_seed(seed)
     vae, art = load_vae(root), world.sprites()
     scenes, unseen = Scenes(art), Scenes(art, only_held_out=True)
-    net = Network().to(memory_format=torch.channels_last)
+    net = Network().to(DEVICE, memory_format=torch.channels_last)
     optimizer = torch.optim.AdamW(net.parameters(), LEARNING_RATE, weight_decay=0.01, fused=True)
     average = Average(net, 0.995)
-    stage = Stage(root / "judge", steps, stop_at)
+    stage = Stage(root, "judge", steps, stop_at)
     stage.keep(net=net, optimizer=optimizer, average=average)
-    rng = np.random.default_rng([seed, 2, stage.step])
-    weight = torch.ones(len(WORDS))
+    if stage.over:
+        return stage
+    rng = stage.randomness(seed, 2)
+    weight = torch.ones(len(WORDS), device=DEVICE)
     weight[-len(world.PLACES) :] = PLACE_WEIGHT
 
     def draw() -> tuple[np.ndarray, np.ndarray]:
@@ -55,25 +58,25 @@ def train(root: Path, steps: int, seed: int, stop_at: float = math.inf) -> Stage
         x[::2] = restored(vae, x[::2])
         for group in optimizer.param_groups:
             group["lr"] = LEARNING_RATE * rate(step, steps, 100, 0.5)
-        with torch.autocast("cpu", torch.bfloat16):
-            logits, _ = net(x * (1 + 0.1 * torch.randn(BATCH, 1, 1, 1)) + 0.1 * torch.randn(BATCH, 3, 1, 1))
-        loss = F.cross_entropy(logits.float(), torch.from_numpy(names[chosen]), weight)
+        with mixed_precision():
+            light, tint = torch.randn(BATCH, 1, 1, 1, device=DEVICE), torch.randn(BATCH, 3, 1, 1, device=DEVICE)
+            logits, _ = net(x * (1 + 0.1 * light) + 0.1 * tint)
+        loss = F.cross_entropy(logits.float(), torch.from_numpy(names[chosen]).to(DEVICE), weight)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
         average.update()
         if step % 250 == 0 or step == steps - 1:
             with average.in_use():
-                right = accuracy(Judge(net), unseen, np.random.default_rng(77), 100)
-                net.train()
+                judge = Judge(copy.deepcopy(net).cpu())
+            right = accuracy(judge, unseen, np.random.default_rng(77), 100)
             stage.note(loss=loss.item(), **right)
-    log.info("judge: trained")
     return stage
 
 
 @torch.no_grad()
 def restored(vae: torch.nn.Module, x: Tensor) -> Tensor:
-    with torch.autocast("cpu", torch.bfloat16):
+    with mixed_precision():
         return vae.decode(vae.encode(x)).float()
 
 

@@ -3,65 +3,87 @@
 import json
 import logging
 import math
-import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
+
+from .files import TrainingError, checksum, read, write
 
 log = logging.getLogger("videograin.training")
 
 SAVE_EVERY = 120.0  # seconds
+NEEDS = {"vae": (), "judge": ("vae",), "diffusion": ("vae",), "control": ("vae", "diffusion")}  # stage: earlier ones
+DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def mixed_precision() -> torch.autocast:
+    return torch.autocast(DEVICE.type, torch.bfloat16)
 
 
 class Stage:
     """One stage of training in its own folder: `state.pt`, overwritten whole, and `log.jsonl`.
 
-    A stage ends after `steps` steps, or when `stop_at` (seconds since 1970) is reached; it can be continued either way.
+    A stage ends after `steps` steps, or when `stop_at` (seconds since 1970) is reached; it can be continued either way,
+    as long as the stages it was trained on are still the same: `made_from` is their checksum.
     """
 
-    def __init__(self, folder: Path, steps: int, stop_at: float = math.inf):
-        folder.mkdir(parents=True, exist_ok=True)
-        self.folder, self.steps, self.stop_at = folder, steps, stop_at
+    def __init__(self, root: Path, name: str, steps: int, stop_at: float = math.inf):
+        self.name, self.folder, self.steps, self.stop_at = name, root / name, steps, stop_at
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.made_from = made_from(root, name)
         self.step, self.first, self.seconds, self.parts = 0, 0, 0.0, {}
         self._saved = self._tick = time.monotonic()
 
     def keep(self, **parts: Any) -> None:
         """Names what a checkpoint holds: anything with state_dict and load_state_dict. Restores it if there is one."""
         self.parts = parts
-        file = self.folder / "state.pt"
-        if file.exists():
-            state = torch.load(file, weights_only=True)
+        if (self.folder / "state.pt").exists():
+            state = read_state(self.folder)
+            require_made_from(self.folder, state, self.made_from)
             for name, part in parts.items():
                 part.load_state_dict(state[name])
             self.step, self.seconds = state["step"], state["seconds"]
             self.first = self.step
-            log.info("%s: continuing at step %d of %d", self.folder.name, self.step, self.steps)
+            log.info("%s: %s at step %d of %d", self.name, "done" if self.done else "continuing", self.step, self.steps)
+
+    def randomness(self, seed: int, number: int) -> np.random.Generator:
+        """Seeds torch, and gives a generator: other draws after each continuation than before it."""
+        torch.manual_seed(seed + self.step)
+        return np.random.default_rng([seed, number, self.step])
 
     def __iter__(self) -> Iterator[int]:
-        """The steps still to do; saves every two minutes and at the end."""
+        """The steps still to do; saves every two minutes and at the end, be it by Ctrl-C or an error."""
         self._tick = time.monotonic()
-        while self.step < self.steps and time.time() < self.stop_at:
-            yield self.step
-            self.step += 1
-            self._time()
-            if self._tick - self._saved > SAVE_EVERY:
-                self.save()
-        self.save()
+        try:
+            while not self.over:
+                yield self.step
+                self.step += 1
+                self._time()
+                if self._tick - self._saved > SAVE_EVERY:
+                    self.save()
+        finally:  # a loop that an exception leaves drops this iterator, which closes it
+            self.save()
 
     @property
     def done(self) -> bool:
         return self.step >= self.steps
 
+    @property
+    def over(self) -> bool:
+        """Nothing is left to do, or no time to do it."""
+        return self.done or time.time() >= self.stop_at
+
     def save(self) -> None:
         self._time()
         state = {name: part.state_dict() for name, part in self.parts.items()}
-        torch.save({**state, "step": self.step, "seconds": self.seconds}, self.folder / "state.tmp")
-        os.replace(self.folder / "state.tmp", self.folder / "state.pt")
+        facts = {"step": self.step, "seconds": self.seconds, "made_from": self.made_from}
+        write({**state, **facts}, self.folder / "state.pt")
         self._saved = time.monotonic()
 
     def note(self, **values: float) -> None:
@@ -69,12 +91,62 @@ class Stage:
         line = {"step": self.step, "seconds": round(self.seconds), **{k: round(float(v), 5) for k, v in values.items()}}
         with (self.folder / "log.jsonl").open("a") as file:
             file.write(json.dumps(line) + "\n")
-        log.info("%s %s", self.folder.name, json.dumps(line))
+        log.info("%s %s", self.name, json.dumps(line))
 
     def _time(self) -> None:
         now = time.monotonic()
         self.seconds += now - self._tick
         self._tick = now
+
+
+# ---- one stage and the next -----------------------------------------------------------------------------------------
+
+
+def read_state(folder: Path, whole: bool = True) -> dict[str, Any]:
+    """A stage's checkpoint, in memory or (not whole) mapped from the file. Raises TrainingError if it is damaged."""
+    try:
+        return read(folder / "state.pt", mapped=not whole)
+    except TrainingError as error:
+        raise TrainingError(f"{error}. Delete the folder {folder} to train this stage again from its start.") from error
+
+
+def require_done(root: Path, stages: tuple[str, ...], steps: dict[str, int], purpose: str) -> None:
+    """Raises TrainingError unless each of these stages has done its steps."""
+    done = {
+        name: read_state(root / name, False)["step"] if (root / name / "state.pt").exists() else 0 for name in stages
+    }
+    missing = [name for name in stages if done[name] < steps[name]]
+    if missing:
+        told = ", ".join(f"{name} ({done[name]} of {steps[name]} steps)" for name in missing)
+        raise TrainingError(
+            f"{purpose} needs these stages done first: {told}. To train them: python demo/train.py {' '.join(missing)}"
+        )
+
+
+def made_from(root: Path, name: str) -> str:
+    """The checksum of the averaged weights that a stage is trained on."""
+    needed = [read_state(root / earlier, False)["average"]["values"] for earlier in NEEDS[name]]
+    return checksum(value for values in needed for value in values)
+
+
+def require_made_from(folder: Path, state: dict[str, Any], expected: str) -> None:
+    """Raises TrainingError if a checkpoint was trained on other weights than the earlier stages have now."""
+    if state.get("made_from", expected) != expected:
+        raise TrainingError(
+            f"{folder / 'state.pt'} was trained on an earlier state of: {', '.join(NEEDS[folder.name])}, which has changed "
+            f"since. Delete the folder {folder} to train this stage again."
+        )
+
+
+def averaged(network: nn.Module, folder: Path) -> tuple[nn.Module, int]:
+    """The network with a stage's averaged weights, on DEVICE, and the stage's steps so far."""
+    state = read_state(folder)
+    for p, value in zip(network.parameters(), state["average"]["values"], strict=True):
+        p.data = value
+    return network.to(DEVICE).eval().requires_grad_(False), state["step"]
+
+
+# ---- networks -------------------------------------------------------------------------------------------------------
 
 
 def rate(step: int, steps: int, warmup: int = 200, fall: float = 0.2) -> float:
@@ -125,11 +197,3 @@ class Average:
     def _set(self, values: list[Tensor]) -> None:
         for p, value in zip(self.module.parameters(), values, strict=True):
             p.copy_(value)
-
-
-def averaged(network: nn.Module, folder: Path) -> tuple[nn.Module, int]:
-    """The network with a stage's averaged weights, and the stage's steps so far."""
-    state = torch.load(folder / "state.pt", weights_only=True)
-    for p, value in zip(network.parameters(), state["average"]["values"], strict=True):
-        p.data = value
-    return network.eval().requires_grad_(False), state["step"]

@@ -11,7 +11,7 @@ from torch.nn import functional as F
 from ..toybox import world
 from ..toybox.model import Autoencoder
 from ..toybox.scenes import Scenes
-from .run import Average, Stage, initialise, rate
+from .run import DEVICE, Average, Stage, initialise, mixed_precision, rate
 
 CROP, BATCH, LEARNING_RATE = 96, 16, 8e-4
 PICTURES, RENEWED = 4000, 8  # pictures kept in memory, and how many of them are redrawn each step
@@ -19,8 +19,8 @@ NOISE = 0.05  # on the latent, in its own units: neighbours of a latent decode a
 
 
 def to_tensor(pictures: np.ndarray) -> Tensor:
-    """(B, H, W, 3) uint8 → (B, 3, H, W) in [-1, 1], channels last in memory."""
-    return torch.from_numpy(pictures).permute(0, 3, 1, 2).float().div(127.5).sub(1)
+    """(B, H, W, 3) uint8 → (B, 3, H, W) in [-1, 1] on DEVICE, channels last in memory."""
+    return torch.from_numpy(pictures).to(DEVICE).permute(0, 3, 1, 2).float().div(127.5).sub(1)
 
 
 def psnr(a: Tensor, b: Tensor) -> float:
@@ -30,15 +30,17 @@ def psnr(a: Tensor, b: Tensor) -> float:
 
 def train(root: Path, steps: int, seed: int, stop_at: float = math.inf) -> Stage:
     torch.manual_seed(seed)
-    rng = np.random.default_rng([seed, 1])
     scenes = Scenes(world.sprites())
     net = Autoencoder()
     initialise(net)
-    net.to(memory_format=torch.channels_last)
+    net.to(DEVICE, memory_format=torch.channels_last)
     optimizer = torch.optim.AdamW(net.parameters(), LEARNING_RATE, betas=(0.9, 0.99), weight_decay=1e-4, fused=True)
     average = Average(net, 0.998)
-    stage = Stage(root / "vae", steps, stop_at)
+    stage = Stage(root, "vae", steps, stop_at)
     stage.keep(net=net, optimizer=optimizer, average=average)
+    if stage.over:
+        return stage
+    rng = stage.randomness(seed, 1)
     held_out = to_tensor(np.stack([scenes(np.random.default_rng([9, i])).picture for i in range(32)]))
     pool = np.stack([scenes(rng).picture for _ in range(PICTURES)])
     restore = torch.compile(lambda x, noise: (z := net.encode(x), net.decode(z + noise)))
@@ -54,8 +56,8 @@ def train(root: Path, steps: int, seed: int, stop_at: float = math.inf) -> Stage
         x = to_tensor(np.stack(crops))
         for group in optimizer.param_groups:
             group["lr"] = LEARNING_RATE * rate(step, steps)
-        with torch.autocast("cpu", torch.bfloat16):
-            latent, y = restore(x, NOISE * torch.randn(noise_shape))
+        with mixed_precision():
+            latent, y = restore(x, NOISE * torch.randn(noise_shape, device=DEVICE))
         latent, y = latent.float(), y.float()
         loss = F.l1_loss(y, x) + 2 * F.mse_loss(y, x) + 1e-3 * latent.square().mean()
         optimizer.zero_grad()
@@ -64,7 +66,7 @@ def train(root: Path, steps: int, seed: int, stop_at: float = math.inf) -> Stage
         optimizer.step()
         average.update()
         if step % 250 == 0:
-            with torch.no_grad(), torch.autocast("cpu", torch.bfloat16), average.in_use():
+            with torch.no_grad(), mixed_precision(), average.in_use():
                 z = net.encode(held_out)
                 quality = psnr(net.decode(z).float(), held_out)
             stage.note(loss=loss.item(), psnr=quality, latent_std=z.float().std())
