@@ -36,7 +36,7 @@ class LoadDemoModel(io.ComfyNode):
                     tooltip="Text encoder with CLIP's tokenizer, 192 wide, 77 tokens a chunk. It knows the "
                     f"{len(world.OBJECTS)} objects and {len(world.PLACES)} places of Demo Clip and "
                     f"{', '.join(world.ACCESSORIES)}, as in “{world.caption(('panda', 'owl'), 'snow')}”; other words "
-                    "have no effect of their own.",
+                    "draw nothing and only shift the positions of the words that follow.",
                 ),
                 io.Vae.Output(
                     display_name="vae",
@@ -88,7 +88,8 @@ class DemoClip(io.ComfyNode):
                     max=3.0,
                     step=0.1,
                     tooltip="How far the objects move, 0 to 3: 0 stands still, 1 wanders about 18 pixels in all, from "
-                    "about 2 on the two may overlap. They never leave the frame.",
+                    "about 2 on the two may overlap. Up to 1 they stay whole in the frame; at 3 its edge may cut off a corner "
+                    "or a hat, less than 10 % of one.",
                 ),
                 io.Int.Input(
                     "seed",
@@ -106,7 +107,7 @@ class DemoClip(io.ComfyNode):
                     optional=True,
                     tooltip="What to do with the clip; it sets prompt, both phrases and edit_mask. instance: two other things. "
                     "class: both become the same thing. part: the left one wears something. background: another "
-                    "place. object: the left one becomes another thing. swap: each becomes the other.",
+                    "place. object: the left one becomes another thing. swap: each becomes the other; the two must differ.",
                 ),
                 io.Boolean.Input(
                     "crossing",

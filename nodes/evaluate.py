@@ -80,7 +80,7 @@ class EvaluateEdit(io.ComfyNode):
                     optional=True,
                     tooltip="What a detector found in the edited frames, for VISOR: one line for each thing, its name, a colon, "
                     "then x, y, width, height in pixels and the frame from 0: “cat: 24, 40, 60, 60 at 0; 25, 40, 60, 60 at "
-                    "1”. A thing may be found several times in a frame.",
+                    "1”. A thing may be found several times in a frame; “none” says that nothing was found in any.",
                 ),
                 io.String.Input(
                     "relations",
@@ -88,7 +88,8 @@ class EvaluateEdit(io.ComfyNode):
                     multiline=True,
                     optional=True,
                     tooltip="What VISOR asks of every frame, one relation a line: “cat left of dog”, with left of, right of, "
-                    "above or below. Empty: as the centres of the regions lie to each other in each frame.",
+                    "above or below. Empty: as the centres of the regions lie to each other in each frame. Names are those "
+                    "of `detections`, word for word, articles aside.",
                 ),
             ],
             outputs=[

@@ -14,11 +14,12 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-NUMBER = r"-?\d+(?:\.\d*)?"
+NUMBER = r"[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?"
 BOX = re.compile(
     rf"({NUMBER})\s*,\s*({NUMBER})\s*,\s*({NUMBER})\s*,\s*({NUMBER})\s*(?:(?:@|at)\s*(\d+))?", re.IGNORECASE
 )
-FORM = "“cat: 24, 40, 60, 60 @ 0; 90, 40, 60, 60 @ 7”: x, y, width and height in pixels, after @ the frame from 0"
+FORM = "“cat: 24, 40, 60, 60 at 0; 90, 40, 60, 60 at 7”: x, y, width and height in pixels, after “at” the frame from 0"
+FAR = 1e9  # pixels; no picture reaches there
 
 
 class Box(NamedTuple):
@@ -61,6 +62,8 @@ def _box(text: str, whose: str, frames: int) -> Box:
         raise ValueError(f"{whose} has “{text}”, which is no box. Write it as {FORM}.")
     *numbers, frame = match.groups()
     box = Box(*map(float, numbers), None if frame is None else int(frame))
+    if any(abs(number) > FAR for number in box[:4]):
+        raise ValueError(f"{whose} has the box “{text}”, which no picture could show: its numbers are pixels.")
     if box.width <= 0 or box.height <= 0:
         raise ValueError(
             f"{whose} has the box “{text}”, which is {box.width:g} wide and {box.height:g} high. The third and the fourth "
@@ -76,7 +79,7 @@ def moving_box(keys: list[Box], frames: int, whose: str) -> list[Box]:
     keys = sorted((key._replace(frame=key.frame or 0) for key in keys), key=lambda key: key.frame)
     if clash := [b.frame for a, b in pairwise(keys) if a.frame == b.frame]:
         raise ValueError(
-            f"{whose} gives one thing two boxes at frame {clash[0]} (a box without @ stands at 0). Give each keyframe its "
+            f"{whose} gives one thing two boxes at frame {clash[0]} (a box without a frame stands at 0). Give each keyframe its "
             "own frame, and each thing its own name."
         )
     found = []

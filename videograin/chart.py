@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from itertools import pairwise
-from math import ceil, floor, isfinite, log10
+from math import ceil, floor, inf, log10
 from typing import NamedTuple
 
 import numpy as np
@@ -17,6 +17,7 @@ INK, PALE = (40, 40, 40), (225, 225, 225)
 
 WIDTH, PANEL = 960, 240  # pixels of the finished picture
 LEFT, RIGHT, TOP, BOTTOM = 70, 20, 46, 34  # margins around the plotted area of a panel
+SAME, TINY, HUGE = 1e-6, 1e-30, 1e300  # spread of equal values, relative; least of a scale; beyond, nothing is drawn
 SCALE = 2  # drawn at twice the size and shrunk: Pillow's lines have no smooth edges of their own
 
 
@@ -30,11 +31,12 @@ class Line(NamedTuple):
 
 
 class Panel(NamedTuple):
-    """Curves on one scale. empty: what to say where no value is finite."""
+    """Curves on one scale. empty: what to say where no value is finite. least: below it the scale does not begin."""
 
     title: str
     lines: list[Line]
     empty: str = "no value"
+    least: float = -inf
 
 
 class Axes(NamedTuple):
@@ -61,6 +63,19 @@ def ticks(low: float, high: float, most: int = 5) -> list[float]:
     return [index * step for index in range(floor(low / step + 1e-9), ceil(high / step - 1e-9) + 1)]
 
 
+def scale(values: list[float], least: float = -inf) -> tuple[float, float]:
+    """What an axis spans: the values and some room around them, but none below `least`."""
+    low, high = min(values), max(values)
+    size = max(abs(low), abs(high))
+    spread = high - low if high - low > SAME * size else size  # curves that differ by rounding alone are one flat line
+    slack = 0.05 * spread if spread > TINY else 1.0
+    return max(low - slack, min(low, least)), high + slack
+
+
+def _drawn(value: float) -> bool:
+    return abs(value) < HUGE  # NaN is not
+
+
 def chart(panels: list[Panel], frames: int) -> Tensor:
     """The panels as one picture. Returns (1, H, 960, 3) float32 in 0…1."""
     image = Image.new("RGB", (WIDTH * SCALE, PANEL * len(panels) * SCALE), "white")
@@ -75,13 +90,11 @@ def _draw(draw: ImageDraw.ImageDraw, panel: Panel, frames: int, top: int) -> Non
     text, small = (ImageFont.load_default(size * SCALE) for size in (15, 12))
     draw.text((LEFT * SCALE, (top + 8) * SCALE), panel.title, INK, text)
     _legend(draw, panel.lines, small, top)
-    values = [value for line in panel.lines for value in line.values if isfinite(value)]
+    values = [value for line in panel.lines for value in line.values if _drawn(value)]
     if not values:
         draw.text((WIDTH / 2 * SCALE, (top + PANEL / 2) * SCALE), panel.empty, INK, text, anchor="mm")
         return
-    low, high = min(values), max(values)
-    slack = (high - low) * 0.05 or abs(high) * 0.05 or 1.0
-    axes = Axes(top, frames, ticks(low - slack, high + slack))
+    axes = Axes(top, frames, ticks(*scale(values, panel.least)))
     _grid(draw, axes, small)
     for line in panel.lines:
         _curve(draw, axes, line)
@@ -89,10 +102,11 @@ def _draw(draw: ImageDraw.ImageDraw, panel: Panel, frames: int, top: int) -> Non
 
 def _grid(draw: ImageDraw.ImageDraw, axes: Axes, font: ImageFont.FreeTypeFont) -> None:
     digits = max(0, -floor(log10(axes.marks[1] - axes.marks[0]) + 1e-9))
+    form = f".{digits}f" if digits < 8 and abs(axes.marks[-1]) < 1e7 else ".6g"
     for mark in axes.marks:
         x, y = axes.place(0, mark)
         draw.line(((x, y), ((WIDTH - RIGHT) * SCALE, y)), PALE, SCALE)
-        draw.text((x - 8 * SCALE, y), f"{mark:.{digits}f}", INK, font, anchor="rm")
+        draw.text((x - 8 * SCALE, y), f"{mark:{form}}", INK, font, anchor="rm")
     x, y = axes.place(0, axes.marks[0])
     draw.text((x - 20 * SCALE, y + 14 * SCALE), "frame", INK, font, anchor="rm")
     for frame in range(0, axes.frames, ceil(axes.frames / 16)):
@@ -102,9 +116,7 @@ def _grid(draw: ImageDraw.ImageDraw, axes: Axes, font: ImageFont.FreeTypeFont) -
 
 def _curve(draw: ImageDraw.ImageDraw, axes: Axes, line: Line) -> None:
     """Dots, joined by lines where both neighbours have a value."""
-    places = [
-        axes.place(at, value) if isfinite(value) else None for at, value in zip(line.at, line.values, strict=True)
-    ]
+    places = [axes.place(at, value) if _drawn(value) else None for at, value in zip(line.at, line.values, strict=True)]
     for first, second in pairwise(places):
         if first and second:
             draw.line((first, second), line.colour, 2 * SCALE)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from math import isinf, isnan, nan
 from typing import NamedTuple
 
@@ -23,7 +24,8 @@ class Measured(NamedTuple):
     visible, everywhere, squared: Warp-Err masked and unmasked, and Pixel-MSE, one per pair of frames, (F − 1,).
     floor: masked Warp-Err of the source itself, (F − 1,).
     whole, background: PSNR in dB, of each frame (F floats) and of the clip.
-    backbone, flow: what saw the pictures and the motion, in words. visor: of the detections.
+    backbone, flow: what saw the pictures and the motion, in words.
+    visor: of the detections. unseen: what was asked for and never detected, in words.
     """
 
     given: frozenset[str]
@@ -42,6 +44,7 @@ class Measured(NamedTuple):
     backbone: str
     flow: str
     visor: metrics.Visor | None = None
+    unseen: Sequence[str] = ()
 
 
 class Row(NamedTuple):
@@ -120,7 +123,9 @@ def table(found: Measured) -> str:
 def written(value: float, digits: int) -> str:
     if isnan(value):
         return "–"
-    return "∞" if isinf(value) else f"{value:.{digits}f}"
+    if isinf(value):
+        return "∞" if value > 0 else "−∞"
+    return f"{value:.{digits}f}"
 
 
 def _measured_with(found: Measured, key: str, value: float) -> str:
@@ -129,13 +134,22 @@ def _measured_with(found: Measured, key: str, value: float) -> str:
     if missing:
         return "needs " + " and ".join(filter(None, (", ".join(missing[:-1]), missing[-1])))
     if row.needs == DETECTED:
-        return "the detections given"
+        return _detected(found.unseen, value)
     if isnan(value):
         return "not defined here: no pixel to compare"
     means = [found.backbone] * (CLIP_VISION in row.needs) + [f"{found.flow}, on the source"] * (key in BY_FLOW)
     if key == "clip_t" and value < ODD:
         means.append("**so low that `clip` and `clip_vision` are hardly two halves of one CLIP**")
     return "; ".join(means) or "the pixels"
+
+
+def _detected(unseen: Sequence[str], value: float) -> str:
+    means = ["the detections given"]
+    if isnan(value):
+        means.append("not defined here: no frame shows everything")
+    if unseen:
+        means.append("**never detected: " + ", ".join(unseen).replace("|", "\\|") + "**")
+    return "; ".join(means)
 
 
 def plot(found: Measured) -> Tensor:
@@ -160,7 +174,7 @@ def plot(found: Measured) -> Tensor:
             chart.Line("edit, unmasked", chart.BLUE, between, found.everywhere.tolist()),
             chart.Line("source itself", chart.GREY, between, found.floor.tolist()),
         ]
-        panels.append(chart.Panel("Warp-Err along the source's flow", lines))
+        panels.append(chart.Panel("Warp-Err along the source's flow", lines, least=0.0))
     lines = [chart.Line("outside the regions", chart.GREEN, frames, found.background[0])] if found.background else []
     lines.append(chart.Line("whole picture", chart.GREY, frames, found.whole[0]))
     same = "infinite: every frame equals the source's"

@@ -109,7 +109,7 @@ def seam_ratio(errors: Tensor, borders: Sequence[int]) -> float:
 
 
 def q_edit(clip_t: float, warp_err: float) -> float:
-    """Q-edit (VideoGrain): CLIP-T over Warp-Err, both × 100; infinite for a clip without any warping error."""
+    """Q-edit (VideoGrain): CLIP-T over Warp-Err, both × 100; without any warping error infinite, with CLIP-T's sign."""
     return clip_t / warp_err if warp_err else clip_t * inf
 
 
@@ -121,8 +121,25 @@ def psnr(a: Tensor, b: Tensor, where: Tensor | None = None) -> float:
 
     a, b (…, H, W, C) in 0…1; where (…, H, W) bool, the pixels that count. Infinite for equal ones, NaN for none.
     """
-    error = (a - b).square().mean(-1)
-    mean = float((error if where is None else error[where]).double().mean())
+    return psnrs(a, b, where)[1]
+
+
+def psnrs(a: Tensor, b: Tensor, where: Tensor | None = None) -> tuple[list[float], float]:
+    """PSNR of every frame, and of all of them together. Arguments as `psnr`; it needs room for one frame, not for a clip."""
+    a, b = (clip.reshape(-1, *clip.shape[-3:]) for clip in (a, b))
+    masks = [None] * len(a) if where is None else where.reshape(-1, *where.shape[-2:])
+    errors = []
+    for one, other, mask in zip(a, b, masks, strict=True):
+        error = (one - other).square().mean(-1)
+        error = error if mask is None else error[mask]
+        errors.append((float(error.sum(dtype=torch.float64)), error.numel()))
+    whole = _decibel(sum(total for total, _ in errors), sum(count for _, count in errors))
+    return [_decibel(*error) for error in errors], whole
+
+
+def _decibel(total: float, count: int) -> float:
+    """Of a sum of squared errors over so many pixels."""
+    mean = total / count if count else nan
     return -10 * log10(mean) if mean else inf
 
 
@@ -183,6 +200,7 @@ LEFT, RIGHT, ABOVE, BELOW = RELATIONS = ("left of", "right of", "above", "below"
 
 Centres = Mapping[str, Sequence[tuple[float, float]]]  # of one picture: thing → (x, y) of each one detected
 Relation = tuple[str, str, str]  # thing, one of RELATIONS, thing
+Counts = Mapping[str, int]  # of one picture: thing → how many of it there should be
 
 
 class Visor(NamedTuple):
@@ -193,17 +211,33 @@ class Visor(NamedTuple):
     oa: float
 
 
-def visor(detected: Sequence[Centres], relations: Sequence[Sequence[Relation]]) -> Visor:
+def visor(
+    detected: Sequence[Centres], relations: Sequence[Sequence[Relation]], counts: Sequence[Counts] | None = None
+) -> Visor:
     """VISOR (Gokhale et al. 2022), every frame a picture: are things where they should be to one another?
 
     A relation holds where any pair of the two things has its centres so, x to the right and y down.
-    detected, relations: one entry per frame. A frame of which no relation is asked does not count.
+    detected, relations, counts: one entry per frame. A frame of which no relation is asked does not count. Of a thing
+    without a count one is enough, or two where it is related to its like.
     """
-    asked = [(found, pairs) for found, pairs in zip(detected, relations, strict=True) if pairs]
-    there = [all(found.get(a) and found.get(b) for a, _, b in pairs) for found, pairs in asked]
-    right = [all(_related(found, *pair) for pair in pairs) for found, pairs in asked]
+    frames = zip(detected, relations, counts or [{}] * len(detected), strict=True)
+    asked = [(found, pairs, needed(pairs, count)) for found, pairs, count in frames if pairs]
+    there = [all(len(found.get(name, ())) >= least for name, least in names.items()) for found, _, names in asked]
+    right = [
+        seen and all(_related(found, *pair) for pair in pairs)
+        for seen, (found, pairs, _) in zip(there, asked, strict=True)
+    ]
     uncond, oa = 100 * _share(right), 100 * _share(there)
     return Visor(uncond, 100 * sum(right) / sum(there) if any(there) else nan, oa)
+
+
+def needed(relations: Sequence[Relation], counts: Counts) -> dict[str, int]:
+    """How many of each thing the relations of one picture need, in the order they are named."""
+    least: dict[str, int] = {}
+    for a, _, b in relations:
+        for name in (a, b):
+            least[name] = max(least.get(name, 0), counts.get(name, 1), 2 if a == b else 1)
+    return least
 
 
 def _related(found: Centres, a: str, relation: str, b: str) -> bool:

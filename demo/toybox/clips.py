@@ -38,7 +38,10 @@ def clip(
     names: Sequence[str], place: str, frames: int = 8, motion: float = 1.0, seed: int = 0, crossing: bool = False,
     camera: float = 0.0, worn: str = "",
 ) -> Clip:  # fmt: skip
-    """Objects side by side that drift along a line and bob, always inside the frame; the same call, the same bytes.
+    """Objects side by side that drift along a line and bob; the same call, the same bytes.
+
+    Unturned and bare they stay inside the frame. With more motion than 1 a corner may turn out of it, or what is worn:
+    at 3 less than 10 % of an object.
 
     Args:
         names: left to right; a later one stands in front.
@@ -115,7 +118,7 @@ def flow(shot: Clip) -> tuple[np.ndarray, np.ndarray]:
             inside = labels[f] == k
             step[inside] = (there[..., :2] - np.stack([x, y], -1))[inside]
         steps.append(step)
-    steps = np.float32(steps)
+    steps = np.float32(steps).reshape(-1, height, width, 2)  # a single frame has no step
     return steps, _still_seen(labels, steps)
 
 
@@ -174,7 +177,8 @@ def task(kind: str, shot: Clip, seed: int = 0) -> Task:
     instance: the first two become two other things. class: both become the same. part: the first wears something, or
     something else. background: another place. object: the first becomes another thing, the second stays. swap: each
     becomes the other, with what it wears.
-    A third object always stays. Raises ValueError for another kind, or for `part` when the first object wears nothing.
+    A third object always stays. Raises ValueError for another kind, for `part` when the first object can wear nothing,
+    and for `swap` of two that are alike.
     """
     if kind not in TASKS:
         raise ValueError(f"the task is {kind!r}; it must be one of {', '.join(TASKS)}")
@@ -192,6 +196,11 @@ def task(kind: str, shot: Clip, seed: int = 0) -> Task:
         return _task(kind, shot, {0: (spare[0], "")}, (1, *kept))
     if kind == "swap":
         left, right = (track[0] for track in shot.tracks[:2])
+        if left.noun == right.noun:
+            raise ValueError(
+                f"the task “swap” of {left.noun} and {right.noun} would change nothing; as `right` choose something else "
+                f"than {left.noun}, or take another `task`"
+            )
         return _task(kind, shot, {0: (right.name, right.worn), 1: (left.name, left.worn)}, kept)
     first, second = spare[:2] if kind == "instance" else (spare[0], spare[0])
     return _task(kind, shot, {0: (first, ""), 1: (second, "")}, kept)

@@ -250,6 +250,11 @@ def test_demo_clip_says_who_wears_nothing(demo):
         DemoClip.execute("bus", "cat", "night", 8, 1.0, 4, "part")
 
 
+def test_demo_clip_refuses_to_swap_what_is_alike():
+    with pytest.raises(ValueError, match=r"Demo Clip: the task “swap” of a cat and a cat .* as `right` choose"):
+        DemoClip.execute("cat", "cat", "night", 8, 1.0, 4, "swap")
+
+
 @pytest.mark.parametrize("node", [LoadDemoModel, DemoClip])
 def test_every_input_and_output_has_a_tooltip(node):
     schema = node.GET_SCHEMA()

@@ -12,10 +12,12 @@ import folder_paths
 import pytest
 import torch
 import torch.nn.functional as F
+from largest import Largest
 from transformers import CLIPConfig, CLIPModel
 
 from pack.nodes.evaluate import SCORES, EvaluateEdit
 from pack.nodes.regions import RegionPrompt
+from pack.videograin.host.evaluate import measure
 
 SMALL = {"hidden_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 128}
 VISION = {**SMALL, "hidden_act": "quick_gelu", "image_size": 64, "patch_size": 16, "num_channels": 3}
@@ -178,6 +180,17 @@ def test_an_alpha_channel_is_left_out():
     assert evaluate(source, moving(2))[1]["PSNR"][0] == "∞"
 
 
+def test_grey_pictures_are_compared_as_rgb():
+    grey = moving(3)[..., :1]
+    colours = grey.expand(-1, -1, -1, 3)
+    with_alpha = torch.cat((grey, torch.rand(3, 64, 64, 1)), -1)
+    for pictures in (grey, with_alpha):
+        scores, table, plot = evaluate(pictures, 1 - pictures)
+        expected = evaluate(colours, 1 - colours)
+        assert scores["warp_err"] == expected[0]["warp_err"] and table == expected[1] and torch.equal(plot, expected[2])
+    assert evaluate(grey, colours)[1]["PSNR"][0] == "∞"
+
+
 def raises(message: str, source, edited, **inputs) -> None:
     with pytest.raises(ValueError, match=message):
         evaluate(source, edited, **inputs)
@@ -188,12 +201,22 @@ def test_clips_that_do_not_fit():
         r"`source` has 5 frames of 64×64, but `edited` has 4 frames of 64×64.*connect to `source`", moving(5), moving(4)
     )
     raises(r"`source` has 2 frames of 64×72, but `edited` has 2 frames of 64×64", moving(2, 72), moving(2))
-    broken = moving(2)
-    broken[1, 3, 3] = float("nan")
-    raises(r"`edited` holds values that are not numbers", moving(2), broken)
+    for value in (float("nan"), inf, -inf):
+        broken = moving(2)
+        broken[1, 3, 3] = value
+        raises(r"`edited` holds values that are not numbers .* first in frame 1 ", moving(2), broken)
+        raises(r"`source` holds values that are not numbers .* first in frame 1 ", broken, moving(2))
     regions = RegionPrompt.execute(torch.ones(3, 64, 64), "a fox").result[0]
     raises(r'region 1 "a fox" has 3 masks, but `source` and `edited` have 5 frames.*Region Prompt\'s `mask`', moving(),
            moving(), regions=regions)  # fmt: skip
+
+
+def test_clips_are_looked_at_frame_by_frame():
+    """They may fill half of the memory: nothing of their size is made from them, but masks where there are regions."""
+    source, edited = moving(40, 32, 32, x=1), moving(40, 32, 32, x=1, seed=1)
+    with Largest(source, edited) as seen:
+        measure(source, edited)
+    assert 32 * 32 * 3 <= seen.elements < source.numel() / 2
 
 
 def test_halves_of_clip_that_do_not_fit(halves, tmp_path, monkeypatch):

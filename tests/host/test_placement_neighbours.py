@@ -261,5 +261,13 @@ def test_evaluate_edit_gives_visor_of_the_detections(clip):
     (regions,) = RegionPrompt.execute(half(1, 64, 64), "cat").args
     (regions,) = RegionPrompt.execute(1 - half(1, 64, 64), "the dog", regions=regions).args
     assert EvaluateEdit.execute(frames, frames, regions, detections=seen).args[-1] == 50
+    *_, table, _, visor = EvaluateEdit.execute(frames, frames, detections="none", relations="cat left of dog").args
+    assert visor == 0 and "**never detected: “cat”, “dog”**" in table
+    (twins,) = RegionPrompt.execute(half(1, 64, 64), "a car").args
+    (twins,) = RegionPrompt.execute(1 - half(1, 64, 64), "a car", regions=twins).args
+    cars = "car: 0,0,10,10 at 0; 40,0,10,10 at 0; 40,0,10,10 at 1"
+    assert EvaluateEdit.execute(frames, frames, twins, detections=cars).args[-1] == 50
+    *_, table, _, visor = EvaluateEdit.execute(frames, frames, twins, detections="car: 0,0,9,9 at 0").args
+    assert visor == 0 and "**never detected: 2 × “car”**" in table
     *_, table, _, visor = EvaluateEdit.execute(frames, frames).args
     assert visor != visor and "needs `detections` and `relations` or two `regions` with phrases" in table

@@ -1,7 +1,7 @@
 """The table and the plot of Evaluate Edit, from measurements made up for the purpose."""
 
 from itertools import pairwise
-from math import inf, isnan, nan
+from math import inf, isnan, nan, nextafter
 
 import pytest
 import torch
@@ -103,6 +103,21 @@ def test_pairs_that_are_all_hidden_are_left_out_of_the_mean():
     assert rows(hidden)["Warp-Err"][2] == rows(hidden)["Q-edit"][2] == "not defined here: no pixel to compare"
 
 
+def test_infinite_numbers_keep_their_sign():
+    worst = PAPER._replace(whole=([-inf] * 3, -inf), visible=torch.zeros(2), target=torch.tensor([0.0, -1.0]))
+    assert rows(worst)["PSNR"][0] == rows(worst)["Q-edit"][0] == "−∞"
+    assert rows(PAPER._replace(whole=([inf] * 3, inf)))["PSNR"][0] == "∞"
+
+
+def test_the_table_names_what_was_never_detected():
+    assert "never" not in rows(PAPER)["VISOR"][2]
+    found = PAPER._replace(visor=metrics.Visor(0.0, nan, 0.0), unseen=["“cat|hat”", "2 × “car”"])
+    line = next(line for line in evaluation.table(found).splitlines() if line.startswith("| VISOR |"))
+    assert line.endswith(r"the detections given; **never detected: “cat\|hat”, 2 × “car”** |")
+    found = found._replace(unseen=["“cat”"])
+    assert "no frame shows everything; **never detected: “cat”**" in rows(found)["VISOR, conditional"][2]
+
+
 def test_halves_of_different_clips_are_doubted():
     assert "hardly two halves" not in rows(PAPER)["CLIP-T"][2]
     stranger = PAPER._replace(target=torch.tensor([0.0, -1.0]))
@@ -117,6 +132,48 @@ def test_ticks_span_the_values_in_round_steps(low, high):
     steps = {round(b - a, 12) for a, b in pairwise(marks)}
     assert marks[0] <= low + 1e-12 and marks[-1] >= high - 1e-12 and 3 <= len(marks) <= 8
     assert len(steps) == 1 and f"{steps.pop():.0e}"[0] in "125"
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        [40.0, nextafter(40.0, inf)],
+        [0.99999994, 1.0],
+        [1e300, -1e299],
+        [1e299, 2.0, nan, inf],
+        [1e-320, 0.0],
+        [3e-12, 1e-11],
+        [-inf, nan],
+        [0.0, 0.0],
+        [1e308, -1e308],
+    ],
+)
+def test_any_values_can_be_drawn(values):
+    line = chart.Line("a", chart.BLUE, [float(frame) for frame in range(len(values))], values)
+    picture = chart.chart([chart.Panel("t", [line])], len(values))
+    assert (len(coloured(picture, chart.BLUE)) > 0) == any(abs(value) < 1e301 for value in values)
+
+
+def test_values_that_differ_by_rounding_are_one_flat_line():
+    low, high = chart.scale([40.0, nextafter(40.0, inf)])
+    assert low == pytest.approx(38) and high == pytest.approx(42)
+    low, high = chart.scale([40.0, 40.01])
+    assert high - low == pytest.approx(0.011)
+
+
+def test_an_axis_of_what_cannot_be_negative_starts_at_zero():
+    assert chart.scale([0.1, 8.0]) == (pytest.approx(-0.295), pytest.approx(8.395))
+    assert chart.scale([0.1, 8.0], least=0.0)[0] == 0 and chart.scale([0.0, 0.0], least=0.0) == (0, 1)
+    assert chart.scale([4.0, 5.0], least=0.0)[0] == pytest.approx(3.95)
+    assert chart.scale([-2.0, 5.0], least=0.0)[0] == -2  # never above a value
+
+
+def test_warp_err_is_drawn_from_zero_up(monkeypatch):
+    panels = {}
+    monkeypatch.setattr(chart, "chart", lambda made, frames: panels.update({panel.title: panel for panel in made}))
+    evaluation.plot(PAPER)
+    assert panels["Warp-Err along the source's flow"].least == 0
+    assert panels["Likeness to the text (CLIP-T)"].least == panels["PSNR against the source, dB"].least == -inf
 
 
 def coloured(picture: torch.Tensor, colour: tuple[int, int, int]) -> torch.Tensor:

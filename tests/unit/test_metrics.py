@@ -5,6 +5,7 @@ from math import inf, isnan, nan, sqrt
 import numpy as np
 import pytest
 import torch
+from largest import Largest
 
 from pack.videograin import metrics
 from pack.videograin.flow import occluded
@@ -98,6 +99,7 @@ def test_all_hidden_is_not_defined():
 def test_q_edit():
     assert metrics.q_edit(36.56, 1.42) == pytest.approx(25.75, abs=5e-3)  # VideoGrain's Table 1
     assert metrics.q_edit(30, 0) == inf
+    assert metrics.q_edit(-3, 0) == -inf
     assert isnan(metrics.q_edit(nan, 0)) and isnan(metrics.q_edit(30, nan))
 
 
@@ -116,6 +118,28 @@ def test_psnr_is_of_the_pixels_chosen_and_of_one_mean_error():
     assert metrics.psnr(a, b, ~where) == inf
     assert metrics.psnr(a, b) == pytest.approx(20 + 10 * np.log10(4), abs=1e-5)
     assert isnan(metrics.psnr(a, b, torch.zeros_like(where)))
+
+
+def test_psnr_frame_by_frame_is_that_of_the_whole_clip():
+    generator = torch.Generator().manual_seed(0)
+    a, b = (torch.rand(5, 16, 24, 3, generator=generator) for _ in range(2))
+    b[2] = a[2]
+    where = torch.rand(5, 16, 24, generator=generator) > 0.5
+    error = (a.double() - b.double()).square().mean(-1)
+    frames, whole = metrics.psnrs(a, b, where)
+    assert whole == metrics.psnr(a, b, where) == pytest.approx(-10 * np.log10(float(error[where].mean())), abs=1e-6)
+    assert metrics.psnr(a, b) == pytest.approx(-10 * np.log10(float(error.mean())), abs=1e-6)
+    assert frames[2] == inf and frames[0] == metrics.psnr(a[0], b[0], where[0])
+    assert metrics.psnrs(a, b, torch.zeros_like(where)) == (pytest.approx([nan] * 5, nan_ok=True), pytest.approx(nan, nan_ok=True))  # fmt: skip
+
+
+@pytest.mark.parametrize("chosen", [False, True])
+def test_psnr_of_a_long_clip_needs_no_more_room_than_one_frame(chosen):
+    a, b = (torch.rand(9, 16, 16, 4)[..., :3] for _ in range(2))
+    where = torch.rand(9, 16, 16) > 0.5
+    with Largest(a, b, where) as seen:
+        metrics.psnr(a, b, where if chosen else None)
+    assert 16 * 16 <= seen.elements <= 16 * 16 * 3
 
 
 def test_background_is_outside_the_union():

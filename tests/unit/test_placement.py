@@ -8,7 +8,7 @@ import torch.nn.functional as F
 
 from pack.videograin import metrics, placement
 from pack.videograin.boxes import Box, box_masks, moving_box, parse_boxes
-from pack.videograin.detections import parse_detections, parse_relations, relations_of
+from pack.videograin.detections import counts_of, parse_detections, parse_relations, relations_of, unseen
 from pack.videograin.regions import Grid
 
 # ---- boxes ----------------------------------------------------------------------------------------------------------
@@ -20,9 +20,17 @@ def test_boxes_are_read_as_they_are_written():
     assert found["Dog"][0].centre == (2.5, 4)
 
 
+def test_a_number_may_be_written_in_any_usual_way():
+    found = parse_boxes("cat: .5, +1, 1e1, 2.E0 @ 0; -.5,-1,1.5e-1,3. at 1", "`boxes`", 8)
+    assert found == {"cat": [Box(0.5, 1, 10, 2, 0), Box(-0.5, -1, 0.15, 3, 1)]}
+
+
 @pytest.mark.parametrize(
     "text, message",
     [
+        ("cat: ., 1, 1, 1", "which is no box"),
+        ("cat: 1e, 1, 1, 1", "which is no box"),
+        ("cat: 1e999, 1, 1, 1", "no picture could show"),
         ("24, 40, 60, 60", "without a name and a colon"),
         ("cat: 24, 40, 60", "“24, 40, 60”, which is no box"),
         ("cat: 24, 40, 60, 60 @ first", "which is no box"),
@@ -200,3 +208,78 @@ def test_regions_ask_for_the_relation_they_have_in_each_frame():
     assert second == [("cat", "left of", "dog"), ("cat", "left of", "bird"), ("dog", "right of", "bird")]
     upright = relations_of(masks.transpose(-1, -2), ["a cat", "dog", "bird"])
     assert upright[0] == [("cat", "above", "dog")]
+
+
+@pytest.mark.parametrize(
+    "line, expected",
+    [
+        ("cat to the left of dog", ("cat", "left of", "dog")),
+        ("the cat is to the right of the dog", ("cat", "right of", "dog")),
+        ("cats are on the left of an owl", ("cats", "left of", "owl")),
+        ("a  black\tcat   left \u00a0 of  the  dog . ", ("black cat", "left of", "dog")),
+        ("left chair above left table", ("left chair", "above", "left table")),
+        ("a cat with a hat below the dog", ("cat with a hat", "below", "dog")),
+    ],
+)
+def test_a_relation_may_be_said_in_several_ways(line, expected):
+    assert parse_relations(line) == [expected]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "cat left of dog, bird above cat",
+        "cat left of dog; bird above cat",
+        "cat is left of dog and above bird",
+        "cat and dog left of bird",
+        "cat left of dog above bird",
+        "cat left of dog. Bird above cat.",
+        "cat is not left of dog",
+        "left of dog",
+        "cat left of",
+        "cat under dog",
+    ],
+)
+def test_a_line_that_is_not_one_relation_is_refused(line):
+    with pytest.raises(ValueError, match="Evaluate Edit's `relations`") as error:
+        parse_relations(f"cat above dog\n{line}")
+    assert f"“{line}”" in str(error.value) and "as in “cat left of dog”" in str(error.value)
+
+
+def test_a_detector_that_found_nothing():
+    """Nothing of 100 is right, which is another thing than not having looked."""
+    for text in ("none", " None\n", "cat: none", "a cat: None\ndog: none\n"):
+        assert parse_detections(text, 2) == [{}, {}]
+    assert parse_detections("cat: none\ndog: 1,1,2,2 at 1", 2) == [{}, {"dog": [(2, 2)]}]
+    visor = metrics.visor(parse_detections("none", 2), [[("cat", "left of", "dog")]] * 2)
+    assert visor.uncond == visor.oa == 0
+    with pytest.raises(ValueError, match="“none” without a name"):
+        parse_detections("none\ndog: 1,1,2,2 at 1", 2)
+
+
+def test_two_regions_of_one_phrase_want_two_detections():
+    masks = torch.zeros(3, 2, 20, 40, dtype=torch.bool)
+    masks[0, :, 5:15, :5] = masks[1, :, 5:15, 30:] = masks[2, :, :2, 18:22] = True
+    masks[1, 1] = False  # out of sight in the second frame
+    names = ["a car", "the car", "bird"]
+    asked, counts = relations_of(masks, names), counts_of(masks, names)
+    assert asked[0] == [("car", "left of", "car"), ("car", "left of", "bird"), ("car", "right of", "bird")]
+    assert asked[1] == [("car", "left of", "bird")] and counts == [{"car": 2, "bird": 1}, {"car": 1, "bird": 1}]
+    left, right, bird = (2.0, 10.0), (35.0, 10.0), (20.0, 1.0)
+    both, one = {"car": [right, left], "bird": [bird]}, {"car": [left], "bird": [bird]}
+    assert metrics.visor([both, one], asked, counts) == (100, 100, 100)
+    assert metrics.visor([one, one], asked, counts) == (50, 100, 50)
+    assert metrics.visor([{"car": [left, left], "bird": [bird]}, one], asked, counts) == (50, 50, 100)
+
+
+def test_two_alike_in_a_line_are_two():
+    line = parse_relations("car left of car")
+    assert metrics.visor([{"car": [(1, 1)]}, {"car": [(1, 1), (5, 1)]}], [line] * 2) == (50, 100, 50)
+
+
+def test_what_was_asked_for_and_never_detected():
+    asked = [[("cat with a hat", "left of", "dog"), ("car", "left of", "car")]] * 2
+    detected = [{"cat": [(1, 1)], "dog": [(5, 1)], "car": [(1, 1)]}, {"car": [(3, 3)]}]
+    assert unseen(detected, asked, [{}, {}]) == ["“cat with a hat”", "2 × “car”"]
+    assert unseen([{"cat": [(1, 1)], "dog": [(5, 1)]}], [[("cat", "left of", "dog")]], [{"dog": 2}]) == ["2 × “dog”"]
+    assert unseen(detected, [[], []], [{"bird": 1}] * 2) == []

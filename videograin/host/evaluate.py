@@ -12,10 +12,10 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from .. import evaluation, metrics
-from ..detections import parse_detections, parse_relations, relations_of
+from ..detections import counts_of, parse_detections, parse_relations, relations_of, unseen
 from ..evaluation import Measured
 from ..flow import DIS, occluded
-from ..metrics import Centres, Relation
+from ..metrics import Counts, Relation
 from ..regions import Regions, clip_masks
 from .motion import FlowFunction, flow_function
 from .progress import watcher
@@ -44,7 +44,8 @@ def measure(
     frames, height, width, _ = source.shape
     masks = region_masks(regions, frames, height, width) if regions else None
     outside = None if masks is None else ~masks.any(0)
-    detected, asked = placed(detections, relations, regions, masks, frames)
+    detected = parse_detections(detections, frames) if detections.strip() else None
+    asked, counts = placed(relations, regions, masks, frames)
     given = {
         evaluation.CLIP_VISION: clip_vision is not None,
         evaluation.CLIP: clip is not None,
@@ -87,39 +88,49 @@ def measure(
         everywhere=everywhere,
         squared=squared,
         floor=floor,
-        whole=psnrs(source, edited),
-        background=psnrs(source, edited, outside) if outside is not None else None,
+        whole=metrics.psnrs(source, edited),
+        background=metrics.psnrs(source, edited, outside) if outside is not None else None,
         backbone=vision_name(clip_vision) if clip_vision is not None else "",
         flow=DIS if optical_flow is None else "RAFT large",
-        visor=metrics.visor(detected, asked) if detected is not None and any(asked) else None,
+        visor=metrics.visor(detected, asked, counts) if detected is not None and any(asked) else None,
+        unseen=unseen(detected, asked, counts) if detected is not None else (),
     )
 
 
 def placed(
-    detections: str, relations: str, regions: Regions, masks: Tensor | None, frames: int
-) -> tuple[list[Centres] | None, list[list[Relation]]]:
-    """What was detected in each frame, None without; and what is asked there: in words, else of the regions' places."""
-    asked = [parse_relations(relations)] * frames
-    if not relations.strip() and masks is not None:
-        spoken = [number for number, region in enumerate(regions) if region.phrase]
-        asked = relations_of(masks[spoken], [regions[number].phrase for number in spoken])
-    return (parse_detections(detections, frames) if detections.strip() else None), asked
+    relations: str, regions: Regions, masks: Tensor | None, frames: int
+) -> tuple[list[list[Relation]], list[Counts]]:
+    """What is asked of each frame, in words, else of the regions' places; and how many of each thing there should be."""
+    if relations.strip() or masks is None:
+        return [parse_relations(relations)] * frames, [{}] * frames
+    spoken = [number for number, region in enumerate(regions) if region.phrase]
+    names = [regions[number].phrase for number in spoken]
+    return relations_of(masks[spoken], names), counts_of(masks[spoken], names)
 
 
 def check_clips(source: Tensor, edited: Tensor) -> tuple[Tensor, Tensor]:
-    """Both clips as (F, H, W, 3) float32 on the CPU. Raises ValueError unless they are alike and finite."""
+    """Both clips as (F, H, W, 3) float32 on the CPU, grey as RGB. Raises ValueError unless they are alike and finite."""
     here, there = (f"{len(clip)} frames of {clip.shape[2]}×{clip.shape[1]}" for clip in (source, edited))
     if source.shape[:3] != edited.shape[:3]:
         raise ValueError(
             f"Evaluate Edit: `source` has {here}, but `edited` has {there}. They are compared pixel by pixel: connect to "
             "`source` the frames that were encoded for the edit, after any resizing and cutting."
         )
-    if not torch.isfinite(edited).all():
-        raise ValueError(
-            "Evaluate Edit's `edited` holds values that are not numbers (NaN): the model or the VAE has overflowed. Run "
-            "it in another precision (--fp32-vae, --force-fp32), and evaluate that edit."
-        )
-    return source[..., :3].float().cpu(), edited[..., :3].float().cpu()
+    for name, clip in (("source", source), ("edited", edited)):
+        broken = [number for number, frame in enumerate(clip) if not frame[..., :3].isfinite().all()]
+        if broken:
+            raise ValueError(
+                f"Evaluate Edit's `{name}` holds values that are not numbers (NaN) or infinite, first in frame {broken[0]} "
+                "(from 0): the model or the VAE that made it has overflowed. Run it in another precision (--fp32-vae, "
+                "--force-fp32), and evaluate those frames."
+            )
+    return rgb(source), rgb(edited)
+
+
+def rgb(clip: Tensor) -> Tensor:
+    """(F, H, W, 3) float32 on the CPU: without alpha; a grey channel stands for all three."""
+    colours = clip[..., :3] if clip.shape[-1] >= 3 else clip[..., :1].expand(-1, -1, -1, 3)
+    return colours.float().cpu()
 
 
 def region_masks(regions: Regions, frames: int, height: int, width: int) -> Tensor:
@@ -138,12 +149,6 @@ def region_masks(regions: Regions, frames: int, height: int, width: int) -> Tens
         "Evaluate Edit: the regions' masks are %s and were resized to the clip's %d×%d.", found, width, height
     )
     return F.interpolate(masks.float(), (height, width), mode="area") > 0
-
-
-def psnrs(source: Tensor, edited: Tensor, where: Tensor | None = None) -> tuple[list[float], float]:
-    """PSNR in dB of every frame, and of the clip; where (F, H, W) bool, the pixels that count."""
-    masks = [None] * len(source) if where is None else where
-    return list(map(metrics.psnr, source, edited, masks)), metrics.psnr(source, edited, where)
 
 
 def warping(
