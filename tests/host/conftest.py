@@ -8,6 +8,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
+from compatibility import MARK, Recorder
 
 from pack.demo.host.inprocess import enter_host
 
@@ -16,6 +17,13 @@ if not _tree:
     raise pytest.UsageError("tests/host needs a ComfyUI: run `make test-host`, or set VIDEOGRAIN_COMFYUI_TREE.")
 _base = tempfile.TemporaryDirectory(prefix="videograin-host-tests-")
 enter_host(Path(_tree).resolve(), Path(_base.name))
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    import comfyui_version
+
+    config.addinivalue_line("markers", f"{MARK}(claim): what works together, for docs/compatibility.md")
+    config.pluginmanager.register(Recorder(comfyui_version.__version__), MARK)
 
 
 @pytest.fixture(scope="session")

@@ -29,10 +29,10 @@ def bound(conditioning, regions):
     return [[conditioning[0][0], {KEY: Binding(regions, tokens)}]]
 
 
-def lambdas(model, mode, kind, member):
-    """λ of every token, (frames, tokens), spelled out from spec and paper."""
+def lambdas(model, mode, kind, member, sigma=SIGMA):
+    """λ of every token, (frames, tokens), spelled out from the equations."""
     frames = member.shape[1]
-    timestep = float(model.get_model_object("model_sampling").timestep(torch.tensor(SIGMA)))
+    timestep = float(model.get_model_object("model_sampling").timestep(torch.tensor(float(sigma))))
     tau5 = ((timestep - 1) / 1000) ** 5
     covered = member.float()
     if kind == "cross":
@@ -77,7 +77,7 @@ class Oracle:
         out = []
         for c, which in enumerate(extra["cond_or_uncond"]):
             on = which == 1 and height < self.full_height if self.mode == "reference" else which == 0
-            lam = lambdas(self.model, self.mode, "self", member).view(1, -1) if on else None
+            lam = lambdas(self.model, self.mode, "self", member, extra["sigmas"][0]).view(1, -1) if on else None
             out.append(dense(q[c : c + 1], k[c : c + 1], v[c : c + 1], lam, positive[None], extra["n_heads"]))
         return rearrange(torch.cat(out), "c (f n) d -> (c f) n d", f=self.frames)
 
@@ -89,7 +89,7 @@ class Oracle:
         for c, which in enumerate(extra["cond_or_uncond"]):
             rows = slice(c * self.frames, (c + 1) * self.frames)
             on = which == 0 and (self.mode != "reference" or height < self.full_height)
-            lam = lambdas(self.model, self.mode, "cross", member) if on else None
+            lam = lambdas(self.model, self.mode, "cross", member, extra["sigmas"][0]) if on else None
             out.append(dense(q[rows], k[rows], v[rows], lam, positive, extra["n_heads"]))
         return torch.cat(out)
 
@@ -102,11 +102,11 @@ class Oracle:
         return model
 
 
-def one_step(model, positive, negative, x, cfg=4.0):
+def one_step(model, positive, negative, x, cfg=4.0, sigma=SIGMA):
     """The guided x₀ of a single Euler step from σ to 0."""
     guider = comfy.samplers.CFGGuider(model)
     guider.set_conds(positive, negative)
     guider.set_cfg(cfg)
     return guider.sample(
-        torch.zeros_like(x), x, comfy.samplers.ksampler("euler"), torch.tensor([SIGMA, 0.0]), disable_pbar=True, seed=0
+        torch.zeros_like(x), x, comfy.samplers.ksampler("euler"), torch.tensor([sigma, 0.0]), disable_pbar=True, seed=0
     )

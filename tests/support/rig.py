@@ -31,10 +31,14 @@ SD15_SHAPE = {
 
 
 def random_unet(
-    v_prediction: bool = False, seed: int = 0, base: type = comfy.model_base.BaseModel, **changes
-) -> comfy.model_patcher.ModelPatcher:
-    """An SD 1.5-shaped MODEL with random weights: four levels, attention on three and in the middle. base: its class."""
-    config = comfy.supported_models.SD15({**SD15_SHAPE, **changes})
+    v_prediction: bool = False, seed: int = 0, base: type = comfy.model_base.BaseModel,
+    family: type = comfy.supported_models.SD15, **changes,
+) -> comfy.model_patcher.ModelPatcher:  # fmt: skip
+    """An SD 1.5-shaped MODEL with random weights: four levels, attention on three and in the middle.
+
+    base: its class. family: the kind of checkpoint core takes it for.
+    """
+    config = family({**SD15_SHAPE, **changes})
     config.set_inference_dtype(torch.float32, None)
     kind = comfy.model_base.ModelType.V_PREDICTION if v_prediction else comfy.model_base.ModelType.EPS
     model = base(config, kind, device="cpu")
@@ -50,6 +54,13 @@ def random_unet(
     return comfy.model_patcher.ModelPatcher(model, load_device=cpu, offload_device=cpu)
 
 
+def small_unet(**changes) -> comfy.model_patcher.ModelPatcher:
+    """One of two levels, with attention on the lower one and in the middle: for tests of many steps."""
+    shape = {"channel_mult": [1, 2], "num_res_blocks": [1, 1], "transformer_depth": [0, 1],
+             "transformer_depth_output": [1, 1, 0, 0]}  # fmt: skip
+    return random_unet(**{**shape, **changes})
+
+
 def controlnet():
     """A ControlNet for `random_unet` with random weights, for ControlNetApply nodes."""
     shape = {name: SD15_SHAPE[name] for name in ("image_size", "in_channels", "model_channels", "channel_mult",
@@ -63,13 +74,13 @@ def controlnet():
     return comfy.controlnet.ControlNet(network, load_device=torch.device("cpu"), manual_cast_dtype=None)
 
 
-def windowed(model, schedule: str = "standard_static"):
-    """The MODEL run in core's context windows of three frames that overlap by one."""
+def windowed(model, schedule: str = "standard_static", **more):
+    """The MODEL run in core's context windows of three frames that overlap by one. more: inputs of newer nodes."""
     from comfy_extras.nodes_context_windows import ContextWindowsManualNode
 
     options = {"context_stride": 1, "closed_loop": False, "fuse_method": "pyramid", "dim": 0, "freenoise": False}
     return ContextWindowsManualNode.execute(
-        model, context_length=3, context_overlap=1, context_schedule=schedule, **options
+        model, context_length=3, context_overlap=1, context_schedule=schedule, **options, **more
     ).args[0]
 
 

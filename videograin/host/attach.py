@@ -46,6 +46,7 @@ def with_plan(model: ModelPatcher, plan: tuple[Record, ...]) -> ModelPatcher:
         (WrappersMP.PREPARE_SAMPLING, memory.prepare_sampling),
         (WrappersMP.SAMPLER_SAMPLE, run.sampler_sample),
         (WrappersMP.PREDICT_NOISE, run.predict_noise),
+        (WrappersMP.CALC_COND_BATCH, run.calc_cond_batch),
         (WrappersMP.DIFFUSION_MODEL, run.diffusion_model),
     ):
         clone.remove_wrappers_with_key(kind, KEY)

@@ -10,7 +10,7 @@ from torch import Tensor
 from ..blend import IRJS, PATHS, PROGRESSIVE
 from ..regions import clip_masks
 from . import clashes
-from .compat import require_unet
+from .compat import require_picture, require_unet, sampler_name
 from .conditioning import binding_of
 from .origin import require_origin
 from .plan import Blend, CrossFusion, Injection, SelfFusion, STLayout, find
@@ -23,15 +23,16 @@ NOISE_FIX = (
     "DDIM Inversion's `noise` output."
 )
 NOISE_MASK = (
-    "The latent carries a noise_mask (Set Latent Noise Mask or VAE Encode for Inpainting), and Latent Blend does that job "
-    "on the source's own path. Remove the node that sets it; connect its mask to Latent Blend's `mask`."
+    "The latent carries a noise_mask (Set Latent Noise Mask, VAE Encode for Inpainting, or InpaintModelConditioning with "
+    "its `noise_mask` on), and Latent Blend does that job on the source's own path. Remove the node that sets it, or "
+    "switch that input off; connect its mask to Latent Blend's `mask`."
 )
 
 
 Rider = Blend | Injection | SelfFusion | CrossFusion  # a record with an INVERSION
 
 # Parts of the names of core's samplers that add noise on the way.
-RANDOM_SAMPLERS = ("ancestral", "sde", "ddpm", "lcm", "seeds")
+RANDOM_SAMPLERS = ("ancestral", "sde", "ddpm", "lcm", "seeds", "sa_solver")
 
 
 def check(run: Run, guider: Any, sampler: Any, noise: Tensor, latent: Tensor, denoise_mask: Tensor | None) -> None:
@@ -135,19 +136,19 @@ def _check_path(blend: Blend, noise: Tensor) -> None:
 
 
 def _warn_random(run: Run, sampler: Any) -> None:
-    name = getattr(getattr(sampler, "sampler_function", None), "__name__", "")
+    name = sampler_name(sampler)
     if run.blend.mode in PATHS and any(part in name for part in RANDOM_SAMPLERS):
         run.warn_once(
-            f"{name.removeprefix('sample_')} adds noise on the way, which leaves the path Latent Blend's mode "
+            f"{name} adds noise on the way, which leaves the path Latent Blend's mode "
             f'"{run.blend.mode}" follows. Use a deterministic sampler such as euler, or the mode "renoised".'
         )
 
 
 def _warn_leaving(run: Run, sampler: Any) -> None:
-    name = getattr(getattr(sampler, "sampler_function", None), "__name__", "")
+    name = sampler_name(sampler)
     if any(part in name for part in (*RANDOM_SAMPLERS, "cfg_pp")):
         run.warn_once(
-            f"{name.removeprefix('sample_')} goes on from a prediction in its own way, so Place Objects' steps come out "
+            f"{name} goes on from a prediction in its own way, so Place Objects' steps come out "
             "longer than its `strength` says. Use a deterministic sampler such as euler, or a lower `strength`."
         )
 
@@ -191,6 +192,8 @@ def _check_inversion(
         )
     if denoise_mask is not None:
         raise ValueError(NOISE_MASK)
+    for side, conds in guider.conds.items():
+        require_picture(guider.model_patcher, conds, f"the sampler's `{side}` prompt")
     require_origin(record.inversion, guider.model_patcher, run.plan, "the sampler's MODEL")
     _check_level(run, record, latent)
 

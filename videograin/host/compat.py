@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import logging
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any
 
+import comfy.model_management
 from comfy.ldm.modules.attention import BasicTransformerBlock, SpatialTransformer, SpatialVideoTransformer
 from comfy.ldm.modules.diffusionmodules.openaimodel import Downsample, UNetModel, Upsample
 from comfy.model_patcher import ModelPatcher
@@ -33,6 +37,19 @@ def require_unet(model: ModelPatcher, node: str) -> None:
         raise ValueError(
             f"{node}'s `model` input samples by rectified flow (ModelSamplingSD3 or a flow checkpoint); the method is "
             "made for ε- and v-prediction. Remove that node, or connect another checkpoint."
+        )
+
+
+def require_picture(model: ModelPatcher, notes: Iterable[dict[str, Any]], whose: str) -> None:
+    """Raises ValueError where an inpaint checkpoint is not told what picture to complete.
+
+    notes: of every entry of a conditioning. whose: for the message, "Some Node's `conditioning`".
+    """
+    if "masked_image" in model.model.concat_keys and any(note.get("concat_latent_image") is None for note in notes):
+        raise ValueError(
+            f"The model is an inpaint checkpoint, which is shown the picture it completes beside the noise, but {whose} "
+            "brings none, so it would be shown a grey one. Connect the CONDITIONING of InpaintModelConditioning, with its "
+            "`noise_mask` off and the same `pixels` and `mask` for the inversion and the edit, or another checkpoint."
         )
 
 
@@ -93,6 +110,24 @@ def _holds(block: nn.Module, kind: type) -> bool:
     return any(isinstance(module, kind) for module in block.modules())
 
 
+def sampler_name(sampler: Any) -> str:
+    """The name of core's sampler function; empty for a sampler that is another pack's object."""
+    name = getattr(getattr(sampler, "sampler_function", None), "__name__", "")
+    return name.removeprefix("sample_").removesuffix("_function")
+
+
+def stopping_level(sampler: Any, sigmas: list[float]) -> float | None:
+    """Where a sampler stops that does not end each step where a straight line would, None for all others.
+
+    The dpm ones choose their own levels and stop short of 0, at the list's last level but one; UniPC's steps of high
+    order mix what it was told at several levels, and it takes 0 for 0.001.
+    """
+    name = sampler_name(sampler)
+    if name in ("dpm_fast", "dpm_adaptive"):
+        return sigmas[-1] or sigmas[-2]
+    return (sigmas[-1] or 0.001) if name.startswith("unipc") else None
+
+
 def model_name(model: ModelPatcher) -> str:
     return type(model.model).__name__
 
@@ -104,6 +139,23 @@ def model_identity(model: ModelPatcher) -> str:
     small tensors, and the keys and strengths of LoRA patches. Norms and biases are read because patches leave them
     alone; where one is patched its unpatched backup is read, so a loaded and an unloaded model agree.
     """
+    with _ejected(model):
+        return _identity(model)
+
+
+@contextmanager
+def _ejected(model: ModelPatcher) -> Iterator[None]:
+    """Without the layers that another pack (AnimateDiff-Evolved) has in the network while it is loaded."""
+    sharing = (loaded.model for loaded in comfy.model_management.current_loaded_models if loaded.model is not None)
+    injected = next((m for m in sharing if m.model is model.model and m.is_injected), None)
+    if injected is None:
+        yield
+    else:
+        with injected.use_ejected():
+            yield
+
+
+def _identity(model: ModelPatcher) -> str:
     digest = hashlib.sha256(model_name(model).encode())
     sampling = model.get_model_object("model_sampling")
     digest.update(" ".join(kind.__name__ for kind in type(sampling).__mro__).encode())

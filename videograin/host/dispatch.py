@@ -24,6 +24,7 @@ from ..regions import Grid, patterns, share_any
 from .compat import Site, attention_level
 from .fusing import WORDS
 from .source import ROLE, Place
+from .strangers import foreign_shape
 
 if TYPE_CHECKING:
     from .placing import Maps
@@ -133,13 +134,16 @@ class Call:
             return False
         return self.decay * (settings.self_strength if name == "attn1" else settings.cross_strength) > 0
 
-    def _whole_frames(self, site: Site, q: Tensor, grid: Grid) -> bool:
-        """Whether the batch holds whole frames here. HyperTile cuts them up, ToMe merges their tokens."""
-        if q.shape[:2] == (len(self.chunks) * self.frames, grid.height * grid.width):
+    def _whole_frames(self, site: Site, kind: str, q: Tensor, grid: Grid, modulated: bool) -> bool:
+        """Whether the batch holds whole frames here. Raises ValueError where it does not, but is to be modulated."""
+        rows, tokens = len(self.chunks) * self.frames, grid.height * grid.width
+        if q.shape[:2] == (rows, tokens):
             return True
+        if modulated:
+            raise ValueError(foreign_shape(site, kind, q, rows, tokens, self.options))
         self.run.warn_once(
             f"Another node tiles or merges the tokens of block {site[0]} {site[1]} (HyperTile and ToMe do): "
-            "Full-Frame and ST-Layout Attention, Inject Source Features and both fusions are off there."
+            "Full-Frame Attention, Inject Source Features and both fusions are off there."
         )
         return False
 
@@ -168,18 +172,17 @@ class Call:
     def self_attention(self, site: Site, previous: Any, q: Tensor, k: Tensor, v: Tensor, extra: dict) -> Tensor:
         grid, settings = self.grid(extra), self.run.settings
         kind = self.run.key_sets.at(self.level(grid))
-        whole = self._whole_frames(site, q, grid)
-        if not whole:
-            return self.plain(previous, q, k, v, extra)
-        self.show(("attn1", *site), q, k)
-        for reader in filter(None, (self.run.injector, self.run.self_fuser)):
-            q, k = reader.exchange(self, ("attn1", *site), q, k)  # modulation is then of exchanged scores
         layouts = [
             self.layout(chunk, settings.self_strength, settings.self_role, chunk.binding or self.binding, grid)
             if chunk and settings
             else None
             for chunk in self.chunks
         ]
+        if not self._whole_frames(site, "attn1", q, grid, any(layouts)):
+            return self.plain(previous, q, k, v, extra)
+        self.show(("attn1", *site), q, k)
+        for reader in filter(None, (self.run.injector, self.run.self_fuser)):
+            q, k = reader.exchange(self, ("attn1", *site), q, k)  # modulation is then of exchanged scores
         if self._observed(site, extra):
             self.run.observer.see_self(self, site, q, k, layouts, extra["n_heads"])
         moving, fuser = self.moving(grid), self.run.self_fuser
@@ -214,14 +217,14 @@ class Call:
 
     def cross_attention(self, site: Site, previous: Any, q: Tensor, k: Tensor, v: Tensor, extra: dict) -> Tensor:
         grid, settings = self.grid(extra), self.run.settings
-        if not self._whole_frames(site, q, grid):
-            return self.plain(previous, q, k, v, extra)
         layouts = [
             self.layout(chunk, settings.cross_strength, settings.cross_role, chunk.binding, grid)
             if chunk and settings
             else None
             for chunk in self.chunks
         ]
+        if not self._whole_frames(site, "attn2", q, grid, any(layouts)):
+            return self.plain(previous, q, k, v, extra)
         if self._observed(site, extra):
             self.run.observer.see_cross(self, site, q, k, layouts, extra["n_heads"])
         if self.maps is not None:

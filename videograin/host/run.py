@@ -1,9 +1,9 @@
 """One sampling run: created when sampling starts, dropped when it ends, whatever happens in between.
 
-The four wrappers below are ComfyUI's own extension points. OUTER_SAMPLE validates the plan and owns the run,
+The five wrappers below are ComfyUI's own extension points. OUTER_SAMPLE validates the plan and owns the run,
 SAMPLER_SAMPLE learns which prompt each chunk of a batch will belong to, PREDICT_NOISE looks at the source and blends,
-DIFFUSION_MODEL puts the attention dispatchers on a private copy of the transformer options, around whatever other packs
-put there, and hooks on what has no attention.
+CALC_COND_BATCH cuts hints to a context window, DIFFUSION_MODEL puts the attention dispatchers on a private copy of the
+transformer options, around whatever other packs put there, and hooks on what has no attention.
 """
 
 from __future__ import annotations
@@ -35,10 +35,11 @@ from ..paths import paths, token_steps
 from ..placement import carried
 from ..regions import Grid, Regions, clip_masks, membership
 from . import checks
-from .compat import Site, attention_sites, logger, training_timestep
+from .compat import Site, attention_sites, logger, stopping_level, training_timestep
 from .conditioning import binding_of
 from .dispatch import Call
 from .fusing import CrossFuser, SelfFuser
+from .hints import Hints
 from .hooks import hooked
 from .injecting import Injector
 from .placing import Placer
@@ -88,8 +89,9 @@ class Run:
     """State of one run: what the plan means for this latent, these prompts, this σ list."""
 
     def __init__(
-        self, guider: Any, plan: tuple[Record, ...], noise: Tensor, latent: Tensor, sigmas: Tensor, seed: int | None
-    ):
+        self, guider: Any, plan: tuple[Record, ...], noise: Tensor, latent: Tensor, sampler: Any, sigmas: Tensor,
+        seed: int | None,
+    ):  # fmt: skip
         self.plan = plan
         self.key_sets: KeySets = key_sets(plan)
         self.motion: Motion | None = find(plan, Motion)
@@ -103,8 +105,10 @@ class Run:
         self.frames, self.height, self.width = latent.shape[0], latent.shape[-2], latent.shape[-1]
         self.anchoring: Anchors | None = anchored(plan)
         self.anchors = self.anchoring.of(self.frames) if self.anchoring else ()
-        self.sigmas = [float(sigma) for sigma in sigmas]  # a copy: uni_pc writes into the list
+        self.sigmas = [float(sigma) for sigma in sigmas]
         self.noise, self.seed = noise, seed or 0
+        self.stop = stopping_level(sampler, self.sigmas)
+        self.hints = Hints(self.frames)
         bindings = [binding_of(cond) for cond in guider.conds.get("positive", [])]
         self.regions: Regions = tuple(region for b in dict.fromkeys(bindings) if b for region in b.regions)
         self.sites: list[Site] = attention_sites(self.model.diffusion_model)
@@ -268,8 +272,10 @@ class Run:
         """The x₀ that leads a deterministic sampler from x onto the source's path."""
         if self.blend.mode not in PATHS:
             return self.model.process_latent_in(self.blend.source).to(x)
-        lower = next_level(sigma, self.sigmas)
-        return towards(self._path(lower, x), x, lower / sigma)
+        lower = goal = next_level(sigma, self.sigmas)
+        if self.stop is not None:  # straight to the end, which solvers of every order and step length follow exactly
+            lower, goal = (self.stop if sigma > self.stop * (1 + 1e-5) else 0.0), self.sigmas[-1]
+        return towards(self._path(goal, x), x, lower / sigma)
 
     def _path(self, sigma: float, x: Tensor) -> Tensor:
         """The source at σ on its one path: the inverted one, else under the noise that the sampler itself starts from."""
@@ -297,14 +303,16 @@ def outer_sample(executor, noise, latent_image, sampler, sigmas, denoise_mask=No
     guider = executor.class_obj
     options = guider.model_options["transformer_options"]
     seed = kwargs.get("seed", args[2] if len(args) > 2 else None)
-    run = Run(guider, options.get(KEY, ()), noise, latent_image, sigmas, seed)
+    run = Run(guider, options.get(KEY, ()), noise, latent_image, sampler, sigmas, seed)
     checks.check(run, guider, sampler, noise, latent_image, denoise_mask)
     for source in run.sources:
         source.announce(guider)
     options[RUN] = run
     _reorder(options["wrappers"])
+    _uncompile(run, options["wrappers"])
     try:
-        samples = executor(noise, latent_image, sampler, sigmas, denoise_mask, *args, **kwargs)
+        # A copy: uni_pc writes into the list, which may be a node's cached output.
+        samples = executor(noise, latent_image, sampler, sigmas.clone(), denoise_mask, *args, **kwargs)
     finally:
         del options[RUN]
     return run.paste(samples) if run.blend else samples
@@ -321,11 +329,28 @@ def _reorder(wrappers: dict) -> None:
     outer.update({KEY: ours, **others})
 
 
+def _uncompile(run: Run, wrappers: dict) -> None:
+    """Keeps torch.compile from reusing one call's dispatchers: core's node drops the guards that would notice."""
+    if "torch.compile" in wrappers.get("apply_model", {}):
+        wrappers["diffusion_model"][KEY] = [torch.compiler.disable(diffusion_model)]
+        run.warn_once(
+            "The sampler's MODEL is compiled (TorchCompileModel), but what this pack does in the network changes from step "
+            "to step, so it runs uncompiled here: the same result, at its ordinary speed."
+        )
+
+
 def sampler_sample(executor, guider, *args, **kwargs):
     run = guider.model_options["transformer_options"].get(RUN)
     if run is not None:
         run.learn_chunks(guider)
     return executor(guider, *args, **kwargs)
+
+
+def calc_cond_batch(executor, model, conds, x, timestep, model_options, *args, **kwargs):
+    options = model_options.get("transformer_options", {})
+    if RUN in options and "context_window" in options:
+        conds = options[RUN].hints.windowed(conds, options["context_window"])
+    return executor(model, conds, x, timestep, model_options, *args, **kwargs)
 
 
 def predict_noise(executor, x, timestep, model_options=None, *args, **kwargs):

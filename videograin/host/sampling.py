@@ -20,7 +20,7 @@ from .. import level_store
 from ..inversion import ddim_invert
 from ..trajectory import Inversion, dtype_of
 from .attach import for_inversion
-from .compat import logger, model_identity, model_name, require_unet
+from .compat import logger, model_identity, model_name, require_picture, require_unet
 from .plan import describe, records
 from .progress import tell
 
@@ -82,6 +82,7 @@ def invert(
     Raises ValueError for a model, latent or σ list that cannot be inverted.
     """
     _check(model, latent, sigmas)
+    require_picture(model, (notes for _, notes in conditioning), "DDIM Inversion's `conditioning`")
     source = comfy.sample.fix_empty_latent_channels(model, latent["samples"])
     inverting = for_inversion(model)
     rising = sigmas.flip(0).cpu().float()

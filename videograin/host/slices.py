@@ -45,17 +45,18 @@ def _control(control: ControlBase, frames: list[int]) -> ControlBase:
     """A copy of the chain of ControlNets whose hints are those of the frames.
 
     ComfyUI repeats a hint that has fewer frames than the latent and cuts one that has more, so row i goes with row
-    i mod len; a single hint serves every frame.
+    i mod len.
     """
     copy = control.copy()
-    copy.cond_hint_original = _cycled(control.cond_hint_original, frames)
-    copy.extra_concat_orig = [_cycled(extra, frames) for extra in control.extra_concat_orig]
+    copy.cond_hint_original = cycled(control.cond_hint_original, frames)
+    copy.extra_concat_orig = [cycled(extra, frames) for extra in control.extra_concat_orig]
     if control.previous_controlnet is not None:
         copy.set_previous_controlnet(_control(control.previous_controlnet, frames))
     return copy
 
 
-def _cycled(hint: Tensor | None, frames: list[int]) -> Tensor | None:
+def cycled(hint: Tensor | None, frames: Sequence[int]) -> Tensor | None:
+    """A hint's rows for some frames, as core takes them: a shorter one is repeated, a single one serves every frame."""
     if hint is None or len(hint) == 1:
         return hint
-    return hint[torch.tensor(frames) % len(hint)]
+    return hint[torch.tensor(list(frames)) % len(hint)]
