@@ -3,7 +3,7 @@
 import { app } from '../../scripts/app.js'
 import { read, split, toggle, togglePart, unpack } from './choice.js'
 import { draw, point } from './cluster_picture.js'
-import { element, isLinked, pictureUrl, placeAt, setValue } from './panel.js'
+import { element, isLinked, pictureUrl, placeAt, say, setValue } from './panel.js'
 
 const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] }
 const FOLLOWED = ['clusters', 'invert']
@@ -16,10 +16,10 @@ export class ClusterPicker {
     this.node = node
     this.canvas = element('canvas', { tabIndex: 0, role: 'application', className: 'stage' })
     this.base = element('canvas') // the picture without what follows the pointer
-    this.scrubber = element('input', { type: 'range', min: 0, value: 0, 'aria-label': 'Frame' })
+    this.scrubber = element('input', { type: 'range', min: 0, value: 0, 'aria-label': say('frame') })
     this.counter = element('span', { className: 'counter' })
-    this.undo = element('button', { type: 'button', textContent: 'Undo', title: 'Undo the last change of the workflow (Ctrl+Z)' })
-    this.chips = element('div', { className: 'chips', role: 'group', 'aria-label': 'Clusters' })
+    this.undo = element('button', { type: 'button', textContent: say('undo'), title: say('undo_hint') })
+    this.chips = element('div', { className: 'chips', role: 'group', 'aria-label': say('clusters') })
     this.status = element('div', { className: 'status', role: 'status' })
     const bar = element('div', { className: 'bar' }, this.scrubber, this.counter, this.undo)
     this.element = element('div', {}, this.canvas, bar, this.chips, this.status)
@@ -74,7 +74,7 @@ export class ClusterPicker {
     swatch.style.background = `rgb(${this.data.colours[cluster].join(',')})`
     const label = element('span', { textContent: name ? `${cluster} ${name}` : String(cluster) })
     const chip = element('button', { type: 'button', 'aria-pressed': 'false' }, swatch, label)
-    chip.title = `Cluster ${cluster}: ${percent(this.shares[cluster])} of the clip`
+    chip.title = say('cluster_clip', { cluster, share: percent(this.shares[cluster]) })
     chip.addEventListener('click', () => this.choose(toggle(this.choice, this.data.names, cluster)))
     return chip
   }
@@ -122,7 +122,7 @@ export class ClusterPicker {
     this.middles = this.data.names.map((_, cluster) => this.labels.middle(cluster, frame))
     this.frameShares = this.labels.shares(frame)
     this.scrubber.value = frame
-    this.scrubber.setAttribute('aria-valuetext', `Frame ${frame} of ${this.labels.frames}`)
+    this.scrubber.setAttribute('aria-valuetext', say('frame_of', { frame: frame + 1, count: this.labels.frames }))
     this.counter.textContent = `${frame + 1} / ${this.labels.frames}`
     this.redraw()
   }
@@ -168,8 +168,7 @@ export class ClusterPicker {
     const { labels, data: { colours }, middles, memory: { frame } } = this
     draw(this.base, { labels, frame, colours, picture: this.pictures[frame], chosen: this.chosen[frame], middles })
     this.point()
-    this.canvas.setAttribute('aria-label', `Clusters in frame ${frame + 1} of ${labels.frames}. Arrow keys move, Enter picks the `
-      + 'cluster, Shift and Enter only its connected part, page up and down change the frame.')
+    this.canvas.setAttribute('aria-label', say('clusters_picture', { frame: frame + 1, count: labels.frames }))
   }
 
   /** Shows what is under the pointer. */
@@ -195,8 +194,9 @@ export class ClusterPicker {
 
   summary(chosen) {
     const covered = chosen.reduce((sum, on) => sum + on, 0) / chosen.length
-    const mask = `The mask covers ${percent(this.inverted ? 1 - covered : covered)} of this frame${this.inverted ? ' (inverted)' : ''}.`
-    return this.linked ? `${mask} \`clusters\` is connected: pick there.` : `${mask} Click a cluster; shift-click its part.`
+    const share = percent(this.inverted ? 1 - covered : covered)
+    const mask = say(this.inverted ? 'mask_covers_inverted' : 'mask_covers', { share })
+    return `${mask} ${say(this.linked ? 'clusters_linked' : 'clusters_how')}`
   }
 
   get inverted() {
@@ -204,8 +204,9 @@ export class ClusterPicker {
   }
 
   describe(cluster, under) {
-    const name = this.data.names[cluster] ? ` (${this.data.names[cluster]})` : ''
-    if (under) return `Part of cluster ${cluster}${name}: ${percent(under.reduce((sum, on) => sum + on, 0) / under.length)} of this frame`
-    return `Cluster ${cluster}${name}: ${percent(this.frameShares[cluster])} of this frame, ${percent(this.shares[cluster])} of the clip`
+    const name = this.data.names[cluster]
+    const called = name ? `${cluster} (${name})` : cluster
+    if (under) return say('cluster_part', { cluster: called, share: percent(under.reduce((sum, on) => sum + on, 0) / under.length) })
+    return say('cluster_both', { cluster: called, share: percent(this.frameShares[cluster]), all: percent(this.shares[cluster]) })
   }
 }

@@ -1,6 +1,6 @@
 // Split Instances: a row for each thing, with its picture, number, name and area.
 
-import { element, pictureUrl } from './panel.js'
+import { element, pictureUrl, say } from './panel.js'
 import { css, curve, span } from './region_overview.js'
 
 const ROW = 62 // pixels
@@ -10,7 +10,7 @@ export class InstanceList {
 
   constructor() {
     this.list = element('ol', { className: 'regions' })
-    this.element = element('div', { tabIndex: 0, role: 'region', 'aria-label': 'Instances' }, this.list)
+    this.element = element('div', { tabIndex: 0, role: 'region', 'aria-label': say('instances') }, this.list)
   }
 
   /** data: as the node's `_rows` makes it. */
@@ -23,7 +23,8 @@ export class InstanceList {
     const thumbnail = element('img', { className: 'thumbnail', src: pictureUrl(picture), alt: name })
     const swatch = element('span', { className: 'swatch', textContent: number })
     swatch.style.background = css(colour)
-    const words = element('div', { className: 'words' }, element('b', { textContent: name }), element('span', { className: 'range', textContent: span(area) }))
+    const range = element('span', { className: 'range', textContent: span(area) })
+    const words = element('div', { className: 'words' }, element('b', { textContent: name }), range)
     return element('li', { className: 'head' }, swatch, thumbnail, words, curve(area, css(colour)))
   }
 }

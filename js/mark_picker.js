@@ -2,7 +2,7 @@
 
 import { app } from '../../scripts/app.js'
 import { readMarks, withMark, withoutMark } from './marks.js'
-import { element, isLinked, pictureUrl, placeAt, setValue } from './panel.js'
+import { element, isLinked, pictureUrl, placeAt, say, setValue } from './panel.js'
 
 const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] }
 const COLOURS = { '': '#56b4e9', not: '#e69f00', box: '#ffffff' } // told apart by colour-blind readers; shapes differ too
@@ -14,10 +14,10 @@ export class MarkPicker {
   constructor(node) {
     this.node = node
     this.canvas = element('canvas', { tabIndex: 0, role: 'application', className: 'stage' })
-    this.scrubber = element('input', { type: 'range', min: 0, value: 0, 'aria-label': 'Frame' })
+    this.scrubber = element('input', { type: 'range', min: 0, value: 0, 'aria-label': say('frame') })
     this.counter = element('span', { className: 'counter' })
-    this.undo = element('button', { type: 'button', textContent: 'Undo', title: 'Undo the last change of the workflow (Ctrl+Z)' })
-    this.clear = element('button', { type: 'button', textContent: 'Clear', title: 'Remove all marks' })
+    this.undo = element('button', { type: 'button', textContent: say('undo'), title: say('undo_hint') })
+    this.clear = element('button', { type: 'button', textContent: say('clear'), title: say('clear_hint') })
     this.status = element('div', { className: 'status', role: 'status' })
     const bar = element('div', { className: 'bar' }, this.scrubber, this.counter, this.undo, this.clear)
     this.element = element('div', {}, this.canvas, bar, this.status)
@@ -130,7 +130,7 @@ export class MarkPicker {
   goTo(frame) {
     this.memory.frame = frame
     this.scrubber.value = frame
-    this.scrubber.setAttribute('aria-valuetext', `Frame ${frame} of ${this.pictures.length}`)
+    this.scrubber.setAttribute('aria-valuetext', say('frame_of', { frame: frame + 1, count: this.pictures.length }))
     this.counter.textContent = `${frame + 1} / ${this.pictures.length}`
     this.redraw()
   }
@@ -169,13 +169,10 @@ export class MarkPicker {
   tell(marks) {
     const { frame } = this.memory
     const here = marks.filter((mark) => mark.frame === frame).length
-    const old = this.text === this.data.marks ? '' : ' Run it to see the mask.'
+    const told = [say('marks', { marks: marks.length, here }), this.text === this.data.marks ? '' : say('marks_new'), say('marks_how')]
     this.clear.disabled = this.linked
-    this.status.textContent = this.linked
-      ? '`marks` is connected: mark there.'
-      : `${marks.length} marks, ${here} in this frame.${old} Drag a box, click a point; shift-click beside the thing.`
-    this.canvas.setAttribute('aria-label', `Frame ${frame + 1} of ${this.pictures.length}, ${here} marks. Arrow keys move, Enter `
-      + 'sets or removes a point on the thing, Shift and Enter one beside it, page up and down change the frame.')
+    this.status.textContent = this.linked ? say('marks_linked') : told.filter(Boolean).join(' ')
+    this.canvas.setAttribute('aria-label', say('marks_picture', { frame: frame + 1, count: this.pictures.length, marks: here }))
   }
 }
 

@@ -2,11 +2,11 @@
 // for the undo history. A smaller one from a saved workflow stays as it is until it runs, then grows as far as it must.
 
 import { app } from '../../scripts/app.js'
+import { shownBy } from './graph.js'
+import { worded } from './words.js'
 
-const KEY = 'videograin' // in a node's ui output, as in videograin/host/previews.py
 const MEMORY = 'videograin_memory'
 const STYLE = new URL('./videograin.css', import.meta.url).href
-const HINT = 'Run the workflow to see it here.'
 const WIDTH = 280 // pixels that a new node has at least
 const SPACE = 12 // pixels below the view
 
@@ -20,6 +20,9 @@ export function element(tag, properties = {}, ...children) {
   made.append(...children)
   return made
 }
+
+/** One of our texts in the user's language, its {names} filled in. What a node showed before another was chosen stays. */
+export const say = (key, values) => worded(app.extensionManager.setting.get('Comfy.Locale'), key, values)
 
 export const pictureUrl = (file) => app.api.apiURL(`/view?${new URLSearchParams(file)}`)
 
@@ -51,7 +54,7 @@ export class Panel {
       document.head.append(element('link', { rel: 'stylesheet', href: STYLE }))
     }
     view.element.classList.add('videograin', 'waiting')
-    view.element.dataset.hint = HINT
+    view.element.dataset.hint = say('waiting')
     this.widget = node.addDOMWidget('videograin_view', 'videograin_view', view.element, {
       serialize: false, // not sent with the prompt
       hideOnZoom: false,
@@ -74,7 +77,7 @@ export class Panel {
 
   /** output: of the node's last run. */
   show(output) {
-    const text = output?.[KEY]?.[0]
+    const text = shownBy(output)
     if (!text) return
     const first = this.waiting
     this.view.element.classList.remove('waiting')

@@ -1,6 +1,6 @@
 // Bind Region Prompts: every region's mask on a strip of frames, its words in the prompt, its area, and what is odd.
 
-import { element, pictureUrl } from './panel.js'
+import { element, pictureUrl, say } from './panel.js'
 
 const SVG = 'http://www.w3.org/2000/svg'
 const [WIDE, HIGH] = [90, 28] // of a curve, in pixels
@@ -16,13 +16,14 @@ export class RegionOverview {
     this.prompt = element('p', { className: 'prompt' })
     this.list = element('ol', { className: 'regions' })
     this.marks = element('p', { className: 'marks' })
-    this.element = element('div', { tabIndex: 0, role: 'region', 'aria-label': 'Regions' }, this.strip, this.prompt, this.list, this.marks)
+    const parts = [this.strip, this.prompt, this.list, this.marks]
+    this.element = element('div', { tabIndex: 0, role: 'region', 'aria-label': say('regions') }, ...parts)
   }
 
   /** data: as the node's `sheet` makes it. */
   show(data) {
     this.strip.src = pictureUrl(data.strip)
-    this.strip.alt = `${data.regions.length} regions on some frames of the clip`
+    this.strip.alt = say('regions_picture', { count: data.regions.length })
     this.prompt.replaceChildren(...data.prompt.map(([text, region]) => this.piece(text, region, data.regions)))
     this.list.replaceChildren(...data.regions.map((region, number) => this.row(region, number)))
     this.marks.textContent = data.marks.join(' ')
@@ -42,7 +43,7 @@ export class RegionOverview {
     const swatch = element('span', { className: 'swatch', textContent: number + 1 })
     swatch.style.background = css(colour)
     const range = element('span', { className: 'range', textContent: span(area) })
-    const words = element('div', { className: 'words' }, element('b', { textContent: phrase || '(no phrase)' }), range)
+    const words = element('div', { className: 'words' }, element('b', { textContent: phrase || say('no_phrase') }), range)
     const head = element('div', { className: 'head' }, swatch, words, curve(area, css(colour)))
     const found = element('ul', {}, ...marks.map((mark) => element('li', { textContent: mark })))
     return element('li', {}, head, ...(marks.length ? [found] : []))
@@ -52,7 +53,7 @@ export class RegionOverview {
 /** From least to most of a frame, in words. */
 export function span(area) {
   const [least, most] = [Math.min(...area), Math.max(...area)].map(percent)
-  return least === most ? `${most} of each frame` : `${least} to ${most} of a frame`
+  return least === most ? say('each_frame', { share: most }) : say('some_frames', { least, most })
 }
 
 /** A line through the areas of all frames, from 0 at the bottom to the largest at the top. */
@@ -61,10 +62,11 @@ export function curve(area, colour) {
   const last = Math.max(area.length - 1, 1)
   const points = area.map((share, frame) => `${2 + (frame * (WIDE - 4)) / last},${HIGH - 2 - (share / top) * (HIGH - 4)}`)
   const made = document.createElementNS(SVG, 'svg')
-  const attributes = { viewBox: `0 0 ${WIDE} ${HIGH}`, width: WIDE, height: HIGH, role: 'img', 'aria-label': 'Area of each frame' }
+  const attributes = { viewBox: `0 0 ${WIDE} ${HIGH}`, width: WIDE, height: HIGH, role: 'img', 'aria-label': say('curve') }
   for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, value)
   const line = document.createElementNS(SVG, 'polyline')
-  const looks = { points: points.length > 1 ? points.join(' ') : `${points[0]} ${WIDE - 2},2`, fill: 'none', stroke: colour, 'stroke-width': 2 }
+  const path = points.length > 1 ? points.join(' ') : `${points[0]} ${WIDE - 2},2`
+  const looks = { points: path, fill: 'none', stroke: colour, 'stroke-width': 2 }
   for (const [name, value] of Object.entries(looks)) line.setAttribute(name, value)
   made.append(line)
   return made

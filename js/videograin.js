@@ -1,10 +1,11 @@
 // What our nodes show on themselves after a run, in both of ComfyUI's renderers. Without it every node works the same.
 
 import { app } from '../../scripts/app.js'
-import { Panel } from './panel.js'
 import { ClusterPicker } from './cluster_picker.js'
+import { located, outputOf } from './graph.js'
 import { InstanceList } from './instance_list.js'
 import { MarkPicker } from './mark_picker.js'
+import { Panel } from './panel.js'
 import { Player } from './player.js'
 import { RegionOverview } from './region_overview.js'
 
@@ -18,16 +19,6 @@ const VIEWS = {
 
 const panels = new WeakMap() // node → its panel
 
-const root = () => app.rootGraph ?? app.graph
-
-/** The node that ComfyUI knows by "5", or in a subgraph by "<the subgraph's id>:5". */
-function located(name) {
-  const [id, subgraph] = name.split(':').reverse()
-  return (subgraph ? root().subgraphs?.get(subgraph) : root())?.getNodeById(id)
-}
-
-const nameOf = (node) => (!node.graph || node.graph === root() ? String(node.id) : `${node.graph.id}:${node.id}`)
-
 app.registerExtension({
   name: 'VideoGrain',
 
@@ -38,7 +29,7 @@ app.registerExtension({
 
   // Undo, redo and going from one workflow to another make all nodes anew; what they showed is still known.
   loadedGraphNode(node) {
-    panels.get(node)?.show(app.nodeOutputs?.[nameOf(node)])
+    panels.get(node)?.show(outputOf(node))
   },
 
   onNodeOutputsUpdated(outputs) {

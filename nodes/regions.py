@@ -4,7 +4,7 @@ from comfy_api.latest import io
 
 from ..videograin.host import conditioning, previews
 from ..videograin.layout import shades
-from ..videograin.overview import Overview, look
+from ..videograin.overview import Overview, extent, look
 from ..videograin.overview_picture import overview_picture, strip
 from ..videograin.regions import Region
 from .types import CATEGORY, Regions
@@ -142,8 +142,10 @@ def sheet(overview: Overview, top) -> dict:
         "size": [top.shape[2], top.shape[1]],
         "prompt": overview.prompt,
         "regions": [
-            {"phrase": phrase, "area": area, "marks": marks, "colour": colour}
-            for (phrase, area, marks), colour in zip(overview.findings, shades(len(overview.findings)), strict=True)
+            {"phrase": phrase, "area": area, "marks": marks, "colour": colour, "box": extent(mask)}
+            for (phrase, area, marks), colour, mask in zip(
+                overview.findings, shades(len(overview.findings)), overview.masks, strict=True
+            )
         ],
         "marks": overview.marks,
     }

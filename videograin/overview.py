@@ -79,6 +79,20 @@ def stacked(regions: Regions) -> tuple[Tensor, dict[int, str]]:
     return masks, short
 
 
+def extent(mask: Tensor) -> list[float]:
+    """What a region takes up over the whole clip, as left, top, right, bottom: shares of the picture's sides, 0 to 1.
+
+    mask: (F, H, W) bool. A region that is nowhere takes up everything.
+    """
+    ever = mask.any(0)
+    if not ever.any():
+        return [0.0, 0.0, 1.0, 1.0]
+    columns, rows = (ever.any(axis).nonzero()[:, 0] for axis in (0, 1))
+    height, width = ever.shape
+    edges = (columns[0] / width, rows[0] / height, (columns[-1] + 1) / width, (rows[-1] + 1) / height)
+    return [float(edge) for edge in edges]
+
+
 def place_marks(mask: Tensor) -> list[str]:
     """mask: (F, H, W) bool."""
     there, marks = mask.flatten(1).any(1), []

@@ -325,12 +325,10 @@ def test_a_long_clip_stays_responsive(picker, picture):
     picker.page.evaluate(
         """([kind, shown]) => {
           app.graph.nodes.find(({ type }) => type === kind).onExecuted({ videograin: [JSON.stringify(shown)] })
-          window.tasks = []
-          new PerformanceObserver((list) => window.tasks.push(...list.getEntries().map(({ duration }) => duration)))
-            .observe({ type: 'longtask' })
         }""",
         [PICKER, shown],
     )
+    picker.watch()
     picker.page.wait_for_function("() => document.querySelector('.videograin .counter').textContent === '1 / 32'")
     picker.click_at(picker.stage, 0.3, 0.3, shift=True)
     for step in range(40):
@@ -339,8 +337,7 @@ def test_a_long_clip_stays_responsive(picker, picture):
     for _ in range(31):
         picker.page.keyboard.press("ArrowRight")
     assert picker.view().locator(".counter").inner_text() == "32 / 32"
-    picker.page.wait_for_timeout(300)
-    tasks = picker.page.evaluate("() => window.tasks")
-    report = {"frames": frames, "tokens": side * side, "long_tasks_ms": sorted(map(round, tasks), reverse=True)}
-    picture(f"picker_long_tasks_{picker.renderer}").with_suffix(".json").write_text(json.dumps(report))
-    assert max(tasks, default=0) < 500  # milliseconds, also on a busy machine
+    longest = picker.watched(
+        picture(f"picker_long_tasks_{picker.renderer}"), "cluster picker", frames, actions=1 + 40 + 31
+    )
+    assert longest < 2000  # milliseconds, also on a busy machine

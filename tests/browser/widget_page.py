@@ -18,6 +18,13 @@ from pack.videograin.layout import ClusterLayout
 HERE = Path(__file__).parent
 RENDERERS = {"canvas": False, "nodes 2.0": True}
 RUN_TIMEOUT = 90_000  # milliseconds
+# Tasks over 50 ms, and how long what a user does takes until it is painted, as the browser itself counts them.
+WATCH = """() => {
+  window.watched = { long_tasks_ms: [], events_ms: [] }
+  const add = (name) => (list) => window.watched[name].push(...list.getEntries().map(({ duration }) => Math.round(duration)))
+  new PerformanceObserver(add('long_tasks_ms')).observe({ type: 'longtask' })
+  new PerformanceObserver(add('events_ms')).observe({ type: 'event', durationThreshold: 16 })
+}"""
 # Another graph is another workflow: widgets keep their values by graph, node number and name.
 EMPTY = """() => window.app.loadGraphData(
   { id: crypto.randomUUID(), version: 0.4, last_node_id: 0, last_link_id: 0, nodes: [], links: [], groups: [] })"""
@@ -119,6 +126,20 @@ class WidgetPage:
             "(kind) => app.nodeOutputs[app.graph.nodes.find(({ type }) => type === kind).id].videograin[0]", kind
         )
         return json.loads(text)
+
+    def watch(self) -> None:
+        """Begins to count what keeps the page from answering."""
+        self.page.evaluate(WATCH)
+
+    def watched(self, path: Path, view: str, frames: int, actions: int) -> int:
+        """Writes what was counted, for benchmarks/response.py; returns the longest task in milliseconds."""
+        self.page.wait_for_timeout(500)
+        found = self.page.evaluate("() => window.watched")
+        tasks, events = (sorted(found[name], reverse=True) for name in ("long_tasks_ms", "events_ms"))
+        report = {"view": view, "renderer": self.renderer, "frames": frames, "actions": actions}
+        report |= {"long_tasks_ms": tasks, "slowest_event_ms": max(events, default=0)}
+        path.with_suffix(".json").write_text(json.dumps(report))
+        return max(tasks, default=0)
 
     def pixels(self, locator: Locator) -> str:
         """A canvas's pixels, to compare."""

@@ -1,6 +1,7 @@
 """What runs in the browser, run by the Node.js that Playwright brings along; and the same answers from both languages."""
 
 import json
+import re
 import subprocess
 from base64 import b64encode
 from pathlib import Path
@@ -14,6 +15,18 @@ from pack.videograin.layout import ClusterLayout
 
 ROOT = Path(__file__).parents[2]
 NODE = Path(playwright.__file__).with_name("driver") / "node"
+BAD = (
+    """import { a, b } from './x.js'
+const { c, d: [e] } = a
+export function f(g, _h) {
+  i = 3
+  for (const j of g) if (j == 2) { let k = j; missing(k) }
+  try { f() } catch (l) { var m = 1 }\x20
+  return class N { #p = 1; o() { return console.log(`${e}`, this.#p) } }
+};
+"""
+    + f"// {'x' * 138}\n"
+)
 
 
 def node(*arguments: str, given: str = "") -> subprocess.CompletedProcess:
@@ -31,6 +44,43 @@ def test_every_program_is_javascript_that_parses():
     for program in programs:
         run = node("--check", "--input-type=module", given=program.read_text())
         assert run.returncode == 0, f"{program.name}: {run.stderr}"
+
+
+def lint(*programs: Path) -> list[str]:
+    run = node("--expose-internals", "tests/js/lint.mjs", *map(str, programs))
+    assert run.returncode == 0, run.stderr
+    return run.stdout.splitlines()
+
+
+def test_names_are_defined_and_used_and_lines_are_short():
+    assert lint(*sorted(ROOT.glob("js/**/*.js"))) == []
+
+
+def test_the_lint_finds_what_it_is_for(tmp_path):
+    bad = tmp_path / "bad.js"
+    bad.write_text(BAD)
+    found = {line.removeprefix(f"{bad}:") for line in lint(bad)}
+    assert found == {
+        *("1: b is not used", "2: c is not used", "4: i is not defined", "5: missing is not defined", "5: =="),
+        *("6: l is not used", "6: m is not used", "6: var", "7: N is not used", "7: console is not defined"),
+        *("7: console", "6: a tab, or a space at the end", "8: a semicolon at the end", "9: 141 characters"),
+    }
+
+
+def test_what_a_program_exports_is_used_elsewhere():
+    programs = [*ROOT.glob("js/*.js"), *ROOT.glob("tests/js/*.mjs")]
+    imported = set()
+    for program in programs:
+        for names in re.findall(
+            r"^import \{ (.+?) \} from '\./|^import \{ (.+?) \} from '\.\./\.\./js", program.read_text(), re.M
+        ):
+            imported |= {name.strip() for name in "".join(names).split(",")}
+    exported = {
+        name
+        for program in ROOT.glob("js/*.js")
+        for name in re.findall(r"^export (?:async )?(?:const|function|class) (\w+)", program.read_text(), re.M)
+    }
+    assert exported and exported - imported == set()
 
 
 def test_no_program_makes_html_of_text_or_replaces_what_is_not_ours():

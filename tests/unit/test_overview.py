@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from pack.videograin.layout import shades
-from pack.videograin.overview import closest, frames_text, look, lost_frames, phrase_spans, pieces
+from pack.videograin.overview import closest, extent, frames_text, look, lost_frames, phrase_spans, pieces
 from pack.videograin.overview_picture import MARGIN, WIDTH, overview_picture, shown_frames, strip
 from pack.videograin.regions import Region
 
@@ -32,6 +32,12 @@ def test_gaps_are_told_by_their_frames():
     mask[1:3] = 0
     (found,) = look((Region(mask, "cat"),), "cat", "cat").findings
     assert found.marks == ["is empty in frames 1 to 2"] and found.area == [0.125, 0, 0, 0.125]
+
+
+def test_an_extent_holds_a_region_wherever_it_goes():
+    moving = torch.stack([box(8, 16, 16, 24)[0], box(24, 48, 8, 20)[0]]) > 0.5
+    assert extent(moving) == [8 / SIZE, 8 / SIZE, 48 / SIZE, 24 / SIZE]
+    assert extent(torch.zeros(2, 4, 4, dtype=torch.bool)) == [0, 0, 1, 1]
 
 
 def test_overlaps_are_told_on_both_sides_but_shared_edges_are_not():

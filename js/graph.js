@@ -1,0 +1,44 @@
+// What a graph tells: a node's name in the results of a run, and the regions that an edit was made with.
+
+import { app } from '../../scripts/app.js'
+
+const KEY = 'videograin' // in a node's ui output, as in videograin/host/previews.py
+const BIND = 'VideoGrainBindRegionPrompts'
+
+const root = () => app.rootGraph ?? app.graph
+
+/** The node that ComfyUI knows by "5", or in a subgraph by "<the subgraph's id>:5". */
+export function located(name) {
+  const [id, subgraph] = name.split(':').reverse()
+  return (subgraph ? root().subgraphs?.get(subgraph) : root())?.getNodeById(id)
+}
+
+const nameOf = (node) => (!node.graph || node.graph === root() ? String(node.id) : `${node.graph.id}:${node.id}`)
+
+export const outputOf = (node) => app.nodeOutputs?.[nameOf(node)]
+
+/** What a node's last run gave it to show, as text. */
+export const shownBy = (output) => output?.[KEY]?.[0]
+
+/** Regions that went into a node by way of Bind Region Prompts: what its overview shows of each, once it has run. */
+export function regionsBefore(node) {
+  return [...before(node)]
+    .filter((each) => each.constructor.comfyClass === BIND)
+    .flatMap((bind) => JSON.parse(shownBy(outputOf(bind)) ?? '{"regions":[]}').regions)
+}
+
+/** All nodes that lead to a node, those inside subgraphs too. */
+function before(node) {
+  const found = new Set()
+  const open = [node]
+  while (open.length) {
+    const next = open.pop()
+    const sources = (next.inputs ?? []).map((_, index) => next.getInputNode(index))
+    for (const source of [...sources, ...(next.subgraph?.nodes ?? [])]) {
+      if (!source || found.has(source)) continue
+      found.add(source)
+      open.push(source)
+    }
+  }
+  return found
+}

@@ -1,0 +1,264 @@
+"""Makes the pictures of the help pages, js/docs/NODE.webp, from one real run on the demo model in a real browser.
+
+    python tests/browser/make_pictures.py
+
+A minute or two on an idle machine. What a node shows on itself is taken as it stands in the frontend, what it puts out as
+the first frames of it. Needs Debian's Chromium.
+"""
+
+import dataclasses
+import io
+import sys
+import urllib.parse
+import urllib.request
+from pathlib import Path
+
+from PIL import Image
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parents[1]
+sys.path += [str(ROOT), str(HERE.parent / "support")]  # no comfy in this process
+
+from frontend import SETTINGS, chromium, open_frontend  # noqa: E402
+from graph import Graph, Group, Node  # noqa: E402
+from playwright.sync_api import Page  # noqa: E402
+
+from demo.host.provision import provision  # noqa: E402
+from demo.host.server import Server  # noqa: E402
+
+DOCS = ROOT / "js" / "docs"
+WIDTH = 640  # pixels at most: a help page is a narrow column
+LARGEST = 60_000  # bytes
+STEPS = 12
+RUN_TIMEOUT = 3_600_000  # milliseconds, also on a busy machine
+
+SOURCE = [
+    Node("model", "VideoGrainLoadDemoModel"),
+    Node("clip", "VideoGrainDemoClip", values={"left": "wolf", "right": "pig", "background": "snow", "seed": 1}),
+    Node("wide", "VideoGrainFullFrameAttention", links={"model": "model.model"}),
+    Node("flow", "VideoGrainFlowGuidedAttention", links={"model": "wide.model", "images": "clip.frames"}),
+    Node("latent", "VAEEncode", links={"pixels": "clip.frames", "vae": "model.vae"}),
+    Node("source", "CLIPTextEncode", links={"clip": "model.clip", "text": "clip.caption"}),
+    Node("negative", "CLIPTextEncode", links={"clip": "model.clip"}, values={"text": ""}),
+    Node(
+        "inversion",
+        "VideoGrainDDIMInversion",
+        links={"model": "wide.model", "conditioning": "source.CONDITIONING", "latent": "latent.LATENT"},
+        values={"steps": STEPS},
+    ),
+]
+REGIONS = [
+    Node(
+        "layout",
+        "VideoGrainAttentionLayout",
+        links={
+            "model": "wide.model",
+            "inversion": "inversion.inversion",
+            "conditioning": "source.CONDITIONING",
+            "clip": "model.clip",
+            "prompt": "clip.caption",
+        },
+        values={"clusters": 3},
+    ),
+    Node(
+        "pick",
+        "VideoGrainClustersToMask",
+        links={"layout": "layout.layout", "frames": "clip.frames"},
+        values={"clusters": "wolf"},
+        height=440,
+    ),
+    Node(
+        "marks",
+        "VideoGrainPointsToRegion",
+        links={"frames": "clip.frames"},
+        values={"marks": "box 108, 44, 186, 124, 0; not 20, 20, 0"},
+        height=440,
+    ),
+    Node(
+        "both",
+        "MaskComposite",
+        links={"destination": "clip.left_mask", "source": "clip.right_mask"},
+        values={"operation": "or"},
+    ),
+    Node(
+        "split",
+        "VideoGrainSplitInstances",
+        links={"mask": "both.MASK", "frames": "clip.frames"},
+        values={"instances": 2, "names": "wolf, pig"},
+        height=390,
+    ),
+    Node("left", "VideoGrainRegionPrompt", links={"mask": "clip.left_mask"}, values={"phrase": "a bear"}),
+    Node(
+        "right",
+        "VideoGrainRegionPrompt",
+        links={"mask": "clip.right_mask", "regions": "left.regions"},
+        values={"phrase": "a frog"},
+    ),
+    Node(
+        "bind",
+        "VideoGrainBindRegionPrompts",
+        links={"clip": "model.clip", "regions": "right.regions", "frames": "clip.frames"},
+        values={"prompt": "a bear and a frog in the snow"},
+        height=640,
+    ),
+]
+EDIT = [
+    Node("st", "VideoGrainSTLayoutAttention", links={"model": "wide.model"}),
+    Node("blend", "VideoGrainLatentBlend", links={"model": "st.model", "inversion": "inversion.inversion"}),
+    Node(
+        "show",
+        "VideoGrainShowAttention",
+        links={
+            "model": "st.model",
+            "inversion": "inversion.inversion",
+            "conditioning": "bind.conditioning",
+            "frames": "clip.frames",
+        },
+    ),
+    Node(
+        "sampler",
+        "KSamplerAdvanced",
+        links={
+            "model": "blend.model",
+            "positive": "bind.conditioning",
+            "negative": "negative.CONDITIONING",
+            "latent_image": "inversion.noise",
+        },
+        values={
+            "add_noise": "disable",
+            "steps": STEPS,
+            "cfg": 7.5,
+            "sampler_name": "euler",
+            "scheduler": "ddim_uniform",
+        },
+    ),
+    Node("edited", "VAEDecode", links={"samples": "sampler.LATENT", "vae": "model.vae"}),
+    Node(
+        "compare",
+        "VideoGrainBeforeAfterVideo",
+        links={"source": "clip.frames", "edited": "edited.IMAGE", "fps": "clip.fps"},
+        height=480,
+    ),
+    Node(
+        "judge",
+        "VideoGrainEvaluateEdit",
+        links={"source": "clip.frames", "edited": "edited.IMAGE", "regions": "right.regions"},
+    ),
+]
+# Nodes that are shown with their views.
+VIEWS = (
+    "VideoGrainClustersToMask",
+    "VideoGrainPointsToRegion",
+    "VideoGrainSplitInstances",
+    "VideoGrainBindRegionPrompts",
+    "VideoGrainBeforeAfterVideo",
+)
+# Page → a node's output, and how many of its frames are put side by side.
+OUTPUTS = {
+    "VideoGrainDemoClip": ("clip.frames", 4),
+    "VideoGrainAttentionLayout": ("layout.preview", 4),
+    "VideoGrainFlowGuidedAttention": ("flow.trajectories", 2),
+    "VideoGrainShowAttention": ("show.phrases", 1),
+    "VideoGrainSTLayoutAttention": ("show.points", 1),
+    "VideoGrainLatentBlend": ("edited.IMAGE", 4),
+    "VideoGrainEvaluateEdit": ("judge.plot", 1),
+}
+
+
+def description() -> Graph:
+    shown = [
+        Node(f"shown{number}", "PreviewImage", title=page, links={"images": output}, height=300)
+        for number, (page, (output, _)) in enumerate(OUTPUTS.items())
+    ]
+    columns = [SOURCE[:4], SOURCE[4:], REGIONS[:3], REGIONS[3:], EDIT[:3], EDIT[3:], shown]
+    return Graph("", [[Group("", "#333", "For the help pages.\n\nnobody's workflow,\n\nthrown away.", columns)]])
+
+
+# Remembers how the next run ends: with a message, or with "".
+FOLLOW = """() => {
+  for (const kind of ['execution_success', 'execution_error', 'execution_interrupted'])
+    app.api.addEventListener(kind, ({ detail }) => { window.ended = detail.exception_message ?? '' })
+}"""
+# Brings a node into view and tells where it stands on the page, its title included.
+PLACE = """async ([kind, margin]) => {
+  const node = app.graph.nodes.find(({ type }) => type === kind)
+  app.canvas.deselectAll()
+  app.canvas.ds.scale = 1
+  app.canvas.ds.offset = [300 - node.pos[0], 150 - node.pos[1]]
+  app.canvas.setDirty(true, true)
+  await new Promise((done) => setTimeout(done, 1500))
+  const { x, y } = app.canvas.canvas.getBoundingClientRect()
+  const title = LiteGraph.NODE_TITLE_HEIGHT
+  return { x: x + 300 - margin, y: y + 150 - title - margin, width: node.size[0] + 2 * margin, height: node.size[1] + title + 2 * margin }
+}"""
+EMPTY = """() => app.loadGraphData(
+  { id: crypto.randomUUID(), version: 0.4, last_node_id: 0, last_link_id: 0, nodes: [], links: [], groups: [] })"""
+FILES = "(title) => app.nodeOutputs[app.graph.nodes.find((node) => node.title === title).id].images"
+MARGIN = 8  # pixels around a node
+
+
+def view(page: Page, kind: str) -> Image.Image:
+    """A node as it stands in the frontend."""
+    place = page.evaluate(PLACE, [kind, MARGIN])
+    page.mouse.move(5, 500)
+    return opened(page.screenshot(clip=place))
+
+
+def frames(page: Page, server: Server, title: str, count: int) -> Image.Image:
+    """The pictures that a Preview Image of this title shows, `count` of them, evenly taken, side by side."""
+    files = page.evaluate(FILES, title)
+    chosen = [files[index * (len(files) - 1) // max(count - 1, 1)] for index in range(min(count, len(files)))]
+    pictures = []
+    for file in chosen:
+        with urllib.request.urlopen(f"{server.url}/view?{urllib.parse.urlencode(file)}", timeout=60) as answer:
+            pictures.append(opened(answer.read()))
+    width, height = pictures[0].size
+    sheet = Image.new("RGB", (len(pictures) * (width + MARGIN) - MARGIN, height), "white")
+    for number, picture in enumerate(pictures):
+        sheet.paste(picture, (number * (width + MARGIN), 0))
+    return sheet
+
+
+def opened(content: bytes) -> Image.Image:
+    return Image.open(io.BytesIO(content)).convert("RGB")
+
+
+def save(picture: Image.Image, name: str) -> None:
+    """As WebP, no wider than a page and no larger than it need be."""
+    if picture.width > WIDTH:
+        picture = picture.resize((WIDTH, round(picture.height * WIDTH / picture.width)), Image.Resampling.LANCZOS)
+    for quality in (90, 80, 70, 60, 50):
+        content = io.BytesIO()
+        picture.save(content, "webp", quality=quality, method=6)
+        if content.tell() <= LARGEST:
+            break
+    (DOCS / f"{name}.webp").write_bytes(content.getvalue())
+
+
+def make(page: Page, server: Server) -> None:
+    build = {"columns": dataclasses.asdict(description())["columns"], "packages": {"pack": {}, "core": {}}}
+    page.wait_for_function("() => window.app.graph.nodes.length")  # the frontend's first workflow, which comes late
+    page.evaluate(EMPTY)
+    page.evaluate((HERE / "build_graph.js").read_text(), build)
+    page.wait_for_function("() => window.app.api.clientId")  # else nobody is told of a run
+    page.evaluate(FOLLOW)
+    page.get_by_test_id("queue-button").click()
+    page.wait_for_function("() => window.ended !== undefined", timeout=RUN_TIMEOUT)
+    if message := page.evaluate("() => window.ended"):
+        raise SystemExit(message)
+    page.wait_for_timeout(3000)  # milliseconds, for the pictures to be there
+    for kind in VIEWS:
+        save(view(page, kind), kind)
+    for kind, (_, count) in OUTPUTS.items():
+        save(frames(page, server, kind, count), kind)
+
+
+def main() -> None:
+    host = provision()
+    with Server(host.python, host.comfyui, ROOT) as server, chromium() as browser:
+        server.post("/settings", SETTINGS)
+        make(open_frontend(browser, server.url), server)
+
+
+if __name__ == "__main__":
+    main()
