@@ -7,7 +7,7 @@ HOST_VERSIONS ?= $(if $(VIDEOGRAIN_COMFYUI),installed,0.16.3 0.30.0)
 # Shell prefix: runs the host's Python, or stops with the provisioner's message.
 python = python="$$($(PROVISION) --print-python)" && "$$python"
 
-.PHONY: help host demo workflows schema train-demo bench bench-edit test lint unit test-media test-host test-e2e test-browser soak
+.PHONY: help host demo workflows pictures schema train-demo bench bench-edit bench-response test lint unit compatibility test-media test-host test-e2e test-browser soak
 help:  ## show this list
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 22
 
@@ -21,10 +21,16 @@ workflows:  ## make workflows/ and subgraphs/ again from tests/browser/, in Chro
 	@$(python) tests/browser/make_workflow.py
 	@$(python) tests/browser/make_blueprint.py
 
+pictures:  ## make the help pages' pictures again (js/docs/*.webp), from a real run in Chromium
+	@$(python) tests/browser/make_pictures.py
+
 schema:  ## record what nodes offer (tests/schema.json, locales/en); refuses what breaks saved workflows
 	@export VIDEOGRAIN_COMFYUI_TREE="$$($(PROVISION) --print-comfyui)" VIDEOGRAIN_WRITE_SCHEMA=1; $(python) -m pytest -q tests/host/test_schema.py tests/host/test_texts.py
 
-train-demo:  ## train the next demo model; continues where it stopped (ARGS=--minutes 60)
+compatibility:  ## docs/compatibility.md from what the host tests found, which stands in tests/out/
+	@$(python) tests/support/compatibility_page.py
+
+train-demo:  ## train the next demo model; continues where it stopped (ARGS="--minutes 60")
 	@python3 demo/train.py $(ARGS)
 
 bench:  ## speed and memory, to benchmarks/SPEED.md: half an hour on a CPU (ARGS=--quick: that it runs)
@@ -32,6 +38,9 @@ bench:  ## speed and memory, to benchmarks/SPEED.md: half an hour on a CPU (ARGS
 
 bench-edit:  ## how well it edits, against baselines; in benchmarks/out/ (ARGS=--quick: in 5 minutes)
 	@tree="$$($(PROVISION) --print-comfyui)" && $(python) benchmarks/edit_quality.py --tree "$$tree" $(ARGS)
+
+bench-response:  ## how fast the views answer with 32 frames, to benchmarks/RESPONSE.md
+	@$(python) benchmarks/response.py
 
 # The slow suites two at a time, one thread each: their tensors are too small to keep two cores busy.
 test: lint host  ## every test

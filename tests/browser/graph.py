@@ -14,6 +14,14 @@ class Weights:
 
 
 @dataclass(frozen=True)
+class Checkpoint:
+    """Weights, and what others may stand in for them."""
+
+    weights: Weights
+    kind: str
+
+
+@dataclass(frozen=True)
 class Node:
     """One node: `links` are input → "node key.output name", `values` are widget → value (default: the node's own)."""
 
@@ -44,4 +52,5 @@ class Graph:
     name: str
     columns: list[list[Group]]
     footage: dict[str, str] = field(default_factory=dict)  # the demo clip's words → those for filmed clips
+    checkpoint: Checkpoint | None = None  # for its twin, if Stable Diffusion 1.5 alone will not do
     picture: str | None = None  # the workflow whose run its thumbnail shows, if not its own

@@ -19,20 +19,14 @@ def clip_group(title: str, note: str, **values: Any) -> Group:
 
 
 def inversion_group(
-    title: str, note: str, of: str = "clip.frames", words: str | None = None, hints: str | None = None
-) -> Group:
+    title: str, note: str, of: str = "clip.frames", words: str | None = None, hints: str | None = None,
+    key_set: str = "all frames", **walk: Any,
+) -> Group:  # fmt: skip
     """The clip's latent walked to noise, with Full-Frame Attention.
 
-    of: the frames. words: the source prompt, if it is not Demo Clip's caption. hints: frames for a ControlNet.
+    of: the frames. words: the source prompt, if it is not Demo Clip's caption. hints: frames for a ControlNet. walk: DDIM
+    Inversion's widgets where not those of the first workflow.
     """
-    source = Node(
-        "source",
-        "CLIPTextEncode",
-        title="Source prompt",
-        links={"clip": "model.clip"} | ({} if words else {"text": "clip.caption"}),
-        values={"text": words} if words else {},
-        height=100,
-    )
     prompt = "source.CONDITIONING"
     guided = [apply_control("source_hints", "Apply ControlNet (inversion)", prompt, prompt, hints)] if hints else []
     inversion = Node(
@@ -43,13 +37,29 @@ def inversion_group(
             "conditioning": "source_hints.positive" if hints else prompt,
             "latent": "latent.LATENT",
         },
-        values={"steps": 20, "scheduler": "ddim_uniform", "refinements": 2},
+        values={"steps": 20, "scheduler": "ddim_uniform", "refinements": 2, **walk},
     )
-    return Group(title, INVERSION, note, columns=[[full_frames(), encoded(of), source], [*guided, inversion]])
+    return Group(
+        title,
+        INVERSION,
+        note,
+        columns=[[full_frames(key_set), encoded(of), source_prompt(words)], [*guided, inversion]],
+    )
 
 
-def full_frames() -> Node:
-    return Node("frames", "VideoGrainFullFrameAttention", links={"model": "model.model"})
+def full_frames(key_set: str = "all frames") -> Node:
+    values = {"key_set": key_set}
+    return Node("frames", "VideoGrainFullFrameAttention", links={"model": "model.model"}, values=values)
+
+
+def source_prompt(words: str | None = None) -> Node:
+    """Words for the clip as it is, Demo Clip's caption by default: `source.CONDITIONING`."""
+    links = {"clip": "model.clip"} | ({} if words else {"text": "clip.caption"})
+    return encoded_text("source", "Source prompt", links, {"text": words} if words else {})
+
+
+def encoded_text(key: str, title: str, links: dict[str, str], values: dict[str, Any] | None = None) -> Node:
+    return Node(key, "CLIPTextEncode", title=title, links=links, values=values or {}, height=100)
 
 
 def encoded(frames: str) -> Node:
@@ -87,7 +97,6 @@ def edit_group(
 
     hints: frames for a ControlNet. layout: ST-Layout's widgets where not those of the first workflow.
     """
-    modulation = {"mode": "default", "self_strength": 0.3, "cross_strength": 1.0, "end_percent": 1.0, "power": 1.0}
     blend = {"model": "layout.model", "inversion": "inversion.inversion"} | ({"mask": blend_mask} if blend_mask else {})
     prompts = "bound.conditioning", "negative.CONDITIONING"
     guided = [apply_control("edit_hints", "Apply ControlNet (edit)", *prompts, hints)] if hints else []
@@ -98,14 +107,9 @@ def edit_group(
         note,
         columns=[
             [
-                Node(
-                    "layout",
-                    "VideoGrainSTLayoutAttention",
-                    links={"model": "frames.model"},
-                    values={**modulation, **layout},
-                ),
+                st_layout("frames.model", **layout),
                 Node("blend", "VideoGrainLatentBlend", links=blend, values={"mode": "inversion", "grow": 0}),
-                Node("negative", "CLIPTextEncode", title="Negative prompt", links={"clip": "model.clip"}, height=100),
+                negative_prompt(),
             ],
             [
                 *guided,
@@ -117,14 +121,24 @@ def edit_group(
     )
 
 
-def sampler(title: str, model: str, positive: str, negative: str, cfg: float) -> Node:
+def st_layout(model: str, **values: Any) -> Node:
+    """ST-Layout, with values where not those of the first workflow: `layout.model`."""
+    modulation = {"mode": "default", "self_strength": 0.3, "cross_strength": 1.0, "end_percent": 1.0, "power": 1.0}
+    return Node("layout", "VideoGrainSTLayoutAttention", links={"model": model}, values={**modulation, **values})
+
+
+def negative_prompt() -> Node:
+    return encoded_text("negative", "Negative prompt", {"clip": "model.clip"})
+
+
+def sampler(title: str, model: str, positive: str, negative: str, cfg: float, steps: int = 20) -> Node:
     """From the inversion's noise, with its steps: `sampler.LATENT`."""
     links = {"model": model, "positive": positive, "negative": negative, "latent_image": "inversion.noise"}
     values = {
         "add_noise": "disable",
         "noise_seed": 0,
         "control_after_generate": "fixed",
-        "steps": 20,
+        "steps": steps,
         "cfg": cfg,
         "sampler_name": "euler",
         "scheduler": "ddim_uniform",
@@ -152,13 +166,13 @@ def both_masks(left: str, right: str) -> Node:
     return Node("both", "MaskComposite", links={"destination": left, "source": right}, values={"operation": "or"})
 
 
-def paste(title: str = "Paste over the source", onto: str = "clip.frames") -> Node:
+def paste(title: str = "Paste over the source", onto: str = "clip.frames", edited: str = "decoded.IMAGE") -> Node:
     """The edit over the source, inside the soft mask: `result.IMAGE`."""
     return Node(
         "result",
         "ImageCompositeMasked",
         title=title,
-        links={"destination": onto, "source": "decoded.IMAGE", "mask": "soft_mask.MASK"},
+        links={"destination": onto, "source": edited, "mask": "soft_mask.MASK"},
     )
 
 
@@ -188,10 +202,13 @@ def compare(edited: str) -> Node:
     )
 
 
-def result_group(title: str, note: str, masks: list[Node], onto: str = "clip.frames") -> Group:
+def result_group(
+    title: str, note: str, masks: list[Node], onto: str = "clip.frames", edited: str = "decoded.IMAGE"
+) -> Group:
     """The edit pasted over the source and saved, alone and beside it.
 
-    masks: nodes that end in `soft_mask`. onto: the frames that were edited, if they are not the clip's.
+    masks: nodes that end in `soft_mask`. onto: the frames that were edited, if they are not the clip's. edited: those
+    that came of it, if no VAE Decode gives them.
     """
     return Group(
         title,
@@ -200,7 +217,7 @@ def result_group(title: str, note: str, masks: list[Node], onto: str = "clip.fra
         columns=[
             masks,
             [
-                paste(onto=onto),
+                paste(onto=onto, edited=edited),
                 video("edit_video", "Edited clip", "result.IMAGE"),
                 compare("result.IMAGE"),
                 video("compare_video", "Before and after", "compare.frames"),

@@ -6,23 +6,33 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from graph import Graph, Group, Node, Weights
+from graph import Checkpoint, Graph, Group, Node, Weights
 from parts import CLIP
 
 from demo.toybox import world
 
 SUFFIX = "_sd15"
-SIDE, FRAMES, STEPS = 512, 16, 50  # pixels, the longest clip, of the inversion and again of the edit
-CHECKPOINT = Weights(
-    "v1-5-pruned-emaonly-fp16.safetensors",
-    "checkpoints",
-    "https://huggingface.co/Comfy-Org/stable-diffusion-v1-5-archive/resolve/main/v1-5-pruned-emaonly-fp16.safetensors",
+SIDE, STEPS = 512, 50  # pixels; of the inversion and again of the edit
+FRAMES, LONG = 16, 96  # the longest clip, and the longest that is edited in chunks
+SD15 = Checkpoint(
+    Weights(
+        "v1-5-pruned-emaonly-fp16.safetensors",
+        "checkpoints",
+        "https://huggingface.co/Comfy-Org/stable-diffusion-v1-5-archive/resolve/main/v1-5-pruned-emaonly-fp16.safetensors",
+    ),
+    "Stable Diffusion 1.5",
 )
 CONTROL_NETS = "https://huggingface.co/comfyanonymous/ControlNet-v1-1_fp16_safetensors/resolve/main/"
 NEGATIVE = "ugly, blurry, low res, unrealistic, unaesthetic"
-PAPER = (
-    "The settings are the paper's: 50 steps, *cfg* 7.5, mode “paper”, 0.3 and 1 until 30 % of the schedule, *power* 5."
-)
+SETTINGS = {  # by the node they are for
+    "VideoGrainSTLayoutAttention": "The settings are the paper's: 50 steps, *cfg* 7.5, mode “paper”, 0.3 and 1 until 30 % "
+    "of the schedule, *power* 5.",
+    "VideoGrainSelfAttentionFusion": "The settings are FateZero's for shapes: 50 steps, half of the schedule, every level of "
+    "attention but the finest.",
+    "VideoGrainPlaceObjects": "The settings are ReAtCo's: *strength* 20, up to 20 refinements, attention at a 32nd of the "
+    "picture.",
+    "VideoGrainEditInChunks": "Four anchors and “progressive” are VIA's; 16 frames a chunk are for a card with room for them.",
+}
 
 
 class Video(NamedTuple):
@@ -78,11 +88,11 @@ def reworded(text: str, words: dict[str, str]) -> str:
 def edited(group: Group, demo: Graph, videos: dict[str, Video], caption: str) -> Group:
     keys = {node.key for column in group.columns for node in column}
     if "clip" in keys:
-        return loaders(group.title, videos, caption)
+        return loaders(group.title, demo, videos, caption)
     note = reworded(group.note, demo.footage)
     note = re.sub(r"\*(\w+)\*", lambda match: f"*{match[1]}{SUFFIX}*" if is_workflow(match[1]) else match[0], note)
-    if any(node.type == "VideoGrainSTLayoutAttention" for column in group.columns for node in column):
-        note = f"{note}\n\n{PAPER}"
+    settings = [SETTINGS[node.type] for column in group.columns for node in column if node.type in SETTINGS]
+    note = "\n\n".join([note, *settings])
     columns = [[own_clip(node, demo, caption) for node in column] for column in group.columns]
     return replace(group, note=note, columns=columns, aside="")
 
@@ -91,18 +101,22 @@ def is_workflow(name: str) -> bool:
     return (Path(__file__).parent / "graphs" / f"{name}.py").exists()
 
 
-def loaders(title: str, videos: dict[str, Video], caption: str) -> Group:
+def loaders(title: str, demo: Graph, videos: dict[str, Video], caption: str) -> Group:
     """Checkpoint, ControlNet, clip, masks and hints, and where to get or put each."""
-    models, clips = [checkpoint("model", "Load Checkpoint", CHECKPOINT)], []
+    base = demo.checkpoint or SD15
+    longest = LONG if any(node.type == "VideoGrainEditInChunks" for node in nodes(demo)) else FRAMES
+    models, clips = [checkpoint("model", "Load Checkpoint", base.weights)], []
     for output, video in videos.items():
-        clips.append(load_video("clip" if output == "frames" else f"{output}_video", video))
+        clips.append(load_video("clip" if output == "frames" else f"{output}_video", video, longest))
         if output.endswith("_mask"):
             links = {"image": f"{output}_video.frames"}
             clips.append(Node(output, "ImageToMask", f"{video.title}, as a mask", links, {"channel": "red"}))
         if video.control_net:
             models.append(load_control(video.control_net))
     columns = [[*models, clips[0]], clips[1:]]
-    return Group(title, CLIP, loaders_note(models, videos, caption), [column for column in columns if column])
+    return Group(
+        title, CLIP, loaders_note(models, base.kind, videos, caption), [column for column in columns if column]
+    )
 
 
 def checkpoint(key: str, title: str, weights: Weights) -> Node:
@@ -115,14 +129,14 @@ def load_control(name: str) -> Node:
     return Node("control_net", "ControlNetLoader", values={"control_net_name": file}, weights=weights)
 
 
-def load_video(key: str, video: Video) -> Node:
+def load_video(key: str, video: Video, longest: int = FRAMES) -> Node:
     size = {"size": "exact", "width": SIDE, "height": SIDE}
-    return Node(key, "VideoGrainLoadVideoFrames", video.title, values={"file": video.file, "cap": FRAMES, **size})
+    return Node(key, "VideoGrainLoadVideoFrames", video.title, values={"file": video.file, "cap": longest, **size})
 
 
-def loaders_note(models: list[Node], videos: dict[str, Video], caption: str) -> str:
+def loaders_note(models: list[Node], kind: str, videos: dict[str, Video], caption: str) -> str:
     needed = [f"`{node.weights.name}` in *models/{node.weights.directory}*" for node in models]
-    weights = "; ".join([f"{needed[0]}, or another checkpoint of Stable Diffusion 1.5", *needed[1:]])
+    weights = "; ".join([f"{needed[0]}, or another checkpoint of {kind}", *needed[1:]])
     files = "; ".join(f"`{video.file}`, {video.shows}" for video in videos.values())
     same = " Read them alike (rate, skip, cap), so that they show the same moments." if len(videos) > 1 else ""
     return f"""\
@@ -162,6 +176,12 @@ def paper(node: Node) -> dict[str, Any]:
             return {"mode": "paper", "self_strength": 0.3, "cross_strength": 1.0, "end_percent": 0.3, "power": 5.0}
         case "VideoGrainDDIMInversion":
             return {"steps": STEPS}
+        case "VideoGrainEditInChunks":
+            return {"steps": STEPS, "cfg": 7.5, "chunk_length": 16, "anchors": 4, "blend": "progressive"}
+        case "VideoGrainSelfAttentionFusion" | "VideoGrainCrossAttentionFusion":
+            return {"levels": "below full resolution"}
+        case "VideoGrainPlaceObjects":
+            return {"strength": 20.0, "end_percent": 0.5, "refinements": 20, "top_share": 0.2, "level": "1/4"}
         case "KSamplerAdvanced":
             return {"steps": STEPS, "cfg": 7.5 if node.values["cfg"] > 1 else 1.0}  # 1: the clip is only given back
         case "CLIPTextEncode" if node.title == "Negative prompt":

@@ -59,6 +59,4 @@ Dog and grass are the source's own, beyond the soft edge around the panda.""",
     masks=soft_mask("clip.edit_mask"),
 )
 
-GRAPH = Graph(
-    "part_attribute", columns=[[clip], [inversion, regions], [edit], [result]], footage={"panda": "cat"}
-)
+GRAPH = Graph("part_attribute", columns=[[clip], [inversion, regions], [edit], [result]], footage={"panda": "cat"})
