@@ -1,5 +1,7 @@
 """Place Objects in the real UNet: gradients under inference mode, who is moved when and how far, what it costs."""
 
+import gc
+
 import comfy.model_management
 import pytest
 import rig
@@ -212,6 +214,18 @@ def test_the_network_is_whole_again_whatever_happens(unet, clip, monkeypatch, fa
     assert network.output_blocks is blocks and network.out is head
     assert all(not layer.weight_function and not layer.bias_function for layer in layers)
     assert torch.equal(rig.sample(unet, *args), plain)
+
+
+def test_no_graph_of_gradients_outlives_its_step(unet, clip):
+    """Even where Python's collector of cycles does not run: it would be the network's memory once more, each step."""
+    gc.collect()
+    gc.disable()
+    try:
+        rig.sample(placed(unet, clip), encoded(clip), rig.text(2), rig.latent(), True)
+        alive = [one for one in gc.get_objects() if type(one) is torch.Tensor and one.grad_fn is not None]
+    finally:
+        gc.enable()
+    assert not alive
 
 
 def test_in_half_precision_the_loss_is_scaled(unet, clip, monkeypatch):

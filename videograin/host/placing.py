@@ -130,6 +130,7 @@ class Placer:
                 shown = z.clone().requires_grad_()
                 executor(shown, *map(_ordinary, rest), **{name: _ordinary(value) for name, value in kwargs.items()})
                 gradient = self._gradient(call, shown)
+                call.maps.found.clear()  # the call is in a cycle with its dispatchers: the network's graph would live on
             frames, channels = list(call.indices), self.look.gradient.shape[1]  # inpainting models are given more
             self.look.gradient[frames] += gradient[:, :channels].to(self.look.gradient)
             self.look.windows[frames] += 1
@@ -157,8 +158,9 @@ class Placer:
             loss = placement.placing_loss(inner, outer, 0.0 if dropped else record.outer_weight)
         if not loss.requires_grad:  # a window without any of the objects
             return torch.zeros_like(z, dtype=torch.float32)
-        for scale in SCALES if z.dtype == torch.float16 else (1.0,):
-            (gradient,) = torch.autograd.grad(scale * loss, z, retain_graph=True)
+        scales = SCALES if z.dtype == torch.float16 else (1.0,)
+        for scale in scales:
+            (gradient,) = torch.autograd.grad(scale * loss, z, retain_graph=scale != scales[-1])
             if torch.isfinite(gradient).all():
                 return gradient.float() / scale
         self.run.warn_once(
