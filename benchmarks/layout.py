@@ -78,7 +78,7 @@ def colour_labels(frames, clusters, scope, seed=0):
 
 def collected(model, inversion, source) -> dict:
     """The features of a clip, looked up once: (frames, 576, C) by name."""
-    from pack.videograin.host.features import Observer, observe
+    from pack.videograin.host.features import Observer, observe, widths
     from pack.videograin.layout import INPUTS, ROWS, AttentionInputs, AttentionRows, blur_rows
 
     def look(features, start):
@@ -89,7 +89,7 @@ def collected(model, inversion, source) -> dict:
     return {
         PAPER: look(AttentionRows(), 0.0),
         ROWS: blur_rows(look(AttentionRows(), 0.6), GRID, GRID, 5),
-        INPUTS: look(AttentionInputs(), 0.6),
+        INPUTS: look(AttentionInputs(widths(model, 1, "all")), 0.6),
     }
 
 

@@ -150,7 +150,7 @@ def main() -> None:
     import torch
 
     from pack.benchmarks.timing.page import page
-    from pack.benchmarks.timing.rows import merged
+    from pack.benchmarks.timing.rows import complete, merged
 
     tree, file = Path(chosen.tree).resolve(), HERE / "out" / ("speed_quick.json" if chosen.quick else "speed.json")
     file.parent.mkdir(exist_ok=True)
@@ -158,7 +158,7 @@ def main() -> None:
         name = alone("name", device, tree)
         for bench in chosen.only or BENCHES:
             print(f"{bench} on {name}", file=sys.stderr)
-            rows = [{**row, "device": name} for row in benchmark(bench, device, chosen.quick, tree)]
+            rows = [complete(row, name) for row in benchmark(bench, device, chosen.quick, tree)]
             rows = merged(json.loads(file.read_text()) if file.exists() else [], rows)
             file.write_text(json.dumps(rows, indent=1) + "\n")
             if not chosen.quick:

@@ -50,7 +50,7 @@ class AttentionLayout(io.ComfyNode):
                     options=list(FEATURES),
                     default=ROWS,
                     tooltip="What K-Means compares: where each pixel looks (paper), or the hidden states that enter self-"
-                    "attention, which cost less memory.",
+                    "attention, which are faster to read.",
                 ),
                 io.Combo.Input(
                     "scope",

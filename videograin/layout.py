@@ -1,13 +1,15 @@
 """The clip's own layout: K-Means over self-attention features (VideoGrain §3.1), with names from cross-attention.
 
-Features are summed while the model looks at the source once more; nothing larger than one frame's attention at one
-level exists at a time. The released code clusters each frame alone and leaves the numbers unmatched; here a cluster
-keeps its number through the clip.
+Features are summed while the model looks at the source once more. One sum of them is kept, on the CPU, however many
+layers and steps are looked at, and it is averaged, blurred and clustered where it lies; besides it there is one frame's
+attention at a time. The released code clusters each frame alone and leaves the numbers unmatched; here a cluster keeps
+its number through the clip.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from itertools import accumulate
 from typing import NamedTuple
 
 import torch
@@ -17,6 +19,10 @@ from torch import Tensor
 
 ROWS, INPUTS = FEATURES = ("attention rows", "attention inputs")
 PER_FRAME, WHOLE_CLIP = SCOPES = ("per frame", "whole clip")
+
+FITTED = 2**26  # most numbers that one K-Means looks at, 64 frames of 1024 tokens: it copies what it is given
+
+Room = Callable[[Sequence[int]], Tensor]  # a shape to an uninitialised float32 tensor on the CPU
 
 
 class ClusterLayout(NamedTuple):
@@ -33,55 +39,73 @@ class ClusterLayout(NamedTuple):
 
 
 class AttentionRows:
-    """The paper's feature of a token: its row of the per-frame attention, averaged over heads, layers and steps."""
+    """The paper's feature of a token: its row of the per-frame attention, averaged over heads, layers and steps.
 
-    def __init__(self):
-        self.total: Tensor | None = None
-        self.count = 0
+    What is kept is (frames, tokens, tokens) float32 in `room`: 4 MiB a frame of 1024 tokens.
+    """
+
+    def __init__(self, room: Room = torch.empty):
+        self.room, self.total, self.count = room, None, 0
 
     def add(self, site: tuple, q: Tensor, k: Tensor, heads: int) -> None:
         """q, k: (frames, tokens, heads × d)."""
-        q, k = (rearrange(x, "f n (h d) -> f h n d", h=heads).float() for x in (q, k))
         if self.total is None:
-            self.total = q.new_zeros(q.shape[0], q.shape[2], q.shape[2])
-        q = q * q.shape[-1] ** -0.5
-        for frame in range(len(q)):
-            for head in range(heads):  # one map at a time stays in the cache: 3 to 5 times faster than all heads
-                self.total[frame].add_((q[frame, head] @ k[frame, head].T).softmax(-1), alpha=1 / heads)
+            self.total = self.room((*q.shape[:2], q.shape[1])).zero_()
+        for kept, some_q, some_k in zip(self.total, q, k, strict=True):
+            some_q, some_k = (rearrange(x, "n (h d) -> h n d", h=heads).float() for x in (some_q, some_k))
+            some_q = some_q * some_q.shape[-1] ** -0.5
+            seen = torch.zeros(kept.shape, device=q.device)
+            # One map at a time stays in the cache: 3 to 5 times faster than all heads.
+            for head_q, head_k in zip(some_q, some_k, strict=True):
+                seen += (head_q @ head_k.T).softmax(-1)
+            kept.add_(seen.to(kept.device), alpha=1 / heads)
         self.count += 1
 
     def features(self) -> Tensor:
-        """(frames, tokens, tokens) float32 on the CPU; each row sums to 1."""
-        return (self.total / self.count).cpu()
+        """(frames, tokens, tokens) float32 on the CPU; each row sums to 1. The sum itself, so to be asked for once."""
+        return self.total.div_(self.count)
 
 
 def blur_rows(rows: Tensor, height: int, width: int, cells: int) -> Tensor:
     """Blurs where each token looks, by a box of cells × cells (odd; 1 changes nothing).
 
     K-Means compares rows place by place: without it, two tokens that look at neighbouring places of one object have
-    nothing in common. rows: (frames, tokens, height × width); returns the same shape.
+    nothing in common. rows: (frames, tokens, height × width), written to; returned.
     """
-    if cells == 1:
-        return rows
-    places = rearrange(rows, "f n (h w) -> (f n) 1 h w", h=height, w=width)
-    blurred = F.avg_pool2d(places, cells, stride=1, padding=cells // 2, count_include_pad=False)
-    return rearrange(blurred, "(f n) 1 h w -> f n (h w)", f=len(rows))
+    for frame in rows if cells > 1 else ():
+        places = rearrange(frame, "n (h w) -> n 1 h w", h=height, w=width)
+        frame.copy_(F.avg_pool2d(places, cells, stride=1, padding=cells // 2, count_include_pad=False).flatten(1))
+    return rows
 
 
 class AttentionInputs:
-    """A cheaper feature: what goes into each self-attention, averaged over steps, layers side by side."""
+    """A feature that is faster to read: what goes into each self-attention, summed over steps, layers side by side.
 
-    def __init__(self):
-        self.totals: dict[tuple, Tensor] = {}
+    widths: channels of each layer; others are left out. What is kept is (frames, tokens, Σ widths) float32 in `room`.
+    """
+
+    def __init__(self, widths: dict[tuple, int], room: Room = torch.empty):
+        ends = list(accumulate(widths.values()))
+        self.columns = {site: slice(end - width, end) for (site, width), end in zip(widths.items(), ends, strict=True)}
+        self.room, self.total, self.width = room, None, sum(widths.values())
 
     def add(self, site: tuple, x: Tensor) -> None:
         """x: (frames, tokens, dim), the normed hidden states."""
-        self.totals[site] = self.totals.get(site, 0) + x.float()
+        if site not in self.columns:
+            return
+        if self.total is None:
+            self.total = self.room((*x.shape[:2], self.width)).zero_()
+        for kept, seen in zip(self.total[..., self.columns[site]], x, strict=True):
+            kept += seen.to(kept)
 
     def features(self) -> Tensor:
-        """(frames, tokens, Σ dim) float32 on the CPU; every layer has mean 0 and the same spread."""
-        centred = [total - total.mean((0, 1)) for total in self.totals.values()]
-        return torch.cat([layer / layer.std() for layer in centred], dim=-1).cpu()
+        """(frames, tokens, Σ widths) float32 on the CPU; every layer has mean 0 and the same spread. Asked for once."""
+        for columns in self.columns.values():
+            layer = self.total[..., columns]
+            layer -= layer.mean((0, 1))
+            spread = torch.stack([frame.square().mean() for frame in layer]).mean().sqrt()
+            layer /= spread if spread > 0 else 1  # a layer that another node skips stays 0
+        return self.total
 
 
 class WordMaps:
@@ -93,9 +117,13 @@ class WordMaps:
 
     def add(self, q: Tensor, k: Tensor, heads: int) -> None:
         """q: (frames, pixels, heads × d), k: (frames, text tokens, heads × d)."""
-        q, k = (rearrange(x, "f n (h d) -> f h n d", h=heads).float() for x in (q, k))
-        share = (q @ k.transpose(-1, -2) * q.shape[-1] ** -0.5).softmax(-1).mean(1)  # (frames, pixels, text tokens)
-        maps = torch.stack([share[..., tokens].sum(-1) for tokens in self.positions.values()])
+        found = []
+        for some_q, some_k in zip(q, k, strict=True):
+            some_q, some_k = (rearrange(x, "n (h d) -> h n d", h=heads).float() for x in (some_q, some_k))
+            scores = some_q @ some_k.transpose(-1, -2) * some_q.shape[-1] ** -0.5
+            share = scores.softmax(-1).mean(0)  # (pixels, text tokens)
+            found.append(torch.stack([share[:, tokens].sum(-1) for tokens in self.positions.values()]))
+        maps = torch.stack(found, 1)
         self.total = maps if self.total is None else self.total + maps
 
     def maps(self) -> Tensor:
@@ -109,7 +137,8 @@ def cluster(
     """K-Means labels, numbered alike through the clip.
 
     Args: features (frames, tokens, C) float32; scope, one of SCOPES: every frame on its own, numbers matched from
-    frame to frame by their centroids, or all frames at once; tell hears the phase and step.
+    frame to frame by their centroids, or all frames at once, in long clips by some of their tokens; tell hears the
+    phase and step.
     Returns (frames, tokens) int64. Raises ValueError for more clusters than there are tokens to tell apart.
     """
     from sklearn.cluster import KMeans
@@ -119,8 +148,12 @@ def cluster(
         raise ValueError(f"{clusters} clusters were asked for, but a frame has only {tokens} tokens at this level.")
     if scope == WHOLE_CLIP:
         tell(f"Clustering {frames} frames at once")
-        found = KMeans(clusters, n_init=3, random_state=seed).fit_predict(features.flatten(0, 1).numpy())
-        return torch.from_numpy(found).long().view(frames, tokens)
+        points = features.flatten(0, 1)
+        if points.numel() > FITTED:
+            chosen = torch.randperm(len(points), generator=torch.Generator().manual_seed(seed))
+            points = points[chosen[: max(clusters, FITTED // points.shape[1])].sort().values]
+        means = KMeans(clusters, n_init=3, random_state=seed).fit(points.numpy())
+        return torch.stack([torch.from_numpy(means.predict(frame.numpy())).long() for frame in features])
     labels, previous = [], None
     for number, frame in enumerate(features, 1):
         tell(f"Clustering: frame {number} of {frames}")
@@ -204,7 +237,7 @@ def picture(layout: ClusterLayout) -> Tensor:
             place = ((x + 0.5) * size[0] / labels.shape[1], (y + 0.5) * size[1] / labels.shape[0])
             draw.text(place, str(number), fill="black", stroke_fill="white", stroke_width=1, anchor="mm")
         frames.append(torch.from_numpy(np.array(frame)))
-    return torch.stack(frames).float() / 255
+    return torch.stack(frames).float().div_(255)
 
 
 def _middle(inside: Tensor) -> tuple[float, float]:

@@ -13,9 +13,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ...videograin.attention import st_layout
-from ...videograin.attention.row_range import sampled_keys
+from ...videograin.attention.row_range import row_range, sampled_keys
 from . import machine
-from .rows import DENSE, FAST, OURS, SDPA
+from .rows import DENSE, FAST, GROUPED, OURS, SDPA
 
 Problem = tuple[Tensor, ...]
 HEADS = 8
@@ -50,6 +50,40 @@ def dense(q: Tensor, k: Tensor, v: Tensor, strength: Tensor, pairs: Tensor) -> T
     return out
 
 
+def grouped(
+    q: Tensor, k: Tensor, v: Tensor, strength: Tensor, query_labels: Tensor, key_labels: Tensor, positive: Tensor
+) -> Tensor:
+    """Exact like `st_layout.modulated_attention`, for a batch of one: keys sorted by pattern, a call for each pattern.
+
+    The bonus λΔ is the same for all keys of a call, so it goes to the call's log-sum-exp, by which the results are
+    merged. As there, it works on one head, and on a CPU on 2048 queries, at a time.
+    """
+    order = key_labels[0].argsort()
+    counts = key_labels[0].bincount(minlength=positive.shape[1]).tolist()
+    out, tokens = torch.empty_like(q), 2048 if q.device.type == "cpu" else 2**16
+    for head in range(q.shape[1]):
+        some_q, some_k, some_v, some_out = (x[:, head, None] for x in (q, k, v, out))
+        keys, values = (x[:, :, order].split(counts, 2) for x in (some_k, some_v))
+        used = [pattern for pattern, count in enumerate(counts) if count]
+        rows = (x.split(tokens, dim) for x, dim in ((some_q, 2), (strength, 1), (query_labels, 1), (some_out, 2)))
+        for row_q, row_strength, labels, row_out in zip(*rows, strict=True):
+            share = row_strength[:, None] * q.shape[-1] ** -0.5  # (1, 1, n), λ/√d
+            bonus, pairs = share * row_range(row_q, some_k), positive[labels][:, None]  # (1, 1, n), (1, 1, n, P)
+            scaled = (row_q.float() * (q.shape[-1] ** -0.5 - share[..., None])).to(q.dtype)
+            parts, logs = zip(*(_with_lse(scaled, keys[pattern], values[pattern]) for pattern in used), strict=True)
+            weights = (torch.stack(logs, -1) + bonus[..., None] * pairs[..., used]).softmax(-1).to(q.dtype)
+            row_out.copy_(torch.einsum("bhnp,pbhnd->bhnd", weights, torch.stack(parts)))
+    return out
+
+
+def _with_lse(q: Tensor, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
+    """Attention at scale 1, and the log-sum-exp of each query's scores, (B, H, N) float32."""
+    if q.device.type == "cpu":
+        return torch.ops.aten._scaled_dot_product_flash_attention_for_cpu(q, k, v, scale=1.0)
+    out, log, *_ = torch.ops.aten._scaled_dot_product_efficient_attention(q, k, v, None, True, scale=1.0)
+    return out, log[..., : q.shape[2]]
+
+
 def forms(given: Problem, device: torch.device) -> dict[str, Callable[[], Tensor]]:
     """The ways, ready to call; the dense one only where its matrices fit."""
     q, k, v, strength, labels, positive = given
@@ -58,6 +92,7 @@ def forms(given: Problem, device: torch.device) -> dict[str, Callable[[], Tensor
         SDPA: lambda: F.scaled_dot_product_attention(q, k, v),
         OURS: lambda: attend(q, k, v, strength, labels, labels, positive),
         FAST: lambda: attend(q, k, v, strength, labels, labels, positive, spanned=sampled_keys(k)),
+        GROUPED: lambda: grouped(q, k, v, strength, labels, labels, positive),
     }
     if DENSE_COPIES * q.shape[2] ** 2 * q.element_size() < machine.free_bytes(device):
         pairs = positive[labels[0]][:, labels[0]][None].to(q.dtype)  # made once a run there too: not timed

@@ -6,7 +6,10 @@ To be imported once ComfyUI is (demo/host/inprocess.py).
 from __future__ import annotations
 
 import comfy.ldm.models.autoencoder
+import comfy.model_base
+import comfy.model_management
 import comfy.sd
+import comfy.supported_models
 import nodes as host
 import torch
 from comfy.model_patcher import ModelPatcher
@@ -17,15 +20,37 @@ from ...nodes.inversion import DDIMInversion
 from ...videograin.binding import Binding
 from ...videograin.host.conditioning import KEY
 from ...videograin.regions import Region
-from .. import full_size
 from . import machine
 from .rows import FULL_FRAME, PER_FRAME, Row
 
 WIDTH = 768  # of SD 1.5's text
+UNET = {
+    "image_size": 32, "in_channels": 4, "out_channels": 4, "model_channels": 320, "channel_mult": [1, 2, 4, 4],
+    "num_res_blocks": [2, 2, 2, 2], "transformer_depth": [1, 1, 1, 1, 1, 1, 0, 0],
+    "transformer_depth_output": [1, 1, 1, 1, 1, 1, 1, 1, 1, 0, 0, 0], "transformer_depth_middle": 1,
+    "context_dim": WIDTH, "use_spatial_transformer": True, "legacy": False,
+}  # fmt: skip
 VAE = {
     "double_z": True, "z_channels": 4, "resolution": 256, "in_channels": 3, "out_ch": 3, "ch": 128,
     "ch_mult": [1, 2, 4, 4], "num_res_blocks": 2, "attn_resolutions": [], "dropout": 0.0,
 }  # fmt: skip
+
+
+def random_unet(gpu: bool) -> ModelPatcher:
+    """SD 1.5's UNet, 860 M parameters, seeded random weights: float32, or float16 where ComfyUI puts models on a GPU."""
+    dtype = torch.float16 if gpu else torch.float32
+    config = comfy.supported_models.SD15({**UNET, "dtype": dtype})
+    config.set_inference_dtype(dtype, None)
+    cpu = torch.device("cpu")
+    model = comfy.model_base.BaseModel(config, device=cpu)
+    generator = torch.Generator().manual_seed(0)
+    for name, weight in model.diffusion_model.named_parameters():
+        if weight.ndim > 1:
+            weight.data.normal_(0, weight[0].numel() ** -0.5, generator=generator)
+        else:
+            weight.data.fill_(float(name.endswith("weight")))
+    device = comfy.model_management.get_torch_device() if gpu else cpu
+    return ModelPatcher(model, load_device=device, offload_device=cpu)
 
 
 def prompts(frames: int, size: int) -> tuple[list, list, list]:
@@ -55,7 +80,7 @@ def patched(model: ModelPatcher, mode: str) -> ModelPatcher:
 
 def step(mode: str, frames: int, size: int, device: torch.device) -> Row:
     """Seconds and peak memory of one step with guidance, after one of a single frame."""
-    model = patched(full_size.full_size_unet(device.type == "cuda"), mode)
+    model = patched(random_unet(device.type == "cuda"), mode)
 
     def sample(count: int) -> torch.Tensor:
         _, positive, negative = prompts(count, size)
@@ -81,7 +106,7 @@ def random_vae() -> comfy.sd.VAE:
 
 def edit(frames: int, size: int, steps: int, device: torch.device) -> Row:
     """A whole edit: VAE encode, inversion, ST-Layout and Latent Blend, VAE decode. Random weights, true cost."""
-    model = full_size.full_size_unet(device.type == "cuda")
+    model = random_unet(device.type == "cuda")
     vae = random_vae()
 
     def whole(count: int) -> None:

@@ -8,7 +8,11 @@ from typing import Any
 
 Row = dict[str, Any]
 
-SDPA, OURS, FAST, DENSE = FORMS = ("plain full-frame SDPA", "ST-Layout", "ST-Layout, `fast`", "dense recipe")
+# What every row has, null where it does not apply; "tokens" in rows on attention alone, "frames" in all others.
+FIELDS = ("bench", "device", "seconds", "ratio_to_sdpa", "dense_over_ours", "extra_memory", "peak_mb")
+SDPA, OURS, FAST, GROUPED, DENSE = FORMS = (
+    "plain full-frame SDPA", "ST-Layout", "ST-Layout, `fast`", "ST-Layout, grouped keys", "dense recipe",
+)  # fmt: skip
 PER_FRAME, FULL_FRAME, ST_LAYOUT = MODES = ("per frame", "full frame", "ST-Layout")
 
 
@@ -36,12 +40,15 @@ def attention_rows(
 
 
 def network_rows(measured: Iterable[Row]) -> list[Row]:
-    """Each step beside the full-frame and the per-frame step of as many frames. measured: bench, case, frames, ..."""
+    """Each step beside those of as many frames: the full-frame one, which is plain SDPA's, and the per-frame one.
+
+    measured: bench, case, frames, ...
+    """
     measured = list(measured)
     base = {(row["case"], row["frames"]): row["seconds"] for row in measured}
 
     def ratios(row: Row) -> Row:
-        names = {"ratio_to_full_frame": FULL_FRAME, "ratio_to_per_frame": PER_FRAME}
+        names = {"ratio_to_sdpa": FULL_FRAME, "ratio_to_per_frame": PER_FRAME}
         found = {name: base.get((mode, row["frames"])) for name, mode in names.items()}
         return {name: row["seconds"] / seconds for name, seconds in found.items() if seconds}
 
@@ -87,6 +94,11 @@ def profile_rows(
         }
         for (node, part), seconds in lines.items()
     ]
+
+
+def complete(row: Row, device: str) -> Row:
+    """A row with every one of FIELDS, as measured on a device of this name."""
+    return {**dict.fromkeys((*FIELDS, "tokens" if row["bench"] == "attention" else "frames")), **row, "device": device}
 
 
 def merged(old: Iterable[Row], new: Iterable[Row]) -> list[Row]:

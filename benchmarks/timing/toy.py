@@ -27,6 +27,7 @@ PARTS = {
     "modulated_cross": "ST-Layout cross-attention",
     "along_flow": "flow-guided attention",
 }
+DEMO_CLIP = "VideoGrainDemoClip"
 NETWORK = "rest of the network"
 
 
@@ -67,8 +68,9 @@ def profile(steps: int | None) -> list[Row]:
     for name, part in PARTS.items():
         watch.watch(Call, name, part)
     cost = host.run(prompt)
+    frames = next(node["inputs"]["frames"] for node in prompt.values() if node["class_type"] == DEMO_CLIP)
     title = {number: node["_meta"]["title"] for number, node in prompt.items()}
     counted = {title[n]: node["inputs"]["steps"] for n, node in prompt.items() if "steps" in node["inputs"]}
     nodes = {title[number]: seconds for number, seconds in cost.seconds.items()}
     parts = {(title[number], part): seconds for (number, part), seconds in watch.parts.items()}
-    return profile_rows({"peak_mb": cost.peak_mb}, nodes, counted, parts)
+    return profile_rows({"frames": frames, "peak_mb": cost.peak_mb}, nodes, counted, parts)

@@ -36,7 +36,7 @@ def test_no_worse_than_the_dense_recipe_in_half_precision(std):
     truth = dense(q.double(), k.double(), v.double(), strength, pairs)
     ours = fused.attention(q, k, v, strength.float(), labels, labels, positive)
     assert ours.dtype == torch.float16
-    assert relative(ours, truth) <= 1.5 * relative(dense_recipe(q, k, v, strength.float(), pairs), truth)
+    assert relative(ours, truth) <= 0.6 * relative(dense_recipe(q, k, v, strength.float(), pairs), truth)
 
 
 def test_rectangular_pairs_batches_and_strided_heads():
@@ -67,6 +67,16 @@ def test_many_patterns_fit_and_more_are_refused():
     truth = dense(q, k, v, strength.double(), positive[labels[:, :, None], labels[:, None, :]])
     assert relative(fused.attention(q.float(), k.float(), v.float(), strength, labels, labels, positive), truth) < 3e-6
     assert not fused.usable(q.half(), torch.ones(64, 64, dtype=torch.bool))
+
+
+def test_logits_of_stable_diffusion_2_do_not_overflow():
+    q, k, v, strength, labels, table = problem(3.0, frames=2, d=64)
+    q, k = ((x * 30).half() for x in (q, k))
+    positive = share_any(table, table)
+    ours = fused.attention(q, k, v.half(), strength.float(), labels, labels, positive)
+    truth = dense(q.double(), k.double(), v, strength, positive[labels[:, :, None], labels[:, None, :]])
+    assert (q @ k.transpose(-1, -2)).isinf().any()
+    assert ours.isfinite().all() and relative(ours, truth) < 0.3  # nearly one-hot: rounding picks the key
 
 
 def test_huge_scores_stay_finite():

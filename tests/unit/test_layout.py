@@ -1,5 +1,6 @@
 """Clusters on features whose truth is known."""
 
+import peak
 import pytest
 import torch
 
@@ -25,6 +26,15 @@ def test_clusters_follow_the_objects_with_constant_numbers(scope):
     labels = layout.cluster(features, 3, scope, seed=0)
     pairs = {(a, b) for a, b in zip(labels.flatten().tolist(), truth.flatten().tolist(), strict=True)}
     assert len(pairs) == 3  # one number per object, in every frame
+
+
+def test_a_long_clip_is_clustered_by_some_of_its_tokens(monkeypatch):
+    features, truth = moving_blocks()
+    whole = layout.cluster(features, 3, layout.WHOLE_CLIP, seed=0)
+    monkeypatch.setattr(layout, "FITTED", 3 * 120)  # 120 of 720 tokens
+    some = layout.cluster(features, 3, layout.WHOLE_CLIP, seed=0)
+    pairs = {(a, b) for a, b in zip(some.flatten().tolist(), whole.flatten().tolist(), strict=True)}
+    assert some.shape == truth.shape and len(pairs) == 3  # the same, but for their numbers
 
 
 def test_clusters_are_seeded():
@@ -66,13 +76,54 @@ def test_blurred_rows_stay_in_their_frame_and_their_places():
 
 
 def test_attention_inputs_give_every_layer_the_same_weight():
-    inputs = AttentionInputs()
+    inputs = AttentionInputs({("a",): 4, ("skipped",): 3, ("b",): 6})
     small, large = torch.randn(2, 50, 4), 100 * torch.randn(2, 50, 6) + 7
-    inputs.add(("a",), small)
-    inputs.add(("b",), large)
+    for _ in range(2):  # two steps
+        inputs.add(("a",), small)
+        inputs.add(("b",), large)
+        inputs.add(("unknown",), large)
     features = inputs.features()
-    assert features.shape == (2, 50, 10)
-    assert float(features[..., :4].std()) == pytest.approx(float(features[..., 4:].std()), rel=0.05)
+    assert features.shape == (2, 50, 13) and not features[..., 4:7].any()
+    for layer, given in ((features[..., :4], small), (features[..., 7:], large)):
+        centred = given - given.mean((0, 1))
+        assert torch.allclose(layer, centred / centred.square().mean().sqrt(), atol=1e-5)
+
+
+COLLECT = """
+from pack.videograin import layout
+from pack.videograin.layout import AttentionInputs, AttentionRows, blur_rows, cluster
+
+layout.FITTED = 2**20  # numbers: 4 MiB
+
+def rows(frames):
+    q = torch.rand(1, 480, 32).expand(frames, -1, -1)
+    return AttentionRows(), lambda kept, step: kept.add(step, q, q, 4)
+
+def inputs(frames):
+    layers = {{(n,): 160 for n in range(3)}}
+    x = torch.rand(1, 480, 160).expand(frames, -1, -1)  # the network's own: not what is measured
+    return AttentionInputs(layers), lambda kept, step: [kept.add(layer, x) for layer in layers]
+
+def work(frames):
+    kept, look = {feature}(frames)
+    for step in range(3):
+        look(kept, step)
+    found = kept.features()
+    found = blur_rows(found, 16, 30, 5)
+    cluster(found, 2, {scope!r}, 0)
+    return found.nbytes
+"""
+
+
+@peak.needs_linux
+@pytest.mark.parametrize(
+    "feature,scope", [("rows", layout.PER_FRAME), ("rows", layout.WHOLE_CLIP), ("inputs", layout.PER_FRAME)]
+)
+def test_a_long_clip_is_kept_once(feature, scope, tmp_path):
+    """One sum of features, however many steps; averaging, blurring and clustering copy a frame, never the clip."""
+    kept, most = peak.grown(COLLECT.format(feature=feature, scope=scope), 2, 64, tmp_path)
+    assert kept == 64 * 480 * 480 * 4
+    assert most < 1.5 * kept, f"{most / 2**20:.0f} MiB held for {kept / 2**20:.0f} MiB of features"
 
 
 def test_names_go_to_the_clusters_their_words_look_at():

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from pack.benchmarks.timing import attention, machine, page, rows
-from pack.benchmarks.timing.rows import DENSE, FAST, OURS, SDPA
+from pack.benchmarks.timing.rows import DENSE, GROUPED, OURS, SDPA
 
 CPU, CARD = "x86_64 CPU, 2 cores", "NVIDIA H200"
 CELL = torch.device("cpu")
@@ -35,7 +35,7 @@ def steps(peaks):
 
 def test_network_rows_compare_with_steps_of_as_many_frames():
     last = rows.network_rows(steps({4: 100, 8: 140}))[-1]
-    assert last["ratio_to_full_frame"] == pytest.approx(1.25) and last["ratio_to_per_frame"] == pytest.approx(1.5)
+    assert last["ratio_to_sdpa"] == pytest.approx(1.25) and last["ratio_to_per_frame"] == pytest.approx(1.5)
 
 
 @pytest.mark.parametrize(
@@ -61,6 +61,19 @@ def test_rows_measured_again_replace_those_of_their_device_only():
     assert [r["case"] for r in rows.merged(old, new)] == ["card", "new"]
 
 
+def test_every_row_has_the_same_fields():
+    found = [
+        *rows.attention_rows({"tokens": 4096, "d": 80}, {SDPA: [1.0], OURS: [2.0]}, {SDPA: 1, OURS: 2}, 10),
+        *rows.network_rows(steps({4: 100})),
+        *rows.profile_rows({"frames": 8, "peak_mb": 9.0}, {"edit": 1.0}, {"edit": 3}, {}),
+    ]
+    named = {"bench", "device", "seconds", "ratio_to_sdpa", "dense_over_ours", "extra_memory", "peak_mb"}
+    for row in (rows.complete(row, CPU) for row in found):
+        assert named <= set(row) and row["device"] == CPU and row["seconds"] > 0
+        assert ("tokens" in row) == (row["bench"] == "attention") != ("frames" in row)
+    assert rows.complete(found[1], CPU)["ratio_to_sdpa"] == 2 and rows.complete(found[-1], CPU)["extra_memory"] is None
+
+
 def test_the_page_says_what_is_unmeasured():
     row = {"bench": "attention", "device": CPU, "tokens": 16384, "case": OURS, "seconds": 1.5, "ratio_to_sdpa": 1.7}
     text = page.page([row, *rows.network_rows(steps({4: 100, 8: 140, 16: 220}))])
@@ -74,13 +87,14 @@ def test_the_page_says_what_is_unmeasured():
 
 def test_what_is_timed_computes_the_same():
     found = attention.forms(attention.problem(240, 80, torch.float32, CELL), CELL)
-    ours, dense, plain = (found[form]() for form in (OURS, DENSE, SDPA))
+    ours, grouped, dense, plain = (found[form]() for form in (OURS, GROUPED, DENSE, SDPA))
     assert torch.allclose(ours, dense, atol=2e-5) and not torch.allclose(ours, plain, atol=1e-2)
+    assert torch.allclose(grouped, dense, atol=2e-5)
 
 
 def test_times_has_a_time_for_every_turn():
     times = attention.times(128, 40, "float32", 2, CELL)
-    assert {form: len(taken) for form, taken in times.items()} == {SDPA: 2, OURS: 2, FAST: 2, DENSE: 2}
+    assert {form: len(taken) for form, taken in times.items()} == dict.fromkeys(rows.FORMS, 2)
 
 
 @pytest.mark.skipif(not machine.FORGET.exists(), reason="peaks of a CPU process need Linux")

@@ -1,13 +1,13 @@
 """Loading clips: every container, times, sizes, sound and colour, on files that PyAV encodes here."""
 
 import subprocess
-import sys
 from fractions import Fraction
 from io import BytesIO
 from pathlib import Path
 
 import footage
 import numpy as np
+import peak
 import pytest
 import torch
 from PIL import Image
@@ -287,36 +287,23 @@ def cancel_at(frame: int):
     return watch
 
 
-PEAK = """
-import sys
-sys.path.insert(0, {support!r})
-import runpy, resource, torch
-torch.set_num_threads(1)
-runpy.run_path({conftest!r})
+LOADED = """
 from pathlib import Path
-from pack.videograin.video import load, open_clip
+from pack.videograin.fit import Fit
 from pack.videograin.shots import Pick
+from pack.videograin.video import load, open_clip
 
-def peak():
-    return int(next(line for line in open("/proc/self/status") if line.startswith("VmHWM")).split()[1]) * 1024
-
-load(open_clip(Path({path!r})), Pick(cap=2))
-before = peak()
-frames = load(open_clip(Path({path!r}))).frames
-print(frames.nbytes, peak() - before)
+def work(count):
+    return load(open_clip(Path({path!r})), Pick(cap=count), {fit}).frames.nbytes
 """
 
 
-@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="reads Linux's /proc")
-def test_peak_memory_is_the_frames_and_a_constant(tmp_path):
-    root = Path(__file__).parents[2]
+@peak.needs_linux
+@pytest.mark.parametrize("fit,size", [("Fit()", (240, 320)), ("Fit('exact', 400, 300)", (300, 400))])
+def test_peak_memory_is_the_frames_and_a_constant(tmp_path, fit, size):
     path = footage.write(
-        tmp_path / "long.mp4", footage.scene(300, 240, 320), "libx264", options={"preset": "ultrafast"}
+        tmp_path / "long.mp4", footage.scene(200, 240, 320), "libx264", options={"preset": "ultrafast"}
     )
-    code = PEAK.format(support=str(root / "tests/support"), conftest=str(root / "conftest.py"), path=str(path))
-    shown = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=tmp_path
-    ).stdout
-    returned, grown = map(int, shown.split())
-    assert returned == 300 * 240 * 320 * 3 * 4
-    assert grown < returned + 16 * 2**20, f"{grown / 2**20:.1f} MiB for {returned / 2**20:.1f} MiB of frames"
+    returned, most = peak.grown(LOADED.format(path=str(path), fit=fit), 2, 200, tmp_path)
+    assert returned == 200 * size[0] * size[1] * 3 * 4
+    assert most < returned + 16 * 2**20, f"{most / 2**20:.1f} MiB for {returned / 2**20:.1f} MiB of frames"

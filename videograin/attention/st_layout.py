@@ -6,7 +6,10 @@ the query alone, so up to a constant per row, which softmax ignores, they are
     s'(x, y) = (1−λ) s(x, y) + λ Δ [x, y positive],     Δ = max − min of the row.
 
 "Positive" depends on the two tokens' patterns only: one extra channel per key pattern (one-hot on the key, λΔ on the
-query where that pattern is positive) puts the second term into an ordinary attention call.
+query where that pattern is positive) puts the second term into an ordinary attention call. As exact, and without
+channels: a call for each key pattern, the second term added to its log-sum-exp, merged. On a CPU, with four patterns and
+1,024 or 4,096 tokens, that took 1.22 or 0.99 times as long and held 59 % of q + k + v where this holds 17 %
+(benchmarks/timing/attention.py measures both); a supported GPU needs neither, see fused.py.
 """
 
 from __future__ import annotations

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import errno
 import re
+from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import folder_paths
+import torch
 from comfy.model_patcher import ModelPatcher
 from torch import Tensor
 
+from .. import level_store
 from ..binding import find_phrase
 from ..layout import ROWS, AttentionInputs, AttentionRows, ClusterLayout, WordMaps, blur_rows, cluster, name_clusters
 from ..trajectory import Inversion
 from .attach import for_features
-from .compat import Site, require_unet
+from .compat import Site, attention_modules, logger, require_unet, site_levels
 from .conditioning import words as words_of
-from .observing import Onlooker, choose_level, evenly, look, noisy
+from .observing import BLOCKS, Onlooker, choose_level, evenly, look, noisy
 from .origin import require_origin
 from .plan import Probe, records
 from .progress import tell
@@ -35,6 +41,10 @@ class Observer(Onlooker):
     def __init__(self, level: int, blocks: str, features: AttentionRows | AttentionInputs, words: WordMaps | None):
         super().__init__(level, blocks)
         self.features, self.words = features, words
+
+    def held_bytes(self, tokens: int) -> int:
+        maps = 3 if isinstance(self.features, AttentionRows) else 0  # of a frame: scores, their softmax, the sum
+        return maps * 4 * (tokens // self.level**2) ** 2
 
     def see_inputs(self, call: Call, site: Site, x: Tensor) -> None:
         if isinstance(self.features, AttentionInputs):
@@ -75,13 +85,18 @@ def attention_layout(
     model: ModelPatcher, inversion: Inversion, conditioning: list, clusters: int, steps: int, feature: str, scope: str,
     seed: int, level: str, blocks: str, start: float, blur: int, clip: Any, prompt: str, words: str,
 ) -> ClusterLayout:  # fmt: skip
-    """Attention Layout: looks, clusters, names. Parameters as the node's tooltips say."""
+    """Attention Layout: looks, clusters, names. Parameters as the node's tooltips say.
+
+    In memory is one sum of features (layout.py), past level_store.IN_MEMORY in a file in ComfyUI's temporary folder.
+    """
+    require_unet(model, "Attention Layout")
     height, width = inversion.source.shape[-2:]
+    divisor = choose_level(level, height, width)
     positions = word_positions(clip, prompt, candidate_words(prompt, words)) if clip is not None and prompt else {}
     observer = Observer(
-        level=choose_level(level, height, width),
+        level=divisor,
         blocks=blocks,
-        features=AttentionRows() if feature == ROWS else AttentionInputs(),
+        features=AttentionRows(_room) if feature == ROWS else AttentionInputs(widths(model, divisor, blocks), _room),
         words=WordMaps(positions) if positions else None,
     )
     observe(model, inversion, conditioning, steps, observer, start)
@@ -93,6 +108,30 @@ def attention_layout(
     if observer.words is not None:
         names = name_clusters(labels, observer.words.maps(), list(positions), clusters)
     return ClusterLayout(labels.view(len(labels), rows, -1), names, height * 8, width * 8)
+
+
+def widths(model: ModelPatcher, level: int, blocks: str) -> dict[Site, int]:
+    """Channels of the self-attention layers that are looked at."""
+    modules, levels = attention_modules(model.model.diffusion_model), site_levels(model.model.diffusion_model)
+    sites = [site for site in modules if levels[site] == level and site[0] in BLOCKS[blocks]]
+    return {site: modules[site].attn1.to_q.in_features for site in sites}
+
+
+def _room(shape: Sequence[int]) -> Tensor:
+    frames, tokens, numbers = shape
+    megabytes, folder = frames * tokens * numbers * 4 / 1e6, Path(folder_paths.get_temp_directory())
+    where = "in memory" if megabytes <= level_store.IN_MEMORY / 1e6 else f"in a file in {folder}"
+    logger.info("Attention Layout keeps %d numbers a token %s: %.0f MB.", numbers, where, megabytes)
+    try:
+        return level_store.room(shape, torch.float32, folder)
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        raise ValueError(
+            f"Attention Layout needs {megabytes:.0f} MB in ComfyUI's temporary folder, {folder}, for {frames} frames of "
+            f"{tokens} tokens, but the disk is full. Free space there, choose Attention Layout's `level` “auto” or a "
+            "coarser one, or a shorter clip."
+        ) from error
 
 
 def observe(

@@ -13,6 +13,7 @@ from comfy.ldm.modules.diffusionmodules.openaimodel import ResBlock, UNetModel
 from torch import nn
 
 from ..injection import attention_blocks, resnet_blocks
+from .compat import Site, attention_sites
 from .plan import Injection
 from .source import EXACT, NEXT, Place, Reader
 
@@ -27,12 +28,9 @@ class Injector(Reader):
 
     def __init__(self, run: Run, record: Injection):
         super().__init__(run, record, NEXT if record.shifted else EXACT)
-        blocks = run.model.diffusion_model.output_blocks
-        self.resnets = frozenset((RESNET, block) for block in resnet_blocks(len(blocks)))
-        chosen = attention_blocks(len(blocks))
-        self.attentions = frozenset(
-            (ATTENTION, *site) for site in run.sites if site[0] == "output" and site[1] in chosen
-        )
+        network = run.model.diffusion_model
+        self.resnets = frozenset((RESNET, block) for block in injected_blocks(network))
+        self.attentions = frozenset((ATTENTION, *site) for site in injected_sites(network))
 
     def places_at(self, sigma: float) -> frozenset[Place]:
         sampling = self.run.model.model_sampling
@@ -42,6 +40,17 @@ class Injector(Reader):
 
     def takes(self, chunk: Chunk) -> bool:
         return self.record.role in (chunk.role, "both")
+
+
+def injected_blocks(network: UNetModel) -> tuple[int, ...]:
+    """Decoder blocks whose ResNet output is injected."""
+    return resnet_blocks(len(network.output_blocks))
+
+
+def injected_sites(network: UNetModel) -> list[Site]:
+    """The layers whose self-attention is injected."""
+    chosen = attention_blocks(len(network.output_blocks))
+    return [site for site in attention_sites(network) if site[0] == "output" and site[1] in chosen]
 
 
 def last_convolution(network: UNetModel, block: int) -> nn.Module:

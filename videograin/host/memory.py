@@ -1,7 +1,10 @@
 """What attention across frames holds beyond the plain network's: told to ComfyUI, which makes room, and to the user.
 
 ComfyUI reckons a network's memory from the latent's size alone. Attention over all frames takes no more than that, for
-it is the same tensors read as one long picture; copies of keys, values and results do.
+it is the same tensors read as one long picture; copies of keys, values and results do, and what is held of the source
+from one evaluation to the next. Copies are counted on top of the network's most, which it needs in a feed-forward layer
+and not in attention: the sum is what is surely enough. The levels of an inversion are told by DDIM Inversion itself, and
+lie in ordinary memory or in a file.
 """
 
 from __future__ import annotations
@@ -18,37 +21,71 @@ from torch import nn
 from ..attention.key_sets import ALL, FIRST_PREVIOUS, MIDDLE, OWN
 from .compat import attention_modules, block_levels, logger, site_levels
 from .fusing import fused_sites
+from .injecting import injected_blocks, injected_sites, last_convolution
 from .placing import output_blocks, placed_sites
-from .plan import KEY, LEVELS, CrossFusion, Motion, Placement, Record, SelfFusion, STLayout, anchored, find, key_sets
+from .plan import (
+    EVERYWHERE,
+    KEY,
+    LEVELS,
+    CrossFusion,
+    Injection,
+    Motion,
+    Placement,
+    Probe,
+    Record,
+    SelfFusion,
+    STLayout,
+    anchored,
+    find,
+    key_sets,
+)
 
 # In tensors of the size of one layer's queries: keys and values of two frames per frame, or of one, as copies.
 COPIES = {OWN: 0, ALL: 0, MIDDLE: 2, FIRST_PREVIOUS: 4}
-MODULATED, MOVING = 1, 2  # ST-Layout's own result; the dense result with the paths' on top
+MODULATED, MOVING = 1, 3  # ST-Layout's own result; queries, keys and values gathered by path, and the paths' results
 ANCHORED = 3  # keys and values of a group of frames and the anchors, and its result
-FOLLOWING = 1  # the rows that follow the source
+FOLLOWING, EXCHANGED = 1, 2  # the rows that follow the source; queries and keys with the source's among them
+# Of an ordinary step, in the feed-forward layers: measured 27 as PyTorch counts it, 33 to 39 resident on a CPU.
+WORK = 33
 TEXT = 77  # tokens of an ordinary prompt
 PORTABLE = 400 * 2**20  # bytes that ST-Layout's form without Triton holds at once on a GPU, see attention/
 
 
-def extra_bytes(plan: tuple[Record, ...], shape: list[int], network: BaseModel) -> int:
-    """Most that the plan's features hold at one layer, for both halves of guidance; shape (frames, C, h, w).
+def query_bytes(shape: list[int], network: BaseModel) -> int:
+    """One layer's queries, of both halves of guidance; shape (frames, C, h, w).
 
     Reckoned at the latent's own grid with the network's narrowest layers; deeper ones have twice the channels on a
     quarter of the tokens.
     """
+    size = comfy.model_management.dtype_size(network.get_dtype_inference())
+    return 2 * shape[0] * math.prod(shape[2:]) * network.diffusion_model.model_channels * size
+
+
+def work_bytes(shape: list[int], network: BaseModel) -> int:
+    """What a step takes without us: for the user. ComfyUI's own number is the same on a GPU, four times that on a CPU."""
+    return WORK * query_bytes(shape, network)
+
+
+def extra_bytes(plan: tuple[Record, ...], shape: list[int], network: BaseModel) -> int:
+    """Most that the plan's features hold besides, for both halves of guidance; shape (frames, C, h, w)."""
     sets = key_sets(plan)
     copies = max(COPIES[sets.at(level)] for level in LEVELS)
     copies += ANCHORED * (anchored(plan) is not None)
     copies += MODULATED * (find(plan, STLayout) is not None) + MOVING * (find(plan, Motion) is not None)
     size = comfy.model_management.dtype_size(network.get_dtype_inference())
-    queries = 2 * shape[0] * math.prod(shape[2:]) * network.diffusion_model.model_channels * size
-    copies += FOLLOWING * (find(plan, SelfFusion) is not None)
+    queries = query_bytes(shape, network)
+    fusion: SelfFusion | None = find(plan, SelfFusion)
+    if fusion is not None:
+        copies += EXCHANGED if fusion.where == EVERYWHERE else FOLLOWING
+    copies += EXCHANGED * (find(plan, Injection) is not None)
     portable = min(PORTABLE, 8 * queries) if find(plan, STLayout) is not None else 0
-    return copies * queries + portable + source_bytes(plan, shape, network.diffusion_model, size)
+    probe: Probe | None = find(plan, Probe)
+    looking = probe.observer.held_bytes(math.prod(shape[2:])) if probe is not None else 0
+    return copies * queries + portable + looking + source_bytes(plan, shape, network.diffusion_model, size)
 
 
 def source_bytes(plan: tuple[Record, ...], shape: list[int], unet: UNetModel, size: int) -> int:
-    """What the fusions hold of the source during a step: queries and keys, nothing of other steps.
+    """What is held of the source during a step: queries and keys, ResNets' outputs, nothing of other steps.
 
     shape (frames, C, h, w), of the latent; size, bytes of a number in the network.
     """
@@ -58,6 +95,14 @@ def source_bytes(plan: tuple[Record, ...], shape: list[int], unet: UNetModel, si
         record = find(plan, kind)
         for site in fused_sites(unet, record) if record and not record.neutral else ():
             numbers += modules[site].attn1.to_q.out_features * width(math.ceil(tokens / levels[site] ** 2))
+    injection: Injection | None = find(plan, Injection)
+    if injection is not None and not injection.neutral:
+        blocks = block_levels(unet)
+        for site in injected_sites(unet) if injection.attention else ():
+            numbers += modules[site].attn1.to_q.out_features * 2 * math.ceil(tokens / levels[site] ** 2)
+        for number in injected_blocks(unet) if injection.features else ():
+            channels = last_convolution(unet, number).out_channels
+            numbers += channels * math.ceil(tokens / blocks["output", number] ** 2)
     return frames * numbers * size
 
 
@@ -102,7 +147,7 @@ def prepare_sampling(executor, model: ModelPatcher, noise_shape, conds, *args, *
     free = comfy.model_management.get_free_memory(model.load_device)
     logger.info(
         "Sampling %d frames: about %.0f MB for the network's work and %.0f MB for attention across frames, besides the "
-        "weights; %.0f MB are free.", shape[0], plain / 1e6, extra / 1e6, free / 1e6,
+        "weights; %.0f MB are free.", shape[0], work_bytes(shape, network) / 1e6, extra / 1e6, free / 1e6,
     )  # fmt: skip
     placement = find(plan, Placement)
     if placement is not None and not placement.neutral:

@@ -37,6 +37,10 @@ class Onlooker:
         self.level, self.groups = level, BLOCKS[blocks]
         self.seen = False
 
+    def held_bytes(self, tokens: int) -> int:
+        """Most that it holds at once where the network runs; tokens of a frame at the latent's own grid."""
+        return 0
+
     def wants(self, site: Site, level: int) -> bool:
         return level == self.level and site[0] in self.groups
 
