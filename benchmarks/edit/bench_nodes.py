@@ -14,6 +14,7 @@ from comfy_api.latest import io
 from torch import Tensor
 
 from ...demo.toybox import model as demo_model
+from ...demo.toybox.depth import depth
 from ...videograin.host.conditioning import KEY
 from ...videograin.layout import ClusterLayout, cluster_masks
 from . import suite
@@ -63,6 +64,20 @@ def nodes(find: Callable[[str], Example], outcome: Outcome) -> list[type[io.Comf
             one = find(case)
             frames = suite.ideal(one) if drawn else one.shot.frames
             return io.NodeOutput(torch.from_numpy(frames).float() / 255)
+
+    class BenchmarkControl(io.ComfyNode):
+        @classmethod
+        def define_schema(cls) -> io.Schema:
+            return io.Schema(
+                node_id="BenchmarkControl",
+                category=CATEGORY,
+                inputs=[io.String.Input("case")],
+                outputs=[io.ControlNet.Output(), io.Image.Output(tooltip="The clip's true depth, its hints.")],
+            )
+
+        @classmethod
+        def execute(cls, case: str) -> io.NodeOutput:
+            return io.NodeOutput(demo_model.load_control(), hints(find(case)))
 
     class BenchmarkMask(io.ComfyNode):
         @classmethod
@@ -135,7 +150,14 @@ def nodes(find: Callable[[str], Example], outcome: Outcome) -> list[type[io.Comf
             outcome.frames = (images[..., :3].clamp(0, 1) * 255).round().byte().cpu().numpy()
             return io.NodeOutput()
 
-    return [BenchmarkModel, BenchmarkClip, BenchmarkMask, BenchmarkChooseClusters, BenchmarkWatch, BenchmarkCollect]
+    between = [BenchmarkControl, BenchmarkMask, BenchmarkChooseClusters, BenchmarkWatch]
+    return [BenchmarkModel, BenchmarkClip, *between, BenchmarkCollect]
+
+
+def hints(one: Example) -> Tensor:
+    """(F, H, W, 3) in [0, 1]: how far everything in the clip is, as the demo's ControlNet learned to see it."""
+    grey = np.stack([depth(masks) for masks in one.shot.masks.swapaxes(0, 1)])
+    return (torch.from_numpy(grey).float() / 255)[..., None].expand(-1, -1, -1, 3)
 
 
 def union(one: Example, numbers: str, shape: str) -> Tensor:

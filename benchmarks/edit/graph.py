@@ -1,7 +1,7 @@
 """The graph of one edit, as ComfyUI's API takes it: stock nodes and ours, between the benchmark's source and sink.
 
 Nodes keep their names from method to method, and what two methods share has the same inputs, so that the host's own
-output cache gives the second what the first computed: above all the inversion, once per clip and key set.
+output cache gives the second what the first computed: above all the inversion, once per clip and all that is live in it.
 """
 
 from __future__ import annotations
@@ -10,9 +10,11 @@ import hashlib
 import json
 from typing import Any, NamedTuple
 
+from ...demo.toybox import world
 from ...videograin.attention.key_sets import OWN
+from ...videograin.blend import IRJS
 from . import suite
-from .methods import CHANGED_AREAS, CLUSTERS, DRAWN, FRESH_NOISE, SOURCE, Method
+from .method import CHANGED_AREAS, CLUSTERS, DRAWN, FRESH_NOISE, OUTSIDE_REGIONS, OUTSIDE_WORDS, SOURCE, Method
 from .suite import Example
 
 Prompt = dict[str, dict[str, Any]]
@@ -63,18 +65,18 @@ def digest(prompt: Prompt) -> str:
 
 def _sampled(graph: Graph, one: Example, method: Method, wording: str, setup: Setup, latent: Link) -> Link:
     text = suite.wordings(one)[wording]
-    inflated = ["loader", 0]
-    if method.key_set != OWN:
-        inflated = graph.add("full frame", "VideoGrainFullFrameAttention", model=inflated, key_set=method.key_set)
+    inflated = _inflated(graph, method)
+    if method.control:
+        graph.add("control", "BenchmarkControl", case=one.case.name)
     if method.start != FRESH_NOISE:
-        _invert(graph, one, setup, inflated, latent)
+        _invert(graph, one, method, setup, inflated, latent)
     if method.masks == CLUSTERS:
         _layout(graph, setup, inflated)
-    model, positive = _directed(graph, one, method, text, setup, inflated)
+    model = _directed(graph, one, method, text, inflated)
     model = graph.add("watch", "BenchmarkWatch", model=model, regions=_watched(graph, one, text))
-    drawn = {"model": model, "positive": positive, "cfg": setup.cfg, "steps": setup.steps, "sampler_name": "euler",
-             "scheduler": "ddim_uniform"}  # fmt: skip
-    drawn["negative"] = graph.add("negative", "CLIPTextEncode", text="", clip=["loader", 1])
+    positive, negative = _prompts(graph, one, method, text)
+    drawn = {"model": model, "positive": positive, "negative": negative, "cfg": setup.cfg, "steps": setup.steps,
+             "sampler_name": "euler", "scheduler": "ddim_uniform"}  # fmt: skip
     if method.start == FRESH_NOISE:
         start = {"seed": one.case.seed, "latent_image": latent, "denoise": setup.denoise}
         sampled = graph.add("sample", "KSampler", **drawn, **start)
@@ -87,12 +89,36 @@ def _sampled(graph: Graph, one: Example, method: Method, wording: str, setup: Se
     return sampled
 
 
-def _invert(graph: Graph, one: Example, setup: Setup, model: Link, latent: Link) -> None:
+def _inflated(graph: Graph, method: Method) -> Link:
+    """The MODEL for the inversion and, through more nodes, for the edit."""
+    model = ["loader", 0]
+    if method.key_set != OWN:
+        norm = {"clip_norm": True} if method.clip_norm else {}
+        model = graph.add("full frame", "VideoGrainFullFrameAttention", model=model, key_set=method.key_set, **norm)
+    if method.flow:
+        seen = {"images": ["clip", 0], "levels": "1/1", "check_occlusion": False}
+        model = graph.add("flow", "VideoGrainFlowGuidedAttention", model=model, **seen)
+    if method.anchors:
+        model = graph.add("anchors", "VideoGrainAnchorAttention", model=model, count=4, mode="concat")
+    return model
+
+
+def _invert(graph: Graph, one: Example, method: Method, setup: Setup, model: Link, latent: Link) -> None:
     source = graph.add("source prompt", "CLIPTextEncode", text=one.shot.caption, clip=["loader", 1])
+    if method.control:
+        source, _ = _hinted(graph, "source hints", source, source)
     graph.add(
         "invert", "VideoGrainDDIMInversion", model=model, conditioning=source, latent=latent, steps=setup.steps,
         scheduler="ddim_uniform", refinements=setup.refinements,
     )  # fmt: skip
+
+
+def _hinted(graph: Graph, name: str, positive: Link, negative: Link) -> tuple[Link, Link]:
+    """Both prompts with the ControlNet and the clip's depth."""
+    shown = {"control_net": ["control", 0], "image": ["control", 1]}
+    whole = {"strength": 1.0, "start_percent": 0.0, "end_percent": 1.0}
+    graph.add(name, "ControlNetApplyAdvanced", positive=positive, negative=negative, **shown, **whole)
+    return [name, 0], [name, 1]
 
 
 def _layout(graph: Graph, setup: Setup, model: Link) -> None:
@@ -102,20 +128,55 @@ def _layout(graph: Graph, setup: Setup, model: Link) -> None:
     )  # fmt: skip
 
 
-def _directed(graph: Graph, one: Example, method: Method, text: str, setup: Setup, model: Link) -> tuple[Link, Link]:
-    """What makes the edit go where it is to go: the MODEL, and the positive prompt."""
-    if method.st_layout is None:
-        return model, graph.add("positive", "CLIPTextEncode", text=text, clip=["loader", 1])
-    if method.key_set == OWN:  # ST-Layout Attention would bring all frames by itself
-        model = graph.add("own frame", "VideoGrainFullFrameAttention", model=model, key_set=OWN)
-    # A mode spelled out: rows that mean the same have the same graph, and a mode that changes has another.
-    choices = vars(method.st_layout)
-    model = graph.add("st-layout", "VideoGrainSTLayoutAttention", model=model, mode="default", **choices)
+def _directed(graph: Graph, one: Example, method: Method, text: str, model: Link) -> Link:
+    """The MODEL that makes the edit go where it is to go, and leaves the rest."""
+    if method.st_layout is not None:
+        if method.key_set == OWN:  # ST-Layout Attention would bring all frames by itself
+            model = graph.add("own frame", "VideoGrainFullFrameAttention", model=model, key_set=OWN)
+        # A mode spelled out: rows that mean the same have the same graph, and a mode that changes has another.
+        choices = vars(method.st_layout)
+        model = graph.add("st-layout", "VideoGrainSTLayoutAttention", model=model, mode="default", **choices)
+    model = _following(graph, one, method, text, model)
+    if method.place:
+        words = {"clip": ["loader", 1], "prompt": text, "level": "1/2"}  # as its help says for small pictures
+        model = graph.add("place", "VideoGrainPlaceObjects", model=model, **words, **_placed(graph, one, method))
     if method.blend:
         mask = _mask(graph, one, method, _changed(one), "edit mask")
-        kept = {"mode": "inversion", "inversion": ["invert", 1], "mask": mask, "grow": method.grow}
+        path = (
+            {"source": ["encode", 0], "noise": method.noise} if method.blend == IRJS else {"inversion": ["invert", 1]}
+        )
+        kept = {"mode": method.blend, "mask": mask, "grow": method.grow, **path}
         model = graph.add("blend", "VideoGrainLatentBlend", model=model, **kept)
-    return model, _bound(graph, one, method, text)
+    return model
+
+
+def _following(graph: Graph, one: Example, method: Method, text: str, model: Link) -> Link:
+    """What takes more of the source than its path: features, attention, the places of words."""
+    prompt = ["source hints" if method.control else "source prompt", 0]
+    source = {"inversion": ["invert", 1], "conditioning": prompt}
+    words = {"clip": ["loader", 1], "source_prompt": one.shot.caption}
+    if method.inject:
+        shares = {"features": 0.2, "attention": 0.2}
+        model = graph.add("inject", "VideoGrainInjectSourceFeatures", model=model, **source, **shares)
+    if method.self_fusion:
+        where = {"where": method.self_fusion, "preset": "shape"}
+        if method.self_fusion == OUTSIDE_WORDS:
+            where |= {**words, "words": ", ".join(_old_words(one))}
+        model = graph.add("self fusion", "VideoGrainSelfAttentionFusion", model=model, **source, **where)
+    if method.cross_fusion:
+        words |= {"prompt": text, "mode": "refine", "preset": "shape"}
+        model = graph.add("cross fusion", "VideoGrainCrossAttentionFusion", model=model, **source, **words)
+    return model
+
+
+def _prompts(graph: Graph, one: Example, method: Method, text: str) -> tuple[Link, Link]:
+    """The positive one, bound to its regions where something asks for them, and the negative one."""
+    if method.st_layout is not None or method.self_fusion == OUTSIDE_REGIONS:
+        positive = _bound(graph, one, method, text)
+    else:
+        positive = graph.add("positive", "CLIPTextEncode", text=text, clip=["loader", 1])
+    negative = graph.add("negative", "CLIPTextEncode", text="", clip=["loader", 1])
+    return _hinted(graph, "edit hints", positive, negative) if method.control else (positive, negative)
 
 
 def _bound(graph: Graph, one: Example, method: Method, text: str) -> Link:
@@ -128,6 +189,19 @@ def _bound(graph: Graph, one: Example, method: Method, text: str) -> Link:
         name = f"region {number}"
         chain = {"regions": graph.add(name, "VideoGrainRegionPrompt", mask=mask, phrase=area.phrase, **chain)}
     return graph.add("bind", "VideoGrainBindRegionPrompts", clip=["loader", 1], prompt=text, **chain)
+
+
+def _placed(graph: Graph, one: Example, method: Method) -> dict[str, Link]:
+    """The objects to be placed, as a chain of Region Prompts; those with the same words are one."""
+    by_phrase: dict[str, list[int]] = {}
+    for number, area in enumerate(suite.areas(one)):
+        if not area.is_place:
+            by_phrase.setdefault(area.phrase, []).append(number)
+    chain: dict[str, Link] = {}
+    for number, (phrase, areas) in enumerate(by_phrase.items()):
+        mask = _mask(graph, one, method, tuple(areas), f"object mask {number}")
+        chain = {"regions": graph.add(f"object {number}", "VideoGrainRegionPrompt", mask=mask, phrase=phrase, **chain)}
+    return chain
 
 
 def _watched(graph: Graph, one: Example, text: str) -> Link:
@@ -144,6 +218,13 @@ def _watched(graph: Graph, one: Example, text: str) -> Link:
 
 def _changed(one: Example) -> tuple[int, ...]:
     return tuple(number for number, area in enumerate(suite.areas(one)) if area.changes)
+
+
+def _old_words(one: Example) -> tuple[str, ...]:
+    """What the source's caption calls that which changes."""
+    if one.task.place != one.shot.place:
+        return (world.PLACES[one.shot.place],)
+    return one.shot.names[: len(one.task.wishes)]
 
 
 def _mask(graph: Graph, one: Example, method: Method, numbers: tuple[int, ...], name: str) -> Link:

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import ctypes
+import gc
 import io
 import signal
 import time
@@ -114,6 +116,8 @@ def _forget_peak() -> None:
     if _on_gpu():
         torch.cuda.reset_peak_memory_stats()
     elif Path("/proc/self/clear_refs").exists():  # Linux
+        gc.collect()
+        getattr(ctypes.CDLL(None), "malloc_trim", int)(0)  # what earlier edits left in the heap would hide new peaks
         Path("/proc/self/clear_refs").write_text("5")
 
 

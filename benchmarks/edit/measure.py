@@ -17,6 +17,8 @@ from .lpips import Lpips
 from .suite import Area, Example
 
 VISIBLE = 0.5  # of its largest area must show, or the judge misnames even the untouched source
+THERE = 0.25  # of a region's cells at least show its object, or the region is empty; true drawings lie far above
+NOTHING = "nothing"  # stands for a word where a region is empty
 FINITE = 99.0  # dB, for equal pictures
 
 Seen = list[list[str | None]]  # area × frame
@@ -60,20 +62,24 @@ def _word(area: Area, reading: Reading, frame: int, dressed: bool) -> str | None
     if area.is_place:
         return reading.place(frame, mask)
     found = reading.region(frame, mask)
+    if found.certainty < THERE:  # the judge names the likeliest object of bare snow, too
+        return NOTHING
     return f"{found.name} {found.worn}".strip() if dressed else found.name
 
 
 def judged_words(areas: tuple[Area, ...], seen: Seen) -> dict[str, float]:
-    """Edit-Acc over the areas that change, Kept over the objects that do not, Leak over all objects."""
+    """Edit-Acc over the areas that change, Kept over the objects that do not; Leak, and how many are empty, over all objects."""
     both = list(zip(areas, seen, strict=True))
     changed = [(words, area.word) for area, words in both if area.changes]
     stay = [(words, area.word) for area, words in both if not area.changes]
     objects = [(words, area.word) for area, words in both if not area.is_place]
+    shown = [word for words, _ in objects for word in words if word is not None]
     others = [{word for j, (_, word) in enumerate(objects) if j != i} for i in range(len(objects))]
     return {
         "edit_acc": metrics.edit_acc(*_unzipped(changed)),
         "kept": metrics.kept(*_unzipped(stay)) if stay else nan,
         "leak": metrics.leak(*_unzipped(objects), others),
+        "empty": shown.count(NOTHING) / len(shown) if shown else nan,
     }
 
 

@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from . import suite
-from .methods import HEADLINE
+from .method import HEADLINE
 from .report import Best, Row
 from .suite import Area, Example
 

@@ -8,7 +8,8 @@ from typing import NamedTuple
 
 from . import suite
 from .graph import Setup
-from .methods import ABLATIONS, HEADLINE, METHODS, QUICK, Method
+from .method import HEADLINE, Method
+from .methods import ABLATIONS, METHODS, QUICK
 from .suite import DEVELOPMENT, TEST, Case
 
 QUICK_CLIPS, QUICK_STEPS = 4, 12
@@ -29,8 +30,8 @@ class Job(NamedTuple):
 
 
 def jobs(cases: Iterable[Case], methods: Iterable[Method]) -> list[Job]:
-    """Clip by clip, and within a clip by key set, so that what the host remembers is used."""
-    ordered = sorted(methods, key=lambda method: (method.key_set, method.paste))
+    """Clip by clip, and within a clip by inversion, so that what the host remembers is used."""
+    ordered = sorted(methods, key=lambda method: (method.inverted_with, method.paste))
     return [Job(case, method, wording) for case in cases for method in ordered for wording in method.wordings]
 
 

@@ -89,6 +89,20 @@ def paired(best: Best) -> dict[str, tuple[float, float, float]]:
     }
 
 
+def differences(best: Best) -> dict[str, dict[str, tuple[float, float, float]]]:
+    """Each row minus the one it changes in one thing, over the clips that both have: (mean, low, high) of every metric."""
+    found = {}
+    for name in (name for name in METHODS if name in best):
+        theirs, ours = best.get(METHODS[name].against, {}), best[name]
+        if cases := sorted(theirs.keys() & ours.keys()):
+            pairs = [(ours[case], theirs[case]) for case in cases]
+            found[name] = {
+                metric.name: paired_interval(*zip(*((a[metric.name], b[metric.name]) for a, b in pairs), strict=True))
+                for metric in METRIC_LIST
+            }
+    return found
+
+
 def confusion(rows: Iterable[Row]) -> dict[str, dict[str, int]]:
     """asked word → seen word → frames, over the areas that were to change."""
     counts: dict[str, Counter] = {}
@@ -117,6 +131,10 @@ def _means(best: Best) -> Row:
     return {
         "methods": {name: {m: _finite(span)[0] for m, span in found.items()} for name, found in spans.items()},
         "intervals": {name: {m: _finite(span)[1:] for m, span in found.items()} for name, found in spans.items()},
+        "differences": {
+            name: {"against": METHODS[name].against} | {m: _finite(span) for m, span in found.items()}
+            for name, found in differences(best).items()
+        },
         "tasks": {name: _by_task(clips) for name, clips in best.items()},
     }
 
@@ -144,6 +162,8 @@ def as_markdown(title: str, main: Best, development: Best, notes: Sequence[str])
     if development:
         clips = len(next(iter(development.values())))
         lines += [f"## Ablations, {clips} development clips", "", *_table(development), ""]
+    if changed := _difference_lines(development or main):
+        lines += ["## Each row minus the one it changes, clip by clip", "", *changed, ""]
     return "\n".join([*lines, "## What the judge saw instead", "", *_confusion_lines(main), ""])
 
 
@@ -173,6 +193,16 @@ def _paired_lines(best: Best) -> list[str]:
             lines.append(f"| {metric.label} | {metric.form.format(mean)} | {span} | {'better' if better else ''} |")
     chosen = Counter(f"{row['method']} ({row['wording']})" for row in best_baseline(best).values())
     return [*lines, "", f"Best baselines: {', '.join(f'{name} {n}×' for name, n in chosen.most_common())}."]
+
+
+def _difference_lines(best: Best) -> list[str]:
+    lines = ["| method | minus | " + " | ".join(metric.label for metric in METRIC_LIST) + " |"]
+    lines.append("|" + "---|" * (2 + len(METRIC_LIST)))
+    found = differences(best)
+    for name, spans in found.items():
+        cells = [span_text(metric, *spans[metric.name]) for metric in METRIC_LIST]
+        lines.append(f"| {METHODS[name].label} | {METHODS[METHODS[name].against].label} | {' | '.join(cells)} |")
+    return lines if found else []
 
 
 def _task_lines(best: Best) -> list[str]:

@@ -28,7 +28,7 @@ class Runner:
         self.examples: dict[str, Example] = {}  # the clip at hand only
         self.outcome = Outcome()
         self.host = Host(nodes(self.examples.__getitem__, self.outcome))
-        self.inversions: dict[tuple[str, str], float] = {}  # clip, key set: seconds of the inversion
+        self.inversions: dict[tuple, float] = {}  # clip and what it was inverted with: seconds of the inversion
         self.shares: dict[str, tuple[float, float]] = {}  # of attention, by the watch's ticket
 
     def run(self, job: Job) -> tuple[dict[str, Any], float]:
@@ -58,7 +58,7 @@ class Runner:
         """Runs the graph; what it cost and where attention went."""
         cost = self.host.run(prompt)
         seconds = {node: spent for node, spent in cost.seconds.items() if node not in UNTIMED}
-        clip = job.case.name, job.method.key_set
+        clip = job.case.name, job.method.inverted_with
         if "invert" in seconds:
             self.inversions[clip] = seconds.pop("invert")
         inverted = self.inversions[clip] if "invert" in prompt else 0.0

@@ -2,12 +2,13 @@
 
 A watch is an ordinary attn2 replacement, as any pack may set, that returns plain attention to the bit. ST-Layout
 Attention finds it there and acts around it, so both see the same q and k. Before: the softmax of those. After: the
-dispatcher's own modulated attention on the same q and k, with values that are 1 on the phrase's tokens and 0 elsewhere;
-what comes out is the probability itself.
+dispatcher's own attention on the same q and k, with values that are 1 on the phrase's tokens and 0 elsewhere;
+what comes out is the probability itself, for fusion with a source too.
 """
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import torch
@@ -20,6 +21,7 @@ from ...videograin.binding import Binding
 from ...videograin.host.compat import attention_sites
 from ...videograin.host.dispatch import Call
 from ...videograin.host.run import RUN
+from ...videograin.host.source import ROLE
 from ...videograin.metrics import attention_inside
 
 STEPS = (0, 2, 4)  # of the sampling, where modulation is strong at any number of steps
@@ -40,7 +42,7 @@ class Watch:
         if sigma not in self.levels:
             self.levels.append(sigma)
         roles = extra["cond_or_uncond"]
-        if self.levels.index(sigma) in STEPS and 0 in roles:
+        if self.levels.index(sigma) in STEPS and 0 in roles and not _of_source(extra):
             number, frames = roles.index(0), len(q) // len(roles)  # 0 is the positive prompt, in core's numbering
             self.look(number, frames, q, k, extra)
         return optimized_attention(q, k, v, extra["n_heads"], attn_precision=extra["attn_precision"])
@@ -48,9 +50,9 @@ class Watch:
     def look(self, number: int, frames: int, q: Tensor, k: Tensor, extra: dict[str, Any]) -> None:
         mine = slice(number * frames, (number + 1) * frames)
         plain = probabilities(q[mine], k[mine], self.tokens, extra["n_heads"])
-        modulated = _modulated(number, q, k, self.tokens, frames, extra)
+        directed = _directed(number, q, k, self.tokens, frames, extra)
         height, width = extra["activations_shape"][-2:]
-        for shares, maps in ((self.before, plain), (self.after, plain if modulated is None else modulated)):
+        for shares, maps in ((self.before, plain), (self.after, plain if directed is None else directed)):
             grids = rearrange(maps.float().cpu(), "f (h w) k -> k f h w", h=height, w=width)
             shares += [attention_inside(grid, mask) for grid, mask in zip(grids, self.masks, strict=True)]
 
@@ -65,20 +67,30 @@ def probabilities(q: Tensor, k: Tensor, tokens: Tensor, heads: int) -> Tensor:
     return share @ tokens.T.to(share)
 
 
-def _modulated(number: int, q: Tensor, k: Tensor, tokens: Tensor, frames: int, extra: dict[str, Any]) -> Tensor | None:
-    """As `probabilities`, through the dispatcher; None where nothing is modulated."""
+def _of_source(extra: dict[str, Any]) -> bool:
+    """Whether this is the look at the source that injection and fusion take before a step."""
+    run = extra.get(RUN)
+    return run is not None and any(run.chunks[i].role == ROLE for i in extra["uuids"] if i in run.chunks)
+
+
+def _directed(number: int, q: Tensor, k: Tensor, tokens: Tensor, frames: int, extra: dict[str, Any]) -> Tensor | None:
+    """As `probabilities`, modulated and fused by the dispatcher; None where neither is done."""
     run, heads = extra.get(RUN), extra["n_heads"]
-    if run is None or run.settings is None:
+    if run is None:
         return None
     call = Call(run, extra, torch.empty(len(q), 4, run.height, run.width, device="meta"))
-    chunk, settings = call.chunks[number], run.settings
-    layout = call.layout(chunk, settings.cross_strength, settings.cross_role, chunk.binding, call.grid(extra))
-    if layout is None:
-        return None
+    chunk, settings, fuser, grid = call.chunks[number], run.settings, run.cross_fuser, call.grid(extra)
+    layout = settings and call.layout(chunk, settings.cross_strength, settings.cross_role, chunk.binding, grid)
     q, k = call.split(q)[number], call.split(k)[number]
     values = torch.zeros_like(k).unflatten(-1, (heads, -1))
     values[..., : len(tokens)] = tokens.T.to(values)[:, None]  # the same in every head and frame
-    shares = call.modulated_cross(chunk, q, k, values.flatten(-2), layout, heads)
+    site, values = (*extra["block"], extra["block_index"]), values.flatten(-2)
+    own, plain = partial(call.own_cross, chunk, layout, extra, q, k), partial(call.plain, None, extra=extra)
+    shares = fuser.fused(call, site, grid, number, q, k, values, plain, own) if fuser else None
+    if shares is None:
+        if layout is None:
+            return None
+        shares = own(values)
     return rearrange(shares, "f n (h d) -> f n h d", h=heads)[..., : len(tokens)].mean(2)
 
 

@@ -13,10 +13,12 @@ import torch
 from pack.benchmarks.edit import graph, measure, pictures, plan, report, suite
 from pack.benchmarks.edit.graph import Setup, edit_graph
 from pack.benchmarks.edit.lpips import Lpips
-from pack.benchmarks.edit.methods import CROSS, DEFAULT, METHODS, PASTED, ST_LAYOUT, Method
+from pack.benchmarks.edit.method import CROSS, DEFAULT, PASTED, ST_LAYOUT, Method
+from pack.benchmarks.edit.methods import ABLATIONS, METHODS
+from pack.benchmarks.edit.neighbours import NEIGHBOURS
 from pack.benchmarks.edit.store import Store
 from pack.demo.toybox import clips
-from pack.demo.toybox.judge import Judge
+from pack.demo.toybox.judge import WORDS, Judge, Reading
 from pack.videograin.attention import st_layout
 
 SETUP = Setup(frames=2)
@@ -54,14 +56,16 @@ def test_every_graph_is_whole(examples, method, kind):
         assert upstream(prompt, "collect").keys() == prompt.keys()  # nothing hangs loose, and no link leads nowhere
 
 
-def test_the_inversion_is_the_same_for_all_methods_of_a_key_set(examples):
+def test_methods_share_an_inversion_exactly_where_the_same_is_live_in_it(examples):
     found = {}
     for method in METHODS.values():
         for wording in method.wordings:
             prompt = edit_graph(examples["instance"], method, wording, SETUP)
             if "invert" in prompt:
-                found.setdefault(method.key_set, set()).add(graph.digest(upstream(prompt, "invert")))
-    assert len(found) == 3 and all(len(digests) == 1 for digests in found.values())
+                found.setdefault(method.inverted_with, set()).add(graph.digest(upstream(prompt, "invert")))
+    assert all(len(digests) == 1 for digests in found.values())
+    # own, first + previous, middle and all frames; flow, clip-wide norm, anchors; own and all frames with ControlNet
+    assert len(found) == len(set.union(*found.values())) == 9
 
 
 def test_baselines_have_words_only_and_ours_has_everything(examples):
@@ -97,6 +101,117 @@ def test_equal_settings_give_equal_graphs_and_other_settings_others(examples):
     assert graph.digest(edit_graph(one, ST_LAYOUT, "plain", SETUP._replace(steps=21))) != digests[2]
 
 
+# What each row has besides our default, and what it has not.
+ADDED = {
+    "flow": {"FlowGuidedAttention"},
+    "inject": {"InjectSourceFeatures"},
+    "flow_inject": {"FlowGuidedAttention", "InjectSourceFeatures"},
+    "clip_norm": set(),
+    "default_control": {"BenchmarkControl", "ControlNetApplyAdvanced"},
+    "with_self": {"SelfAttentionFusion"},
+    "with_cross": {"CrossAttentionFusion"},
+    "with_both": {"SelfAttentionFusion", "CrossAttentionFusion"},
+    "with_place": {"PlaceObjects"},
+    "irjs_fresh": set(),
+    "irjs_fixed": set(),
+    "progressive": set(),
+    "with_anchors": {"AnchorAttention"},
+}
+# What each system alone has of the nodes that direct an edit; regions of no use to it stand only before the watch.
+SYSTEMS = {
+    "fz_self": {"SelfAttentionFusion"},
+    "fz_outside": {"SelfAttentionFusion"},
+    "fz_cross": {"CrossAttentionFusion"},
+    "fz_both": {"SelfAttentionFusion", "CrossAttentionFusion"},
+    "fatezero": {"SelfAttentionFusion", "CrossAttentionFusion"},
+    "place": {"PlaceObjects"},
+    "reatco": {"PlaceObjects", "LatentBlend"},
+    "via": {"AnchorAttention", "LatentBlend"},
+}
+
+
+def test_each_part_is_added_to_our_default_and_nothing_else_changes(examples):
+    """The class task: two objects share their words, and are one to Place Objects."""
+    one = examples["class"]
+    default = edit_graph(one, DEFAULT, "plain", SETUP)
+    graphs = {name: edit_graph(one, METHODS[name], "plain", SETUP) for name in ADDED}
+    for name, added in ADDED.items():
+        assert classes(graphs[name]) - classes(default) == added, name
+        assert classes(default) - classes(graphs[name]) <= {"FullFrameAttention"}, name
+        assert METHODS[name].against == "default"
+    assert graphs["with_place"]["object 0"]["inputs"]["phrase"] == one.task.phrases[0]
+    assert graphs["with_place"]["object mask 0"]["inputs"]["areas"] == "0,1"
+    assert graphs["clip_norm"]["full frame"]["inputs"]["clip_norm"] is True
+    assert "clip_norm" not in default["full frame"]["inputs"]
+    assert graphs["with_anchors"]["own frame"]["inputs"]["key_set"] == "own"  # or ST-Layout would add all frames
+    assert "full frame" not in graphs["with_anchors"]
+    assert graphs["with_self"]["self fusion"]["inputs"]["where"] == "outside regions"
+
+
+def test_blends_differ_in_mode_and_source_only(examples):
+    names = ("default", "irjs_fresh", "irjs_fixed", "progressive")
+    prompts = [edit_graph(examples["object"], METHODS[name], "plain", SETUP) for name in names]
+    default, fresh, fixed, progressive = (prompt["blend"]["inputs"] for prompt in prompts)
+    assert (fresh["mode"], fresh["noise"], fixed["noise"]) == ("irjs", "fresh", "fixed")
+    assert fresh["source"] == ["encode", 0] and "inversion" not in fresh and {**fixed, "noise": "fresh"} == fresh
+    assert progressive == {**default, "mode": "progressive"} and default["inversion"] == ["invert", 1]
+    for prompt in prompts:  # all from the inverted noise
+        assert prompt["sample"]["inputs"]["latent_image"] == ["invert", 0]
+        assert prompt["sample"]["inputs"]["add_noise"] == "disable"
+
+
+def test_other_systems_stand_alone(examples):
+    one = examples["swap"]
+    for name, parts in SYSTEMS.items():
+        method = METHODS[name]
+        prompt = edit_graph(one, method, method.wordings[-1], SETUP)
+        found = classes(upstream(prompt, "sample"))
+        assert not found & {"STLayoutAttention", "FlowGuidedAttention", "InjectSourceFeatures"}
+        assert {c for c in found if c.endswith("Fusion")} | found & {
+            "PlaceObjects",
+            "LatentBlend",
+            "AnchorAttention",
+        } == parts
+        assert method.wordings == (("plain",) if method.place else suite.WORDINGS) and not method.baseline
+        assert ("BindRegionPrompts" in classes(upstream(prompt, prompt["sample"]["inputs"]["positive"][0]))) == (
+            name == "fz_outside"
+        )
+    fatezero = edit_graph(one, METHODS["fatezero"], "sides", SETUP)
+    assert fatezero["full frame"]["inputs"]["key_set"] == "middle"
+    assert fatezero["self fusion"]["inputs"]["words"] == ", ".join(one.shot.names[:2])
+    for name in ("self fusion", "cross fusion"):
+        assert fatezero[name]["inputs"]["source_prompt"] == one.shot.caption
+    assert fatezero["cross fusion"]["inputs"]["prompt"] == suite.wordings(one)["sides"]
+
+
+def test_old_words_are_those_of_what_changes(examples):
+    for kind, one in examples.items():
+        prompt = edit_graph(one, METHODS["fatezero"], "plain", SETUP)
+        words = prompt["self fusion"]["inputs"]["words"]
+        assert all(word in one.shot.caption for word in words.split(", "))
+        changed = [name for name in one.shot.names if name in words.split(", ")]
+        assert len(changed) == {"background": 0, "part": 1, "object": 1}.get(kind, 2)
+
+
+def test_the_controlnet_acts_in_the_inversion_and_on_both_prompts_of_the_edit(examples):
+    for method in (row for row in NEIGHBOURS if row.control):
+        prompt = edit_graph(examples["instance"], method, method.wordings[0], SETUP)
+        sampler = prompt["sample"]["inputs"]
+        assert (sampler["positive"], sampler["negative"]) == (["edit hints", 0], ["edit hints", 1])
+        assert prompt["edit hints"]["inputs"]["negative"] == ["negative", 0]
+        assert prompt["edit hints"]["inputs"]["image"] == ["control", 1]
+        if "invert" in prompt:
+            assert prompt["invert"]["inputs"]["conditioning"] == ["source hints", 0]
+        without = edit_graph(examples["instance"], METHODS[method.against], method.wordings[0], SETUP)
+        assert prompt.keys() - without.keys() <= {"control", "source hints", "edit hints"}
+
+
+def test_every_row_is_compared_with_one_on_the_same_clips():
+    names = {method.name for method in ABLATIONS}
+    assert {method.against for method in ABLATIONS if not method.baseline} <= names
+    assert not any(method.against for method in ABLATIONS if method.baseline)
+
+
 def test_pasting_costs_no_second_sampling(examples):
     prompts = [edit_graph(examples["class"], method, "plain", SETUP) for method in (DEFAULT, PASTED)]
     assert upstream(prompts[0], "sample") == upstream(prompts[1], "sample")
@@ -113,12 +228,22 @@ def area(word, changes=True, is_place=False):
 def test_accuracy_leak_and_kept_count_region_frames():
     areas = (area("tiger"), area("frog"), area("owl", changes=False))
     seen = [["tiger", "frog"], ["frog", "cow"], ["owl", "tiger"]]
-    assert measure.judged_words(areas, seen) == {"edit_acc": 0.5, "leak": 2 / 6, "kept": 0.5}
+    assert measure.judged_words(areas, seen) == {"edit_acc": 0.5, "leak": 2 / 6, "kept": 0.5, "empty": 0}
     hidden = [["tiger", None], [None, "frog"], ["owl", "owl"]]
-    assert measure.judged_words(areas, hidden) == {"edit_acc": 1, "leak": 0, "kept": 1}
+    assert measure.judged_words(areas, hidden) == {"edit_acc": 1, "leak": 0, "kept": 1, "empty": 0}
     place = (area("cat", changes=False), area("sea", is_place=True))
-    assert measure.judged_words(place, [["cat", "dog"], ["sea", "sand"]]) == {"edit_acc": 0.5, "leak": 0, "kept": 0.5}
+    found = measure.judged_words(place, [["cat", "dog"], ["sea", "sand"]])
+    assert found == {"edit_acc": 0.5, "leak": 0, "kept": 0.5, "empty": 0}
     assert isnan(measure.judged_words(areas[:2], seen[:2])["kept"])
+
+
+def test_an_area_that_hardly_shows_anything_is_empty():
+    cells = torch.zeros(2, len(WORDS), 1, 1)
+    for frame, share in enumerate((0.2, 0.3)):
+        cells[frame, WORDS.index("cat")], cells[frame, WORDS.index("snow")] = share, 1 - share
+    seen = measure.words_seen((area("cat"),), Reading(cells, torch.zeros(2, 192)))
+    assert seen == [[measure.NOTHING, "cat"]]
+    assert measure.judged_words((area("cat"),), seen)["empty"] == 0.5
 
 
 def test_true_flow_warps_the_source_onto_itself():
@@ -178,6 +303,21 @@ def test_the_better_prompt_and_the_best_baseline_of_each_clip_count():
     mean, low, high = report.paired(best)["edit_acc"]
     assert mean == pytest.approx((0.5 + 0.3) / 2) and low < mean < high
     assert report.paired(best)["leak"][0] == pytest.approx((0.0 - 0.1) / 2)
+
+
+def test_rows_are_subtracted_from_the_one_they_change_clip_by_clip():
+    rows = [row("default", "a", 0.5), row("default", "b", 0.7), row("flow", "a", 0.6), row("flow", "b", 0.6),
+            row("flow", "c", 0.0), row("via", "a", 0.1)]  # fmt: skip
+    best = report.best_wording(rows)
+    found = report.differences(best)
+    assert set(found) == {"flow"}  # the default's and VIA's own are not there
+    assert found["flow"]["edit_acc"][0] == pytest.approx(0.0) and found["flow"]["peak_mb"][0] == 0
+    mean, low, high = found["flow"]["edit_acc"]
+    assert low < mean < high
+    json_form = report.as_json(best, {}, {})["differences"]["flow"]
+    assert json_form["against"] == "default" and {"seconds", "peak_mb", "warp_err"} <= json_form.keys()
+    text = report.as_markdown("Title", best, {}, [])
+    assert f"| {METHODS['flow'].label} | {METHODS['default'].label} |" in text
 
 
 def test_the_json_has_the_promised_shape_and_is_valid():
@@ -246,9 +386,9 @@ def test_what_the_options_mean():
     whole, quick = plan.plan(options()), plan.plan(options(quick=True))
     assert {split: len(cases) for split, (cases, _) in whole.items()} == {"development": 12, "test": 24}
     assert {*whole["test"][1], *whole["development"][1]} == set(METHODS.values())
-    assert {"st_layout", "default"} == {m.name for m in whole["test"][1]} & {
-        m.name for m in whole["development"][1]
-    } - {"cross"}
+    both = {m.name for m in whole["test"][1]} & {m.name for m in whole["development"][1]}
+    assert both == {"sdedit", "per_frame", "full_frame", "cross", "st_layout", "default"}
+    assert not set(NEIGHBOURS) & set(whole["test"][1])
     (cases, chosen), setup = quick["development"], plan.setup_of(options(quick=True))
     assert len(cases) == 4 and setup.steps == 12 and {m.name for m in chosen} > {"per_frame", "full_frame", "default"}
     assert plan.setup_of(options(gpu=True))[:2] == (16, 50) and plan.setup_of(options()) == Setup(8, 20, 1)
@@ -268,4 +408,6 @@ def test_jobs_go_clip_by_clip_and_the_paste_follows_its_edit():
     assert {("sdedit", "sides"), ("per_frame", "sides"), ("full_frame", "sides")} <= set(first)
     key_sets = [METHODS[name].key_set for name, _ in first]
     assert sum(a != b for a, b in pairwise(key_sets)) == len(set(key_sets)) - 1
+    inversions = [METHODS[name].inverted_with for name, _ in first]
+    assert sum(a != b for a, b in pairwise(inversions)) == len(set(inversions)) - 1
     assert all(isinstance(job.method, Method) and job.case.kind in clips.TASKS for job in made)

@@ -1,0 +1,58 @@
+"""The method's own choices, one changed at a time."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from ...videograin.attention import st_layout
+from ...videograin.attention.key_sets import FIRST_PREVIOUS, OWN
+from .method import CHANGED_AREAS, CLUSTERS, DEFAULT, ST_LAYOUT
+from .suite import BOXES, DILATED, ERODED, SHIFTED
+
+FREE, HELD = replace(ST_LAYOUT, against=ST_LAYOUT.name), replace(DEFAULT, against=DEFAULT.name)
+
+ATTENTION = tuple(
+    replace(FREE, name=name, label=label, st_layout=settings)
+    for name, label, settings in (
+        ("paper", "mode `paper`", st_layout.PAPER),
+        ("reference", "mode `reference`", st_layout.REFERENCE),
+        ("self_negative", "self role: negative", replace(st_layout.DEFAULT, self_role="negative")),
+        ("self_positive", "self role: positive", replace(st_layout.DEFAULT, self_role="positive")),
+        ("self_both", "self role: both", replace(st_layout.DEFAULT, self_role="both")),
+        ("levels_all", "all levels", replace(st_layout.DEFAULT, levels="all")),
+        ("levels_coarse", "levels below full resolution", replace(st_layout.DEFAULT, levels="below full resolution")),
+        ("self_size", "self size term: area", replace(st_layout.DEFAULT, self_size="area")),
+        ("self_size_frames", "self size term: area / frames", replace(st_layout.DEFAULT, self_size="area / frames")),
+        ("self_size_off", "self size term: off", replace(st_layout.DEFAULT, self_size="off")),
+        ("cross_size_off", "cross size term: off", replace(st_layout.DEFAULT, cross_size="off")),
+    )
+)
+SCHEDULE = tuple(  # how strong, and until when
+    replace(FREE, name=name, label=label, st_layout=replace(st_layout.DEFAULT, **choices))
+    for name, label, choices in (
+        ("power_0", "strength kept to the end (power 0)", {"power": 0.0}),
+        ("power_1", "strength falls with τ (power 1)", {"power": 1.0}),
+        ("half", "nothing in the second half", {"end_percent": 0.5}),
+        ("self_0.3", "self strength 0.3", {"self_strength": 0.3}),
+        ("self_0.6", "self strength 0.6", {"self_strength": 0.6}),
+        ("fast", "`fast`: Δ from an eighth of the keys", {"fast": True}),
+    )
+)
+KEY_SETS = (
+    replace(FREE, name="keys_own", label="ST-Layout over each frame's own keys", key_set=OWN),
+    replace(FREE, name="keys_first_previous", label="ST-Layout over first + previous", key_set=FIRST_PREVIOUS),
+)
+MASKS = (
+    *(
+        replace(HELD, name=name, label=label, masks=shape)
+        for name, label, shape in (
+            ("clusters", "clusters instead of true masks", CLUSTERS),
+            ("dilated", "masks 8 px too large", DILATED),
+            ("eroded", "masks 8 px too small", ERODED),
+            ("shifted", "masks 8 px off", SHIFTED),
+            ("boxes", "boxes for masks", BOXES),
+        )
+    ),
+    replace(HELD, name="changed_only", label="regions only where something changes", bound=CHANGED_AREAS),
+    replace(HELD, name="blend_grown", label="blend 8 px wider than the masks", grow=1),
+)

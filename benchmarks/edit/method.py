@@ -1,0 +1,98 @@
+"""What a method is, and those that the test clips see: every method is a row, and graph.py turns it into nodes."""
+
+from __future__ import annotations
+
+from dataclasses import KW_ONLY, dataclass, replace
+
+from ...videograin import blend as blending
+from ...videograin.attention import st_layout
+from ...videograin.attention.key_sets import ALL, FIRST_PREVIOUS, MIDDLE, OWN
+from ...videograin.attention.st_layout import Settings
+from .suite import PLAIN, TRUE, WORDINGS
+
+DRAWN, SOURCE, FRESH_NOISE, INVERSION = STARTS = ("drawn", "source", "fresh noise", "inversion")
+CLUSTERS = "clusters"  # masks from Attention Layout
+ALL_AREAS, CHANGED_AREAS = BOUND = ("all", "changed")
+EVERYWHERE, OUTSIDE_REGIONS, OUTSIDE_WORDS = "everywhere", "outside regions", "outside words"  # of self fusion
+
+
+@dataclass(frozen=True)
+class Method:
+    """One row.
+
+    start: the world's own drawing of the edit; the source through the VAE; the source half covered by fresh noise; or
+        the inverted source. against: the row that this one changes in one thing, for paired differences.
+    In the inversion too: key_set, of self-attention; clip_norm, group normalisation over all frames; flow, attention
+        along the source's motion; anchors, which every frame sees besides; control, the ControlNet for depth.
+    st_layout: choices of ST-Layout Attention, None for none. bound: the areas that get a Region Prompt. masks: one of
+        suite.SHAPES, or CLUSTERS.
+    Of the source: inject, its features; self_fusion, where its self-attention holds, "" for nowhere; cross_fusion,
+        the places of the words that both prompts have.
+    place: the latent is moved until each object's words act in its mask.
+    blend: Latent Blend follows, in this mode; its area is wider by `grow` latent cells. noise: of the mode "irjs".
+    paste: the source's own pixels are put back outside the edit.
+    """
+
+    name: str
+    label: str
+    start: str = INVERSION
+    _: KW_ONLY
+    against: str = ""
+    key_set: str = ALL
+    clip_norm: bool = False
+    flow: bool = False
+    anchors: bool = False
+    control: bool = False
+    st_layout: Settings | None = None
+    bound: str = ALL_AREAS
+    masks: str = TRUE
+    inject: bool = False
+    self_fusion: str = ""
+    cross_fusion: bool = False
+    place: bool = False
+    blend: str = ""
+    grow: int = 0
+    noise: str = blending.FRESH
+    paste: bool = False
+    baseline: bool = False
+
+    @property
+    def inverted_with(self) -> tuple:
+        """What the inversion has of the method: equal for two methods that share one."""
+        return self.key_set, self.clip_norm, self.flow, self.anchors, self.control
+
+    @property
+    def wordings(self) -> tuple[str, ...]:
+        """The prompts to try, the better of which counts: two where nothing but words says what goes where."""
+        told = self.st_layout is not None or self.place or self.start in (DRAWN, SOURCE)
+        return (PLAIN,) if told else WORDINGS
+
+    @property
+    def cost(self) -> float:
+        """Of one edit, against a full-frame one: to tell how long a run will take."""
+        if self.paste or self.start in (DRAWN, SOURCE):
+            return 0.1
+        seen = {OWN: 0.5, MIDDLE: 0.5, FIRST_PREVIOUS: 0.7}.get(self.key_set, 1.0)
+        source = 0.2 if self.self_fusion or self.cross_fusion else 0.1 * self.inject
+        return seen * (1 + source + 0.3 * self.control + 1.5 * self.place)
+
+
+REFERENCES = (
+    Method("ideal", "*the edit as the world draws it*", DRAWN),
+    Method("unedited", "*the source through the VAE*", SOURCE),
+)
+BASELINES = (
+    Method("sdedit", "SDEdit", FRESH_NOISE, key_set=OWN, baseline=True),
+    Method("per_frame", "per frame, inversion", key_set=OWN, baseline=True),
+    Method("full_frame", "+ full-frame attention", baseline=True),
+)
+CROSS = Method(
+    "cross", "+ cross modulation", against="full_frame", st_layout=replace(st_layout.DEFAULT, self_strength=0.0)
+)
+ST_LAYOUT = Method("st_layout", "+ self modulation (`default` mode)", against="cross", st_layout=st_layout.DEFAULT)
+DEFAULT = replace(
+    ST_LAYOUT, name="default", label="**+ blend: our default**", against="st_layout", blend=blending.INVERSION
+)
+PASTED = replace(DEFAULT, name="pasted", label="+ the source's pixels outside", against="default", paste=True)
+
+HEADLINE = (*REFERENCES, *BASELINES, CROSS, ST_LAYOUT, DEFAULT, PASTED)
