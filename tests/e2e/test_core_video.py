@@ -17,7 +17,7 @@ def node(kind, **inputs):
 
 def graph() -> dict:
     return {
-        "load": node("LoadVideo", file="clip.mp4"),
+        "load": node("LoadVideo", file="walk.mp4"),
         "parts": node("GetVideoComponents", video=["load", 0]),
         "demo": node("VideoGrainLoadDemoModel"),
         "latent": node("VAEEncode", pixels=["parts", 0], vae=["demo", 2]),
@@ -51,7 +51,7 @@ def graph() -> dict:
 
 def test_a_file_goes_in_and_comes_out_at_its_own_rate_and_length(server):
     frames = clip(("car", "bus"), "sand", frames=9).frames
-    footage.write(server.base / "input" / "clip.mp4", frames, "libx264", 8)
+    footage.write(server.base / "input" / "walk.mp4", frames, "libx264", 8)
     history = server.run(graph())
     (path,) = server.output_files(history)
     with av.open(str(path)) as container:

@@ -19,8 +19,7 @@ def test_only_files_are_wanting(server, name):
     require_nodes(name, server.object_info())
     inputs = {(node["class_type"], key) for node in prompt(name).values() for key in node["inputs"]}
     wanting = refused(server, prompt(name)) - CORES_OWN
-    # Another test may have left a clip of the same name in the input folder; weights there are none.
-    assert ("CheckpointLoaderSimple", "ckpt_name") in wanting and wanting <= inputs & FILES
+    assert wanting == inputs & FILES
 
 
 def refused(server, graph: dict) -> set[tuple[str, str]]:
