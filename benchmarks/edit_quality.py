@@ -3,6 +3,7 @@
     make bench-edit                     the whole benchmark: about two hours on 2 cores; it resumes where it stopped
     make bench-edit ARGS=--quick        4 clips, 3 methods, 12 steps
     make bench-edit ARGS=--gpu          16 frames, 50 steps, on the GPU
+    make bench-edit ARGS="--split systems"   FateZero, ReAtCo, VIA and the paper's other parts, alone and mixed
 
 Writes out/edit_quality.json, .md and .png (other forms of the run have names of their own); every single edit with its
 numbers stays in out/edit/. EDIT_QUALITY.md says what was found.
@@ -27,10 +28,14 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--steps", type=int, help="steps of the inversion, and again of the edit (default 20)")
     parser.add_argument("--refinements", type=int, help="of the inversion, per step (default 1)")
     parser.add_argument("--methods", help="only these, by name, with commas; see edit/methods.py")
-    parser.add_argument("--split", choices=("both", "development", "test"), default="both")
+    parser.add_argument(
+        "--split", choices=("both", "development", "test", "systems"), default="both",
+        help="settings on the development clips, the headline on the test clips, or both; systems: FateZero, ReAtCo, VIA, "
+        "flow, injection and ControlNet, alone and mixed, on the development clips (hours)",
+    )  # fmt: skip
     parser.add_argument("--clips", type=int, help="only the first so many clips of each split")
     parser.add_argument(
-        "--fresh", action="store_true", help="make every edit again (after a change of the product's code)"
+        "--fresh", action="store_true", help="make the edits of this run again (after a change of the product's code)"
     )
     chosen = parser.parse_args()
     if not chosen.tree:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
-import shutil
 import sys
 from pathlib import Path
 from typing import Any
@@ -27,14 +26,12 @@ def bench(options: argparse.Namespace, out: Path) -> int:
     """Runs what the options say and writes out/<name>.json, .md and .png; returns the exit code."""
     setup, chosen = setup_of(options), plan(options)
     name = name_of(options)
-    if options.fresh:
-        shutil.rmtree(out / "edit", ignore_errors=True)
     painter = demo_model.FOLDER / demo_model.PAINTER
     if not painter.exists():
         tell(f"{painter} is not there: `python demo/train.py --export` writes what is trained so far")
         return 1
     weights = f"{checksum(painter)} on a {'GPU' if options.gpu else 'CPU'}"
-    store = Store(out / "edit", weights, ruler())
+    store = Store(out / "edit", weights, ruler(), options.fresh)
     runner = Runner(setup, store, judging.Judge.load(), lpips.Lpips.find())
     runner.host.stop_on_signals()
     todo = [job for cases, methods in chosen.values() for job in jobs(cases, methods)]

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from . import suite
 from .graph import Setup
 from .method import HEADLINE, Method
-from .methods import ABLATIONS, METHODS, QUICK
+from .methods import ABLATIONS, METHODS, QUICK, SYSTEMS
 from .suite import DEVELOPMENT, TEST, Case
 
 QUICK_CLIPS, QUICK_STEPS = 4, 12
@@ -44,29 +44,44 @@ def setup_of(options: argparse.Namespace) -> Setup:
 
 
 def plan(options: argparse.Namespace) -> Plan:
-    """Settings are chosen on the development clips; the test clips see the headline only."""
+    """Settings are chosen on the development clips; the test clips see the headline only.
+
+    Raises SystemExit for options that make no sense, or leave nothing to do.
+    """
+    least = {"frames": 2, "steps": 1, "refinements": 0, "clips": 1}
+    for name, value in least.items():
+        if getattr(options, name) is not None and getattr(options, name) < value:
+            raise SystemExit(f"--{name}: {getattr(options, name)} is too few; {value} or more")
+    if options.quick and options.split != "both":
+        raise SystemExit("--quick has clips of its own; leave --split out")
     chosen: Plan = {
         DEVELOPMENT: (suite.cases(DEVELOPMENT), ABLATIONS),
         TEST: (suite.cases(TEST), HEADLINE),
     }
     if options.quick:
         chosen = {DEVELOPMENT: (suite.cases(DEVELOPMENT)[:QUICK_CLIPS], QUICK)}
+    elif options.split == "systems":
+        chosen = {DEVELOPMENT: (suite.cases(DEVELOPMENT), SYSTEMS)}
     elif options.split != "both":
         chosen = {options.split: chosen[options.split]}
-    wanted = options.methods.split(",") if options.methods else list(METHODS)
+    wanted = list(METHODS) if options.methods is None else options.methods.split(",")
     unknown = [name for name in wanted if name not in METHODS]
     if unknown:
         raise SystemExit(f"--methods: there is no {', '.join(unknown)}; there are {', '.join(METHODS)}")
-    return {
-        split: (cases[: options.clips], tuple(method for method in methods if method.name in wanted))
-        for split, (cases, methods) in chosen.items()
+    made = {
+        split: tuple(method for method in methods if method.name in wanted) for split, (_, methods) in chosen.items()
     }
+    if not any(made.values()):
+        raise SystemExit(f"--methods: none of {', '.join(wanted)} belongs to these clips; see edit/methods.py")
+    return {split: (chosen[split][0][: options.clips], methods) for split, methods in made.items() if methods}
 
 
 def name_of(options: argparse.Namespace) -> str:
     """Only a whole run writes the files that are kept under version control."""
-    if any((options.frames, options.steps, options.refinements, options.methods, options.clips)):
+    changed = (options.frames, options.steps, options.refinements, options.methods, options.clips)
+    if any(option is not None for option in changed):
         return "edit_quality_partial"
-    if options.quick or options.gpu:
-        return "edit_quality_quick" if options.quick else "edit_quality_gpu"
-    return "edit_quality" if options.split == "both" else f"edit_quality_{options.split}"
+    if options.quick:
+        return "edit_quality_quick"
+    form = "edit_quality_gpu" if options.gpu else "edit_quality"
+    return form if options.split == "both" else f"{form}_{options.split}"

@@ -26,6 +26,7 @@ METRIC_LIST = (
     Metric("edit_acc", "Edit-Acc", "{:.1%}", 1),
     Metric("leak", "Leak", "{:.1%}", -1),
     Metric("kept", "Kept", "{:.1%}", 1),
+    Metric("empty", "Empty", "{:.1%}", -1),
     Metric("background_psnr", "background PSNR (dB)", "{:.1f}", 1),
     Metric("background_lpips", "background LPIPS", "{:.3f}", -1),
     Metric("embed_f", "embed_f", "{:.3f}", 1),
@@ -45,9 +46,9 @@ LISTED = 12  # wrong words listed per method
 # ---- statistics -------------------------------------------------------------------------------------------------------
 
 
-def merit(row: Row) -> tuple[float, float, float]:
-    """What makes one edit of a clip better than another: more right, then less leaked, then more kept."""
-    return row["edit_acc"], -_number(row["leak"]), _number(row["kept"])
+def merit(row: Row) -> tuple[float, float, float, float]:
+    """What makes one edit of a clip better than another: more right, less leaked, more kept, a truer background."""
+    return row["edit_acc"], -_number(row["leak"]), _number(row["kept"]), _number(row["background_psnr"])
 
 
 def _number(value: float) -> float:

@@ -67,11 +67,13 @@ class Runner:
         if watch is not None:
             self.shares[ticket] = _mean(watch.before), _mean(watch.after)
         before, after = self.shares.get(ticket, (nan, nan))
-        sampled = "sample" not in prompt or "sample" in cost.seconds  # else another edit has paid for it
+        shared = job.method.paste or (
+            "sample" in prompt and "sample" not in cost.seconds
+        )  # another edit has paid for it
         return {
-            "seconds": sum(seconds.values()) + inverted if sampled else nan,
+            "seconds": sum(seconds.values()) + inverted if not shared else nan,
             "inversion_seconds": inverted,
-            "peak_mb": cost.peak_mb if sampled else nan,
+            "peak_mb": cost.peak_mb if not shared else nan,
             "attn_in_before": before,
             "attn_in": after,
         }

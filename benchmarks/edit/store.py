@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -25,11 +26,13 @@ def checksum(path: Path) -> str:
 class Store:
     """The edits made with one model, judged by one judge.
 
-    folder: made when the first edit is kept. weights, ruler: checksums of the model, and of all that judges.
+    folder: made when the first edit is kept. weights, ruler: checksums of the model, and of all that judges. fresh: edits
+    of earlier runs do not count, and give way one by one.
     """
 
-    def __init__(self, folder: Path, weights: str, ruler: str):
+    def __init__(self, folder: Path, weights: str, ruler: str, fresh: bool = False):
         self.folder, self.weights, self.ruler = folder, weights, ruler
+        self.fresh, self.made = fresh, set()
 
     def key(self, one: Example, prompt: Prompt) -> str:
         """Of the clip's pixels and masks, the graph with all its settings, and the model."""
@@ -38,12 +41,17 @@ class Store:
         return hashlib.sha256(f"{clip} {digest(prompt)} {self.weights}".encode()).hexdigest()[:16]
 
     def row(self, key: str) -> dict[str, Any] | None:
-        """A finished edit; without its measures when it was judged by another ruler."""
+        """A finished edit; without its measures when it was judged by another ruler. What cannot be read is not there."""
         path = self.folder / f"{key}.json"
-        if not path.exists() or not self._strip(key).exists():
+        if not path.exists() or not self._strip(key).exists() or (self.fresh and key not in self.made):
             return None
-        row = json.loads(path.read_text())
-        return row if row["ruler"] == self.ruler else {**row, "measures": None}
+        try:
+            row = json.loads(path.read_text())
+            self.frames(key)
+            return row if row["ruler"] == self.ruler and "measures" in row else {**row, "measures": None}
+        except (ValueError, OSError, KeyError, TypeError) as error:
+            print(f"{path.name} or its picture is damaged ({error}): this edit is made again", file=sys.stderr)
+            return None
 
     def frames(self, key: str) -> np.ndarray:
         """(F, H, W, 3) uint8, as they were kept: without loss."""
@@ -54,6 +62,7 @@ class Store:
         """The row last, each file whole or not at all."""
         self.folder.mkdir(parents=True, exist_ok=True)
         if frames is not None:
+            self.made.add(key)
             _written(self._strip(key), lambda path: Image.fromarray(np.concatenate(list(frames), 1)).save(path, "png"))
         text = json.dumps({**row, "ruler": self.ruler}, indent=1)
         _written(self.folder / f"{key}.json", lambda path: path.write_text(text))

@@ -1,7 +1,7 @@
 """The benchmark's clips, fixed by their seeds: twelve to choose the method's settings by, twenty-four to judge it by.
 
-Each clip has one task. Training never put the test clips' objects together: where a task makes a new pair (or puts an
-object in a new place) that pair is a held-out one, and where it does not, the source's is.
+Each clip has one task. In a test clip something was never seen in training: where the task makes a new pair of objects,
+or puts an object in a new place, that pair or setting is a held-out one, and where it does not, the source's is.
 """
 
 from __future__ import annotations

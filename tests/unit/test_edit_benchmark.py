@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from pack.benchmarks.edit import graph, measure, pictures, plan, report, suite
+from pack.benchmarks.edit import graph, measure, methods, pictures, plan, report, suite
 from pack.benchmarks.edit.graph import Setup, edit_graph
 from pack.benchmarks.edit.lpips import Lpips
 from pack.benchmarks.edit.method import CROSS, DEFAULT, PASTED, ST_LAYOUT, Method
@@ -207,9 +207,10 @@ def test_the_controlnet_acts_in_the_inversion_and_on_both_prompts_of_the_edit(ex
 
 
 def test_every_row_is_compared_with_one_on_the_same_clips():
-    names = {method.name for method in ABLATIONS}
-    assert {method.against for method in ABLATIONS if not method.baseline} <= names
-    assert not any(method.against for method in ABLATIONS if method.baseline)
+    for rows in (methods.OWN_CHOICES, methods.SYSTEMS):  # CROSS has its partner on the test clips
+        names = {method.name for method in (*ABLATIONS, *rows)}
+        assert {method.against for method in rows if method.against} <= names
+    assert not any(method.against for method in methods.SYSTEMS if method.baseline)
 
 
 def test_pasting_costs_no_second_sampling(examples):
@@ -362,6 +363,25 @@ def test_the_store_gives_back_what_it_kept_and_notices_every_change(examples, tm
     assert store.row(key) is None
 
 
+@pytest.mark.parametrize("suffix", ["json", "png"])
+@pytest.mark.parametrize("damage", [b"", b"\0" * 99, b"{}", "half"])
+def test_a_damaged_edit_is_made_again(examples, tmp_path, capsys, suffix, damage):
+    store = Store(tmp_path, "model", "judge")
+    store.keep("key", {"measures": {"kept": 1}}, examples["instance"].shot.frames)
+    path = tmp_path / f"key.{suffix}"
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2] if damage == "half" else damage)
+    assert store.row("key") is None and "is damaged" in capsys.readouterr().err
+
+
+def test_a_fresh_run_counts_only_what_it_made_itself(examples, tmp_path):
+    old, fresh = Store(tmp_path, "model", "judge"), Store(tmp_path, "model", "judge", fresh=True)
+    frames = examples["instance"].shot.frames
+    for key in ("one", "two"):
+        old.keep(key, {"measures": {}}, frames)
+    fresh.keep("one", {"measures": {}}, frames)
+    assert fresh.row("one") is not None and fresh.row("two") is None and old.row("two") is not None
+
+
 def test_pictures_show_every_headline_method_and_twenty_crops(examples):
     shown = [examples["instance"], examples["background"]]
     rows = [row("default", one.case.name, 1.0) for one in shown]
@@ -385,18 +405,35 @@ def options(**changes):
 def test_what_the_options_mean():
     whole, quick = plan.plan(options()), plan.plan(options(quick=True))
     assert {split: len(cases) for split, (cases, _) in whole.items()} == {"development": 12, "test": 24}
-    assert {*whole["test"][1], *whole["development"][1]} == set(METHODS.values())
+    systems = plan.plan(options(split="systems"))["development"]
+    assert {*whole["test"][1], *whole["development"][1], *systems[1]} == set(METHODS.values())
     both = {m.name for m in whole["test"][1]} & {m.name for m in whole["development"][1]}
-    assert both == {"sdedit", "per_frame", "full_frame", "cross", "st_layout", "default"}
-    assert not set(NEIGHBOURS) & set(whole["test"][1])
+    assert both == {"cross", "st_layout", "default"}
+    assert systems[0] == whole["development"][0] and set(NEIGHBOURS) < set(systems[1])
     (cases, chosen), setup = quick["development"], plan.setup_of(options(quick=True))
     assert len(cases) == 4 and setup.steps == 12 and {m.name for m in chosen} > {"per_frame", "full_frame", "default"}
     assert plan.setup_of(options(gpu=True))[:2] == (16, 50) and plan.setup_of(options()) == Setup(8, 20, 1)
     assert plan.name_of(options()) == "edit_quality"
-    others = [options(quick=True), options(gpu=True), options(split="test"), options(clips=1)]
+    others = [options(quick=True), options(gpu=True), options(gpu=True, split="test"), options(split="test")]
     assert len({"edit_quality", *map(plan.name_of, others)}) == 5
-    with pytest.raises(SystemExit, match="there is no magic"):
-        plan.plan(options(methods="magic"))
+    assert {plan.name_of(options(**{name: 0})) for name in ("refinements", "clips")} == {"edit_quality_partial"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"methods": "magic"}, "there is no magic"),
+        ({"methods": ""}, "there is no "),
+        ({"methods": "sdedit", "split": "development"}, "none of sdedit belongs to these clips"),
+        ({"clips": 0}, "--clips: 0 is too few; 1 or more"),
+        ({"clips": -1}, "--clips: -1 is too few"),
+        ({"refinements": -1}, "--refinements: -1 is too few; 0 or more"),
+        ({"quick": True, "split": "test"}, "--quick has clips of its own"),
+    ],
+)
+def test_options_that_make_no_sense_are_told(changes, message):
+    with pytest.raises(SystemExit, match=message):
+        plan.plan(options(**changes))
 
 
 def test_jobs_go_clip_by_clip_and_the_paste_follows_its_edit():
