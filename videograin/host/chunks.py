@@ -7,7 +7,6 @@ out as they would from the whole clip; with more in the key set, chunks differ a
 
 from __future__ import annotations
 
-import errno
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -21,13 +20,14 @@ import torch
 from comfy.model_patcher import ModelPatcher
 from torch import Tensor
 
-from .. import chunk_file, level_store
+from .. import chunk_file
 from ..windows import Window, joined, windows
 from . import attach, chunk_checks, sampling
 from .compat import logger, model_identity
 from .fingerprint import fingerprint, weights
 from .plan import Anchors, Blend, Record, find, records
 from .progress import ClipProgress
+from .rooms import room
 from .slices import sliced
 
 FOLDER = "videograin_chunks"  # in ComfyUI's output folder
@@ -166,16 +166,8 @@ def _plan(model: ModelPatcher, anchors: Anchors | None) -> tuple[Record, ...]:
 
 
 def _room(shape: tuple[int, ...]) -> Tensor:
-    folder = Path(folder_paths.get_temp_directory())
-    try:
-        return level_store.room(shape, torch.float32, folder)
-    except OSError as error:
-        if error.errno != errno.ENOSPC:
-            raise
-        raise ValueError(
-            f"The edited clip needs {shape[0] * shape[1] * shape[2] * shape[3] * 4 / 1e6:.0f} MB in ComfyUI's temporary "
-            f"folder, {folder}, but the disk is full. Free space there and run again: finished chunks are kept."
-        ) from error
+    fix = "Free space there and run again: finished chunks are kept."
+    return room(shape, torch.float32, "The edited clip", fix)
 
 
 def _report(job: Job, cuts: list[Window], kept: list[Window], folder: Path, seconds: float) -> str:

@@ -2,28 +2,25 @@
 
 from __future__ import annotations
 
-import errno
 import re
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import folder_paths
 import torch
 from comfy.model_patcher import ModelPatcher
 from torch import Tensor
 
-from .. import level_store
 from ..binding import find_phrase
 from ..layout import ROWS, AttentionInputs, AttentionRows, ClusterLayout, WordMaps, blur_rows, cluster, name_clusters
 from ..trajectory import Inversion
 from .attach import for_features
-from .compat import Site, attention_modules, logger, require_unet, site_levels
+from .compat import Site, attention_modules, require_unet, site_levels
 from .conditioning import words as words_of
 from .observing import BLOCKS, Onlooker, choose_level, evenly, look, noisy
 from .origin import require_origin
 from .plan import Probe, records
 from .progress import tell
+from .rooms import room
 
 if TYPE_CHECKING:
     from .dispatch import Call
@@ -119,19 +116,11 @@ def widths(model: ModelPatcher, level: int, blocks: str) -> dict[Site, int]:
 
 def _room(shape: Sequence[int]) -> Tensor:
     frames, tokens, numbers = shape
-    megabytes, folder = frames * tokens * numbers * 4 / 1e6, Path(folder_paths.get_temp_directory())
-    where = "in memory" if megabytes <= level_store.IN_MEMORY / 1e6 else f"in a file in {folder}"
-    logger.info("Attention Layout keeps %d numbers a token %s: %.0f MB.", numbers, where, megabytes)
-    try:
-        return level_store.room(shape, torch.float32, folder)
-    except OSError as error:
-        if error.errno != errno.ENOSPC:
-            raise
-        raise ValueError(
-            f"Attention Layout needs {megabytes:.0f} MB in ComfyUI's temporary folder, {folder}, for {frames} frames of "
-            f"{tokens} tokens, but the disk is full. Free space there, choose Attention Layout's `level` “auto” or a "
-            "coarser one, or a shorter clip."
-        ) from error
+    return room(
+        shape, torch.float32, "Attention Layout",
+        "Free space there, choose Attention Layout's `level` “auto” or a coarser one, or a shorter clip.",
+        f"for {frames} frames of {tokens} tokens", f"{numbers} numbers a token",
+    )  # fmt: skip
 
 
 def observe(

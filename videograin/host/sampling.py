@@ -2,27 +2,24 @@
 
 from __future__ import annotations
 
-import errno
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import comfy.sample
 import comfy.samplers
-import folder_paths
 import latent_preview
 import torch
 from comfy.model_patcher import ModelPatcher
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from .. import level_store
 from ..inversion import ddim_invert
 from ..trajectory import Inversion, dtype_of
 from .attach import for_inversion
-from .compat import logger, model_identity, model_name, require_picture, require_unet
+from .compat import model_identity, model_name, require_picture, require_unet
 from .plan import describe, records
 from .progress import tell
+from .rooms import room
 
 STEP_CACHES = ("easycache", "lazycache")
 
@@ -117,20 +114,11 @@ def invert(
 
 def _room(count: int, source: Tensor, dtype: torch.dtype) -> Tensor:
     """(count, *source.shape), in memory or in ComfyUI's temporary folder. Raises ValueError for a full disk."""
-    megabytes = count * source.numel() * dtype.itemsize / 1e6
-    folder = Path(folder_paths.get_temp_directory())
-    where = "in memory" if megabytes <= level_store.IN_MEMORY / 1e6 else f"in a file in {folder}"
-    logger.info("DDIM Inversion keeps %d levels of the clip %s: %.0f MB (%s).", count, where, megabytes, dtype)
-    try:
-        return level_store.room((count, *source.shape), dtype, folder)
-    except OSError as error:
-        if error.errno != errno.ENOSPC:
-            raise
-        raise ValueError(
-            f"DDIM Inversion needs {megabytes:.0f} MB in ComfyUI's temporary folder, {folder}, for {count} levels of "
-            f"{len(source)} frames, but the disk is full. Free space there, choose DDIM Inversion's `precision` fp16, "
-            "fewer `steps` or a shorter clip."
-        ) from error
+    return room(
+        (count, *source.shape), dtype, "DDIM Inversion",
+        "Free space there, choose DDIM Inversion's `precision` fp16, fewer `steps` or a shorter clip.",
+        f"for {count} levels of {len(source)} frames", f"{count} levels of the clip",
+    )  # fmt: skip
 
 
 def step_cache(model: ModelPatcher) -> str | None:

@@ -1,0 +1,36 @@
+"""Room for what is too large for memory, in ComfyUI's temporary folder; what a full disk means is told there."""
+
+from __future__ import annotations
+
+import errno
+import math
+from collections.abc import Sequence
+from pathlib import Path
+
+import folder_paths
+import torch
+from torch import Tensor
+
+from .. import level_store
+from .compat import logger
+
+
+def room(shape: Sequence[int], dtype: torch.dtype, owner: str, fix: str, purpose: str = "", keeps: str = "") -> Tensor:
+    """An uninitialised tensor, in memory or in a file in ComfyUI's temporary folder (level_store.room).
+
+    owner: what needs it. purpose: what for, fix: what to do without it; both for the message. keeps: what to log of it.
+    Raises ValueError for a full disk.
+    """
+    megabytes, folder = math.prod(shape) * dtype.itemsize / 1e6, Path(folder_paths.get_temp_directory())
+    if keeps:
+        where = "in memory" if megabytes <= level_store.IN_MEMORY / 1e6 else f"in a file in {folder}"
+        logger.info("%s keeps %s %s: %.0f MB (%s).", owner, keeps, where, megabytes, dtype)
+    try:
+        return level_store.room(shape, dtype, folder)
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        raise ValueError(
+            f"{owner} needs {megabytes:.0f} MB in ComfyUI's temporary folder, {folder}, {purpose and purpose + ', '}but "
+            f"the disk is full. {fix}"
+        ) from error
