@@ -79,26 +79,26 @@ class Truth:
             out = self.others[1](q, k, v, extra)
         if self.taken is None or extra["activations_shape"][-2] == self.full or rows is None:
             return out
-        source, edit = attention_map(*self.seen["attn2", extra["block"]], heads), attention_map(q[rows], k[rows], heads)
         copies = k.shape[1] // self.taken.shape[1]  # a prompt repeated to the length of the other
         aligned = (self.taken > 0).any(0)
-        moved = source @ self.taken
-        edit = edit.unflatten(-1, (copies, -1)).sum(-2)
-        fused = torch.where(aligned, moved, edit) * self.gains
-        fused = values(fused, v[rows][:, : self.taken.shape[1]], heads)
+        source = attention_map(*self.seen["attn2", extra["block"]], heads) @ self.taken
+        fused = values(source * self.gains, v[rows][:, : self.taken.shape[1]], heads)
+        fused = fused + self.own_cross(q, k, v, rows, (~aligned * self.gains).repeat(copies), extra)
         inside = self.rows(extra)
         if inside is None:
             out[rows] = fused
         else:
-            gained = v.clone()
-            gained[rows] *= self.gains.repeat(copies)[:, None]
-            own = (
-                self.others[1](q, k, gained, extra)
-                if self.others
-                else values(attention_map(q, k, heads), gained, heads)
-            )
-            out[rows] = torch.where(inside, own[rows], fused)
+            own = self.own_cross(q, k, v, rows, self.gains.repeat(copies), extra)
+            out[rows] = torch.where(inside, own, fused)
         return out
+
+    def own_cross(self, q, k, v, rows, gains, extra):
+        """The edit's own cross-attention in some rows, its values times a gain for each key."""
+        gained = v.clone()
+        gained[rows] *= gains[:, None]
+        if self.others:
+            return self.others[1](q, k, gained, extra)[rows]
+        return values(attention_map(q[rows], k[rows], extra["n_heads"]), gained[rows], extra["n_heads"])
 
     def patched(self):
         model = self.model.clone()

@@ -5,7 +5,8 @@ A fused map is never built. With A(Q, K, V) ordinary attention, ₛ the source, 
     self:   M ⊙ A(Q, K, V) + (1 − M) ⊙ A(Qₛ, Kₛ, V)           M, per query: 1 is the edit's
     cross:  A(Qₛ, Kₛ, W g V) + A(Q, K, (1 − α) g V)           W, alignment; α, what is aligned; g, gain per word
 
-which is exact, since a map multiplied by a matrix over its keys is attention with values so multiplied.
+which is exact, since a map multiplied by a matrix over its keys is attention with values so multiplied. Where regions
+bind words, the last term is the edit's modulated attention: new words keep to their regions there too.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from torch import Tensor
 from ..regions import Grid
 
 Attend = Callable[[Tensor, Tensor, Tensor], Tensor]  # ordinary attention of one chunk: (f, n, d), (f, m, d) twice
+Own = Callable[[Tensor], Tensor]  # what the edit's own attention, modulated or not, makes of values, (f, m, d)
 MAP_TOKENS = 256  # a frame's, in the maps the mask is made from: 16² at 512×512
 
 
@@ -48,30 +50,30 @@ def self_fusion(own: Tensor, source_q: Tensor, source_k: Tensor, v: Tensor, insi
     return torch.where(inside[..., None], own, attend(source_q, source_k, v))
 
 
-def cross_fusion(q: Tensor, k: Tensor, v: Tensor, source_q: Tensor, source_k: Tensor, words: Words, own: int,
-                 attend: Attend) -> Tensor:  # fmt: skip
+def cross_fusion(v: Tensor, source_q: Tensor, source_k: Tensor, words: Words, tokens: int, attend: Attend,
+                 own: Own) -> Tensor:  # fmt: skip
     """Aligned words attend as the source's do, the others as the edit's own; rows are not renormalised, as released.
 
-    Args: q (f, n, d), k and v (f, m, d), where the prompt may stand repeated; source_q (f, n, d), source_k (f, s, d);
-    own, tokens of the prompt itself. Tokens beyond those of `words` (Conditioning Concat) are not aligned.
+    Args: v (f, m, d), where the prompt may stand repeated; source_q (f, n, d), source_k (f, s, d); tokens, of the prompt
+    itself. Tokens beyond those of `words` (Conditioning Concat) are not aligned.
     Returns (f, n, d).
     """
     values = v[:, : words.taken.shape[1]].to(torch.promote_types(v.dtype, torch.float32))
     taken = (words.taken * words.gains).to(values)
     moved = F.pad(torch.einsum("st,ftd->fsd", taken, values), (0, 0, 0, source_k.shape[1] - len(taken)))
     out = attend(source_q, source_k, moved.to(v.dtype))
-    kept = per_key(words.kept * words.gains, own, v)
-    return out + attend(q, k, v * kept.to(v)) if kept.any() else out
+    kept = per_key(words.kept * words.gains, tokens, v)
+    return out + own(v * kept.to(v)) if kept.any() else out
 
 
-def emphasised(v: Tensor, words: Words, own: int) -> Tensor:
+def emphasised(v: Tensor, words: Words, tokens: int) -> Tensor:
     """Values times the gain of their word; (f, m, d), as for cross_fusion."""
-    return v if (words.gains == 1).all() else v * per_key(words.gains, own, v).to(v)
+    return v if (words.gains == 1).all() else v * per_key(words.gains, tokens, v).to(v)
 
 
-def per_key(factors: Tensor, own: int, v: Tensor) -> Tensor:
-    """(own,) factors of a prompt's tokens for the m keys it became, (m, 1): ComfyUI repeats a batch's shorter prompt."""
-    prompt = F.pad(factors, (0, max(0, own - len(factors))), value=1.0)
+def per_key(factors: Tensor, tokens: int, v: Tensor) -> Tensor:
+    """(tokens,) factors of a prompt's tokens for the m keys it became, (m, 1): ComfyUI repeats a batch's shorter prompt."""
+    prompt = F.pad(factors, (0, max(0, tokens - len(factors))), value=1.0)
     repeated = prompt.repeat(max(1, v.shape[1] // len(prompt)))
     return F.pad(repeated, (0, v.shape[1] - len(repeated)), value=1.0)[:, None]
 

@@ -241,7 +241,7 @@ class Call:
         out = out.clone()
         for i, layout in enumerate(layouts):
             own = partial(self.own_cross, self.chunks[i], layout, extra, q[i], k[i])
-            ours = fuser.fused(self, site, grid, i, q[i], k[i], v[i], attend, own) if fuser else None
+            ours = fuser.fused(self, site, grid, i, q[i], v[i], attend, own) if fuser else None
             if ours is None:
                 if layout is None:
                     continue

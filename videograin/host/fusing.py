@@ -7,14 +7,13 @@ guidance alone is edited; in the layers that fuse, its queries and keys give way
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from comfy.ldm.modules.diffusionmodules.openaimodel import UNetModel
 from torch import Tensor
 
 from ..attention import fusion
-from ..attention.fusion import Attend
+from ..attention.fusion import Attend, Own
 from ..attention.st_layout import LEVELS
 from ..regions import Grid
 from .compat import Site, site_levels
@@ -107,13 +106,11 @@ class CrossFuser(Fuser):
         return frozenset((CROSS, *site) for site in self.sites) if self.acting(sigma) else frozenset()
 
     def fused(
-        self, call: Call, site: Site, grid: Grid, number: int, q: Tensor, k: Tensor, v: Tensor, attend: Attend,
-        own: Callable[[Tensor], Tensor],
-    ) -> Tensor | None:  # fmt: skip
+        self, call: Call, site: Site, grid: Grid, number: int, q: Tensor, v: Tensor, attend: Attend, own: Own
+    ) -> Tensor | None:
         """One chunk's cross-attention, fused outside its regions; None where nothing is fused.
 
-        Args: q (f, n, d), k, v (f, tokens, d), the chunk's; attend, ordinary attention; own, what the chunk's own
-        attention, modulated or not, makes of values.
+        Args: q (f, n, d), v (f, tokens, d), the chunk's; attend, ordinary attention; own, the chunk's own.
         """
         place, chunk = (CROSS, *site), call.chunks[number]
         if not self.acts(call, place, chunk):
@@ -126,7 +123,7 @@ class CrossFuser(Fuser):
             inside = self.covered(call, chunk, grid)
         if inside is not None and inside.all() and (words.gains == 1).all():
             return None
-        fused = fusion.cross_fusion(q, k, v, *theirs, words, chunk.tokens, attend)
+        fused = fusion.cross_fusion(v, *theirs, words, chunk.tokens, attend, own)
         if inside is None or not inside.any():
             return fused
         return own(fusion.emphasised(v, words, chunk.tokens)).where(inside.to(q.device)[..., None], fused)
