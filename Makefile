@@ -3,11 +3,12 @@
 
 PROVISION := python3 demo/host/provision.py
 HOST_VERSIONS ?= $(if $(VIDEOGRAIN_COMFYUI),installed,0.16.3 0.30.0)
+MATRIX := 0.16.3 0.20.1 0.24.1 0.27.0 0.30.0
 
 # Shell prefix: runs the host's Python, or stops with the provisioner's message.
 python = python="$$($(PROVISION) --print-python)" && "$$python"
 
-.PHONY: help host demo workflows pictures schema train-demo bench bench-edit bench-response test lint unit compatibility test-media test-host test-e2e test-browser soak
+.PHONY: help host demo workflows pictures schema train-demo bench bench-edit bench-response test lint unit compatibility test-media test-host test-e2e test-browser matrix soak
 help:  ## show this list
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 22
 
@@ -65,11 +66,18 @@ test-host-%:
 	echo "host tests in $$tree"; export VIDEOGRAIN_COMFYUI_TREE="$$tree"; \
 	$(python) -m pytest tests/host
 
+matrix: host  ## host and end-to-end tests on five versions of ComfyUI: hours on a CPU
+	@OMP_NUM_THREADS=1 $(MAKE) --no-print-directory --jobs=2 --output-sync=target --keep-going \
+	  $(MATRIX:%=test-host-%) $(MATRIX:%=test-e2e-%)
+
 soak:  ## 600 frames in chunks on the demo model, stopped once and resumed: hours on a CPU
 	@export VIDEOGRAIN_COMFYUI_TREE="$$($(PROVISION) --print-comfyui)"; $(python) -m pytest -s -m soak tests/host/test_soak.py
 
 test-e2e:  ## a real server: API, progress, interrupt
 	@$(python) -m pytest tests/e2e
+
+test-e2e-%:
+	@echo "end-to-end tests on ComfyUI $*"; export VIDEOGRAIN_E2E_VERSION=$*; $(python) -m pytest tests/e2e
 
 test-browser:  ## the real frontend in Debian's Chromium; screenshots in tests/browser/out/
 	@$(python) -m pytest tests/browser

@@ -1,5 +1,6 @@
 """One server for all end-to-end tests: an unmodified ComfyUI with this pack among its custom nodes."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,6 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.fixture(scope="session")
 def server():
-    host = provision(NEWEST)
+    host = provision(os.environ.get("VIDEOGRAIN_E2E_VERSION", NEWEST))
     with Server(host.python, host.comfyui, ROOT) as running:
         yield running
