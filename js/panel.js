@@ -3,7 +3,7 @@
 
 import { app } from '../../scripts/app.js'
 import { shownBy } from './graph.js'
-import { worded } from './words.js'
+import { marked, worded } from './words.js'
 
 const MEMORY = 'videograin_memory'
 const STYLE = new URL('./videograin.css', import.meta.url).href
@@ -21,8 +21,11 @@ export function element(tag, properties = {}, ...children) {
   return made
 }
 
+const locale = () => app.extensionManager.setting.get('Comfy.Locale')
+
 /** One of our texts in the user's language, its {names} filled in. What a node showed before another was chosen stays. */
-export const say = (key, values) => worded(app.extensionManager.setting.get('Comfy.Locale'), key, values)
+export const say = (key, values) => worded(locale(), key, values)
+export const sayMark = (mark) => marked(locale(), mark)
 
 export const pictureUrl = (file) => app.api.apiURL(`/view?${new URLSearchParams(file)}`)
 

@@ -1,6 +1,6 @@
 // Bind Region Prompts: every region's mask on a strip of frames, its words in the prompt, its area, and what is odd.
 
-import { element, pictureUrl, say } from './panel.js'
+import { element, pictureUrl, say, sayMark } from './panel.js'
 
 const SVG = 'http://www.w3.org/2000/svg'
 const [WIDE, HIGH] = [90, 28] // of a curve, in pixels
@@ -26,7 +26,7 @@ export class RegionOverview {
     this.strip.alt = say('regions_picture', { count: data.regions.length })
     this.prompt.replaceChildren(...data.prompt.map(([text, region]) => this.piece(text, region, data.regions)))
     this.list.replaceChildren(...data.regions.map((region, number) => this.row(region, number)))
-    this.marks.textContent = data.marks.join(' ')
+    this.marks.textContent = data.marks.map(sayMark).join(' ')
     const lines = data.regions.reduce((sum, { phrase, marks }) => sum + 2.4 + phrase.length / 22 + 1.5 * marks.length, 0)
     this.height = Math.min(520, Math.round((NARROW * data.size[1]) / data.size[0] + 80 + 18 * lines))
   }
@@ -45,7 +45,7 @@ export class RegionOverview {
     const range = element('span', { className: 'range', textContent: span(area) })
     const words = element('div', { className: 'words' }, element('b', { textContent: phrase || say('no_phrase') }), range)
     const head = element('div', { className: 'head' }, swatch, words, curve(area, css(colour)))
-    const found = element('ul', {}, ...marks.map((mark) => element('li', { textContent: mark })))
+    const found = element('ul', {}, ...marks.map((mark) => element('li', { textContent: sayMark(mark) })))
     return element('li', {}, head, ...(marks.length ? [found] : []))
   }
 }

@@ -22,6 +22,12 @@ const panels = new WeakMap() // node → its panel
 app.registerExtension({
   name: 'VideoGrain',
 
+  // A saved workflow holds the values of a node's widgets as a list without names, the upload button's among them.
+  // The frontend would put that button last; it must stay where it was before the optional inputs came.
+  beforeRegisterNodeDef(nodeType, nodeData) {
+    if (nodeData.name === 'VideoGrainLoadVideoFrames') nodeData.input_order?.required?.push('upload')
+  },
+
   nodeCreated(node) {
     const View = VIEWS[node.constructor.comfyClass]
     if (View) panels.set(node, new Panel(node, new View(node)))

@@ -37,6 +37,19 @@ export const WORDS = {
     regions: 'Regions',
     regions_picture: '{count} regions on some frames of the clip',
     no_phrase: '(no phrase)',
+    // Bind Region Prompts: videograin/overview.py has the same in English
+    mark_free: '{share} of the clip belongs to no region.',
+    mark_count: 'has masks for {count} frames, another region for {frames}',
+    mark_empty: 'is empty in {where}',
+    mark_lost: 'vanishes at {side} by {side} tokens in {where}: it covers half of no token there',
+    mark_overlap: 'overlaps region {other} in {where}, by up to {share} of the smaller',
+    mark_wordless: 'has no words of its own',
+    mark_appended: 'was not in the prompt and was appended',
+    mark_closest: 'was not in the prompt and was appended; the closest there is “{near}”',
+    one_frame: 'frame {list}',
+    more_frames: 'frames {list}',
+    run: '{first} to {last}',
+    between: ', ',
     // Before/After Video
     back: 'One frame back (←)',
     forth: 'One frame forward (→)',
@@ -87,6 +100,18 @@ export const WORDS = {
     regions: '区域',
     regions_picture: '视频若干帧上的 {count} 个区域',
     no_phrase: '（无短语）',
+    mark_free: '整段视频有 {share} 不属于任何区域。',
+    mark_count: '有 {count} 帧的遮罩，而另一区域有 {frames} 帧',
+    mark_empty: '在{where}为空',
+    mark_lost: '在{where}以 {side}×{side} 个令牌计时消失：那里没有一个令牌被它覆盖一半',
+    mark_overlap: '在{where}与区域 {other} 重叠，最多占较小者的 {share}',
+    mark_wordless: '没有自己的短语',
+    mark_appended: '不在提示词中，已追加',
+    mark_closest: '不在提示词中，已追加；其中最接近的是“{near}”',
+    one_frame: '第 {list} 帧',
+    more_frames: '第 {list} 帧',
+    run: '{first} 到 {last}',
+    between: '、',
     back: '后退一帧（←）',
     forth: '前进一帧（→）',
     play: '播放（空格）',
@@ -135,6 +160,18 @@ export const WORDS = {
     regions: '領域',
     regions_picture: 'クリップのいくつかのフレームにある {count} 個の領域',
     no_phrase: '（語句なし）',
+    mark_free: 'クリップの {share} はどの領域にも属していません。',
+    mark_count: 'マスクは {count} フレーム分ですが、別の領域は {frames} フレーム分です',
+    mark_empty: '{where}では空です',
+    mark_lost: '{where}では {side}×{side} トークンで消えます：半分を覆うトークンがそこにありません',
+    mark_overlap: '{where}で領域 {other} と重なり、小さい方の最大 {share} を占めます',
+    mark_wordless: '自分の語句がありません',
+    mark_appended: 'プロンプトにないため追加されました',
+    mark_closest: 'プロンプトにないため追加されました。最も近いのは「{near}」です',
+    one_frame: 'フレーム {list} ',
+    more_frames: 'フレーム {list} ',
+    run: '{first}〜{last}',
+    between: '、',
     back: '1 フレーム戻る（←）',
     forth: '1 フレーム進む（→）',
     play: '再生（スペース）',
@@ -160,4 +197,16 @@ export const WORDS = {
 export function worded(locale, key, values = {}) {
   const words = WORDS[String(locale).split('-')[0]] ?? WORDS.en
   return words[key].replace(/\{(\w+)\}/g, (_, name) => values[name])
+}
+
+/** A mark of Bind Region Prompts, {key, values}; `where` in its values are runs of frames, each [first, last]. */
+export function marked(locale, { key, values }) {
+  const said = Object.entries(values).map(([name, value]) => [name, name === 'where' ? frames(locale, value) : value])
+  return worded(locale, `mark_${key}`, Object.fromEntries(said))
+}
+
+function frames(locale, runs) {
+  const list = runs.map(([first, last]) => (first === last ? first : worded(locale, 'run', { first, last })))
+  const one = runs[0][0] === runs.at(-1)[1]
+  return worded(locale, one ? 'one_frame' : 'more_frames', { list: list.join(worded(locale, 'between')) })
 }

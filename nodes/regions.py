@@ -142,10 +142,16 @@ def sheet(overview: Overview, top) -> dict:
         "size": [top.shape[2], top.shape[1]],
         "prompt": overview.prompt,
         "regions": [
-            {"phrase": phrase, "area": area, "marks": marks, "colour": colour, "box": extent(mask)}
+            {
+                "phrase": phrase,
+                "area": area,
+                "marks": [mark._asdict() for mark in marks],
+                "colour": colour,
+                "box": extent(mask),
+            }
             for (phrase, area, marks), colour, mask in zip(
                 overview.findings, shades(len(overview.findings)), overview.masks, strict=True
             )
         ],
-        "marks": overview.marks,
+        "marks": [mark._asdict() for mark in overview.marks],
     }

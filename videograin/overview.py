@@ -17,12 +17,35 @@ GRIDS = (16, 8)  # tokens along the longer side: the coarse attention levels of 
 SHARED = 0.01  # of the smaller region: less is a shared edge, not an overlap
 
 
+MARKS = {  # in English; js/words.js has them in all languages
+    "free": "{share} of the clip belongs to no region.",
+    "count": "has masks for {count} frames, another region for {frames}",
+    "empty": "is empty in {where}",
+    "lost": "vanishes at {side} by {side} tokens in {where}: it covers half of no token there",
+    "overlap": "overlaps region {other} in {where}, by up to {share} of the smaller",
+    "wordless": "has no words of its own",
+    "appended": "was not in the prompt and was appended",
+    "closest": "was not in the prompt and was appended; the closest there is “{near}”",
+}
+
+
+class Mark(NamedTuple):
+    """Something to look at. key: of MARKS. values: for its {names}; `where`, runs of frames as [first, last]."""
+
+    key: str
+    values: dict[str, str | int | list[list[int]]]
+
+    def __str__(self) -> str:
+        words = {name: frames_text(value) if name == "where" else value for name, value in self.values.items()}
+        return MARKS[self.key].format(**words)
+
+
 class Finding(NamedTuple):
-    """One region. area: its share of each frame, 0 to 1. marks: what to look at, in words."""
+    """One region. area: its share of each frame, 0 to 1."""
 
     phrase: str
     area: list[float]
-    marks: list[str]
+    marks: list[Mark]
 
 
 class Overview(NamedTuple):
@@ -35,7 +58,7 @@ class Overview(NamedTuple):
     masks: Tensor
     findings: list[Finding]
     prompt: list[tuple[str, int | None]]
-    marks: list[str]
+    marks: list[Mark]
 
 
 def look(regions: Regions, prompt: str, encoded: str) -> Overview:
@@ -52,15 +75,15 @@ def look(regions: Regions, prompt: str, encoded: str) -> Overview:
     marks = []
     if regions:
         free = float((~masks.any(0)).float().mean())
-        marks = [f"{free:.0%} of the clip belongs to no region."]
+        marks = [Mark("free", {"share": f"{free:.0%}"})]
     return Overview(masks, findings, pieces(encoded, spans), marks)
 
 
 # ---- masks ----------------------------------------------------------------------------------------------------------
 
 
-def stacked(regions: Regions) -> tuple[Tensor, dict[int, str]]:
-    """All masks as (K, F, H, W) bool at the size of the largest, and a word about those of another number of frames.
+def stacked(regions: Regions) -> tuple[Tensor, dict[int, Mark]]:
+    """All masks as (K, F, H, W) bool at the size of the largest, and a mark for those of another number of frames.
 
     One mask stands for all frames. Frames that a region has no mask for are empty here.
     """
@@ -75,7 +98,7 @@ def stacked(regions: Regions) -> tuple[Tensor, dict[int, str]]:
             mask = F.interpolate(mask[:, None].float(), (height, width), mode="nearest-exact")[:, 0]
         masks[number, : frames if count == 1 else count] = mask > 0.5
         if count not in (1, frames):
-            short[number] = f"has masks for {count} frames, another region for {frames}"
+            short[number] = Mark("count", {"count": count, "frames": frames})
     return masks, short
 
 
@@ -93,17 +116,15 @@ def extent(mask: Tensor) -> list[float]:
     return [float(edge) for edge in edges]
 
 
-def place_marks(mask: Tensor) -> list[str]:
+def place_marks(mask: Tensor) -> list[Mark]:
     """mask: (F, H, W) bool."""
     there, marks = mask.flatten(1).any(1), []
     if not there.all():
-        marks.append(f"is empty in {frames_text((~there).nonzero()[:, 0].tolist())}")
+        marks.append(Mark("empty", {"where": runs((~there).nonzero()[:, 0].tolist())}))
     for side in GRIDS:
         lost = lost_frames(mask, side)
         if lost:
-            marks.append(
-                f"vanishes at {side} by {side} tokens in {frames_text(lost)}: it covers half of no token there"
-            )
+            marks.append(Mark("lost", {"side": side, "where": runs(lost)}))
     return marks
 
 
@@ -115,9 +136,9 @@ def lost_frames(mask: Tensor, side: int) -> list[int]:
     return ((cover > 0) & (cover < 0.5)).nonzero()[:, 0].tolist()
 
 
-def overlap_marks(masks: Tensor) -> list[list[str]]:
-    """For each region, a word about every other it overlaps with. masks: (K, F, H, W) bool."""
-    marks: list[list[str]] = [[] for _ in masks]
+def overlap_marks(masks: Tensor) -> list[list[Mark]]:
+    """For each region, a mark for every other it overlaps with. masks: (K, F, H, W) bool."""
+    marks: list[list[Mark]] = [[] for _ in masks]
     for a, b in combinations(range(len(masks)), 2):
         both = (masks[a] & masks[b]).flatten(1).sum(1)
         smaller = torch.minimum(*(masks[number].flatten(1).sum(1) for number in (a, b))).clamp(min=1)
@@ -125,34 +146,38 @@ def overlap_marks(masks: Tensor) -> list[list[str]]:
         frames = (share > SHARED).nonzero()[:, 0].tolist()
         if frames:
             for one, other in ((a, b), (b, a)):
-                marks[one].append(
-                    f"overlaps region {other + 1} in {frames_text(frames)}, by up to {float(share.max()):.0%} of the smaller"
-                )
+                values = {"other": other + 1, "where": runs(frames), "share": f"{float(share.max()):.0%}"}
+                marks[one].append(Mark("overlap", values))
     return marks
 
 
-def frames_text(frames: list[int]) -> str:
-    """[2, 3, 4, 7] → "frames 2 to 4, 7". Plain letters: the picture's font has few others."""
-    runs: list[list[int]] = []
+def runs(frames: list[int]) -> list[list[int]]:
+    """[2, 3, 4, 7] → [[2, 4], [7, 7]]."""
+    found: list[list[int]] = []
     for frame in frames:
-        if runs and frame == runs[-1][1] + 1:
-            runs[-1][1] = frame
+        if found and frame == found[-1][1] + 1:
+            found[-1][1] = frame
         else:
-            runs.append([frame, frame])
-    text = ", ".join(str(first) if first == last else f"{first} to {last}" for first, last in runs)
-    return f"frame{'s' if len(frames) > 1 else ''} {text}"
+            found.append([frame, frame])
+    return found
+
+
+def frames_text(found: list[list[int]]) -> str:
+    """[[2, 4], [7, 7]] → "frames 2 to 4, 7". Plain letters: the picture's font has few others."""
+    text = ", ".join(str(first) if first == last else f"{first} to {last}" for first, last in found)
+    return f"frame{'' if found[0][0] == found[-1][1] else 's'} {text}"
 
 
 # ---- words ----------------------------------------------------------------------------------------------------------
 
 
-def word_marks(phrase: str, prompt: str, appended: bool) -> list[str]:
+def word_marks(phrase: str, prompt: str, appended: bool) -> list[Mark]:
     if not phrase:
-        return ["has no words of its own"]
+        return [Mark("wordless", {})]
     if not appended:
         return []
     near = closest(phrase, prompt)
-    return ["was not in the prompt and was appended" + (f"; the closest there is “{near}”" if near else "")]
+    return [Mark("closest", {"near": near}) if near else Mark("appended", {})]
 
 
 def missing(regions: Regions, prompt: str, encoded: str) -> list[int]:

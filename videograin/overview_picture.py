@@ -96,7 +96,7 @@ class _Sheet:
         for number, (finding, colour) in enumerate(zip(overview.findings, colours, strict=True)):
             y = self.region(number, finding, colour, y)
         for mark in overview.marks:
-            y = self.words(mark.split(), MARGIN, y, WIDTH - MARGIN, _font(14), INK) + 4
+            y = self.words(str(mark).split(), MARGIN, y, WIDTH - MARGIN, _font(14), INK) + 4
         return y + MARGIN
 
     def prompt(self, overview: Overview, colours: list[Colour], y: int) -> int:
@@ -132,7 +132,7 @@ class _Sheet:
         below = self.words([share], MARGIN + 34, below, right, _font(13), INK)
         self.sparkline(finding.area, colour, WIDTH - MARGIN - SPARKLINE[0], y)
         for mark in finding.marks:
-            below = self.words(["-", *mark.split()], MARGIN + 34, below, right, _font(14), WARNING)
+            below = self.words(["-", *str(mark).split()], MARGIN + 34, below, right, _font(14), WARNING)
         return max(below, y + SPARKLINE[1]) + 14
 
     def words(self, words: list[str], left: int, y: int, right: int, font, colour: Colour) -> int:

@@ -99,7 +99,7 @@ def test_the_overview_gets_words_areas_and_marks():
     assert encoded == prompt and picture.shape[0] == 1 and picture.shape[2:] == (960, 3)
     assert found["prompt"] == [[f"a {word}", 0], [" and ", None], [f"a {other}", 1]]
     assert [region["area"] for region in found["regions"]] == [[0.5] * 4, [0, 0.5, 0.5, 0.5]]
-    assert found["regions"][1]["marks"] == ["is empty in frame 0"]
+    assert found["regions"][1]["marks"] == [{"key": "empty", "values": {"where": [[0, 0]]}}]
     assert [region["box"] for region in found["regions"]] == [[0, 0, 0.5, 1], [0.5, 0, 1, 1]]
     assert list(opened(found["strip"]).size) == found["size"] == [3 * 302 + 2 * 6, 2 * 302 + 6]
 

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict'
 import { readdirSync, readFileSync } from 'node:fs'
 import { test } from 'node:test'
-import { WORDS, worded } from '../../js/words.js'
+import { marked, WORDS, worded } from '../../js/words.js'
 
 const folder = (path) => new URL(`../../${path}/`, import.meta.url)
 const names = (text) => [...text.matchAll(/\{(\w+)\}/g)].map(([name]) => name).sort()
@@ -27,15 +27,24 @@ test('every language has every text, with the same values in it', () => {
 test('a text is translated, not copied', () => {
   for (const language of ['zh', 'ja']) {
     for (const [key, text] of Object.entries(WORDS[language])) {
-      assert.ok(/[\u3040-\u30ff\u4e00-\u9fff]/.test(text) || (language === 'ja' && key === 'fps'), `${language} ${key}: ${text}`)
+      assert.ok(/[\u3040-\u30ff\u4e00-\u9fff]/.test(text) || (language === 'ja' && ['fps', 'run'].includes(key)) || key === 'between', `${language} ${key}: ${text}`)
     }
   }
 })
 
 test('every text is used, and every text used is there', () => {
-  const calls = programs.flatMap((text) => [...text.matchAll(/\bsay\((?:[^,()]* \? )?'(\w+)'(?: : '(\w+)')?/g)])
+  const calls = programs.flatMap((text) => [...text.matchAll(/\b(?:say\(|worded\(locale, )(?:[^,()]* \? )?'(\w+)'(?: : '(\w+)')?/g)])
   const used = calls.flatMap(([, ...keys]) => keys.filter(Boolean))
-  assert.deepEqual([...new Set(used)].sort(), Object.keys(WORDS.en).sort())
+  const others = Object.keys(WORDS.en).filter((key) => !key.startsWith('mark_')) // tests/unit/test_javascript.py looks at those
+  assert.deepEqual([...new Set(used)].sort(), others.sort())
+})
+
+test('marks name their frames in every language', () => {
+  const mark = { key: 'empty', values: { where: [[2, 4], [7, 7]] } }
+  assert.equal(marked('en', mark), 'is empty in frames 2 to 4, 7')
+  assert.equal(marked('zh', mark), '在第 2 到 4、7 帧为空')
+  assert.equal(marked('ja', mark), 'フレーム 2〜4、7 では空です')
+  assert.equal(marked('en', { key: 'empty', values: { where: [[3, 3]] } }), 'is empty in frame 3')
 })
 
 test('values are filled in as they are, and other languages get English', () => {

@@ -12,6 +12,7 @@ import torch
 
 from pack.videograin.choice import chosen_tokens, parse_choice, token
 from pack.videograin.layout import ClusterLayout
+from pack.videograin.overview import MARKS, Mark
 
 ROOT = Path(__file__).parents[2]
 NODE = Path(playwright.__file__).with_name("driver") / "node"
@@ -120,3 +121,17 @@ def test_the_picker_shows_the_mask_that_the_node_makes():
     assert run.returncode == 0, run.stderr
     assert json.loads(run.stdout) == expected
     assert len({sum(map(sum, mask)) for mask in expected}) > 20  # the cases differ
+
+
+def test_the_overview_says_of_regions_what_its_picture_says():
+    values = {"share": "33%", "count": 3, "frames": 4, "side": 8, "other": 2, "near": "{share} & <b>"}
+    where = ([[3, 3]], [[0, 1]], [[1, 3], [7, 7], [9, 10]])
+    marks = [
+        Mark(key, {name: value for name, value in {**values, "where": runs}.items() if f"{{{name}}}" in text})
+        for key, text in MARKS.items()
+        for runs in where
+    ]
+    run = node("tests/js/marks_answer.mjs", given=json.dumps([mark._asdict() for mark in marks]))
+    assert run.returncode == 0, run.stderr
+    found = json.loads(run.stdout)
+    assert sorted(found["keys"]) == sorted(MARKS) and found["said"] == [str(mark) for mark in marks]

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from pack.videograin.layout import shades
-from pack.videograin.overview import closest, extent, frames_text, look, lost_frames, phrase_spans, pieces
+from pack.videograin.overview import closest, extent, frames_text, look, lost_frames, phrase_spans, pieces, runs
 from pack.videograin.overview_picture import MARGIN, WIDTH, overview_picture, shown_frames, strip
 from pack.videograin.regions import Region
 
@@ -17,6 +17,10 @@ def box(left, right, top=16, bottom=48, frames=4):
     return mask
 
 
+def told(marks):
+    return [str(mark) for mark in marks]
+
+
 # ---- masks ----------------------------------------------------------------------------------------------------------
 
 
@@ -24,14 +28,14 @@ def test_clean_regions_have_areas_and_no_marks():
     found = look((Region(box(0, 16), "a cat"), Region(box(32, 64), "a dog")), "a cat and a dog", "a cat and a dog")
     assert [finding.marks for finding in found.findings] == [[], []]
     assert [finding.area for finding in found.findings] == [[0.125] * 4, [0.25] * 4]
-    assert found.marks == ["62% of the clip belongs to no region."]
+    assert told(found.marks) == ["62% of the clip belongs to no region."]
 
 
 def test_gaps_are_told_by_their_frames():
     mask = box(0, 16)
     mask[1:3] = 0
     (found,) = look((Region(mask, "cat"),), "cat", "cat").findings
-    assert found.marks == ["is empty in frames 1 to 2"] and found.area == [0.125, 0, 0, 0.125]
+    assert told(found.marks) == ["is empty in frames 1 to 2"] and found.area == [0.125, 0, 0, 0.125]
 
 
 def test_an_extent_holds_a_region_wherever_it_goes():
@@ -45,8 +49,8 @@ def test_overlaps_are_told_on_both_sides_but_shared_edges_are_not():
     there[0] = 0
     one, two, three = (Region(mask, name) for mask, name in ((there, "a"), (box(24, 48), "b"), (box(48, 64), "c")))
     found = look((one, two, three), "a b c", "a b c").findings
-    assert found[0].marks[1:] == ["overlaps region 2 in frames 1 to 3, by up to 33% of the smaller"]
-    assert found[1].marks == ["overlaps region 1 in frames 1 to 3, by up to 33% of the smaller"]
+    assert told(found[0].marks)[1:] == ["overlaps region 2 in frames 1 to 3, by up to 33% of the smaller"]
+    assert told(found[1].marks) == ["overlaps region 1 in frames 1 to 3, by up to 33% of the smaller"]
     assert found[2].marks == []
 
 
@@ -58,7 +62,9 @@ def test_what_covers_half_of_no_token_vanishes_there(side, lost):
     mask[3, 0:16, 0:16] = True
     assert lost_frames(mask, side) == lost
     (found,) = look((Region(mask.float(), "x"),), "x", "x").findings
-    assert any(f"vanishes at {side} by {side} tokens in {frames_text(lost)}" in mark for mark in found.marks)
+    assert any(
+        f"vanishes at {side} by {side} tokens in {frames_text(runs(lost))}" in mark for mark in told(found.marks)
+    )
 
 
 def test_grids_keep_the_shape_of_the_frame():
@@ -71,19 +77,19 @@ def test_one_mask_stands_for_all_frames_and_another_number_of_frames_is_told():
     regions = (Region(box(0, 8, frames=1), "a"), Region(box(8, 16, frames=4), "b"), Region(box(16, 24, frames=3), "c"))
     found = look(regions, "a b c", "a b c").findings
     assert found[0].area == [0.0625] * 4 and found[0].marks == []
-    assert found[2].marks[0] == "has masks for 3 frames, another region for 4"
-    assert "is empty in frame 3" in found[2].marks
+    assert told(found[2].marks)[0] == "has masks for 3 frames, another region for 4"
+    assert "is empty in frame 3" in told(found[2].marks)
 
 
 def test_masks_of_different_sizes_are_compared_at_the_larger():
     small = torch.zeros(4, SIZE // 2, SIZE // 2)
     small[:, 8:24, 0:8] = 1
     found = look((Region(small, "a"), Region(box(0, 16), "b")), "a b", "a b").findings
-    assert found[0].area == found[1].area and "by up to 100%" in found[0].marks[0]
+    assert found[0].area == found[1].area and "by up to 100%" in told(found[0].marks)[0]
 
 
 def test_frames_in_words():
-    assert [frames_text(frames) for frames in ([3], [0, 1], [1, 2, 3, 7, 9, 10])] == [
+    assert [frames_text(runs(frames)) for frames in ([3], [0, 1], [1, 2, 3, 7, 9, 10])] == [
         "frame 3",
         "frames 0 to 1",
         "frames 1 to 3, 7, 9 to 10",
@@ -118,9 +124,9 @@ def test_phrases_are_found_as_the_text_encoder_finds_them(prompt, phrases, expec
 def test_appended_phrases_are_told_with_the_closest_words():
     regions = (Region(box(0, 16), "a brown bear"), Region(box(32, 64), "Ω"), Region(box(16, 32)))
     found = look(regions, "a brown pear on a plate", "a brown pear on a plate, a brown bear, Ω").findings
-    assert found[0].marks == ["was not in the prompt and was appended; the closest there is “a brown pear”"]
-    assert found[1].marks == ["was not in the prompt and was appended"]
-    assert found[2].marks == ["has no words of its own"]
+    assert told(found[0].marks) == ["was not in the prompt and was appended; the closest there is “a brown pear”"]
+    assert told(found[1].marks) == ["was not in the prompt and was appended"]
+    assert told(found[2].marks) == ["has no words of its own"]
 
 
 def test_closest_words():
