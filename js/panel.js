@@ -53,9 +53,7 @@ export class Panel {
   /** view: {element, height (pixels it needs), show(data, memory)}. */
   constructor(node, view) {
     Object.assign(this, { node, view })
-    if (!document.querySelector(`link[href="${STYLE}"]`)) {
-      document.head.append(element('link', { rel: 'stylesheet', href: STYLE }))
-    }
+    view.element.prepend(element('link', { rel: 'stylesheet', href: STYLE })) // nothing is put outside our own elements
     view.element.classList.add('videograin', 'waiting')
     view.element.dataset.hint = say('waiting')
     this.widget = node.addDOMWidget('videograin_view', 'videograin_view', view.element, {

@@ -20,11 +20,11 @@ const VIEWS = {
 const panels = new WeakMap() // node → its panel
 
 app.registerExtension({
-  name: 'VideoGrain',
+  name: 'videograin.views',
 
   // A saved workflow holds the values of a node's widgets as a list without names, the upload button's among them.
   // The frontend would put that button last; it must stay where it was before the optional inputs came.
-  beforeRegisterNodeDef(nodeType, nodeData) {
+  beforeRegisterNodeDef(_nodeType, nodeData) {
     if (nodeData.name === 'VideoGrainLoadVideoFrames') nodeData.input_order?.required?.push('upload')
   },
 

@@ -1,9 +1,10 @@
 """Makes the pictures of the help pages, js/docs/NODE.webp, from one real run on the demo model in a real browser.
 
-    python tests/browser/make_pictures.py
+    python tests/browser/make_pictures.py [--places]
 
-A minute or two on an idle machine. What a node shows on itself is taken as it stands in the frontend, what it puts out as
-the first frames of it. Needs Debian's Chromium.
+A few minutes on an idle machine. What a node shows on itself is taken as it stands in the frontend, what it puts out as
+the first frames of it; a node without either is shown in its place in a workflow (--places: those only, without a run).
+Needs Debian's Chromium.
 """
 
 import dataclasses
@@ -19,7 +20,7 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 sys.path += [str(ROOT), str(HERE.parent / "support")]  # no comfy in this process
 
-from frontend import SETTINGS, chromium, open_frontend  # noqa: E402
+from frontend import SETTINGS, chromium, open_frontend, open_template  # noqa: E402
 from graph import Graph, Group, Node  # noqa: E402
 from playwright.sync_api import Page  # noqa: E402
 
@@ -104,6 +105,11 @@ REGIONS = [
 ]
 EDIT = [
     Node("st", "VideoGrainSTLayoutAttention", links={"model": "wide.model"}),
+    Node(
+        "inject",  # nothing follows it: it is shown, and does not run
+        "VideoGrainInjectSourceFeatures",
+        links={"model": "st.model", "inversion": "inversion.inversion", "conditioning": "source.CONDITIONING"},
+    ),
     Node("blend", "VideoGrainLatentBlend", links={"model": "st.model", "inversion": "inversion.inversion"}),
     Node(
         "show",
@@ -163,6 +169,22 @@ OUTPUTS = {
     "VideoGrainLatentBlend": ("edited.IMAGE", 4),
     "VideoGrainEvaluateEdit": ("judge.plot", 1),
 }
+# Workflow → the nodes that are shown in their places in it.
+PLACES = {
+    "instance_edit": (
+        "VideoGrainLoadDemoModel",
+        "VideoGrainDDIMInversion",
+        "VideoGrainFullFrameAttention",
+        "VideoGrainRegionPrompt",
+    ),
+    "instance_edit_sd15": ("VideoGrainLoadVideoFrames",),
+    "save_inversion": ("VideoGrainSaveInversion",),
+    "re_edit": ("VideoGrainLoadInversion",),
+    "fatezero": ("VideoGrainSelfAttentionFusion", "VideoGrainCrossAttentionFusion"),
+    "place_objects": ("VideoGrainPlaceObjects",),
+    "long_clip": ("VideoGrainEditInChunks",),
+    "instruct_pix2pix_sd15": ("VideoGrainAnchorAttention",),
+}
 
 
 def description() -> Graph:
@@ -170,7 +192,7 @@ def description() -> Graph:
         Node(f"shown{number}", "PreviewImage", title=page, links={"images": output}, height=300)
         for number, (page, (output, _)) in enumerate(OUTPUTS.items())
     ]
-    columns = [SOURCE[:4], SOURCE[4:], REGIONS[:3], REGIONS[3:], EDIT[:3], EDIT[3:], shown]
+    columns = [SOURCE[:4], SOURCE[4:], REGIONS[:3], REGIONS[3:], EDIT[:4], EDIT[4:], shown]
     return Graph("", [[Group("", "#333", "For the help pages.\n\nnobody's workflow,\n\nthrown away.", columns)]])
 
 
@@ -180,8 +202,9 @@ FOLLOW = """() => {
     app.api.addEventListener(kind, ({ detail }) => { window.ended = detail.exception_message ?? '' })
 }"""
 # Brings a node into view and tells where it stands on the page, its title included.
-PLACE = """async ([kind, margin]) => {
+PLACE = """async ([kind, [aside, above]]) => {
   const node = app.graph.nodes.find(({ type }) => type === kind)
+  for (const each of app.graph.nodes) each.has_errors = false // of files that a new user does not have yet
   app.canvas.deselectAll()
   app.canvas.ds.scale = 1
   app.canvas.ds.offset = [300 - node.pos[0], 150 - node.pos[1]]
@@ -189,17 +212,18 @@ PLACE = """async ([kind, margin]) => {
   await new Promise((done) => setTimeout(done, 1500))
   const { x, y } = app.canvas.canvas.getBoundingClientRect()
   const title = LiteGraph.NODE_TITLE_HEIGHT
-  return { x: x + 300 - margin, y: y + 150 - title - margin, width: node.size[0] + 2 * margin, height: node.size[1] + title + 2 * margin }
+  const [width, height] = [node.size[0] + 2 * aside, node.size[1] + title + 2 * above]
+  return { x: x + 300 - aside, y: y + 150 - title - above, width, height }
 }"""
 EMPTY = """() => app.loadGraphData(
   { id: crypto.randomUUID(), version: 0.4, last_node_id: 0, last_link_id: 0, nodes: [], links: [], groups: [] })"""
 FILES = "(title) => app.nodeOutputs[app.graph.nodes.find((node) => node.title === title).id].images"
-MARGIN = 8  # pixels around a node
+MARGIN, AROUND = 8, (130, 30)  # pixels around a node; beside and above it, for the links to its neighbours
 
 
-def view(page: Page, kind: str) -> Image.Image:
+def view(page: Page, kind: str, around: tuple[int, int] = (MARGIN, MARGIN)) -> Image.Image:
     """A node as it stands in the frontend."""
-    place = page.evaluate(PLACE, [kind, MARGIN])
+    place = page.evaluate(PLACE, [kind, around])
     page.mouse.move(5, 500)
     return opened(page.screenshot(clip=place))
 
@@ -235,11 +259,13 @@ def save(picture: Image.Image, name: str) -> None:
     (DOCS / f"{name}.webp").write_bytes(content.getvalue())
 
 
-def make(page: Page, server: Server) -> None:
-    build = {"columns": dataclasses.asdict(description())["columns"], "packages": {"pack": {}, "core": {}}}
-    page.wait_for_function("() => window.app.graph.nodes.length")  # the frontend's first workflow, which comes late
+def build(page: Page) -> None:
+    graph = {"columns": dataclasses.asdict(description())["columns"], "packages": {"pack": {}, "core": {}}}
     page.evaluate(EMPTY)
-    page.evaluate((HERE / "build_graph.js").read_text(), build)
+    page.evaluate((HERE / "build_graph.js").read_text(), graph)
+
+
+def make(page: Page, server: Server) -> None:
     page.wait_for_function("() => window.app.api.clientId")  # else nobody is told of a run
     page.evaluate(FOLLOW)
     page.get_by_test_id("queue-button").click()
@@ -253,11 +279,23 @@ def make(page: Page, server: Server) -> None:
         save(frames(page, server, kind, count), kind)
 
 
+def make_places(page: Page, server: Server) -> None:
+    for workflow, kinds in PLACES.items():
+        open_template(page, server.url, workflow)
+        for kind in kinds:
+            save(view(page, kind, AROUND), kind)
+    build(page)
+    save(view(page, "VideoGrainInjectSourceFeatures", AROUND), "VideoGrainInjectSourceFeatures")
+
+
 def main() -> None:
     host = provision()
     with Server(host.python, host.comfyui, ROOT) as server, chromium() as browser:
         server.post("/settings", SETTINGS)
-        make(open_frontend(browser, server.url), server)
+        page = open_frontend(browser, server.url)
+        make_places(page, server)
+        if "--places" not in sys.argv:
+            make(page, server)
 
 
 if __name__ == "__main__":

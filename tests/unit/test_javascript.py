@@ -84,11 +84,14 @@ def test_what_a_program_exports_is_used_elsewhere():
     assert exported and exported - imported == set()
 
 
-def test_no_program_makes_html_of_text_or_replaces_what_is_not_ours():
-    banned = ("innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval(", "new Function", ".prototype")
+def test_no_program_makes_html_of_text_or_touches_what_is_not_ours():
+    html = ("innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval(", "new Function")
+    banned = (*html, ".prototype", "document.head", "document.body", "document.documentElement")
     for program in ROOT.glob("js/**/*.js"):
         text = program.read_text()
         assert [word for word in banned if word in text] == [], program.name
+        names = re.findall(r"registerExtension\(\{\s*name: '(.+?)'", text)
+        assert len(names) == text.count("registerExtension") and all(name.startswith("videograin.") for name in names)
 
 
 def blobs(seed: int) -> ClusterLayout:
