@@ -6,8 +6,9 @@ from comfy_api.latest import io
 from comfy_execution.validation import validate_node_input
 
 from ..videograin import compare, fit
+from ..videograin.backdrop import colour_of
 from ..videograin.host import media, previews, progress
-from ..videograin.shots import UNTIMED_RATE, Pick
+from ..videograin.shots import UNTIMED_RATE, Pick, Trim
 from ..videograin.video import load
 from .types import CATEGORY
 
@@ -25,7 +26,7 @@ class LoadVideoFrames(io.ComfyNode):
             category=CATEGORY_VIDEO,
             description=(
                 "Reads a video, a GIF, an animated WebP or a folder of images as frames, at the rate and size an edit "
-                "needs. Frames are chosen in this order: force_rate, skip, every_nth, cap."
+                "needs. Frames are chosen in this order: start_time and duration, force_rate, skip, every_nth, cap."
             ),
             search_aliases=["load video", "video to images", "import video", "image sequence", "gif", "webp", "frames"],
             inputs=[
@@ -94,6 +95,37 @@ class LoadVideoFrames(io.ComfyNode):
                     optional=True,
                     tooltip="A VIDEO of any node, read instead of `file`, within its trim.",
                 ),
+                io.Float.Input(
+                    "start_time",
+                    default=0.0,
+                    min=0.0,
+                    max=1_000_000.0,
+                    step=0.001,
+                    optional=True,
+                    advanced=True,
+                    tooltip="Seconds from the clip's beginning, 0 to 1000000; frames that appear earlier are left out. "
+                    "All other settings see only what start_time and duration leave: skip counts from there, and "
+                    "force_rate begins at the first frame left.",
+                ),
+                io.Float.Input(
+                    "duration",
+                    default=0.0,
+                    min=0.0,
+                    max=1_000_000.0,
+                    step=0.001,
+                    optional=True,
+                    advanced=True,
+                    tooltip="Seconds after start_time, 0 to 1000000; frames that appear then or later are left out. "
+                    "0: to the end. cap may end the clip sooner.",
+                ),
+                io.String.Input(
+                    "background",
+                    default="white",
+                    optional=True,
+                    advanced=True,
+                    tooltip="The colour behind transparent parts (WebM, GIF, APNG, WebP, MOV, images): a name such as "
+                    "white, black or lime, or #RRGGBB.",
+                ),
             ],
             outputs=[
                 io.Image.Output(display_name="frames", tooltip="The frames: F pictures, RGB, 0 to 1."),
@@ -135,15 +167,17 @@ class LoadVideoFrames(io.ComfyNode):
 
     @classmethod
     def execute(cls, file: str, force_rate: float, skip: int, every_nth: int, cap: int, size: str, width: int,
-                height: int, video=None) -> io.NodeOutput:  # fmt: skip
-        rate = Fraction(force_rate).limit_denominator(1001)
-        source = media.from_input(file, rate) if video is None else media.from_video(video)
+                height: int, video=None, start_time: float = 0.0, duration: float = 0.0,
+                background: str = "white") -> io.NodeOutput:  # fmt: skip
+        rate, colour = Fraction(force_rate).limit_denominator(1001), colour_of(background)
+        source = media.from_input(file, rate, colour) if video is None else media.from_video(video, colour)
         clip = load(
             source,
             Pick(rate, skip, every_nth, cap),
             fit.Fit(size, width, height),
             limit=media.memory_limit(),
             watch=progress.watcher(),
+            trim=Trim(*(Fraction(seconds).limit_denominator(1_000_000) for seconds in (start_time, duration))),
         )
         return io.NodeOutput(clip.frames, clip.fps, clip.sound and clip.sound._asdict(), clip.info, len(clip.frames))
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 import struct
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from fractions import Fraction
 from functools import partial
+from itertools import accumulate
 from pathlib import Path
 
 import numpy as np
@@ -15,11 +16,13 @@ import torch
 from PIL import Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
+from .backdrop import WHITE, Colour, over
+from .limits import LARGEST_FRAME, check_frames, too_large
 from .shots import UNTIMED_RATE, Facts, Shot, Sound, held, mean_rate
-from .video_file import over_white
 
 SUFFIXES = frozenset((".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff"))
 FORMATS = ("WEBP", "PNG", "JPEG", "BMP", "TIFF")
+TOO_LARGE = (Image.DecompressionBombError, Image.DecompressionBombWarning)  # a warning where those are errors
 
 
 def natural(name: str) -> list[tuple[int, str]]:
@@ -37,39 +40,41 @@ def images_in(folder: Path) -> list[Path]:
 class Folder:
     """The images of a folder as a clip of `rate` frames per second. Raises ValueError if there are none."""
 
-    def __init__(self, folder: Path, name: str, rate: Fraction):
-        self.files = images_in(folder)
+    def __init__(self, folder: Path, name: str, rate: Fraction, background: Colour = WHITE):
+        self.files, self.background = images_in(folder), background
+        check_frames(name, len(self.files))
         if not self.files:
             kinds = ", ".join(sorted(suffix[1:] for suffix in SUFFIXES))
             raise ValueError(f"The folder {name} holds no images ({kinds}). Choose another one in `file`.")
         rate = rate or UNTIMED_RATE
-        height, width = read_image(self.files[0]).shape[:2]
+        height, width = read_image(self.files[0], background).shape[:2]
         starts = [index / rate for index in range(len(self.files))]
         end = len(self.files) / rate
         self.facts = Facts(name, "folder of images", width, height, starts, end, rate, first=self.files[0].name)
 
     def shots(self) -> Iterator[Shot]:
-        pictures = ((start, path.name, partial(read_image, path))
+        pictures = ((start, path.name, partial(read_image, path, self.background))
                     for start, path in zip(self.facts.starts, self.files, strict=True))  # fmt: skip
         return held(pictures, self.facts.end)
 
-    def sound(self, start: Fraction, end: Fraction) -> Sound | None:
+    def sound(self, start: Fraction, end: Fraction, limit: int | None = None) -> Sound | None:
         return None
 
 
 class Picture:
     """An image file; an animated WebP plays its frames for their own times, which FFmpeg cannot read."""
 
-    def __init__(self, path: Path, name: str, rate: Fraction):
-        self.path = path
+    def __init__(self, path: Path, name: str, rate: Fraction, background: Colour = WHITE):
+        self.path, self.background = path, background
         with open_image(path) as image:
             count = getattr(image, "n_frames", 1)
             kind = f"{'animated ' if count > 1 else ''}{image.format}"
-            height, width = pixels(image).shape[:2]
+            height, width = pixels(image, background).shape[:2]
+        check_frames(name, count)
         durations = webp_durations(path) if count > 1 else []
         if len(durations) != count:
             durations = [1 / (rate or UNTIMED_RATE)] * count
-        *starts, end = [sum(durations[:index], Fraction(0)) for index in range(count + 1)]
+        *starts, end = accumulate(durations, initial=Fraction(0))
         nominal = [rate] if count == 1 else []
         self.facts = Facts(name, kind, width, height, starts, end, mean_rate(starts, nominal))
 
@@ -81,9 +86,9 @@ class Picture:
         for index, start in enumerate(self.facts.starts):
             image.seek(index)
             image.load()
-            yield start, f"frame {index}", partial(pixels, image.copy())
+            yield start, f"frame {index}", partial(pixels, image.copy(), self.background)
 
-    def sound(self, start: Fraction, end: Fraction) -> Sound | None:
+    def sound(self, start: Fraction, end: Fraction, limit: int | None = None) -> Sound | None:
         return None
 
 
@@ -92,36 +97,46 @@ def is_picture(path: Path) -> bool:
     try:
         with Image.open(path, formats=FORMATS) as image:
             return image.format == "WEBP" or getattr(image, "n_frames", 1) == 1
-    except (UnidentifiedImageError, OSError, SyntaxError):
+    except TOO_LARGE:
+        return True
+    except Exception:  # Pillow lets through whatever a damaged header makes it stumble over
         return False
 
 
 @contextmanager
 def open_image(path: Path) -> Iterator[Image.Image]:
     """An image file, opened by its content. Raises ValueError, also for damage found while it is being read."""
+    large = None
     try:
         with Image.open(path, formats=FORMATS) as image:
-            yield image
+            if image.width * image.height <= LARGEST_FRAME:
+                yield image
+                return
+            large = f"{image.width}×{image.height}"
+    except TOO_LARGE:
+        large = f"over {Image.MAX_IMAGE_PIXELS:,}"
     except UnidentifiedImageError:
         found = "is not an image that can be read" if path.stat().st_size else "is empty (0 bytes)"
         raise ValueError(f"{path.name} {found}. Copy it again, or choose another one.") from None
-    except (OSError, SyntaxError, EOFError) as error:
-        raise ValueError(f"{path.name} is damaged ({error}). Copy it again, or choose another one.") from None
+    except Exception as error:  # Pillow lets through whatever damage makes it stumble over
+        raise ValueError(f"{path.name} is damaged ({error}). Copy it again, or choose another one.") from error
+    raise too_large(path.name, large)
 
 
-def read_image(path: Path) -> Tensor:
+def read_image(path: Path, background: Colour = WHITE) -> Tensor:
     with open_image(path) as image:
-        return pixels(image)
+        return pixels(image, background)
 
 
-def pixels(image: Image.Image) -> Tensor:
-    """(H, W, 3) uint8, upright as the camera's tag says; transparent parts become white."""
-    image = ImageOps.exif_transpose(image)
+def pixels(image: Image.Image, background: Colour = WHITE) -> Tensor:
+    """(H, W, 3) uint8, upright as the camera's tag says, on a colour where it is transparent."""
+    with suppress(Exception):  # Pillow lets through whatever a broken tag makes it stumble over; then it says nothing
+        image = ImageOps.exif_transpose(image)
     if image.mode.startswith("I"):  # 16 bits of grey, which Pillow would clip at 255
         grey = np.clip(np.asarray(image) // 257, 0, 255).astype(np.uint8)
         image = Image.fromarray(grey)
     if image.has_transparency_data:
-        return torch.from_numpy(over_white(np.asarray(image.convert("RGBA"))))
+        return torch.from_numpy(over(np.asarray(image.convert("RGBA")), background))
     return torch.from_numpy(np.array(image.convert("RGB")))
 
 

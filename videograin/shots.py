@@ -43,6 +43,7 @@ class Facts(NamedTuple):
     audio: str = "no audio"
     notes: tuple[str, ...] = ()
     first: str = "frame 0"  # label of the first frame
+    origin: Fraction = Fraction(0)  # when these frames begin, in a longer clip that they are a part of
 
     @property
     def uneven(self) -> bool:
@@ -57,6 +58,53 @@ class Sound(NamedTuple):
     sample_rate: int
 
 
+class Trim(NamedTuple):
+    """The part of a clip whose frames appear in [start, start + duration), in seconds since the clip's first frame.
+
+    duration: 0 to the end. As FFmpeg's trim filter: a frame that is on screen before `start` is not among them.
+    """
+
+    start: Fraction = Fraction(0)
+    duration: Fraction = Fraction(0)
+
+    def facts(self, whole: Facts) -> Facts:
+        """What is known of the part, its times since its own first frame. Raises ValueError if no frame is in it."""
+        if self == Trim():
+            return whole
+        starts = [start for start in whole.starts if start >= self.start and not self._past(start)]
+        if not starts:
+            raise ValueError(
+                f"No frame of {whole.name} appears {self.told}: it lasts {float(whole.end):.2f} s, and its last frame "
+                f"appears at {float(whole.starts[-1]):.3f} s. Lower {NODE}' `start_time`"
+                f"{', or raise `duration` (0: to the end)' if self.duration else ''}."
+            )
+        origin, stop = starts[0], self.start + self.duration
+        inside = 0 < self.duration and stop <= whole.end
+        return whole._replace(
+            name=f"{whole.name} ({self.told})",
+            starts=[start - origin for start in starts],
+            end=(stop if inside else whole.end) - origin,
+            missing=0.0 if inside else whole.missing,
+            origin=origin,
+        )
+
+    def shots(self, shots: Iterable[Shot], part: Facts) -> Iterator[Shot]:
+        """The shots of the part, at times since its first frame."""
+        for shot in shots:
+            if self._past(shot.start):
+                return
+            if shot.start >= self.start:
+                end = min(shot.end, self.start + self.duration) if self.duration else shot.end
+                yield shot._replace(start=shot.start - part.origin, end=end - part.origin)
+
+    @property
+    def told(self) -> str:
+        return f"from {float(self.start):g} s on" + (f" for {float(self.duration):g} s" if self.duration else "")
+
+    def _past(self, time: Fraction) -> bool:
+        return bool(self.duration) and time >= self.start + self.duration
+
+
 class Source(Protocol):
     """Where a clip comes from: a video file, pictures, frames in memory."""
 
@@ -65,8 +113,11 @@ class Source(Protocol):
     def shots(self) -> Iterator[Shot]:
         """Yields the frames in the order of their times, one in memory at a time."""
 
-    def sound(self, start: Fraction, end: Fraction) -> Sound | None:
-        """The sound of exactly this time range, silence where the file has none; None without any sound."""
+    def sound(self, start: Fraction, end: Fraction, limit: int | None = None) -> Sound | None:
+        """The sound of exactly this time range, silence where the file has none; None without any sound.
+
+        limit: most bytes it may take. Raises ValueError beyond.
+        """
 
 
 class Pick(NamedTuple):
@@ -160,4 +211,4 @@ def mean_rate(starts: list[Fraction], nominal: list[Fraction | None], nominal_on
     mean = (len(starts) - 1) / starts[-1]
     candidates = [*nominal, Fraction(round(mean))]
     fitting = [rate for rate in candidates if abs(starts[-1] * rate - (len(starts) - 1)) < Fraction(1, 2)]
-    return fitting[0] if fitting else mean.limit_denominator(100_000)
+    return fitting[0] if fitting else mean.limit_denominator(100_000) or mean  # broken times may leap by years

@@ -17,14 +17,16 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from .backdrop import WHITE, Colour, frame_over
 from .fit import EXACT, Fit
+from .limits import check_memory, check_sound
 from .pictures import Folder, Picture, is_picture
-from .shots import NODE, Facts, Pick, Shot, Sound, Source, held, taken
+from .shots import NODE, Facts, Pick, Shot, Sound, Source, Trim, held, taken
 from .video_file import VideoFile
 
 logger = logging.getLogger("videograin")
 
-EVERYTHING, AS_IT_IS = Pick(), Fit()
+WHOLE, EVERYTHING, AS_IT_IS = Trim(), Pick(), Fit()
 UNEVEN = (
     "The frames of %s are not evenly spaced in time. Set Load Video Frames' `force_rate` to keep motion and sound at "
     "their speed."
@@ -41,24 +43,29 @@ class Clip(NamedTuple):
 
 
 class Frames:
-    """A clip that is in memory already: images (F, H, W, 3 or 4) float in 0…1, at `rate` per second."""
+    """A clip that is in memory already: images (F, H, W, 3 or 4) float in 0…1, at `rate` per second.
 
-    def __init__(self, images: Tensor, rate: Fraction, sound: Sound | None = None, name: str = "the video input"):
-        self.images, self._sound = images, sound
+    background: what shows through their transparent parts.
+    """
+
+    def __init__(self, images: Tensor, rate: Fraction, sound: Sound | None = None, name: str = "the video input",
+                 background: Colour = WHITE):  # fmt: skip
+        self.images, self._sound, self.background = images, sound, background
         starts = [index / rate for index in range(len(images))]
         height, width = images.shape[1:3]
         audio = f"audio, {sound.sample_rate} Hz, {sound.waveform.shape[1]} channels" if sound else "no audio"
         self.facts = Facts(name, "frames", width, height, starts, len(images) / rate, rate, audio=audio)
 
     def shots(self) -> Iterator[Shot]:
-        colours = self.images[..., :3]
-        pictures = ((start, f"frame {i}", partial(colours.select, 0, i)) for i, start in enumerate(self.facts.starts))
+        pictures = ((start, f"frame {i}", partial(frame_over, self.images[i], self.background))
+                    for i, start in enumerate(self.facts.starts))  # fmt: skip
         return held(pictures, self.facts.end)
 
-    def sound(self, start: Fraction, end: Fraction) -> Sound | None:
+    def sound(self, start: Fraction, end: Fraction, limit: int | None = None) -> Sound | None:
         if self._sound is None:
             return None
         waveform, rate = self._sound
+        check_sound(self.facts.name, end - start, rate, waveform.shape[1], limit)
         first, last = round(start * rate), round(end * rate)
         part = torch.zeros(*waveform.shape[:-1], last - first)
         inside = waveform[..., first:last]
@@ -66,21 +73,23 @@ class Frames:
         return Sound(part, rate)
 
 
-def open_clip(file: Path | BytesIO, rate: Fraction = Fraction(0), name: str = "", window=(0.0, 0.0)) -> Source:
+def open_clip(file: Path | BytesIO, rate: Fraction = Fraction(0), name: str = "", window=(0.0, 0.0),
+              background: Colour = WHITE) -> Source:  # fmt: skip
     """Finds out what a file is, by its content, and reads what is known of it before its frames.
 
     rate: frames per second of what has no timing of its own (a folder, a single image); 0 for 24.
     window: (start, duration) in seconds of a video's own clock; duration 0 for all of it.
-    Raises ValueError: nothing there, empty, damaged, no video in it, a folder without images.
+    background: what shows through transparent parts.
+    Raises ValueError: nothing there, empty, damaged, no video in it, a folder without images, frames too large.
     """
     if isinstance(file, BytesIO):
-        return VideoFile(file, name or "the video input", window)
+        return VideoFile(file, name or "the video input", window, background)
     name = name or file.name
     if file.is_dir():
-        return Folder(file, name, rate)
+        return Folder(file, name, rate, background)
     if not file.is_file():
         raise ValueError(f"There is no file or folder {name}. Choose another one in {NODE}' `file`.")
-    return Picture(file, name, rate) if is_picture(file) else VideoFile(file, name, window)
+    return Picture(file, name, rate, background) if is_picture(file) else VideoFile(file, name, window, background)
 
 
 def load(
@@ -89,15 +98,16 @@ def load(
     fit: Fit = AS_IT_IS,
     limit: int | None = None,
     watch: Callable[[float], None] = lambda done: None,
+    trim: Trim = WHOLE,
 ) -> Clip:
-    """Reads the frames that `pick` takes, at the size that `fit` gives them, and the sound of their time.
+    """Reads the frames that `pick` takes of what `trim` leaves, at the size of `fit`, and the sound of their time.
 
-    limit: most bytes the frames may take. watch: called with the part done, 0…1, for every frame that is passed;
-    what it raises ends the loading.
+    limit: most bytes the frames and the sound may take. watch: called with the part done, 0…1, for every frame that is
+    passed; what it raises ends the loading.
     Raises ValueError, naming the input to change: nothing left to take, too much for `limit`, a file that is cut off,
     frames of different sizes.
     """
-    facts = source.facts
+    facts = trim.facts(source.facts)
     check(facts, pick)
     height, width = fit.size(facts.height, facts.width)
     check_memory(pick.count(facts), height, width, limit)
@@ -105,18 +115,22 @@ def load(
         logger.warning(UNEVEN, facts.name)
     frames = torch.empty(pick.count(facts), height, width, 3)
     count, start, end = 0, Fraction(0), Fraction(0)
-    for shot in taken(watched(source.shots(), pick.finish(facts), watch), pick):
+    shots = watched(source.shots(), facts.origin + pick.finish(facts), watch)
+    for shot in taken(trim.shots(shots, facts), pick):
         picture = shot.picture()
         check_size(facts, fit, shot, picture)
         if count == len(frames):  # a packet held two frames, which the times read before did not tell
-            frames = torch.cat([frames, frames.new_empty(1 + count // 8, height, width, 3)])
+            more = 1 + count // 8
+            check_memory(count + more, height, width, limit)
+            frames = torch.cat([frames, frames.new_empty(more, height, width, 3)])
         fit.place(picture, frames[count])
         start, end, count = shot.start if not count else start, shot.end, count + 1
     if not count:
         raise ValueError(f"{facts.name}: none of the frames asked for can be decoded. Lower {NODE}' `skip`.")
     frames = frames[:count]
-    sound = source.sound(start, end)
-    return Clip(frames, float(pick.fps(facts)), sound, info(facts, pick, frames, start, end, sound))
+    start, end = facts.origin + start, facts.origin + end
+    sound = source.sound(start, end, None if limit is None else limit - frames.nbytes)
+    return Clip(frames, float(pick.fps(facts)), sound, info(source.facts, facts, pick, frames, start, end, sound))
 
 
 def watched(shots: Iterable[Shot], finish: Fraction, watch: Callable[[float], None]) -> Iterator[Shot]:
@@ -142,18 +156,6 @@ def check(facts: Facts, pick: Pick) -> None:
         )
 
 
-def check_memory(count: int, height: int, width: int, limit: int | None) -> None:
-    """Raises ValueError if so many frames take more than `limit` bytes."""
-    size = height * width * 3 * 4  # float32
-    if limit is None or count * size <= limit:
-        return
-    raise ValueError(
-        f"{count} frames of {width}×{height} pixels take {count * size / 1e9:.1f} GB, but the limit is "
-        f"{limit / 1e9:.1f} GB, a part of the memory that is free now. Set {NODE}' `cap` to at most "
-        f"{max(1, limit // size)}, raise `every_nth`, lower `force_rate`, or make the frames smaller with `size` “{EXACT}”."
-    )
-
-
 def check_size(facts: Facts, fit: Fit, shot: Shot, picture: Tensor) -> None:
     """Raises ValueError if a picture is not as large as the clip's first one and is not resized anyway."""
     if fit.mode != EXACT and picture.shape[:2] != (facts.height, facts.width):
@@ -163,13 +165,14 @@ def check_size(facts: Facts, fit: Fit, shot: Shot, picture: Tensor) -> None:
         )
 
 
-def info(facts: Facts, pick: Pick, frames: Tensor, start: Fraction, end: Fraction, sound: Sound | None) -> str:
+def info(whole: Facts, facts: Facts, pick: Pick, frames: Tensor, start: Fraction, end: Fraction,
+         sound: Sound | None) -> str:  # fmt: skip
     """What the file is and what was loaded of it, for a person to read."""
     count, height, width = frames.shape[:3]
     heard = f"{sound.waveform.shape[-1] / sound.sample_rate:.2f} s of sound" if sound else "no sound"
     lines = [
-        f"{facts.name}: {facts.kind}, {facts.width}×{facts.height}, {float(facts.rate):.6g} fps, "
-        f"{len(facts.starts)} frames, {float(facts.end):.2f} s, {facts.audio}",
+        f"{whole.name}: {whole.kind}, {whole.width}×{whole.height}, {float(whole.rate):.6g} fps, "
+        f"{len(whole.starts)} frames, {float(whole.end):.2f} s, {whole.audio}",
         f"loaded: {count} frames, {width}×{height}, {float(pick.fps(facts)):.6g} fps, "
         f"from {float(start):.2f} to {float(end):.2f} s, {heard}",
         *facts.notes,

@@ -17,9 +17,12 @@ import av.filter
 import numpy as np
 import torch
 from av.container import InputContainer
+from av.sidedata.sidedata import Type as SideData
 from av.stream import Disposition
 from torch import Tensor
 
+from .backdrop import WHITE, Colour, over
+from .limits import LARGEST_FRAME, check_frame, check_frames, check_sound
 from .shots import Facts, Shot, Sound, held, mean_rate
 
 logger = logging.getLogger("videograin")
@@ -32,6 +35,9 @@ CONTAINERS = frozenset(
     "yuv4mpegpipe wav mp3 flac aac aiff caf".split()
 )
 REORDER = 3  # frames whose times may be swapped
+FRAME_LIMIT = {"max_pixels": str(LARGEST_FRAME)}  # for the decoder: a clip's frames may grow
+ALPHA_DECODERS = {"vp8": "libvpx", "vp9": "libvpx-vp9"}  # FFmpeg's own decoders of these leave transparency out
+Matrix = tuple[tuple[int, int], tuple[int, int]]
 GAP = 0.1  # seconds between two sounds; below it a timestamp is merely rounded
 
 
@@ -39,11 +45,13 @@ class VideoFile:
     """A clip in a file, or in memory as a file.
 
     window: (start, duration) in seconds of the file's own clock, duration 0 to the end.
+    background: what shows through transparent parts.
     Raises ValueError, naming the file and the way out, if there is no video in it that can be read.
     """
 
-    def __init__(self, file: Path | BytesIO, name: str, window: tuple[float, float] = (0.0, 0.0)):
-        self.file, self.name = file, name
+    def __init__(self, file: Path | BytesIO, name: str, window: tuple[float, float] = (0.0, 0.0),
+                 background: Colour = WHITE):  # fmt: skip
+        self.file, self.name, self.background = file, name, background
         start, duration = (Fraction(seconds).limit_denominator(1_000_000) for seconds in window)
         self.first, self.stop = start or None, start + duration if duration else None
         head = bytes(file.getbuffer()[:1024]) if isinstance(file, BytesIO) else read_head(file)
@@ -57,11 +65,13 @@ class VideoFile:
         pictures = ((time - self.origin, f"frame {i}", p) for i, (time, p) in enumerate(self._pictures()))
         return held(pictures, self.facts.end)
 
-    def sound(self, start: Fraction, end: Fraction) -> Sound | None:
+    def sound(self, start: Fraction, end: Fraction, limit: int | None = None) -> Sound | None:
         with self._opened() as container:
             stream = container.streams.best("audio")
             if stream is None or stream.codec_context is None or not stream.codec_context.sample_rate:
                 return None
+            context = stream.codec_context
+            check_sound(self.name, end - start, context.sample_rate, context.layout.nb_channels, limit)
             return read_sound(container, stream, self.origin + start, end - start)
 
     def _inside(self, time: Fraction) -> bool:
@@ -91,8 +101,9 @@ class VideoFile:
     def _scan(self) -> Facts:
         with self._opened() as container:
             stream = video_stream(container, self.name)
+            check_frame(self.name, stream.codec_context.width, stream.codec_context.height)
             nominal = [stream.average_rate, stream.guessed_rate]
-            times, end, latest, cut = packet_times(container, stream)
+            times, end, latest, cut = packet_times(container, stream, self.name)
             times = sorted(time for time in times if self._inside(time))
             if not times:
                 raise ValueError(f"{self.name} has no frames in the chosen part of it. Trim the video differently.")
@@ -109,8 +120,8 @@ class VideoFile:
         frame = next(self._frames(), None)
         if frame is None:
             raise ValueError(f"{self.name}: not one of its frames can be decoded. It is damaged; copy it again.")
-        sideways = turns(frame) % 2
-        width, height = (frame.height, frame.width) if sideways else (frame.width, frame.height)
+        self.matrix = display_matrix(frame)
+        height, width = upright(np.empty((frame.height, frame.width, 0)), self.matrix).shape[:2]
         notes = (
             (f"pixels are not square ({aspect}); frames keep the stored size",) if aspect not in (None, 0, 1) else ()
         )
@@ -122,10 +133,10 @@ class VideoFile:
         try:
             with self._opened() as container:
                 stream = video_stream(container, self.name)
-                stream.thread_type = "AUTO"
+                decoder = decoder_of(stream)
                 for packet in container.demux(stream):
                     try:
-                        yield from packet.decode()
+                        yield from decoder.decode(packet)
                     except av.error.FFmpegError:
                         damaged = True
         except av.error.FFmpegError:  # the file ends within a packet
@@ -136,7 +147,7 @@ class VideoFile:
 
     def _pictures(self) -> Iterator[tuple[Fraction, partial[Tensor]]]:
         """(time on the file's clock, conversion) of the frames inside the window."""
-        convert = Converter()
+        convert = Converter(self.name, self.background, self.matrix)
         for time, frame in in_order(self._frames(), 1 / self.facts.rate):
             if self.stop is not None and time >= self.stop:
                 return
@@ -175,7 +186,20 @@ def video_stream(container: InputContainer, name: str) -> av.VideoStream:
     return stream
 
 
-def packet_times(container: InputContainer, stream: av.VideoStream) -> tuple[list[Fraction], Fraction, Fraction, bool]:
+def decoder_of(stream: av.VideoStream) -> av.VideoCodecContext:
+    """What decodes a stream: FFmpeg's own choice, unless that would leave out transparency."""
+    decoder = stream.codec_context
+    name = ALPHA_DECODERS.get(decoder.name) if stream.metadata.get("alpha_mode") == "1" else None
+    if name in av.codecs_available:
+        decoder = av.CodecContext.create(name, "r")
+        decoder.colorspace, decoder.color_range = stream.codec_context.colorspace, stream.codec_context.color_range
+    decoder.thread_type, decoder.options = "AUTO", FRAME_LIMIT
+    return decoder
+
+
+def packet_times(
+    container: InputContainer, stream: av.VideoStream, name: str
+) -> tuple[list[Fraction], Fraction, Fraction, bool]:
     """Reads all packets, decoding none.
 
     Returns the video frames' times, when the last of them ends, when the last packet of any stream ends (seconds on
@@ -196,6 +220,7 @@ def packet_times(container: InputContainer, stream: av.VideoStream) -> tuple[lis
             latest = max(latest, until)
             if video:
                 times.append(time)
+                check_frames(name, len(times))
                 end, cut = max(end, until), packet.is_corrupt
     except av.error.FFmpegError:
         cut = True
@@ -212,26 +237,48 @@ def lost(container: InputContainer, latest: Fraction, cut: bool) -> float:
     return max(missing, 0.01) if cut or missing > max(0.5, promised / 20) else 0.0
 
 
-def turns(frame: av.VideoFrame) -> int:
-    """Quarter turns, counterclockwise, that put the picture upright (phones film sideways)."""
-    return round(frame.rotation / 90) % 4
+def upright(array: np.ndarray, matrix: Matrix) -> np.ndarray:
+    """Turns and mirrors a picture (H, W, …) as its file asks for: phones film sideways, some mirror who holds them.
+
+    matrix: maps a stored pixel x, y to (ax + cy, bx + dy); what that does to the axes is all that counts here.
+    """
+    (a, b), (c, d) = matrix
+    if abs(b) > abs(a):  # a quarter turn: what was stored as columns becomes rows
+        array, a, d = array.swapaxes(0, 1), c, b
+    return array[:: -1 if d < 0 else 1, :: -1 if a < 0 else 1]
+
+
+def display_matrix(frame: av.VideoFrame) -> Matrix:
+    """((a, b), (c, d)) of a clip's first frame, 65536 for 1. A frame that is asked lives until Python looks for cycles."""
+    data = frame.side_data.get(SideData.DISPLAYMATRIX)
+    if data is None:
+        return (1, 0), (0, 1)
+    a, b, _, c, d, *_ = np.frombuffer(data, np.int32).tolist()
+    return (a, b), (c, d)
 
 
 class Converter:
     """Turns decoded frames into pictures with FFmpeg's own scale filter, which knows where chroma samples lie."""
 
-    def __init__(self):
+    def __init__(self, name: str, background: Colour, matrix: Matrix):
+        self.name, self.background, self.matrix = name, background, matrix
         self._kind, self._graph = None, None
 
     def __call__(self, frame: av.VideoFrame) -> Tensor:
-        """(H, W, 3) uint8, as the ffmpeg program's rgb24; upright, and transparent parts become white."""
+        """(H, W, 3) uint8, as the ffmpeg program's rgb24; upright, and on the background where it is transparent."""
         kind = (frame.format.name, frame.width, frame.height, frame.colorspace, frame.color_range)
-        if kind != self._kind:
-            self._kind, self._graph = kind, self._build(frame)
-        self._graph.push(frame)
-        array = self._graph.pull().to_ndarray()
-        array = over_white(array) if array.shape[-1] == 4 else array
-        return torch.from_numpy(np.ascontiguousarray(np.rot90(array, turns(frame))))
+        try:
+            if kind != self._kind:
+                self._kind, self._graph = kind, self._build(frame)
+            self._graph.push(frame)
+            array = self._graph.pull().to_ndarray()
+        except av.error.FFmpegError as error:
+            raise ValueError(
+                f"{self.name}: a frame of {frame.width}×{frame.height} pixels ({frame.format.name}) cannot be turned into "
+                f"RGB ({error.strerror}). Convert the file to MP4 (H.264), or leave the frame out with `cap` or `duration`."
+            ) from None
+        array = over(array, self.background) if array.shape[-1] == 4 else array
+        return torch.from_numpy(np.ascontiguousarray(upright(array, self.matrix)))
 
     @staticmethod
     def _build(frame: av.VideoFrame) -> av.filter.Graph:
@@ -244,12 +291,6 @@ class Converter:
             graph.add("buffersink"),
         ).configure()
         return graph
-
-
-def over_white(rgba: np.ndarray) -> np.ndarray:
-    """(H, W, 4) uint8 → (H, W, 3) uint8 on white."""
-    colour, alpha = rgba[..., :3].astype(np.uint16), rgba[..., 3:].astype(np.uint16)
-    return ((colour * alpha + 255 * (255 - alpha) + 127) // 255).astype(np.uint8)
 
 
 def audio_text(container: InputContainer) -> str:
@@ -265,11 +306,12 @@ def read_sound(container: InputContainer, stream: av.AudioStream, start: Fractio
     rate = stream.codec_context.sample_rate
     length = round(duration * rate)
     resampler = av.AudioResampler(format="fltp")
-    waveform, position = None, None
+    waveform, position, broken = None, None, False
     for packet in container.demux(stream):
         try:
             decoded = [part for frame in packet.decode() for part in resampler.resample(frame)]
-        except av.error.FFmpegError:
+        except (av.error.FFmpegError, ValueError):  # damaged, or suddenly with other channels
+            broken = True
             continue
         for frame in decoded:
             samples = frame.to_ndarray()  # (channels, samples)
@@ -285,4 +327,6 @@ def read_sound(container: InputContainer, stream: av.AudioStream, start: Fractio
             position += samples.shape[1]
         if position is not None and position >= length:
             break
+    if broken:
+        logger.warning("Some of the sound is damaged, or its channels change in the middle; it is silent there.")
     return None if waveform is None else Sound(waveform, rate)

@@ -82,17 +82,20 @@ def test_the_saved_workflow_and_its_api_form_are_the_same_graph(schemas, path):
 def widget_values(schema: dict, values: list) -> dict:
     """A saved node's widget values by name; a seed is followed by what happens to it after a run.
 
-    Last comes the button for uploads, where there is one.
+    The button for uploads, where there is one, stands between the inputs that are required and those that are not.
     """
-    rest, found, uploads = iter(values), {}, False
+    rest, found = iter(values), {}
     for group in ("required", "optional"):
+        uploads = False
         for name, (kind, *options) in schema["input"].get(group, {}).items():
             if (isinstance(kind, list) or kind in WIDGETS) and not (options and options[0].get("forceInput")):
                 found[name] = next(rest)
                 uploads |= bool(options and options[0].get("video_upload"))
                 if name in ("seed", "noise_seed") or (options and options[0].get("control_after_generate")):
                     assert next(rest) in ("fixed", "increment", "decrement", "randomize")
-    assert list(rest) == ["image"] * uploads
+        if uploads:
+            assert next(rest) == "image"
+    assert list(rest) == []
     return found
 
 

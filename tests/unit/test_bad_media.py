@@ -6,12 +6,15 @@ from pathlib import Path
 import av
 import footage
 import numpy as np
+import odd_media
 import pytest
 from PIL import Image
 
 from pack.videograin.fit import EXACT, Fit
 from pack.videograin.shots import Pick
 from pack.videograin.video import load, open_clip
+
+TONE = np.sin(np.arange(24_000) / 20)[None].astype(np.float32)
 
 
 @pytest.fixture(scope="module")
@@ -133,6 +136,50 @@ def test_an_empty_folder(tmp_path):
     (tmp_path / "readme.txt").write_text("no pictures here")
     with pytest.raises(ValueError, match=rf"The folder {tmp_path.name} holds no images.*`file`"):
         open_clip(tmp_path)
+
+
+def test_sound_whose_channels_change_falls_silent_with_a_warning(tmp_path, caplog):
+    waveform = load(open_clip(odd_media.mono_then_stereo(tmp_path))).sound.waveform
+    assert waveform.shape == (1, 1, 96_000)
+    assert (waveform[0, 0, 4_000:40_000] > 0.2).all() and (waveform[0, 0, 52_000:] == 0).all()
+    assert "its channels change in the middle" in caplog.text
+
+
+# Every kind of file, and what damages it: most of the bytes that are changed lie in a video's frames.
+KINDS = {
+    "a.mp4": lambda f: odd_media.clip(f, "a.mp4", audio=TONE, container={"movflags": "faststart"}),
+    "a.mkv": lambda f: odd_media.clip(f, "a.mkv", audio=TONE),
+    "a.webm": lambda f: odd_media.glass(f, "a.webm", "libvpx-vp9", "yuva420p", deadline="realtime"),
+    "a.ts": lambda f: odd_media.clip(f, "a.ts", audio=TONE),
+    "a.flv": lambda f: odd_media.clip(f, "a.flv", codec="flv"),
+    "a.mov": lambda f: odd_media.glass(f, "a.mov", "prores_ks", "yuva444p10le"),
+    "a.gif": odd_media.picture("a.gif"),
+    "a.webp": odd_media.picture("a.webp"),
+    "a.png": odd_media.picture("a.png"),
+    "a.jpg": odd_media.picture("a.jpg", exif=b"Exif\0\0II*\0\x08\0\0\0\1\0\x12\1\3\0\1\0\0\0\6\0\0\0\0\0\0\0"),
+    "a.tif": odd_media.picture("a.tif"),
+    "a.bmp": odd_media.picture("a.bmp"),
+}
+
+
+@pytest.mark.filterwarnings("ignore")  # Pillow's, about what it finds
+@pytest.mark.parametrize("name", KINDS)
+def test_whatever_bytes_change_there_are_frames_or_an_error_of_ours(tmp_path, name):
+    path = KINDS[name](tmp_path)
+    whole, random = path.read_bytes(), np.random.default_rng(len(name))
+    outcomes = set()
+    for trial in range(25):
+        data = bytearray(whole)
+        for place in random.integers(0, len(data) if trial % 2 else min(len(data), 200), random.integers(1, 9)):
+            data[place] = random.integers(256)
+        path.write_bytes(data[: random.integers(1, len(data))] if trial % 5 == 0 else data)
+        try:
+            assert len(load(open_clip(path), Pick(Fraction(trial % 3)), limit=2 * 10**8).frames)
+            outcomes.add("frames")
+        except ValueError as error:
+            assert name in str(error) or "Load Video Frames" in str(error)
+            outcomes.add("error")
+    assert "frames" in outcomes
 
 
 def test_mixed_sizes_in_a_folder_name_the_first_two_that_differ(tmp_path):

@@ -11,6 +11,7 @@ import folder_paths
 import torch
 from comfy_api.latest import Input, InputImpl
 
+from ..backdrop import Colour
 from ..pictures import SUFFIXES as IMAGE_SUFFIXES
 from ..pictures import images_in
 from ..shots import NODE, Sound, Source
@@ -68,19 +69,20 @@ def fingerprint(path: Path) -> str:
     return str([(name, stat.st_mtime_ns, stat.st_size) for name, stat in stats])
 
 
-def from_input(name: str, rate: Fraction) -> Source:
+def from_input(name: str, rate: Fraction, background: Colour) -> Source:
     """Opens a clip under ComfyUI's input folder."""
-    return open_clip(resolve(name), rate, name.removesuffix(" [input]").rstrip("/"))
+    return open_clip(resolve(name), rate, name.removesuffix(" [input]").rstrip("/"), background=background)
 
 
-def from_video(video: Input.Video) -> Source:
+def from_video(video: Input.Video, background: Colour) -> Source:
     """Reads core's VIDEO where it lies: its file, within its trim, or its frames in memory."""
     if isinstance(video, InputImpl.VideoFromComponents):
         parts = video.get_components()
         audio = parts.audio and Sound(parts.audio["waveform"], parts.audio["sample_rate"])
-        return Frames(parts.images, Fraction(parts.frame_rate), audio)
+        return Frames(parts.images, Fraction(parts.frame_rate), audio, background=background)
     file = video.get_stream_source()
-    return open_clip(Path(file) if isinstance(file, str) else file, name="the video input", window=trim(video))
+    path = Path(file) if isinstance(file, str) else file
+    return open_clip(path, name="the video input", window=trim(video), background=background)
 
 
 def trim(video: Input.Video) -> tuple[float, float]:
