@@ -70,8 +70,8 @@ matrix: host  ## host and end-to-end tests on five versions of ComfyUI: hours on
 	@OMP_NUM_THREADS=1 $(MAKE) --no-print-directory --jobs=2 --output-sync=target --keep-going \
 	  $(MATRIX:%=test-host-%) $(MATRIX:%=test-e2e-%)
 
-soak:  ## 600 frames in chunks on the demo model, stopped once and resumed: hours on a CPU
-	@export VIDEOGRAIN_COMFYUI_TREE="$$($(PROVISION) --print-comfyui)"; $(python) -m pytest -s -m soak tests/host/test_soak.py
+soak:  ## 600 frames in chunks on the demo model, stopped once and resumed, and 200 prompts in a row: hours on a CPU
+	@export VIDEOGRAIN_COMFYUI_TREE="$$($(PROVISION) --print-comfyui)"; $(python) -m pytest -s -m soak tests/host/test_soak.py tests/host/test_prompts.py
 
 test-e2e:  ## a real server: API, progress, interrupt
 	@$(python) -m pytest tests/e2e

@@ -35,7 +35,7 @@ def read(path: Path, job: str, window: Window) -> Tensor:
     except (SafetensorError, OSError) as error:
         raise ValueError(f"{path.name} is damaged ({error})") from error
     wanted = {"format": FORMAT, "job": job, "window": json.dumps(window)}
-    if {name: facts.get(name) for name in wanted} != wanted or len(latents) != window.stop - window.start:
+    if {name: facts.get(name) for name in wanted} != wanted or latents.shape[:1] != (window.stop - window.start,):
         raise ValueError(f"{path.name} is of another edit")
     if facts.get("checksum") != str(checksum(latents)):
         raise ValueError(f"{path.name} is damaged: its latents are not what was saved")

@@ -2,6 +2,7 @@
 
 import copy
 import json
+import time
 from pathlib import Path
 
 import av
@@ -109,6 +110,23 @@ def test_interrupt_within_the_inversion_and_run_again(server):
     assert max(step.value for step in steps if step.node_id == INVERSION) <= stopped_at[0] + 2
     assert SAMPLER not in {step.node_id for step in steps}
     assert server.run(short(seed=2))["status"]["status_str"] == "success"
+
+
+def test_two_prompts_queued_at_once(server):
+    """The second waits for the first, and each ends with its own clip."""
+    ids, ends = [server.queue(short(seed=seed)) for seed in (3, 4)], time.monotonic() + 300
+    while not all(server.get(f"/history/{prompt_id}") for prompt_id in ids):
+        assert time.monotonic() < ends
+        time.sleep(0.5)
+    clips = []
+    for prompt_id in ids:
+        history = server.history(prompt_id)
+        assert history["status"]["status_str"] == "success"
+        (path,) = server.output_files({"outputs": {SOURCE: history["outputs"][SOURCE]}})
+        clips.append(decoded(path)[0])
+    assert all(frames.shape == (8, 192, 192, 3) for frames in clips) and (clips[0] != clips[1]).any()
+    queue = server.get("/queue")
+    assert not queue["queue_running"] and not queue["queue_pending"]
 
 
 def missing_phrase(graph: dict) -> None:

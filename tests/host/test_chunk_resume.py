@@ -1,15 +1,21 @@
 """Edit in Chunks after a crash: what is taken from disk, and what is not."""
 
+import os
+import shutil
+from pathlib import Path
+
 import comfy.model_management
 import pytest
 import rig
 import torch
 from chunked import SIDE, STEPS, clip, edited, hinted, rows
 from comfy_api.latest import io
+from compatibility import SURVIVED, claim
 
 from pack.demo.toybox import model as demo_model
 from pack.nodes.attention import FullFrameAttention
 from pack.nodes.chunks import EditInChunks
+from pack.videograin.host.chunks import FOLDER
 from pack.videograin.host.fingerprint import fingerprint, graph_below
 
 
@@ -44,10 +50,20 @@ def failing(model, calls, fault):
     return broken
 
 
-@pytest.mark.parametrize("fault", [RuntimeError("crash"), comfy.model_management.InterruptProcessingException()])
+@pytest.mark.parametrize(
+    "fault",
+    [
+        pytest.param(fault, marks=claim("fault", f"{name} in the middle of Edit in Chunks", SURVIVED))
+        for name, fault in {
+            "A crash": RuntimeError,
+            "Cancel": comfy.model_management.InterruptProcessingException,
+            "Out of memory": torch.cuda.OutOfMemoryError,
+        }.items()
+    ],
+)
 def test_after_a_crash_it_goes_on_where_it_was(unet, vae, tmp_path, fault):
     frames, per_chunk = clip(9), 2 * STEPS  # both halves of guidance in one call
-    with pytest.raises(type(fault)):
+    with pytest.raises(fault):
         edited(failing(unet, [2 * per_chunk + 3], fault), vae, frames, 4, 1)
     files = sorted(file.name for file in tmp_path.rglob("*.safetensors"))
     assert files == ["000000-000004.safetensors", "000003-000007.safetensors"] and not list(tmp_path.rglob("*.part"))
@@ -60,18 +76,71 @@ def test_after_a_crash_it_goes_on_where_it_was(unet, vae, tmp_path, fault):
     assert len(seen) == 4 * per_chunk and torch.equal(fresh, out) and "taken from disk: 0" in report
 
 
-def test_a_damaged_chunk_is_made_anew_and_said_so(unet, vae, tmp_path, caplog):
+def flipped(content):
+    return content[:-2] + bytes([content[-2] ^ 4]) + content[-1:]
+
+
+def cut_off(content):
+    return content[: len(content) // 2]
+
+
+@pytest.mark.parametrize(
+    ("damage", "said"),
+    [
+        pytest.param(
+            flipped, "not what was saved", marks=claim("fault", "A kept chunk with one bit changed", SURVIVED)
+        ),
+        pytest.param(cut_off, "is damaged", marks=claim("fault", "A kept chunk cut off", SURVIVED)),
+    ],
+)
+def test_a_damaged_chunk_is_made_anew_and_said_so(unet, vae, tmp_path, caplog, damage, said):
     frames = clip(9)
     out, _ = edited(unet, vae, frames, 4, 1)
     file = sorted(tmp_path.rglob("*.safetensors"))[1]
-    content = bytearray(file.read_bytes())
-    content[-2] ^= 4
+    content = damage(file.read_bytes())
     file.write_bytes(content)
     seen = []
     again, _ = edited(rows(unet, seen), vae, frames, 4, 1)
     assert len(seen) == 2 * STEPS and torch.equal(again, out)
-    assert "makes frames 3 to 6 anew" in caplog.text and "not what was saved" in caplog.text
-    assert file.read_bytes() != bytes(content)
+    assert "makes frames 3 to 6 anew" in caplog.text and said in caplog.text
+    assert file.read_bytes() != content
+
+
+@pytest.mark.parametrize("part", ["encode", "decode"])
+@claim("fault", "Out of memory in the VAE in Edit in Chunks", SURVIVED)
+def test_the_vae_out_of_memory(unet, vae, tmp_path, monkeypatch, part):
+    frames, seen = clip(5), []
+    out, _ = edited(unet, vae, frames, 8)
+    shutil.rmtree(tmp_path / FOLDER)
+
+    def full(*args, **kwargs):
+        raise torch.cuda.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(vae.first_stage_model, part, full)  # in tiles too, which ComfyUI tries then
+    with pytest.raises(torch.cuda.OutOfMemoryError):
+        edited(unet, vae, frames, 8)
+    monkeypatch.undo()
+    monkeypatch.setattr("folder_paths.output_directory", str(tmp_path))
+    again, _ = edited(rows(unet, seen), vae, frames, 8)
+    assert torch.equal(again, out) and not list(tmp_path.rglob("*.part"))
+    assert (len(seen) == 0) == (part == "decode")  # what was edited before is not edited again
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
+@claim("fault", "Disk full while Edit in Chunks keeps a chunk", SURVIVED)
+def test_a_full_disk(unet, vae, tmp_path):
+    frames = clip(5)
+    out, _ = edited(unet, vae, frames, 8)
+    (file,) = tmp_path.rglob("*.safetensors")
+    file.unlink()
+    file.with_name(f"{file.name}.{os.getpid()}.part").symlink_to("/dev/full")  # where it is about to write
+    with pytest.raises(
+        ValueError, match=r"keeps finished chunks in .*the disk is full\. Free space there and run again"
+    ):
+        edited(unet, vae, frames, 8)
+    assert not list(file.parent.iterdir())
+    again, _ = edited(unet, vae, frames, 8)
+    assert torch.equal(again, out) and list(file.parent.iterdir()) == [file]
 
 
 def test_another_edit_takes_nothing_from_disk(unet, vae, tmp_path):

@@ -1,14 +1,23 @@
 """Save Inversion and Load Inversion in the real host: a re-edit without inversion, and what differs is told."""
 
+import errno
+import os
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
 import folder_paths
 import pytest
 import rig
 import torch
+from compatibility import SURVIVED, claim
 
 from pack.nodes.attention import FullFrameAttention
 from pack.nodes.blend import LatentBlend
 from pack.nodes.inversion import DDIMInversion
 from pack.nodes.inversion_file import LoadInversion, SaveInversion
+from pack.videograin import inversion_file
 from pack.videograin.host import inversion_files
 
 
@@ -75,6 +84,8 @@ def test_what_differs_is_told(unet, inverted):
         LoadInversion.execute(name, unet, {"samples": other})
     with pytest.raises(ValueError, match="Connect both outputs of one DDIM Inversion"):
         SaveInversion.execute(inversion, {"samples": rig.latent(2)}, "clip")
+    with pytest.raises(ValueError, match=r"`noise` is the clip itself.*DDIM Inversion's `noise`"):
+        SaveInversion.execute(inversion, {"samples": inversion.source}, "clip")
 
 
 @pytest.mark.parametrize(
@@ -94,6 +105,18 @@ def test_a_link_out_of_the_folder_is_refused_and_not_listed(tmp_path):
     assert "may only name" in LoadInversion.validate_inputs("output/inversions/a.safetensors")
 
 
+def test_links_to_nowhere_and_in_circles_do_not_spoil_the_list(tmp_path, inverted):
+    noise, inversion, _ = inverted
+    name = SaveInversion.execute(inversion, noise, "clip").args[0]
+    folder = tmp_path / "output" / "inversions"
+    (folder / "gone.safetensors").symlink_to(folder / "deleted.safetensors")
+    (folder / "circle.safetensors").symlink_to(folder / "circle.safetensors")
+    (folder / "folder.safetensors").mkdir()
+    assert inversion_files.listed() == [name]
+    for file in ("gone", "circle", "folder"):
+        assert LoadInversion.validate_inputs(f"output/inversions/{file}.safetensors") is not True
+
+
 def test_a_missing_file_and_a_changed_one_are_noticed(inverted):
     assert "Run Save Inversion first" in LoadInversion.validate_inputs("output/inversions/none.safetensors")
     noise, inversion, _ = inverted
@@ -104,3 +127,89 @@ def test_a_missing_file_and_a_changed_one_are_noticed(inverted):
     assert before and LoadInversion.fingerprint_inputs(name) != before
     with pytest.raises(ValueError, match="damaged"):
         LoadInversion.execute(name)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        pytest.param(
+            lambda file: file[: len(file) // 2], id="cut", marks=claim("fault", "A saved inversion cut off", SURVIVED)
+        ),
+        pytest.param(
+            lambda file: file[:-9] + bytes([file[-9] ^ 16]) + file[-8:],
+            id="bit",
+            marks=claim("fault", "A saved inversion with one bit changed", SURVIVED),
+        ),
+    ],
+)
+def test_a_damaged_file_is_refused_and_saving_again_mends_it(unet, inverted, damage):
+    noise, inversion, _ = inverted
+    name = SaveInversion.execute(inversion, noise, "clip").args[0]
+    path = inversion_files.resolve(name)
+    path.write_bytes(damage(path.read_bytes()))
+    with pytest.raises(ValueError, match=r"clip_00001_\.safetensors is damaged.*Invert the clip again"):
+        LoadInversion.execute(name, unet)
+    again = SaveInversion.execute(inversion, noise, "clip").args[0]
+    start, back, _ = LoadInversion.execute(again, unet).args
+    assert torch.equal(back.latents, inversion.latents) and torch.equal(start["samples"], noise["samples"])
+
+
+KILLED = """
+    import resource, runpy, signal, sys
+    import torch
+    runpy.run_path(sys.argv[1])["import_pack"]()
+    from pathlib import Path
+    from pack.videograin import inversion_file
+    from pack.videograin.trajectory import Inversion
+
+    signal.signal(signal.SIGXFSZ, signal.SIG_DFL)  # Python would make an exception of it, and tidy up
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, 50_000))
+    latents, source, noise = torch.randn(5, 3, 4, 16, 16), torch.randn(3, 4, 16, 16), torch.randn(3, 4, 16, 16)
+    inversion = Inversion(latents, torch.linspace(14, 0, 5), source, "own", "0123", "BaseModel")
+    inversion_file.write(Path(sys.argv[2]), inversion, noise, "fp32")
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs a limit on a file's size")
+@claim("fault", "ComfyUI killed while saving an inversion", SURVIVED)
+def test_killed_in_the_middle_of_a_file(unet, inverted):
+    """The kernel ends the process at the 50000th byte, with no chance to tidy up."""
+    noise, inversion, _ = inverted
+    folder = inversion_files.roots()["output/inversions"]
+    script = Path(__file__).parents[2] / "demo" / "host" / "inprocess.py"
+    killed = [sys.executable, "-c", textwrap.dedent(KILLED), script, folder / "clip_00001_.safetensors"]
+    assert subprocess.run(killed).returncode < 0
+    (part,) = folder.iterdir()
+    assert part.name.endswith(".part") and part.stat().st_size == 50_000
+    assert inversion_files.listed() == []
+    assert LoadInversion.validate_inputs(f"output/inversions/{part.name}") is not True
+
+    name = SaveInversion.execute(inversion, noise, "clip").args[0]
+    assert part.exists()  # another ComfyUI might be at it
+    assert torch.equal(LoadInversion.execute(name, unet).args[1].latents, inversion.latents)
+    hours_ago = part.stat().st_mtime - 2 * inversion_file.ABANDONED
+    os.utime(part, (hours_ago, hours_ago))
+    SaveInversion.execute(inversion, noise, "clip")
+    assert not list(folder.glob("*.part")) and len(inversion_files.listed()) == 2
+
+
+@claim("fault", "Disk full while saving an inversion", SURVIVED)
+def test_a_full_disk(unet, inverted, monkeypatch):
+    noise, inversion, _ = inverted
+    write = Path.write_bytes
+
+    def full(path, content):
+        write(path, content[:5000])
+        raise OSError(errno.ENOSPC, "No space left on device", str(path))
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(
+        ValueError, match=r"Save Inversion writes into .*the disk is full\. Free space.*`precision` fp16"
+    ):
+        SaveInversion.execute(inversion, noise, "clip")
+    assert not list(inversion_files.roots()["output/inversions"].iterdir())
+    monkeypatch.setattr(Path, "write_bytes", write)
+    name = SaveInversion.execute(inversion, noise, "clip").args[0]
+    assert name.endswith("clip_00001_.safetensors")
+    assert torch.equal(LoadInversion.execute(name, unet).args[1].latents, inversion.latents)

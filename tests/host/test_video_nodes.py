@@ -39,6 +39,7 @@ def inputs(tmp_path_factory):
     (folder / "link.mp4").symlink_to(outside / "secret.mp4")
     (folder / "way").symlink_to(outside)
     (folder / "inner.mp4").symlink_to(folder / "clip.mp4")
+    (folder / "circle.mp4").symlink_to(folder / "circle.mp4")
     before = folder_paths.get_input_directory()
     folder_paths.set_input_directory(str(folder))
     yield folder

@@ -14,12 +14,13 @@ import pytest
 
 OUT = Path(__file__).resolve().parents[1] / "out"
 RESULTS = OUT / "compatibility.json"
-COMPOSED, REFUSED, WORKS = "composed", "refused", "works"
+HOST = OUT.parent / "host"
+COMPOSED, REFUSED, WORKS, SURVIVED = "composed", "refused", "works", "survived"
 MARK = "compatibility"
 
 
 class Claim(NamedTuple):
-    """kind: neighbour, model, sampler, scheduler. outcome: what its tests assert."""
+    """kind: neighbour, model, sampler, scheduler, fault. outcome: what its tests assert."""
 
     kind: str
     name: str
@@ -65,9 +66,10 @@ class Recorder:
             _write(RESULTS, {_version(path): json.loads(path.read_text(encoding="utf-8")) for path in parts})
 
     def _merged(self) -> dict[str, list[dict]]:
-        """This session's results over those of earlier ones, without tests and claims that are no more."""
+        """This session's results over those of earlier ones, without files, tests and claims that are no more."""
         path = OUT / f"compatibility-{self.version}.json"
-        merged = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+        earlier = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+        merged = {file: entries for file, entries in earlier.items() if (HOST / file).exists()}
         for file, results in self.results.items():
             known = {
                 test: result for entry in merged.get(file, []) for test, result in entry["tests"].items()

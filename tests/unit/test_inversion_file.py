@@ -1,5 +1,9 @@
 """Saved inversions: to the bit, whole or not at all, and damage is told."""
 
+import json
+import os
+import time
+
 import pytest
 import torch
 from safetensors.torch import save_file
@@ -75,6 +79,79 @@ def test_one_flipped_bit_is_told(tmp_path):
     path.write_bytes(data)
     with pytest.raises(ValueError, match=r"damaged: its .* not what was saved"):
         inversion_file.read(path)
+
+
+def test_any_changed_bit_of_the_header_is_told_or_changes_nothing(tmp_path):
+    """Names, shapes, facts and checksums alike; a bit of the padding may be lost."""
+    path, (inversion, noise) = tmp_path / "a.safetensors", made()
+    inversion_file.write(path, inversion, noise, "fp32")
+    data, random, told = path.read_bytes(), torch.Generator().manual_seed(0), 0
+    header = 8 + int.from_bytes(data[:8], "little")
+    for place in range(header):
+        changed = bytearray(data)
+        changed[place] ^= 1 << int(torch.randint(8, (1,), generator=random))
+        path.write_bytes(changed)
+        try:
+            back, start = inversion_file.read(path)
+        except ValueError as error:
+            told += "damaged" in str(error) or "no inversion of ours" in str(error)
+            continue
+        for ours, theirs in zip((*inversion, noise), (*back, start), strict=True):
+            assert torch.equal(ours, theirs) if isinstance(ours, torch.Tensor) else ours == theirs, place
+    assert told > 0.9 * header
+
+
+def strange(**changes):
+    inversion, noise = made()
+    tensors = {"latents": inversion.latents, "sigmas": inversion.sigmas, "source": inversion.source, "noise": noise}
+    return tensors | changes
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"sigmas": torch.linspace(14, 0, 4)},
+        {"sigmas": torch.linspace(0, 14, 5)},
+        {"sigmas": torch.full((5,), float("nan"))},
+        {"latents": torch.zeros(5)},
+        {"latents": torch.zeros(5, 2, 4, 6, 8)},
+        {"latents": torch.zeros(0, 3, 4, 6, 8), "sigmas": torch.zeros(0)},
+        {"latents": torch.zeros(5, 3, 4, 6, 8, dtype=torch.int32)},
+        {"source": torch.zeros(())},
+        {"noise": torch.zeros(3, 4, 8, 6)},
+    ],
+)
+def test_a_strangers_file_that_cannot_be_an_inversion_is_told(tmp_path, changes):
+    """With all its checksums right."""
+    tensors, facts = strange(**changes), dict.fromkeys(inversion_file.FACTS, "") | {"format": inversion_file.FORMAT}
+    sums = json.dumps({name: inversion_file.checksum(tensor) for name, tensor in tensors.items()})
+    save_file(tensors, tmp_path / "a.safetensors", {**facts, "checksums": sums})
+    with pytest.raises(ValueError, match=r"a\.safetensors is damaged: its tensors do not belong together"):
+        inversion_file.read(tmp_path / "a.safetensors")
+
+
+@pytest.mark.parametrize("sums", [None, "", "[]", "3", "{}", "[" * 100_000, '{"latents": "x"}'])
+def test_a_strangers_checksums_are_told(tmp_path, sums):
+    facts = dict.fromkeys(inversion_file.FACTS, "") | {"format": inversion_file.FORMAT}
+    save_file(strange(), tmp_path / "a.safetensors", facts if sums is None else {**facts, "checksums": sums})
+    with pytest.raises(ValueError, match=r"a\.safetensors is damaged"):
+        inversion_file.read(tmp_path / "a.safetensors")
+
+
+def test_a_file_of_before_its_facts_were_summed_is_read(tmp_path):
+    sums = json.dumps({name: inversion_file.checksum(tensor) for name, tensor in strange().items()})
+    facts = {"format": inversion_file.FORMAT, "key_sets": "all frames", "model_id": "0123", "model_name": "BaseModel"}
+    save_file(strange(), tmp_path / "a.safetensors", {**facts, "checksums": sums})
+    assert torch.equal(inversion_file.read(tmp_path / "a.safetensors")[1], made()[1])
+
+
+def test_what_a_killed_process_left_goes_after_an_hour(tmp_path):
+    path, now = tmp_path / "a.safetensors", time.time()
+    for name, age in (("old.safetensors.1.part", 7200), ("new.safetensors.2.part", 60), ("film.mp4.part", 7200)):
+        (tmp_path / name).write_bytes(b"half")
+        os.utime(tmp_path / name, (now - age, now - age))
+    inversion_file.write(path, *made(), "fp32")
+    assert {file.name for file in tmp_path.iterdir()} == {path.name, "new.safetensors.2.part", "film.mp4.part"}
 
 
 def test_another_safetensors_file_is_told(tmp_path):

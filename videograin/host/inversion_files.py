@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 
 import folder_paths
+import torch
 from comfy.model_patcher import ModelPatcher
 from torch import Tensor
 
 from .. import inversion_file
+from ..names import leads_out
 from ..trajectory import Inversion
 from .compat import require_unet
 from .media import inside
 from .origin import require_origin
 from .plan import records
+from .rooms import told_if_full
 
 SUFFIX = ".safetensors"
 FOLDER = "inversions"  # in the output folder
@@ -29,12 +33,12 @@ def roots() -> dict[str, Path]:
 
 def listed() -> list[str]:
     """Every saved inversion, newest first, as "output/inversions/clip_00001_.safetensors"."""
-    found = [
-        (path.stat().st_mtime, f"{name}/{path.relative_to(root).as_posix()}")
-        for name, root in roots().items()
-        for path in root.rglob(f"*{SUFFIX}")
-        if inside(root, path)
-    ]
+    found = []
+    for name, root in roots().items():
+        for path in root.rglob(f"*{SUFFIX}"):
+            with suppress(OSError, RuntimeError):  # links to nowhere and in circles, files deleted this moment
+                if inside(root, path) and path.is_file():
+                    found.append((path.stat().st_mtime, f"{name}/{path.relative_to(root).as_posix()}"))
     return [name for _, name in sorted(found, reverse=True)]
 
 
@@ -44,38 +48,58 @@ def resolve(name: str) -> Path:
         if not name.startswith(f"{prefix}/"):
             continue
         path = root / name.removeprefix(f"{prefix}/")
-        try:
-            safe, there = inside(root, path), path.is_file()
-        except (ValueError, OSError, RuntimeError):  # a zero byte, too long a name, links in a circle
+        if not _leads_inside(root, name.removeprefix(f"{prefix}/")):
             break
-        if safe and not there:
+        if path.suffix != SUFFIX or not path.is_file():
             raise ValueError(
                 f"There is no {name!r}. Run Save Inversion first, or choose another `file` of Load Inversion; press R "
                 "to refresh its list."
             )
-        if safe:
-            return path
-        break
+        return path
     raise ValueError(
         f"`file` may only name what lies in ComfyUI's {' or '.join(roots())} folder, but {name!r} does not."
     )
 
 
+def _leads_inside(root: Path, name: str) -> bool:
+    """True if a name, links followed, leads to a place in the folder, where something is or could be."""
+    if leads_out(name):
+        return False
+    try:
+        (root / name).stat()
+    except FileNotFoundError:
+        pass
+    except OSError:  # too long a name, links in a circle, a file where a folder would be
+        return False
+    return inside(root, root / name)
+
+
 def save(inversion: Inversion, noise: Tensor, prefix: str, precision: str) -> str:
     """Writes the next free number of a prefix. Returns its name, as `listed` has it.
 
-    Raises ValueError where the noise is another clip's, and for a prefix that leaves the folder.
+    Raises ValueError where the noise is another clip's or none, for a prefix that leaves the folder, and for a full disk.
     """
     if noise.shape != inversion.source.shape:
         raise ValueError(
             f"Save Inversion's `noise` is {tuple(noise.shape)}, but its `inversion` is of a clip "
             f"{tuple(inversion.source.shape)}. Connect both outputs of one DDIM Inversion."
         )
+    if torch.equal(noise.cpu(), inversion.source):
+        raise ValueError(
+            "Save Inversion's `noise` is the clip itself, not its noise. Connect DDIM Inversion's `noise`."
+        )
     root = roots()[f"output/{FOLDER}"]
     root.mkdir(parents=True, exist_ok=True)
-    folder, name, number, _, _ = folder_paths.get_save_image_path(prefix.strip() or "inversion", str(root))
+    prefix = prefix.strip() or "inversion"
+    if not _leads_inside(root, prefix):
+        raise ValueError(
+            f"Save Inversion's `filename_prefix` may only name what lies in ComfyUI's output/{FOLDER} folder, but "
+            f"{prefix!r} does not. Give a name, or folder/name."
+        )
+    folder, name, number, _, _ = folder_paths.get_save_image_path(prefix, str(root))
     path = Path(folder) / f"{name}_{number:05}_{SUFFIX}"
-    inversion_file.write(path, inversion, noise, precision)
+    with told_if_full(f"Save Inversion writes into {folder}", "Free space there, or choose `precision` fp16."):
+        inversion_file.write(path, inversion, noise, precision)
     return f"output/{FOLDER}/{path.relative_to(root).as_posix()}"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import torch
 from comfy_api.latest import Input, InputImpl
 
 from ..backdrop import Colour
+from ..names import leads_out
 from ..pictures import SUFFIXES as IMAGE_SUFFIXES
 from ..pictures import images_in
 from ..shots import NODE, Sound, Source
@@ -34,7 +36,13 @@ def listed() -> list[str]:
         files += [(place / name).as_posix() for name, suffix in suffixes.items() if suffix in CLIP_SUFFIXES]
         if place.parts and IMAGE_SUFFIXES & set(suffixes.values()):
             folders.append(place.as_posix() + "/")
-    return [name for name in sorted(files) + sorted(folders) if inside(root, root / name)]
+    return [name for name in sorted(files) + sorted(folders) if _listable(root, name)]
+
+
+def _listable(root: Path, name: str) -> bool:
+    with suppress(OSError, RuntimeError):  # links in a circle
+        return inside(root, root / name)
+    return False
 
 
 def inside(root: Path, path: Path) -> bool:
@@ -51,10 +59,10 @@ def resolve(name: str) -> Path:
             f"No clip is chosen. Upload one with {NODE}' button, put files or folders of images into {root}, or connect "
             "`video`."
         )
-    try:
-        safe, found = inside(root, root / name), (root / name).exists()
-    except (ValueError, OSError, RuntimeError):  # a zero byte, too long a name, links in a circle
-        safe, found = False, False
+    safe = found = False
+    if not leads_out(name):
+        with suppress(OSError, RuntimeError):  # too long a name, links in a circle
+            safe, found = inside(root, root / name), (root / name).exists()
     if not safe:
         raise ValueError(f"`file` may only name what lies in ComfyUI's input folder, but {name!r} leads elsewhere.")
     if not found:

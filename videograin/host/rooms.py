@@ -1,10 +1,11 @@
-"""Room for what is too large for memory, in ComfyUI's temporary folder; what a full disk means is told there."""
+"""Room for what is too large for memory, in ComfyUI's temporary folder; what a full disk means is told here."""
 
 from __future__ import annotations
 
 import errno
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import folder_paths
@@ -13,6 +14,8 @@ from torch import Tensor
 
 from .. import level_store
 from .compat import logger
+
+FULL = (errno.ENOSPC, errno.EDQUOT)  # the disk, or a user's share of it
 
 
 def room(shape: Sequence[int], dtype: torch.dtype, owner: str, fix: str, purpose: str = "", keeps: str = "") -> Tensor:
@@ -25,12 +28,17 @@ def room(shape: Sequence[int], dtype: torch.dtype, owner: str, fix: str, purpose
     if keeps:
         where = "in memory" if megabytes <= level_store.IN_MEMORY / 1e6 else f"in a file in {folder}"
         logger.info("%s keeps %s %s: %.0f MB (%s).", owner, keeps, where, megabytes, dtype)
-    try:
+    need = f"{owner} needs {megabytes:.0f} MB in ComfyUI's temporary folder, {folder}"
+    with told_if_full(f"{need}, {purpose}" if purpose else need, fix):
         return level_store.room(shape, dtype, folder)
+
+
+@contextmanager
+def told_if_full(need: str, fix: str) -> Iterator[None]:
+    """Makes of a full disk a ValueError that says what needs it and what to do; other errors pass."""
+    try:
+        yield
     except OSError as error:
-        if error.errno != errno.ENOSPC:
+        if error.errno not in FULL:
             raise
-        raise ValueError(
-            f"{owner} needs {megabytes:.0f} MB in ComfyUI's temporary folder, {folder}, {purpose and purpose + ', '}but "
-            f"the disk is full. {fix}"
-        ) from error
+        raise ValueError(f"{need}, but the disk is full. {fix}") from error

@@ -1,0 +1,39 @@
+"""Which names lead out of a folder, as Windows and others read them, by the letters alone."""
+
+from pathlib import PurePosixPath, PureWindowsPath
+
+import pytest
+
+from pack.videograin.names import leads_out
+
+PLAIN = ["clip.safetensors", "runs/two_00001_.safetensors", "a..b/c", "...", "%2e%2e/x", "~/x", "ä ö/日本.safetensors"]
+BOTH = ["..", "../x", "a/../../x", "a/..", "/etc/passwd", "//server/share/x", "a\0b", "/"]
+WINDOWS = [
+    "C:\\x",
+    "C:x",
+    "c:/x",
+    "\\\\server\\share\\x",
+    "\\\\?\\C:\\x",
+    "\\\\.\\pipe\\x",
+    "\\x",
+    "a\\..\\..\\x",
+    "..\\x",
+]
+
+
+@pytest.mark.parametrize("name", PLAIN)
+@pytest.mark.parametrize("kind", [PurePosixPath, PureWindowsPath])
+def test_plain_names_stay(name, kind):
+    assert not leads_out(name, kind)
+
+
+@pytest.mark.parametrize("name", BOTH)
+@pytest.mark.parametrize("kind", [PurePosixPath, PureWindowsPath])
+def test_names_that_lead_out_everywhere(name, kind):
+    assert leads_out(name, kind)
+
+
+@pytest.mark.parametrize("name", WINDOWS)
+def test_names_that_lead_out_on_windows(name):
+    assert leads_out(name, PureWindowsPath)
+    assert not leads_out(name, PurePosixPath)  # where they are letters like any others
