@@ -130,7 +130,7 @@ class STLayoutAttention(io.ComfyNode):
                     step=0.1,
                     optional=True,
                     advanced=True,
-                    tooltip="How fast the strength falls with the noise, as τ^power: 0 keeps it constant, 0.5 holds it for "
+                    tooltip="How fast the strength falls with the noise, as \u03c4^power: 0 keeps it constant, 0.5 holds it for "
                     "long, 5 (paper) lets go within a few steps.",
                 ),
                 choice(

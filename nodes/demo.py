@@ -27,7 +27,7 @@ class LoadDemoModel(io.ComfyNode):
             outputs=[
                 io.Model.Output(
                     display_name="model",
-                    tooltip="UNet with ε-prediction and Stable Diffusion's noise schedule; 12.2 M parameters, latents "
+                    tooltip="UNet with \u03b5-prediction and Stable Diffusion's noise schedule; 12.2 M parameters, latents "
                     "of 4 channels at 1/8 of the picture's size. Trained at 192×192 pixels; CFG 4 to 6 and 20 to 25 "
                     "steps draw well.",
                 ),

@@ -24,7 +24,7 @@ class DDIMInversion(io.ComfyNode):
             inputs=[
                 io.Model.Input(
                     "model",
-                    tooltip="A UNet with ε- or v-prediction. Full-Frame Attention, LoRA, ControlNet and IPAdapter act "
+                    tooltip="A UNet with \u03b5- or v-prediction. Full-Frame Attention, LoRA, ControlNet and IPAdapter act "
                     "here too; regions and blending do not, so the sampler's MODEL may be connected.",
                 ),
                 io.Conditioning.Input(

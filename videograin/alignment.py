@@ -1,6 +1,6 @@
 """Which tokens of the edit's prompt take the attention map of which of the source's (FateZero §4.2, Prompt-to-Prompt).
 
-An alignment is a matrix W (source tokens, target tokens): the map of target token j becomes Σᵢ W[i, j] · (source map
+An alignment is a matrix W (source tokens, target tokens): the map of target token j becomes sum_i W[i, j] · (source map
 i), and where a column is empty the edit's own map stays.
 """
 
@@ -41,7 +41,7 @@ class Prompt(NamedTuple):
 def aligned(source: Sequence[Token], target: Sequence[Token]) -> list[int | None]:
     """For each target token, the index of the source token it stands for, or None where it is new.
 
-    Needleman–Wunsch as released, gaps at no cost, +1 for a match, −1 for a mismatch: the longest common subsequence,
+    Needleman–Wunsch as released, gaps at no cost, +1 for a match, -1 for a mismatch: the longest common subsequence,
     of several the one that matches the earliest target tokens.
     """
     best = [[0] * (len(target) + 1) for _ in range(len(source) + 1)]

@@ -103,7 +103,7 @@ def report(phrases: list[Column], points: list[Column], where: str) -> str:
 
 
 def _arrow(values: list[float]) -> str:
-    return " → ".join(f"{value:.1%}" for value in values)
+    return " \u2192 ".join(f"{value:.1%}" for value in values)
 
 
 def _inside(column: Column) -> str:

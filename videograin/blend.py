@@ -1,6 +1,6 @@
 """Latent blend (VideoGrain Eq. 7): outside the mask the edit follows the source.
 
-Everything happens in x₀, never by writing into the sampler's x: the model is shown the source at the right noise
+Everything happens in x_0, never by writing into the sampler's x: the model is shown the source at the right noise
 level, and the prediction returned there is the one that leads a deterministic sampler onto the source's path.
 """
 
@@ -37,7 +37,7 @@ def blend_mask(masks: Tensor, height: int, width: int, grow: int = 0, feather: f
 
 
 def progressive_mask(mask: Tensor, reach: float) -> Tensor:
-    """The mask with a ramp 1 − d / reach around it, d cells outside, counted as the feather is.
+    """The mask with a ramp 1 - d / reach around it, d cells outside, counted as the feather is.
 
     The idea is VIA's Progressive Boundary Integration, which avoids both seams and a result like the source; the formula
     is ours. A reach that shrinks to nothing is loose while things take shape and exact when details do.
@@ -52,7 +52,7 @@ def progressive_mask(mask: Tensor, reach: float) -> Tensor:
 
 
 def remaining(sigma: float, sigmas: list[float]) -> float:
-    """1 at the first level of a descending list, 0 at the last step's, by steps; straight in σ between two levels."""
+    """1 at the first level of a descending list, 0 at the last step's, by steps; straight in sigma between two levels."""
     steps = len(sigmas) - 1
     step = next((i for i in range(steps) if sigmas[i + 1] < sigma), steps - 1)
     done = step + max(0.0, (sigmas[step] - sigma) / (sigmas[step] - sigmas[step + 1]))
@@ -60,16 +60,16 @@ def remaining(sigma: float, sigmas: list[float]) -> float:
 
 
 def mix(mask: Tensor, inside: Tensor, outside: Tensor) -> Tensor:
-    """mask·inside + (1 − mask)·outside, exact to the bit where the mask is 0 or 1. Mask broadcasts."""
+    """mask·inside + (1 - mask)·outside, exact to the bit where the mask is 0 or 1. Mask broadcasts."""
     mixed = torch.lerp(outside, inside, mask.to(inside.dtype).expand_as(inside))
     return torch.where(mask == 1, inside, torch.where(mask == 0, outside, mixed))
 
 
 def towards(target: Tensor, x: Tensor, ratio: float) -> Tensor:
-    """The x₀ whose Euler step from x lands on `target`: (Z(σ′) − r·x) / (1 − r), r = σ′/σ in [0, 1)."""
+    """The x_0 whose Euler step from x lands on `target`: (Z(sigma') - r·x) / (1 - r), r = sigma'/sigma in [0, 1)."""
     return (target - ratio * x) / (1 - ratio)
 
 
 def next_level(sigma: float, sigmas: list[float]) -> float:
-    """σ′: the highest level of the sampler's list below σ, 0 below them all. Relative tolerance 1e-5."""
+    """sigma': the highest level of the sampler's list below sigma, 0 below them all. Relative tolerance 1e-5."""
     return max((level for level in sigmas if level < sigma * (1 - 1e-5)), default=0.0)

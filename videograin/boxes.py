@@ -36,7 +36,7 @@ class Box(NamedTuple):
         return self.left + self.width / 2, self.top + self.height / 2
 
 
-Boxes = dict[str, list[Box]]  # name → boxes in the order they are written
+Boxes = dict[str, list[Box]]  # name -> boxes in the order they are written
 
 
 def parse_boxes(text: str, whose: str, frames: int) -> Boxes:

@@ -56,7 +56,7 @@ class Axes(NamedTuple):
 
 
 def ticks(low: float, high: float, most: int = 5) -> list[float]:
-    """Round numbers (1, 2, 5 × 10ⁿ apart) that span low to high, low < high."""
+    """Round numbers (1, 2, 5 × 10^n apart) that span low to high, low < high."""
     rough = (high - low) / most
     power = 10.0 ** floor(log10(rough))
     step = next(power * factor for factor in (1, 2, 5, 10) if power * factor >= rough * (1 - 1e-9))

@@ -114,7 +114,7 @@ def connected_part(inside: Tensor, frame: int, row: int, column: int) -> Tensor:
 
 
 def numbered_parts(inside: Tensor) -> Tensor:
-    """(h, w) bool → (h, w) int64: 0 outside, connected parts numbered from 1 in reading order."""
+    """(h, w) bool -> (h, w) int64: 0 outside, connected parts numbered from 1 in reading order."""
     from scipy.ndimage import label
 
     return torch.from_numpy(label(inside.numpy())[0]).long()

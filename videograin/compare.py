@@ -31,7 +31,7 @@ def before_after(
     mode, one of MODES. position 0…1, where a fixed line stands. line, width in pixels of the line or gap. colour, of
     COLOURS. The source is left of the line, or first. A moving line goes to the right end and back once.
 
-    Returns (F, H′, W′, 3) float32. An edit of another size is resized, with a warning.
+    Returns (F, H', W', 3) float32. An edit of another size is resized, with a warning.
     Raises ValueError for clips of different lengths.
     """
     counts = {len(source), len(edited)} - {1}

@@ -21,8 +21,8 @@ class Measured(NamedTuple):
 
     given: which of the inputs and conditions named above are there.
     pictures (F, dim), target and source (dim,): CLIP embeddings of the edit's frames and of the two texts.
-    visible, everywhere, squared: Warp-Err masked and unmasked, and Pixel-MSE, one per pair of frames, (F − 1,).
-    floor: masked Warp-Err of the source itself, (F − 1,).
+    visible, everywhere, squared: Warp-Err masked and unmasked, and Pixel-MSE, one per pair of frames, (F - 1,).
+    floor: masked Warp-Err of the source itself, (F - 1,).
     whole, background: PSNR in dB, of each frame (F floats) and of the clip.
     backbone, flow: what saw the pictures and the motion, in words.
     visor: of the detections. unseen: what was asked for and never detected, in words.
@@ -124,7 +124,7 @@ def written(value: float, digits: int) -> str:
     if isnan(value):
         return "–"
     if isinf(value):
-        return "∞" if value > 0 else "−∞"
+        return "\u221e" if value > 0 else "\u2212\u221e"
     return f"{value:.{digits}f}"
 
 

@@ -58,7 +58,7 @@ def warp(picture: Tensor, flow: Tensor) -> Tensor:
     """
     height, width = flow.shape[-3:-1]
     span = flow.new_tensor((max(width - 1, 1), max(height - 1, 1)))
-    grid = (targets(flow) * 2 / span - 1).reshape(-1, height, width, 2)  # the first and the last pixel are at −1 and 1
+    grid = (targets(flow) * 2 / span - 1).reshape(-1, height, width, 2)  # the first and the last pixel are at -1 and 1
     channels_first = picture.reshape(-1, *picture.shape[-3:]).movedim(-1, 1)
     warped = F.grid_sample(channels_first, grid.to(picture), "bilinear", "border", align_corners=True)
     return warped.movedim(1, -1).reshape(picture.shape)
@@ -80,8 +80,8 @@ def leaves_frame(flow: Tensor) -> Tensor:
 def occluded(there: Tensor, back: Tensor) -> Tensor:
     """Pixels of A that B does not show: following the flow there and back does not return, or it leaves the frame.
 
-    The forward–backward check in the form that Rerender-a-Video and GMFlow use: ‖there + back‖ above
-    0.01 · (‖there‖ + ‖back‖) + 0.5 pixels, with `back` read where `there` leads.
+    The forward–backward check in the form that Rerender-a-Video and GMFlow use: ||there + back|| above
+    0.01 · (||there|| + ||back||) + 0.5 pixels, with `back` read where `there` leads.
 
     Args: there, the flow from A to B; back, from B to A; both (…, H, W, 2). Returns (…, H, W) bool on A's grid.
     """

@@ -22,7 +22,7 @@ COLOURS = ((60, 15, 110), (135, 35, 105), (205, 70, 65), (245, 130, 20), (250, 2
 def sheets(frames: Tensor, columns: list[Column], scale: str, side: int) -> Tensor:
     """Each frame once for every column, before above after, under the column's name.
 
-    Args: frames (F, H, W, 3 or more) in 0…1; columns, K ≥ 1; scale, "shared" colours both rows of a column alike, "own"
+    Args: frames (F, H, W, 3 or more) in 0…1; columns, K >= 1; scale, "shared" colours both rows of a column alike, "own"
     each by its own peak; side, pixels of the longer side of one small picture.
     Returns (F, h, w, 3) float32 with even h and w, so that videos can be saved.
     """
@@ -66,7 +66,7 @@ def _peaks(maps: Tensor, scale: str) -> list[float]:
 
 
 def _resized(picture: Tensor, size: tuple[int, int]) -> Tensor:
-    """(C, H, W) → (C, h, w)."""
+    """(C, H, W) -> (C, h, w)."""
     return F.interpolate(picture[None], tuple(size), mode="bilinear", antialias=True)[0]
 
 

@@ -19,13 +19,13 @@ from .layout import shades
 LEFT_TO_RIGHT, TOP_TO_BOTTOM, LARGE_TO_SMALL = ORDERS = ("left to right", "top to bottom", "large to small")
 CLAIM = 0.25  # of what is expected of a thing must lie in a part for the thing to have a share in it
 
-Back = Callable[[int, int], Tensor]  # frames (now, before) → flow from now to before, (H, W, 2)
+Back = Callable[[int, int], Tensor]  # frames (now, before) -> flow from now to before, (H, W, 2)
 
 
 def split(mask: Tensor, count: int, order: str, back: Back | None = None) -> Tensor:
     """The things in a mask, numbered alike through the clip.
 
-    Args: mask (F, H, W) bool; count ≥ 1, how many; order, one of ORDERS, read off the frame in which they are best
+    Args: mask (F, H, W) bool; count >= 1, how many; order, one of ORDERS, read off the frame in which they are best
     apart (sizes: off all frames); back, optical flow, None to expect things where they were.
     Returns (count, F, H, W) bool: disjoint, and together the mask. Raises ValueError where no frame has so many parts.
     """
@@ -99,7 +99,7 @@ def _sorted(found: np.ndarray, first: int, order: str) -> np.ndarray:
 
 
 def coloured(things: Tensor) -> Tensor:
-    """(K, F, H, W) bool → (F, H, W, 3) float32, every thing in its colour."""
+    """(K, F, H, W) bool -> (F, H, W, 3) float32, every thing in its colour."""
     colours = torch.tensor(shades(len(things))).float() / 255
     return torch.einsum("kfhw,kc->fhwc", things.float(), colours)
 

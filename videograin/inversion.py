@@ -1,4 +1,4 @@
-"""DDIM inversion (VideoGrain §3.1; Song et al. 2021, η = 0), as Euler steps walked towards the noise."""
+"""DDIM inversion (VideoGrain §3.1; Song et al. 2021, eta = 0), as Euler steps walked towards the noise."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from itertools import pairwise
 
 from torch import Tensor
 
-LOW, HIGH = CONVENTIONS = ("low: ε(z_low, t_low)", "high: ε(z_low, t_high)")
+LOW, HIGH = CONVENTIONS = ("low: \u03b5(z_low, t_low)", "high: \u03b5(z_low, t_high)")
 
 
 def ddim_invert(
@@ -19,17 +19,17 @@ def ddim_invert(
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """Walks a clean latent up to the noise that denoises back to it, one noise level at a time.
 
-    A denoising step from σ⁺ to σ is x = x⁺ + (σ − σ⁺) ε(x⁺, σ⁺), so its inverse is the solution x⁺ of
-    x⁺ = x + (σ⁺ − σ) ε(x⁺, σ⁺). The papers take ε at the point they know: VideoGrain at (z, t), FateZero and ReAtCo at
-    (z, t⁺) with z the variance-preserving latent, x = z√(1 + σ²). Each refinement is one fixed-point iteration
+    A denoising step from sigma+ to sigma is x = x+ + (sigma - sigma+) eps(x+, sigma+), so its inverse is the solution x+ of
+    x+ = x + (sigma+ - sigma) eps(x+, sigma+). The papers take eps at the point they know: VideoGrain at (z, t), FateZero and ReAtCo at
+    (z, t+) with z the variance-preserving latent, x = z sqrt(1 + sigma²). Each refinement is one fixed-point iteration
     towards the true inverse, starting from there.
 
     Args:
-        denoise: (x, σ) → x₀, the model's prediction.
+        denoise: (x, sigma) -> x_0, the model's prediction.
         x: (frames, C, h, w), the clip at sigmas[0].
-        sigmas: ascending. ε is undefined at σ = 0, so the first step always takes it at its upper end.
+        sigmas: ascending. eps is undefined at sigma = 0, so the first step always takes it at its upper end.
         convention: one of CONVENTIONS. refinements: fixed-point iterations, 0 for the papers' own step.
-    Yields (x, x₀) after each step, one pair less than there are sigmas.
+    Yields (x, x_0) after each step, one pair less than there are sigmas.
     """
     for low, high in pairwise(sigmas):
         if convention == LOW and low > 0:
@@ -38,7 +38,7 @@ def ddim_invert(
             point, level = x * ((1 + high**2) / (1 + low**2)) ** 0.5, high
         for _ in range(refinements + 1):
             denoised = denoise(point, level)
-            point = x + (point - denoised) * ((high - low) / level)  # ε = (point − x₀) / level
+            point = x + (point - denoised) * ((high - low) / level)  # eps = (point - x_0) / level
             level = high
         x = point
         yield x, denoised

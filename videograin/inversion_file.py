@@ -26,7 +26,7 @@ def write(path: Path, inversion: Inversion, noise: Tensor, precision: str) -> No
     """Writes the file whole or not at all.
 
     Args: noise (frames, C, h, w), the LATENT samples an edit starts from; precision, one of trajectory.PRECISIONS, of
-    the levels between, which stay halves if they are held so: σ list, source and noise are kept to the bit.
+    the levels between, which stay halves if they are held so: sigma list, source and noise are kept to the bit.
     Raises OSError where the file cannot be written.
     """
     narrower = min(inversion.latents.dtype, dtype_of(precision, inversion.sigmas), key=lambda dtype: dtype.itemsize)

@@ -28,7 +28,7 @@ Room = Callable[[Sequence[int]], Tensor]  # a shape to an uninitialised float32 
 class ClusterLayout(NamedTuple):
     """Which cluster each part of each frame belongs to.
 
-    labels: (frames, h, w) int64, 0 to len(names) − 1. names: one per cluster, "" where no word fits.
+    labels: (frames, h, w) int64, 0 to len(names) - 1. names: one per cluster, "" where no word fits.
     height, width: size of the frames in pixels.
     """
 
@@ -81,7 +81,7 @@ def blur_rows(rows: Tensor, height: int, width: int, cells: int) -> Tensor:
 class AttentionInputs:
     """A feature that is faster to read: what goes into each self-attention, summed over steps, layers side by side.
 
-    widths: channels of each layer; others are left out. What is kept is (frames, tokens, Σ widths) float32 in `room`.
+    widths: channels of each layer; others are left out. What is kept is (frames, tokens, sum widths) float32 in `room`.
     """
 
     def __init__(self, widths: dict[tuple, int], room: Room = torch.empty):
@@ -99,7 +99,7 @@ class AttentionInputs:
             kept += seen.to(kept)
 
     def features(self) -> Tensor:
-        """(frames, tokens, Σ widths) float32 on the CPU; every layer has mean 0 and the same spread. Asked for once."""
+        """(frames, tokens, sum widths) float32 on the CPU; every layer has mean 0 and the same spread. Asked for once."""
         for columns in self.columns.values():
             layer = self.total[..., columns]
             layer -= layer.mean((0, 1))

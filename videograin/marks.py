@@ -21,7 +21,7 @@ SEED = 0.012  # of the longer side: radius that a point is sure of
 REACH = 0.18  # of the longer side: how far from a point the thing may go without a box
 BAND = 0.03  # of the longer side: how far an outline carried by flow may be off
 
-Flow = Callable[[int, int], Tensor]  # frames (of the grid, of the picture) → flow, (H, W, 2)
+Flow = Callable[[int, int], Tensor]  # frames (of the grid, of the picture) -> flow, (H, W, 2)
 
 
 class Mark(NamedTuple):

@@ -20,7 +20,7 @@ from .flow import warp
 
 
 def consecutive_cosines(pictures: Tensor) -> Tensor:
-    """Cosine of each frame with the next. pictures (frames, dim); returns (frames − 1,)."""
+    """Cosine of each frame with the next. pictures (frames, dim); returns (frames - 1,)."""
     return F.cosine_similarity(pictures[:-1].float(), pictures[1:].float(), dim=-1)
 
 
@@ -39,7 +39,7 @@ def frame_consistency(pictures: Tensor) -> float:
     """
     count = len(pictures)
     unit = F.normalize(pictures.double(), dim=-1)
-    total = unit.sum(0).square().sum() - count  # ‖Σu‖² holds every ordered pair and each frame with itself
+    total = unit.sum(0).square().sum() - count  # ||sum u||² holds every ordered pair and each frame with itself
     return float(total / (count * (count - 1))) if count > 1 else nan
 
 
@@ -57,7 +57,7 @@ def clip_t(pictures: Tensor, target: Tensor) -> float:
 
 
 def frame_acc(pictures: Tensor, target: Tensor, source: Tensor) -> float:
-    """Share of frames at least as near to the target text as to the source text, 0…1 (FateZero's code: ≥).
+    """Share of frames at least as near to the target text as to the source text, 0…1 (FateZero's code: >=).
 
     pictures (frames, dim), target and source (dim,), embedded by one CLIP.
     """
@@ -99,7 +99,7 @@ def warp_err(before: Tensor, after: Tensor, flow: Tensor, hidden: Tensor | None 
 def seam_ratio(errors: Tensor, borders: Sequence[int]) -> float:
     """Seams of a clip edited in chunks: mean Warp-Err where chunks meet, over its mean elsewhere; 1 shows none.
 
-    errors (F − 1,), one per pair of frames; borders, the pairs at which chunks meet. Pairs without a value are left out;
+    errors (F - 1,), one per pair of frames; borders, the pairs at which chunks meet. Pairs without a value are left out;
     NaN where either side has none, infinite where only borders err.
     """
     at_border = torch.zeros(len(errors), dtype=torch.bool)
@@ -198,9 +198,9 @@ def attention_inside(maps: Tensor, mask: Tensor) -> float:
 
 LEFT, RIGHT, ABOVE, BELOW = RELATIONS = ("left of", "right of", "above", "below")
 
-Centres = Mapping[str, Sequence[tuple[float, float]]]  # of one picture: thing → (x, y) of each one detected
+Centres = Mapping[str, Sequence[tuple[float, float]]]  # of one picture: thing -> (x, y) of each one detected
 Relation = tuple[str, str, str]  # thing, one of RELATIONS, thing
-Counts = Mapping[str, int]  # of one picture: thing → how many of it there should be
+Counts = Mapping[str, int]  # of one picture: thing -> how many of it there should be
 
 
 class Visor(NamedTuple):
@@ -257,7 +257,7 @@ def relation_between(a: tuple[float, float], b: tuple[float, float]) -> str:
 
 
 def mean_interval(values: Sequence[float], level: float = 0.95) -> tuple[float, float, float]:
-    """(mean, low, high): Student's t interval of the mean, n − 1 degrees of freedom; NaN bounds below two values.
+    """(mean, low, high): Student's t interval of the mean, n - 1 degrees of freedom; NaN bounds below two values.
 
     values: one per clip; NaN ones are left out.
     """
@@ -276,7 +276,7 @@ def mean_interval(values: Sequence[float], level: float = 0.95) -> tuple[float, 
 
 
 def paired_interval(ours: Sequence[float], theirs: Sequence[float], level: float = 0.95) -> tuple[float, float, float]:
-    """(mean, low, high) of ours − theirs, clip by clip; t interval as in `mean_interval`.
+    """(mean, low, high) of ours - theirs, clip by clip; t interval as in `mean_interval`.
 
     A clip that is NaN on either side is left out. Raises ValueError for lists of different lengths.
     """

@@ -28,7 +28,7 @@ def shown_frames(count: int) -> list[int]:
 def strip(overview: Overview, frames: Tensor | None) -> Tensor:
     """Some frames with every region's mask and number, in rows of COLUMNS.
 
-    Args: frames (F, H, W, 3 or more) float in 0…1, or None for plain grey. Returns (1, h, w, 3) float32, w ≤ 920.
+    Args: frames (F, H, W, 3 or more) float in 0…1, or None for plain grey. Returns (1, h, w, 3) float32, w <= 920.
     """
     masks = overview.masks
     height, width = frames.shape[1:3] if frames is not None else masks.shape[2:]
@@ -69,7 +69,7 @@ def _tile(picture: Tensor | None, masks: Tensor, size: tuple[int, int], number: 
 
 
 def _resized(picture: Tensor, size: tuple[int, int]) -> Tensor:
-    """(C, H, W) → (C, h, w)."""
+    """(C, H, W) -> (C, h, w)."""
     return F.interpolate(picture[None], size, mode="bilinear", antialias=True)[0]
 
 

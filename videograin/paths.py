@@ -28,10 +28,10 @@ def paths(steps: Tensor, hidden: Tensor | None = None, seed: int = 0) -> Tensor:
     """The paths through a clip's tokens.
 
     Args:
-        steps: (F − 1, h, w, 2) int64 from `token_steps`.
-        hidden: (F − 1, h, w) bool, tokens that the next frame does not show; their links are cut.
+        steps: (F - 1, h, w, 2) int64 from `token_steps`.
+        hidden: (F - 1, h, w) bool, tokens that the next frame does not show; their links are cut.
         seed: where several tokens lead to one, a random one keeps its link; the same one in inversion and editing.
-    Returns (P, F) int64: for each path of two tokens or more, its token (row · w + column) in each frame, −1 where it
+    Returns (P, F) int64: for each path of two tokens or more, its token (row · w + column) in each frame, -1 where it
     has none.
     """
     pairs, height, width = steps.shape[:3]

@@ -3,9 +3,9 @@
 Each word's cross-attention, at a 32nd of the picture, is scored inside the object's mask (to be high) and outside it (to
 be low). The latent takes steps down the gradient of that before the network sees it:
 
-    z ← z − s_t ∇_z Σᵢ [(1 − Sᵢ) + w·Bᵢ]        Sᵢ, Bᵢ: inner and outer score of object i
+    z <- z - s_t grad_z sum_i [(1 - S_i) + w·B_i]        S_i, B_i: inner and outer score of object i
 
-z is what the network is given, √ᾱ x in the sampler's own scale; so x moves by √(1 + σ²) times as much.
+z is what the network is given, sqrt alpha_bar x in the sampler's own scale; so x moves by sqrt(1 + sigma²) times as much.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from .regions import Grid, membership
 DEFAULT, REFERENCE = MODES = ("default", "reference")
 CHUNK = 77  # tokens of CLIP's text encoder, of which the first and the last are no words
 SHARPNESS = 100.0  # of the softmax over words
-SIDE = exp(-1) / (1 + 2 * exp(-1))  # the released Gaussian's outer taps, 0.212; its middle one is 1 − 2 · SIDE
+SIDE = exp(-1) / (1 + 2 * exp(-1))  # the released Gaussian's outer taps, 0.212; its middle one is 1 - 2 · SIDE
 FIRST, LAST = 981, 1  # training steps of the original's fifty sampling steps
 FADED = 0.5  # of the squared strength at the last of them
 REFINED = {981: 0.05, 781: 0.5, 581: 0.8}  # where it refines, and the inner score that ends it
@@ -96,23 +96,23 @@ def _top(maps: Tensor, where: Tensor, share: float, empty: float) -> Tensor:
 
 
 def placing_loss(inner: Tensor, outer: Tensor, outer_weight: float) -> Tensor:
-    """L = Σᵢ (1 − Sᵢ) + w·Bᵢ; inner, outer (K,)."""
+    """L = sum_i (1 - S_i) + w·B_i; inner, outer (K,)."""
     return (1 - inner).clamp(min=0).sum() + outer_weight * outer.clamp(min=0).sum()
 
 
 def refining_loss(inner: Tensor) -> Tensor:
-    """maxᵢ (1 − Sᵢ): refinement cares for the object that is placed worst; inner (K,)."""
+    """max_i (1 - S_i): refinement cares for the object that is placed worst; inner (K,)."""
     return (1 - inner).max()
 
 
 def step_size(timestep: float, strength: float) -> float:
-    """s_t = strength · √(1 … ½), falling over the schedule; timestep: 0 to 999 in training steps."""
+    """s_t = strength · sqrt(1 … ½), falling over the schedule; timestep: 0 to 999 in training steps."""
     done = min(max((FIRST - timestep) / (FIRST - LAST), 0.0), 1.0)
     return strength * sqrt(1 - (1 - FADED) * done)
 
 
 def refined_levels(timesteps: list[float]) -> dict[int, float]:
-    """Index into a sampler's levels → inner score at which refinement ends there.
+    """Index into a sampler's levels -> inner score at which refinement ends there.
 
     timesteps: of the levels, falling. Refined are the first levels at or past the original's three.
     """
@@ -125,9 +125,9 @@ def refined_levels(timesteps: list[float]) -> dict[int, float]:
 
 
 def carried(denoised: Tensor, moved: Tensor, x: Tensor, sigma: float, sigmas: list[float]) -> Tensor:
-    """The x₀ by which an Euler step from x ends where the step from `moved` with `denoised` would.
+    """The x_0 by which an Euler step from x ends where the step from `moved` with `denoised` would.
 
-    denoised + r / (1 − r) · (moved − x), r = σ′/σ; between two levels of the list, at the pace of the step around them.
+    denoised + r / (1 - r) · (moved - x), r = sigma'/sigma; between two levels of the list, at the pace of the step around them.
     """
     lower = next_level(sigma, sigmas)
     upper = min((level for level in sigmas if level >= sigma * (1 - 1e-5)), default=sigma)

@@ -81,7 +81,7 @@ def membership(masks: Tensor, grid: Grid, rule: str = "area") -> Tensor:
 def patterns(member: Tensor) -> tuple[Tensor, Tensor]:
     """Numbers the sets of regions that occur.
 
-    Args: member (K, ...) bool, K ≥ 1.
+    Args: member (K, ...) bool, K >= 1.
     Returns (labels (...) int64, table (P, K) bool): table[labels] is member with K last.
     """
     table, labels = torch.unique(member.flatten(1).T, dim=0, return_inverse=True)

@@ -52,7 +52,7 @@ class Facts(NamedTuple):
 
 
 class Sound(NamedTuple):
-    """waveform (1, channels, samples) float32, −1 to 1; sample_rate in Hz."""
+    """waveform (1, channels, samples) float32, -1 to 1; sample_rate in Hz."""
 
     waveform: Tensor
     sample_rate: int

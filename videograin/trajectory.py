@@ -1,7 +1,7 @@
 """What inversion leaves behind: the source's latents at every noise level.
 
-Latents are in the sampler's own space, x = x₀ + σε, where an Euler step (DDIM with η = 0) is a straight line in σ;
-so Z(σ) between two levels is their linear interpolation, exactly the path the inversion walked.
+Latents are in the sampler's own space, x = x_0 + sigma eps, where an Euler step (DDIM with eta = 0) is a straight line in sigma;
+so Z(sigma) between two levels is their linear interpolation, exactly the path the inversion walked.
 """
 
 from __future__ import annotations
@@ -12,7 +12,9 @@ import torch
 from torch import Tensor
 
 PRECISIONS = {"fp32": torch.float32, "fp16": torch.float16}
-HALF_UP_TO = 1000.0  # σ; zero-terminal-SNR schedules begin at about 4500, where a half's steps are larger than the clip
+HALF_UP_TO = (
+    1000.0  # sigma; zero-terminal-SNR schedules begin at about 4500, where a half's steps are larger than the clip
+)
 
 
 class Inversion(NamedTuple):
@@ -32,7 +34,7 @@ class Inversion(NamedTuple):
     model_name: str
 
     def at(self, sigma: float) -> Tensor:
-        """Z(σ), (frames, C, h, w) float32: the source at noise level σ, clamped to the levels there are."""
+        """Z(sigma), (frames, C, h, w) float32: the source at noise level sigma, clamped to the levels there are."""
         rising = self.sigmas.flip(0)
         above = int(torch.searchsorted(rising, torch.tensor(sigma, dtype=rising.dtype)).clamp(1, len(rising) - 1))
         low, high = rising[above - 1], rising[above]

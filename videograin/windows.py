@@ -18,7 +18,7 @@ class Window(NamedTuple):
 
 
 def windows(frames: int, length: int, overlap: int) -> list[Window]:
-    """Windows that cover a clip, each sharing `overlap` frames with the next; 0 ≤ overlap < length.
+    """Windows that cover a clip, each sharing `overlap` frames with the next; 0 <= overlap < length.
 
     The last is moved back to be as long as the others, so it may share more.
     """

@@ -31,11 +31,11 @@ SCHEDULE = tuple(  # how strong, and until when
     replace(FREE, name=name, label=label, st_layout=replace(st_layout.DEFAULT, **choices))
     for name, label, choices in (
         ("power_0", "strength kept to the end (power 0)", {"power": 0.0}),
-        ("power_1", "strength falls with τ (power 1)", {"power": 1.0}),
+        ("power_1", "strength falls with \u03c4 (power 1)", {"power": 1.0}),
         ("half", "nothing in the second half", {"end_percent": 0.5}),
         ("self_0.3", "self strength 0.3", {"self_strength": 0.3}),
         ("self_0.6", "self strength 0.6", {"self_strength": 0.6}),
-        ("fast", "`fast`: Δ from an eighth of the keys", {"fast": True}),
+        ("fast", "`fast`: \u0394 from an eighth of the keys", {"fast": True}),
     )
 )
 KEY_SETS = (

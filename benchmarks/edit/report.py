@@ -12,7 +12,7 @@ from ...videograin.metrics import mean_interval, paired_interval
 from .methods import METHODS
 
 Row = dict[str, Any]
-Best = dict[str, dict[str, Row]]  # method → clip → its row
+Best = dict[str, dict[str, Row]]  # method -> clip -> its row
 
 
 class Metric(NamedTuple):
@@ -105,7 +105,7 @@ def differences(best: Best) -> dict[str, dict[str, tuple[float, float, float]]]:
 
 
 def confusion(rows: Iterable[Row]) -> dict[str, dict[str, int]]:
-    """asked word → seen word → frames, over the areas that were to change."""
+    """asked word -> seen word -> frames, over the areas that were to change."""
     counts: dict[str, Counter] = {}
     for row in rows:
         for (word, changes), words in zip(row["asked"], row["seen"], strict=True):
@@ -224,6 +224,6 @@ def _confusion_lines(best: Best) -> list[str]:
         table = confusion(best[name].values())
         wrong = Counter({(word, seen): n for word, row in table.items() for seen, n in row.items() if seen != word})
         total, count = sum(sum(row.values()) for row in table.values()), sum(wrong.values())
-        listed = ", ".join(f"{word} → {seen} {n}×" for (word, seen), n in wrong.most_common(LISTED))
+        listed = ", ".join(f"{word} \u2192 {seen} {n}×" for (word, seen), n in wrong.most_common(LISTED))
         lines.append(f"- {METHODS[name].label}: {count} of {total} frames of changed areas wrong. {listed}")
     return lines

@@ -33,7 +33,7 @@ class Watch:
     def __init__(self, binding: Binding):
         self.masks = [region.mask.float() for region in binding.regions]
         self.tokens = binding.tokens  # (K, L) bool
-        self.levels: list[float] = []  # σ of the steps so far
+        self.levels: list[float] = []  # sigma of the steps so far
         self.before: list[float] = []
         self.after: list[float] = []
 

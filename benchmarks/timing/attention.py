@@ -23,7 +23,7 @@ DENSE_COPIES = 8  # tokens × tokens matrices that the dense recipe holds at its
 
 
 def problem(tokens: int, d: int, dtype: torch.dtype, device: torch.device) -> Problem:
-    """q, k, v, λ, labels, positive pairs of one clip: four patterns in stripes, logits of std 3.
+    """q, k, v, lambda, labels, positive pairs of one clip: four patterns in stripes, logits of std 3.
 
     q, k, v (1, 8, tokens, d) are views of (1, tokens, 8·d), as a network has them.
     """
@@ -55,7 +55,7 @@ def grouped(
 ) -> Tensor:
     """Exact like `st_layout.modulated_attention`, for a batch of one: keys sorted by pattern, a call for each pattern.
 
-    The bonus λΔ is the same for all keys of a call, so it goes to the call's log-sum-exp, by which the results are
+    The bonus lambda Delta is the same for all keys of a call, so it goes to the call's log-sum-exp, by which the results are
     merged. As there, it works on one head, and on a CPU on 2048 queries, at a time.
     """
     order = key_labels[0].argsort()
@@ -67,7 +67,7 @@ def grouped(
         used = [pattern for pattern, count in enumerate(counts) if count]
         rows = (x.split(tokens, dim) for x, dim in ((some_q, 2), (strength, 1), (query_labels, 1), (some_out, 2)))
         for row_q, row_strength, labels, row_out in zip(*rows, strict=True):
-            share = row_strength[:, None] * q.shape[-1] ** -0.5  # (1, 1, n), λ/√d
+            share = row_strength[:, None] * q.shape[-1] ** -0.5  # (1, 1, n), lambda/sqrt d
             bonus, pairs = share * row_range(row_q, some_k), positive[labels][:, None]  # (1, 1, n), (1, 1, n, P)
             scaled = (row_q.float() * (q.shape[-1] ** -0.5 - share[..., None])).to(q.dtype)
             parts, logs = zip(*(_with_lse(scaled, keys[pattern], values[pattern]) for pattern in used), strict=True)
@@ -111,7 +111,7 @@ def times(tokens: int, d: int, dtype: str, repeats: int, device: torch.device) -
 
 
 def fast_error(tokens: int, d: int, dtype: str, device: torch.device) -> float:
-    """How far the estimated Δ moves the result: root mean square, relative to the exact one's."""
+    """How far the estimated Delta moves the result: root mean square, relative to the exact one's."""
     ways = forms(problem(tokens, d, getattr(torch, dtype), device), device)
     exact, fast = (ways[form]().float() for form in (OURS, FAST))
     return float(((fast - exact).square().mean() / exact.square().mean()).sqrt())

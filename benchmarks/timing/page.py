@@ -19,7 +19,7 @@ ATTENTION = """\
 
 8 heads, q, k and v as a network has them, four regions; medians. The dense recipe is the released code's: tokens ×
 tokens matrices, head by head. Extra memory is what a call holds beyond plain SDPA's, as a share of q + k + v.
-`fast` estimates Δ from an eighth of the keys; its error is that of the result, root mean square, with logits of std 3.
+`fast` estimates \u0394 from an eighth of the keys; its error is that of the result, root mean square, with logits of std 3.
 Grouped keys are another exact form, which is not in use: one call for each pattern of keys, merged by log-sum-exp.
 Bars: ST-Layout ÷ SDPA at most 2.0 on a CPU and 1.6 on CUDA; dense ÷ ST-Layout at 16,384 tokens at least 4 and 8; extra
 memory at 16,384 tokens at most 15 %."""

@@ -74,7 +74,7 @@ def profile_rows(
     """
     total = sum(nodes.values())
     small = [node for node, spent in nodes.items() if spent < 0.01 * total]
-    lines = {}  # (node, part) → seconds
+    lines = {}  # (node, part) -> seconds
     for node, spent in nodes.items():
         inside = {part: seconds for (owner, part), seconds in parts.items() if owner == node}
         if inside:

@@ -230,13 +230,13 @@ def require_comfyui(folder: Path) -> None:
 
 
 def as_numbers(version: str) -> tuple[int, ...]:
-    """'0.16.3' → (0, 16, 3)."""
+    """'0.16.3' -> (0, 16, 3)."""
     return tuple(map(int, version.split(".")))
 
 
 # ---- running pip, one set-up at a time ------------------------------------------------------------------------------
 
-PIP_FAILURES = (  # what pip prints → what it means
+PIP_FAILURES = (  # what pip prints -> what it means
     (r"No space left on device", "The disk is full. Free some space, or set VIDEOGRAIN_CACHE to a larger disk."),
     (r"DO NOT MATCH THE HASHES", "A downloaded file does not have the expected hash, so nothing of it was installed."),
     (

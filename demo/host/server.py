@@ -30,7 +30,7 @@ LOG_LINES_SHOWN = 40
 DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # http_proxy is not for this machine's own ports
 TEXT = 3  # kind of the binary messages that carry text
 
-Prompt = dict[str, dict[str, Any]]  # API form: node id → {"class_type", "inputs"}
+Prompt = dict[str, dict[str, Any]]  # API form: node id -> {"class_type", "inputs"}
 
 
 class ServerError(RuntimeError):

@@ -35,7 +35,7 @@ class Res(nn.Module):
 
 
 class Network(nn.Module):
-    """(B, 3, H, W) in [-1, 1] → logits (B, words, H/4, W/4) and an embedding (B, 192); H, W multiples of 16."""
+    """(B, 3, H, W) in [-1, 1] -> logits (B, words, H/4, W/4) and an embedding (B, 192); H, W multiples of 16."""
 
     def __init__(self):
         super().__init__()

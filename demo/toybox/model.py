@@ -83,7 +83,7 @@ class DemoLatent(comfy.latent_formats.LatentFormat):
 
 
 class DemoConfig(comfy.supported_models_base.BASE):
-    """SD's ε-prediction and β schedule (both the base's defaults) around a UNet with three levels."""
+    """SD's eps-prediction and beta schedule (both the base's defaults) around a UNet with three levels."""
 
     unet_config: ClassVar[dict] = UNET
     unet_extra_config: ClassVar[dict] = {"num_heads": -1, "num_head_channels": 32}
@@ -198,7 +198,7 @@ class ResBlock(nn.Module):
 
 
 class Autoencoder(nn.Module):
-    """(B, 3, 8h, 8w) in [-1, 1] ↔ (B, 4, h, w), deterministic, no attention."""
+    """(B, 3, 8h, 8w) in [-1, 1] <-> (B, 4, h, w), deterministic, no attention."""
 
     def __init__(self):
         super().__init__()

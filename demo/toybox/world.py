@@ -15,14 +15,14 @@ import numpy as np
 from PIL import Image
 
 OBJECTS = {  # word in a caption: the emoji, in the atlas's order
-    "cat": "🐱", "dog": "🐶", "bear": "🐻", "panda": "🐼", "tiger": "🐯", "fox": "🦊",
-    "lion": "🦁", "wolf": "🐺", "pig": "🐷", "koala": "🐨", "rabbit": "🐰", "monkey": "🐵",
-    "cow": "🐮", "frog": "🐸", "penguin": "🐧", "owl": "🦉", "car": "🚗", "bus": "🚌",
-    "firetruck": "🚒", "taxi": "🚕", "tractor": "🚜", "rocket": "🚀", "apple": "🍎", "tree": "🌲",
-    "chick": "🐤", "unicorn": "🦄", "robot": "🤖", "alien": "👽", "pumpkin": "🎃", "mushroom": "🍄",
-    "sunflower": "🌻", "truck": "🚚",
+    "cat": "\U0001f431", "dog": "\U0001f436", "bear": "\U0001f43b", "panda": "\U0001f43c", "tiger": "\U0001f42f", "fox": "\U0001f98a",
+    "lion": "\U0001f981", "wolf": "\U0001f43a", "pig": "\U0001f437", "koala": "\U0001f428", "rabbit": "\U0001f430", "monkey": "\U0001f435",
+    "cow": "\U0001f42e", "frog": "\U0001f438", "penguin": "\U0001f427", "owl": "\U0001f989", "car": "\U0001f697", "bus": "\U0001f68c",
+    "firetruck": "\U0001f692", "taxi": "\U0001f695", "tractor": "\U0001f69c", "rocket": "\U0001f680", "apple": "\U0001f34e", "tree": "\U0001f332",
+    "chick": "\U0001f424", "unicorn": "\U0001f984", "robot": "\U0001f916", "alien": "\U0001f47d", "pumpkin": "\U0001f383", "mushroom": "\U0001f344",
+    "sunflower": "\U0001f33b", "truck": "\U0001f69a",
 }  # fmt: skip
-ACCESSORIES = {"hat": "🎩", "crown": "👑", "sunglasses": "🕶", "bow": "🎀"}
+ACCESSORIES = {"hat": "\U0001f3a9", "crown": "\U0001f451", "sunglasses": "\U0001f576", "bow": "\U0001f380"}
 PLACES = {  # place: its phrase in a caption
     "grass": "on grass",
     "snow": "in the snow",

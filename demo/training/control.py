@@ -25,7 +25,7 @@ POOL, RENEWED = 2000, 4
 
 
 class Controlled(nn.Module):
-    """A fixed painter and the ControlNet that steers it: (noisy latents, timesteps, token rows, hints) → ε."""
+    """A fixed painter and the ControlNet that steers it: (noisy latents, timesteps, token rows, hints) -> eps."""
 
     def __init__(self, painter: Painter):
         super().__init__()

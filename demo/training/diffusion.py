@@ -1,6 +1,6 @@
 """Stage 3: the UNet and the text encoder, jointly, on latents of captioned scenes.
 
-ε-prediction on Stable Diffusion's noise schedule, weighted by min(SNR, 5) / SNR (Hang et al. 2023), caption dropped
+eps-prediction on Stable Diffusion's noise schedule, weighted by min(SNR, 5) / SNR (Hang et al. 2023), caption dropped
 one time in ten. The first part of the steps sees small pictures, where the same objects fill more of the frame.
 """
 
@@ -38,7 +38,7 @@ SHOWN = (
 
 
 def alphas_cumprod() -> Tensor:
-    """(1000,) ᾱ of Stable Diffusion's schedule, on DEVICE."""
+    """(1000,) alpha_bar of Stable Diffusion's schedule, on DEVICE."""
     betas = torch.linspace(0.00085**0.5, 0.012**0.5, 1000, dtype=torch.float64) ** 2
     return torch.cumprod(1 - betas, 0).float().to(DEVICE)
 
@@ -67,7 +67,7 @@ class Words:
 
 
 class Painter(nn.Module):
-    """(noisy latents, timesteps, token rows) → ε."""
+    """(noisy latents, timesteps, token rows) -> eps."""
 
     def __init__(self, words: int):
         super().__init__()

@@ -19,7 +19,7 @@ NOISE = 0.05  # on the latent, in its own units: neighbours of a latent decode a
 
 
 def to_tensor(pictures: np.ndarray) -> Tensor:
-    """(B, H, W, 3) uint8 → (B, 3, H, W) in [-1, 1] on DEVICE, channels last in memory."""
+    """(B, H, W, 3) uint8 -> (B, 3, H, W) in [-1, 1] on DEVICE, channels last in memory."""
     return torch.from_numpy(pictures).to(DEVICE).permute(0, 3, 1, 2).float().div(127.5).sub(1)
 
 

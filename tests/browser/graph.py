@@ -23,7 +23,7 @@ class Checkpoint:
 
 @dataclass(frozen=True)
 class Node:
-    """One node: `links` are input → "node key.output name", `values` are widget → value (default: the node's own)."""
+    """One node: `links` are input -> "node key.output name", `values` are widget -> value (default: the node's own)."""
 
     key: str  # names it inside the description
     type: str
@@ -51,6 +51,6 @@ class Graph:
 
     name: str
     columns: list[list[Group]]
-    footage: dict[str, str] = field(default_factory=dict)  # the demo clip's words → those for filmed clips
+    footage: dict[str, str] = field(default_factory=dict)  # the demo clip's words -> those for filmed clips
     checkpoint: Checkpoint | None = None  # for its twin, if Stable Diffusion 1.5 alone will not do
     picture: str | None = None  # the workflow whose run its thumbnail shows, if not its own

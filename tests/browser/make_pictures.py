@@ -159,7 +159,7 @@ VIEWS = (
     "VideoGrainBindRegionPrompts",
     "VideoGrainBeforeAfterVideo",
 )
-# Page → a node's output, and how many of its frames are put side by side.
+# Page -> a node's output, and how many of its frames are put side by side.
 OUTPUTS = {
     "VideoGrainDemoClip": ("clip.frames", 4),
     "VideoGrainAttentionLayout": ("layout.preview", 4),
@@ -169,7 +169,7 @@ OUTPUTS = {
     "VideoGrainLatentBlend": ("edited.IMAGE", 4),
     "VideoGrainEvaluateEdit": ("judge.plot", 1),
 }
-# Workflow → the nodes that are shown in their places in it.
+# Workflow -> the nodes that are shown in their places in it.
 PLACES = {
     "instance_edit": (
         "VideoGrainLoadDemoModel",

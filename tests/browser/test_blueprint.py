@@ -19,7 +19,7 @@ CONNECT = """(title) => {
   const link = (from, output, to, input) => {
     const out = from.outputs.findIndex(({ name }) => name === output)
     const into = to.inputs.findIndex(({ name, label }) => name === input || label === input)
-    if (!from.connect(out, to, into)) throw new Error(`${output} → ${input}`)
+    if (!from.connect(out, to, into)) throw new Error(`${output} \u2192 ${input}`)
   }
   const model = add('VideoGrainLoadDemoModel'), clip = add('VideoGrainDemoClip')
   const region = add('VideoGrainRegionPrompt', { phrase: 'a bear' }), preview = add('PreviewImage')

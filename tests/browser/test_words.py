@@ -1,5 +1,8 @@
 """The views' own words in the language the frontend is set to."""
 
+import json
+from pathlib import Path
+
 import pytest
 from graph import Node
 from widget_page import WidgetPage
@@ -16,16 +19,8 @@ GRAPH = [
         ),
     ],
 ]
-EXPECTED = {
-    "zh": ("运行工作流后在此显示。", "撤销", "0 个标记，本帧 0 个。", ["整幅画面", "或在画面中拖动"], "8 帧/秒"),
-    "ja": (
-        "ワークフローを実行すると、ここに表示されます。",
-        "元に戻す",
-        "印 0 個、このフレームに 0 個。",
-        ["画像全体", "または画像の中をドラッグ"],
-        "8 fps",
-    ),
-}
+# By language: what a view says before a run, Undo, no marks, the parts to zoom into, the speed.
+EXPECTED = json.loads(Path(__file__).with_name("words.json").read_text(encoding="utf-8"))
 
 
 @pytest.fixture(scope="module", params=EXPECTED)

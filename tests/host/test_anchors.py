@@ -71,7 +71,7 @@ class Truth(Oracle):
         self.sees, self.modulated = sees, modulated
 
     def lambdas(self, flat, allowed):
-        """λ of every query: the size term is the share of its own kind among the keys it sees."""
+        """lambda of every query: the size term is the share of its own kind among the keys it sees."""
         timestep = float(self.model.get_model_object("model_sampling").timestep(torch.tensor(SIGMA)))
         same = (flat[:, None] == flat[None]).all(-1)
         size = (same & allowed).sum(1) / allowed.sum(1)

@@ -141,7 +141,7 @@ def test_sizes_of_latent_and_inversion_differ(unet, inverted):
 
 
 def test_sampler_starts_at_another_noise_level(unet, inverted):
-    sample_fails(r"stands at noise level σ = 14\.6.*starts at σ = .*SIGMAS", blended(unet, inverted[1]), rig.text(1),
+    sample_fails(r"stands at noise level sigma = 14\.6.*starts at sigma = .*SIGMAS", blended(unet, inverted[1]), rig.text(1),
                  rig.text(2), inverted[0]["samples"], steps=4, scheduler="normal", start_step=1)  # fmt: skip
 
 

@@ -115,7 +115,7 @@ def test_with_nothing_connected_the_table_says_what_to_connect():
     assert table["CLIP-T"][2] == "needs `clip_vision`, `clip` and `target_text`"
     assert table["Frame-Acc"][2].endswith("`target_text` and `source_text`")
     assert table["Background PSNR"][::2] == ["–", "needs `regions`"]
-    assert "OpenCV DIS, medium" in table["Warp-Err"][2] and table["PSNR"][0] == "∞"
+    assert "OpenCV DIS, medium" in table["Warp-Err"][2] and table["PSNR"][0] == "\u221e"
     assert plot.shape == (1, 480, 960, 3) and 0 <= plot.min() and plot.max() <= 1
 
 
@@ -140,7 +140,7 @@ def test_background_is_what_lies_outside_all_regions():
     edited[..., :10, :] = 0.5
     edited[..., 54:, :] = 0.5
     scores, table, _ = evaluate(source, edited, regions=regions)
-    assert scores["background_psnr"] == inf and table["Background PSNR"][0] == "∞" and table["PSNR"][0] != "∞"
+    assert scores["background_psnr"] == inf and table["Background PSNR"][0] == "\u221e" and table["PSNR"][0] != "\u221e"
     edited[:, :32, 20:40] += 0.1  # 20 of 44 columns, half of the rows
     expected = 20 - 10 * torch.tensor(20 / 44 / 2).log10().item()
     assert evaluate(source, edited, regions=regions)[0]["background_psnr"] == pytest.approx(expected, abs=1e-3)
@@ -177,7 +177,7 @@ def test_a_single_frame_has_no_motion(halves):
 
 def test_an_alpha_channel_is_left_out():
     source = torch.cat((moving(2), torch.rand(2, 64, 64, 1)), -1)
-    assert evaluate(source, moving(2))[1]["PSNR"][0] == "∞"
+    assert evaluate(source, moving(2))[1]["PSNR"][0] == "\u221e"
 
 
 def test_grey_pictures_are_compared_as_rgb():
@@ -188,7 +188,7 @@ def test_grey_pictures_are_compared_as_rgb():
         scores, table, plot = evaluate(pictures, 1 - pictures)
         expected = evaluate(colours, 1 - colours)
         assert scores["warp_err"] == expected[0]["warp_err"] and table == expected[1] and torch.equal(plot, expected[2])
-    assert evaluate(grey, colours)[1]["PSNR"][0] == "∞"
+    assert evaluate(grey, colours)[1]["PSNR"][0] == "\u221e"
 
 
 def raises(message: str, source, edited, **inputs) -> None:

@@ -85,7 +85,7 @@ def test_self_attention_guidance_calls_the_negative_alone(unet):
 
 
 def test_strong_regions_never_turn_attention_around(unet, monkeypatch):
-    """λ stays in 0…1 whatever the region's strength."""
+    """lambda stays in 0…1 whatever the region's strength."""
     from pack.videograin.attention import st_layout
 
     seen, original = [], st_layout.modulated_attention
@@ -102,7 +102,7 @@ def test_strong_regions_never_turn_attention_around(unet, monkeypatch):
 
 
 def test_a_model_with_another_clock_is_modulated_alike(unet):
-    """EDM sampling counts log σ: the decay is read on SD's own clock, not silently 0."""
+    """EDM sampling counts log sigma: the decay is read on SD's own clock, not silently 0."""
     from comfy_extras.nodes_model_advanced import ModelSamplingContinuousEDM
 
     positive, negative, x = bound(rig.text(1), regions(2, 16, 16)), rig.text(2), rig.latent(2)

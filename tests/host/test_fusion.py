@@ -218,7 +218,7 @@ def test_the_words_of_the_source_prompt_keep_the_edit(unet, clip, positive):
 
 
 def shown_to(model):
-    """(latent, σ) of every call that shows the source: such a call has one chunk, the edit's two."""
+    """(latent, sigma) of every call that shows the source: such a call has one chunk, the edit's two."""
     seen = []
 
     def spy(apply, args):
@@ -232,7 +232,7 @@ def shown_to(model):
 
 
 def test_the_released_pairs_are_those_of_fatezeros_inversion(unet):
-    """At step j of 50 the network sees Z[49 − j], which stands one level lower, at timestep 981 − 20j."""
+    """At step j of 50 the network sees Z[49 - j], which stands one level lower, at timestep 981 - 20j."""
     noise, inversion, _ = invert(unet, frames=1, steps=50, height=8, width=8)
     spied, seen = shown_to(self_fused(unet, inversion, source_pair="as released"))
     edit(spied, noise, steps=50)

@@ -373,7 +373,7 @@ def test_what_does_not_fit_is_told_before_the_model_runs(unet):
     fits = injected(unet, inversion)
     fails(r"latent is 2 frames .* but the inversion's clip is 3 frames .*Inject Source Features", fits, noise[:2])
     fails(r"adds fresh noise.*through Inject Source Features.*KSampler \(Advanced\)", fits, noise, noise=True)
-    fails(r"starts at σ = .*SIGMAS", fits, noise, start_step=1)
+    fails(r"starts at sigma = .*SIGMAS", fits, noise, start_step=1)
     full = FullFrameAttention.execute(unet, "all frames").args[0]
     fails(r'inverted with self-attention seeing "own", but .* sees "all frames"', injected(full, inversion), noise)
     fails(r"inverted with another model", injected(rig.random_unet(v_prediction=True), inversion), noise)

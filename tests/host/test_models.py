@@ -87,7 +87,7 @@ def test_attention_is_that_of_the_equations(model):
 
 
 def test_inversion_goes_up_by_its_equation(model):
-    """z(σ′) = z + (σ′ − σ) (z − x₀(z, σ)) / σ, with x₀ from core's own sampling under all that the model is told."""
+    """z(sigma') = z + (sigma' - sigma) (z - x_0(z, sigma)) / sigma, with x_0 from core's own sampling under all that the model is told."""
     source = rig.latent(2)
     prompt = told(rig.text(1), source)
     _, inversion, _ = DDIMInversion.execute(model, prompt, {"samples": source}, STEPS, "normal", 0, LOW).args

@@ -98,7 +98,7 @@ def test_fixed_noise_is_the_one_the_sampler_starts_from(unet, clip):
         if noise:
             model = LatentBlend.execute(model, "irjs", source={"samples": source}, mask=half(), noise=noise).args[0]
         rig.sample(model, text, rig.text(2), source, True, seed=5, steps=2, scheduler="karras")
-    assert torch.allclose(seen[0], seen[len(seen) // 2], atol=0.02 * float(seen[0].std()))  # √(1 + σ²) there
+    assert torch.allclose(seen[0], seen[len(seen) // 2], atol=0.02 * float(seen[0].std()))  # sqrt(1 + sigma²) there
 
 
 # ---- refused before the GPU works -----------------------------------------------------------------------------------

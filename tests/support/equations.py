@@ -28,7 +28,7 @@ def relative(a, b):
 
 
 def problem(std, frames=3, height=10, width=6, heads=2, d=40, seed=0):
-    """q, k, v of one clip with logits of a given std, λ up to 0.9, two overlapping regions and background."""
+    """q, k, v of one clip with logits of a given std, lambda up to 0.9, two overlapping regions and background."""
     g = torch.Generator().manual_seed(seed)
     tokens = frames * height * width
     q, k, v = (torch.randn(1, heads, tokens, d, generator=g, dtype=torch.float64) for _ in range(3))

@@ -26,7 +26,7 @@ def values(found, v, heads):
 class Truth:
     """A MODEL whose positive half follows a source; `cond_or_uncond` tells which chunk is which (0 is positive).
 
-    all_frames: the key set, else each frame its own. inside: rows of the edit at a grid, (h, w) → (frames, h · w) bool,
+    all_frames: the key set, else each frame its own. inside: rows of the edit at a grid, (h, w) -> (frames, h · w) bool,
     None without self fusion. taken, gains: the words, None without cross fusion. full: rows of the latent if its own
     grid is left alone. others: replacements that act on rows inside, (attn1, attn2), None for plain attention.
     """

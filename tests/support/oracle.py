@@ -30,7 +30,7 @@ def bound(conditioning, regions):
 
 
 def lambdas(model, mode, kind, member, sigma=SIGMA):
-    """λ of every token, (frames, tokens), spelled out from the equations."""
+    """lambda of every token, (frames, tokens), spelled out from the equations."""
     frames = member.shape[1]
     timestep = float(model.get_model_object("model_sampling").timestep(torch.tensor(float(sigma))))
     tau5 = ((timestep - 1) / 1000) ** 5
@@ -103,7 +103,7 @@ class Oracle:
 
 
 def one_step(model, positive, negative, x, cfg=4.0, sigma=SIGMA):
-    """The guided x₀ of a single Euler step from σ to 0."""
+    """The guided x_0 of a single Euler step from sigma to 0."""
     guider = comfy.samplers.CFGGuider(model)
     guider.set_conds(positive, negative)
     guider.set_cfg(cfg)

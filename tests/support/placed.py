@@ -30,7 +30,7 @@ def encoded(clip, text=PROMPT):
 
 
 def looks(monkeypatch):
-    """Every look of every run from now on: (x, σ, moved)."""
+    """Every look of every run from now on: (x, sigma, moved)."""
     found, moved = [], Placer.moved
 
     def spy(self, sigma, guider, x, options):
@@ -54,7 +54,7 @@ class Truth:
         self.model, self.text, self.words, self.masks, self.places = model.model, text[0][0], words, masks, places
 
     def scores(self, x, sigma):
-        """(Σ inner, Σ outer, inner) with their graph down to x."""
+        """(sum inner, sum outer, inner) with their graph down to x."""
         maps = []
 
         def record(q, k, v, extra):
@@ -82,13 +82,13 @@ class Truth:
         return torch.stack(inner), torch.stack(outer)
 
     def gradient(self, x, sigma, loss):
-        """∇ₓ of loss(inner, outer)."""
+        """grad_x of loss(inner, outer)."""
         with torch.inference_mode(False), torch.enable_grad():
             x = x.clone().requires_grad_()
             return torch.autograd.grad(loss(*self.scores(x, sigma)), x)[0]
 
     def step(self, x, sigma, strength, loss):
-        """x ← x − (s/ᾱ) ∇ₓ L, in the sampler's own scale."""
+        """x <- x - (s/alpha_bar) grad_x L, in the sampler's own scale."""
         return x - strength * (1 + sigma**2) * self.gradient(x, sigma, loss)
 
 

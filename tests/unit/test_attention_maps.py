@@ -161,8 +161,8 @@ def test_the_report_has_the_numbers():
     assert column().inside() == pytest.approx([10 / 11, 10 / 11])
     assert column()._replace(mask=None).inside() == [None, None]
     text = attention_maps.report([column()], [column(point=Point(3, 4, 1))], "3 steps")
-    assert "a bear: 5.5% → 22.0%, inside its region 90.9% → 90.9% of it" in text
-    assert "a bear at (3, 4, 1), inside its region 90.9% → 90.9% of it" in text
+    assert "a bear: 5.5% \u2192 22.0%, inside its region 90.9% \u2192 90.9% of it" in text
+    assert "a bear at (3, 4, 1), inside its region 90.9% \u2192 90.9% of it" in text
 
 
 def test_sheets_show_before_above_after_on_one_scale():

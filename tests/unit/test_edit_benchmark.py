@@ -338,7 +338,7 @@ def test_the_table_has_a_row_for_every_method_in_the_table_s_order():
     table = [line for line in text.splitlines() if line.startswith("| ")]
     first = [line.split(" | ")[0].strip("| ") for line in table][1:4]
     assert first == [METHODS[name].label for name in ("per_frame", "full_frame", "default")]
-    assert "85.0%" in text and "full_frame (plain) 1×" in text and "cat → owl 2×" in text
+    assert "85.0%" in text and "full_frame (plain) 1×" in text and "cat \u2192 owl 2×" in text
 
 
 # ---- files ------------------------------------------------------------------------------------------------------------

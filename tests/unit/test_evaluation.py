@@ -105,8 +105,8 @@ def test_pairs_that_are_all_hidden_are_left_out_of_the_mean():
 
 def test_infinite_numbers_keep_their_sign():
     worst = PAPER._replace(whole=([-inf] * 3, -inf), visible=torch.zeros(2), target=torch.tensor([0.0, -1.0]))
-    assert rows(worst)["PSNR"][0] == rows(worst)["Q-edit"][0] == "−∞"
-    assert rows(PAPER._replace(whole=([inf] * 3, inf)))["PSNR"][0] == "∞"
+    assert rows(worst)["PSNR"][0] == rows(worst)["Q-edit"][0] == "\u2212\u221e"
+    assert rows(PAPER._replace(whole=([inf] * 3, inf)))["PSNR"][0] == "\u221e"
 
 
 def test_the_table_names_what_was_never_detected():

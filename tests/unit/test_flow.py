@@ -25,7 +25,7 @@ def constant(x: float, y: float, height: int, width: int) -> torch.Tensor:
 
 @pytest.mark.parametrize("x, y", [(3, 0), (0, -4), (3, -2)])
 def test_dis_finds_a_shift_and_its_direction(x, y):
-    """The window moves by (−x, −y), so what it shows moves by (x, y)."""
+    """The window moves by (-x, -y), so what it shows moves by (x, y)."""
     found = flow.dis_flow(window(80, 80), window(80 - x, 80 - y))
     assert found.shape == (128, 128, 2) and found.dtype == torch.float32
     error = (found - torch.tensor([float(x), float(y)])).norm(dim=-1)

@@ -44,6 +44,12 @@ def test_cv2_is_imported_inside_functions_only_and_own_modules_relatively(path):
     assert not imports(ast.walk(tree)) & {"videograin", "pack", "demo"}
 
 
+@pytest.mark.parametrize("path", sorted(path for path in ROOT.rglob("*.py") if ".git" not in path.parts), ids=named)
+def test_sources_have_only_letters_that_every_windows_console_can_show(path):
+    """comfy-test's first level asks for it: what is logged or raised there must not end in an encoding error."""
+    path.read_text(encoding="utf-8").encode("cp1252")
+
+
 def test_unit_tests_run_without_comfyui():
     assert importlib.util.find_spec("comfy") is None
 

@@ -13,7 +13,7 @@ SIGMAS = [0.0, 0.1, 0.4, 1.0, 2.5, 6.0, 14.6]
 
 
 def denoise(x, sigma):
-    """The exact posterior mean for data N(0.5, 0.8²): smooth, and with a real dependence on σ."""
+    """The exact posterior mean for data N(0.5, 0.8²): smooth, and with a real dependence on sigma."""
     return 0.5 + (x - 0.5) * 0.64 / (0.64 + sigma**2)
 
 
@@ -47,11 +47,11 @@ def test_conventions_take_epsilon_where_they_say():
     z = 0.7 / (1 + 0.25) ** 0.5  # the variance-preserving latent is what stays the same under HIGH
     assert calls[0] == (0.7, 0.5)
     assert calls[1] == (pytest.approx(z * 5**0.5), 2.0)
-    assert calls[2] == (pytest.approx(0.7 * 5**0.5), 2.0)  # ε is undefined at σ = 0
+    assert calls[2] == (pytest.approx(0.7 * 5**0.5), 2.0)  # eps is undefined at sigma = 0
 
 
 def test_inverse_against_the_closed_form_step():
-    """One step in ᾱ notation, as the paper writes it: z⁺ = √ᾱ⁺ (z − √(1−ᾱ) ε)/√ᾱ + √(1−ᾱ⁺) ε."""
+    """One step in alpha_bar notation, as the paper writes it: z+ = sqrt alpha_bar+ (z - sqrt(1-alpha_bar) eps)/sqrt alpha_bar + sqrt(1-alpha_bar+) eps."""
     low, high, x = 0.4, 1.0, torch.tensor(0.9, dtype=torch.float64)
     ((got, _),) = ddim_invert(denoise, x, [low, high], LOW, 0)
     a, b = 1 / (1 + low**2), 1 / (1 + high**2)

@@ -161,7 +161,7 @@ def test_edit_accuracy_and_leak():
     asked, others = ["fox", "pig"], [{"pig"}, {"fox"}]
     assert metrics.edit_acc(SEEN, asked) == pytest.approx(4 / 7)  # a region out of sight counts nowhere
     assert metrics.leak(SEEN, asked, others) == pytest.approx(2 / 7)  # "cat" is wrong, but no one's
-    assert metrics.leak(SEEN, ["fox", "fox"], [{"fox"}, {"fox"}]) == 0  # both → fox: one's own word is no leak
+    assert metrics.leak(SEEN, ["fox", "fox"], [{"fox"}, {"fox"}]) == 0  # both -> fox: one's own word is no leak
     assert metrics.kept([["cow", "pig"]], ["cow"]) == 0.5
     assert isnan(metrics.kept([], [])) and isnan(metrics.edit_acc([[None]], ["fox"]))
 

@@ -6,7 +6,15 @@ import pytest
 
 from pack.videograin.names import leads_out
 
-PLAIN = ["clip.safetensors", "runs/two_00001_.safetensors", "a..b/c", "...", "%2e%2e/x", "~/x", "ä ö/日本.safetensors"]
+PLAIN = [
+    "clip.safetensors",
+    "runs/two_00001_.safetensors",
+    "a..b/c",
+    "...",
+    "%2e%2e/x",
+    "~/x",
+    "ä ö/\u65e5\u672c.safetensors",
+]
 BOTH = ["..", "../x", "a/../../x", "a/..", "/etc/passwd", "//server/share/x", "a\0b", "/"]
 WINDOWS = [
     "C:\\x",

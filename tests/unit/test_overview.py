@@ -122,8 +122,8 @@ def test_phrases_are_found_as_the_text_encoder_finds_them(prompt, phrases, expec
 
 
 def test_appended_phrases_are_told_with_the_closest_words():
-    regions = (Region(box(0, 16), "a brown bear"), Region(box(32, 64), "Ω"), Region(box(16, 32)))
-    found = look(regions, "a brown pear on a plate", "a brown pear on a plate, a brown bear, Ω").findings
+    regions = (Region(box(0, 16), "a brown bear"), Region(box(32, 64), "\u03a9"), Region(box(16, 32)))
+    found = look(regions, "a brown pear on a plate", "a brown pear on a plate, a brown bear, \u03a9").findings
     assert told(found[0].marks) == ["was not in the prompt and was appended; the closest there is “a brown pear”"]
     assert told(found[1].marks) == ["was not in the prompt and was appended"]
     assert told(found[2].marks) == ["has no words of its own"]

@@ -78,7 +78,7 @@ def test_sampled_keys_tell_most_of_the_span_and_never_more():
 
 
 def test_an_estimated_span_stands_where_the_exact_one_stood():
-    """As the equations with Δ of those keys: scores change by (1−λ), then λΔ is added on positive pairs."""
+    """As the equations with Delta of those keys: scores change by (1-lambda), then lambda Delta is added on positive pairs."""
     q, k, v, strength, labels, table = problem(3.0, frames=5, height=16, width=10)
     positive, some = share_any(table, table), sampled_keys(k)
     assert some.shape[2] < k.shape[2]

@@ -88,7 +88,7 @@ def _kernel(
         high = tl.maximum(high, tl.max(tl.where(exists[None, :], s, float("-inf")), 1))
         low = tl.minimum(low, tl.min(tl.where(exists[None, :], s, float("inf")), 1))
 
-    # s' = (1−λ)s + λΔ on positive pairs, in base 2 because exp2 is the hardware's.
+    # s' = (1-lambda)s + lambda Delta on positive pairs, in base 2 because exp2 is the hardware's.
     strength = tl.load(STRENGTH + batch * queries + x, inside, other=0.0)
     bits = tl.load(BITS + batch * queries + x, inside, other=0)
     unit = scale * 1.4426950408889634

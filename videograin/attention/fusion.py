@@ -1,9 +1,9 @@
 """Attention fusion (FateZero §4.2), as sums of ordinary attention calls with modified values.
 
-A fused map is never built. With A(Q, K, V) ordinary attention, ₛ the source, and V always the edit's,
+A fused map is never built. With A(Q, K, V) ordinary attention, _s the source, and V always the edit's,
 
-    self:   M ⊙ A(Q, K, V) + (1 − M) ⊙ A(Qₛ, Kₛ, V)           M, per query: 1 is the edit's
-    cross:  A(Qₛ, Kₛ, W g V) + A(Q, K, (1 − α) g V)           W, alignment; α, what is aligned; g, gain per word
+    self:   M * A(Q, K, V) + (1 - M) * A(Q_s, K_s, V)           M, per query: 1 is the edit's
+    cross:  A(Q_s, K_s, W g V) + A(Q, K, (1 - alpha) g V)           W, alignment; alpha, what is aligned; g, gain per word
 
 which is exact, since a map multiplied by a matrix over its keys is attention with values so multiplied. Where regions
 bind words, the last term is the edit's modulated attention: new words keep to their regions there too.
@@ -36,7 +36,7 @@ class Words(NamedTuple):
 
     @property
     def kept(self) -> Tensor:
-        """1 − α, (tokens,) float32."""
+        """1 - alpha, (tokens,) float32."""
         return (self.taken == 0).all(0).float()
 
 

@@ -30,8 +30,8 @@ def ungroup(x: Tensor, frames: int, key_set: str) -> Tensor:
 def keys(x: Tensor, frames: int, key_set: str) -> Tensor:
     """Collects keys, or values, or their labels, for each group of queries.
 
-    "first + previous" gives frame i the tokens of frame 0 and of frame i − 1 (frame 0 sees itself twice);
-    "middle" gives every frame the tokens of frame ⌊frames / 2⌋.
+    "first + previous" gives frame i the tokens of frame 0 and of frame i - 1 (frame 0 sees itself twice);
+    "middle" gives every frame the tokens of frame floor(frames / 2).
     """
     if key_set == ALL:
         return rearrange(x, "(c f) m ... -> c (f m) ...", f=frames)

@@ -21,7 +21,7 @@ def probabilities(
 ) -> Tensor:
     """softmax of the modulated scores (VideoGrain Eq. 1–2), mean over heads.
 
-    Args: q (H, N, D), k (H, M, D), scale 1/√D; strength (N,), λ of each query, None for plain attention; positive
+    Args: q (H, N, D), k (H, M, D), scale 1/sqrt D; strength (N,), lambda of each query, None for plain attention; positive
     (N, M) bool; fast, as in st_layout.Settings.
     Returns (N, M) float32; each row sums to 1.
     """

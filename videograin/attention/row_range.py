@@ -1,4 +1,4 @@
-"""Δ, the span of each query's scores, in one streaming pass: no score matrix ever exists as a whole."""
+"""Delta, the span of each query's scores, in one streaming pass: no score matrix ever exists as a whole."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ SAMPLED, FEWEST = 8, 512  # one key in so many, but no fewer than these
 
 
 def sampled_keys(k: Tensor) -> Tensor:
-    """Some keys of k (B, H, M, D), always the same ones, whose scores tell Δ roughly and soon.
+    """Some keys of k (B, H, M, D), always the same ones, whose scores tell Delta roughly and soon.
 
-    The span of a sample is never wider than the span of all: Δ comes out smaller, never larger.
+    The span of a sample is never wider than the span of all: Delta comes out smaller, never larger.
     """
     count = max(FEWEST, k.shape[2] // SAMPLED)
     if count >= k.shape[2]:
@@ -23,7 +23,7 @@ def sampled_keys(k: Tensor) -> Tensor:
 
 
 def row_range(q: Tensor, k: Tensor) -> Tensor:
-    """Δ = max − min over the keys of each query's scores (VideoGrain Eq. 2).
+    """Delta = max - min over the keys of each query's scores (VideoGrain Eq. 2).
 
     Args: q (B, H, N, D), k (B, H, M, D), unscaled. Scores are taken in float32, or float64 for float64 inputs,
     so that half-precision inputs neither overflow nor lose the difference.

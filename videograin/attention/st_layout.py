@@ -1,11 +1,11 @@
 """ST-Layout attention (VideoGrain §3.2, Eq. 1–5), exact and without a tokens × tokens tensor.
 
-The modulated scores of query x are (1−λ)s + λ·max on positive pairs and (1−λ)s + λ·min on the others. λ depends on
+The modulated scores of query x are (1-lambda)s + lambda·max on positive pairs and (1-lambda)s + lambda·min on the others. lambda depends on
 the query alone, so up to a constant per row, which softmax ignores, they are
 
-    s'(x, y) = (1−λ) s(x, y) + λ Δ [x, y positive],     Δ = max − min of the row.
+    s'(x, y) = (1-lambda) s(x, y) + lambda Delta [x, y positive],     Delta = max - min of the row.
 
-"Positive" depends on the two tokens' patterns only: one extra channel per key pattern (one-hot on the key, λΔ on the
+"Positive" depends on the two tokens' patterns only: one extra channel per key pattern (one-hot on the key, lambda Delta on the
 query where that pattern is positive) puts the second term into an ordinary attention call. As exact, and without
 channels: a call for each key pattern, the second term added to its log-sum-exp, merged. On a CPU, with four patterns and
 1,024 or 4,096 tokens, that took 1.22 or 0.99 times as long and held 59 % of q + k + v where this holds 17 %
@@ -42,17 +42,17 @@ TOKEN_RULES = ("area", "nearest")
 class Settings:
     """How strongly, when and where scores are modulated.
 
-    self_strength, cross_strength: λ at full noise before the size term, 0 to 1.
-    power: λ falls as τ^power, τ = (t − 1) / 1000.
+    self_strength, cross_strength: lambda at full noise before the size term, 0 to 1.
+    power: lambda falls as tau^power, tau = (t - 1) / 1000.
     end_percent: share of the noise schedule after which nothing is modulated, 0 to 1.
     self_role, cross_role: the half of classifier-free guidance that is modulated, one of ROLES.
     levels: "below full resolution" leaves the latent's own grid alone, as the released code does.
-    self_size, cross_size: what the size term takes off, S = 1 − size; "area" is the paper's share of the positive
+    self_size, cross_size: what the size term takes off, S = 1 - size; "area" is the paper's share of the positive
         keys, "area / frames" is what the released code computes.
     background: tokens in no region are a region of their own (Eq. 5), are negative with everything (released code),
         or keep their attention.
     token_rule: how masks become tokens, see regions.membership.
-    fast: Δ of self-attention is estimated from some of the keys, see row_range.sampled_keys.
+    fast: Delta of self-attention is estimated from some of the keys, see row_range.sampled_keys.
     """
 
     self_strength: float = 0.3
@@ -92,7 +92,7 @@ class Layout(NamedTuple):
 
     labels: (frames, tokens) int64, the pattern of each token; table: (P, K) bool, the regions in each pattern;
     positive: (P, P) bool, the self-attention pairs; self_factor: (P,), or (P, frames) where frames see different ones,
-    and cross_factor: (P, frames) float32, what multiplies λ: size term × region strength.
+    and cross_factor: (P, frames) float32, what multiplies lambda: size term × region strength.
     """
 
     labels: Tensor
@@ -117,7 +117,7 @@ class Modulation(NamedTuple):
 def layout(masks: Tensor, strengths: Tensor, grid: Grid, settings: Settings, seen: Seen | None = None) -> Layout:
     """Reads the regions off one grid.
 
-    Args: masks (K, frames, H, W) bool, K ≥ 1; strengths (K,) float32; grid, the tokens of the attention level; seen,
+    Args: masks (K, frames, H, W) bool, K >= 1; strengths (K,) float32; grid, the tokens of the attention level; seen,
     the frames of which each frame's self-attention takes the regions' sizes, if not all of them.
     """
     member = membership(masks, grid, settings.token_rule).flatten(2)  # (K, frames, tokens)
@@ -146,7 +146,7 @@ def layout(masks: Tensor, strengths: Tensor, grid: Grid, settings: Settings, see
 
 
 def decay(timestep: float, settings: Settings) -> float:
-    """τ^power with τ = (t − 1) / 1000 (Eq. 1); `timestep` counts 0 to 999 as in training."""
+    """tau^power with tau = (t - 1) / 1000 (Eq. 1); `timestep` counts 0 to 999 as in training."""
     return max(0.0, (timestep - 1) / 1000) ** settings.power
 
 
@@ -157,10 +157,10 @@ def modulated_attention(
     """softmax of the modulated scores, times v (VideoGrain Eq. 1–5).
 
     Args:
-        q (B, H, N, D), k (B, H, M, D), v (B, H, M, D); any float dtype, scale 1/√D.
-        strength (B, N) float32: λ of each query, 0 to 1.
+        q (B, H, N, D), k (B, H, M, D), v (B, H, M, D); any float dtype, scale 1/sqrt D.
+        strength (B, N) float32: lambda of each query, 0 to 1.
         query_labels (B, N), key_labels (B, M) int64: patterns; positive (P, Q) bool over (query, key) patterns.
-        spanned (B, H, S, D): the keys whose scores tell Δ, if not all of k.
+        spanned (B, H, S, D): the keys whose scores tell Delta, if not all of k.
     Returns (B, H, N, D) in q's dtype.
     """
     d = q.shape[-1]
@@ -184,15 +184,15 @@ def modulated_attention(
         rows = (x.split(tokens, 2) for x in (some_q, strength, query_slots, some_out))
         for row_q, row_strength, slots, row_out in zip(*rows, strict=True):
             wide_q = _modulated_queries(row_q, some_spanned, row_strength, slots)
-            # The scale is in q: the kernel's own would be 1/√width.
+            # The scale is in q: the kernel's own would be 1/sqrt width.
             row_out.copy_(F.scaled_dot_product_attention(wide_q, keys, values, scale=1.0)[..., :d])
     return out
 
 
 def _modulated_queries(q: Tensor, k: Tensor, strength: Tensor, positive: Tensor) -> Tensor:
-    """(1−λ)q/√D, and λΔ/√D in the slot of each positive key pattern.
+    """(1-lambda)q/sqrt D, and lambda Delta/sqrt D in the slot of each positive key pattern.
 
-    k: the keys that tell Δ; strength is λ, positive (B, 1, N, P).
+    k: the keys that tell Delta; strength is lambda, positive (B, 1, N, P).
     """
     exact, d = torch.promote_types(q.dtype, torch.float32), q.shape[-1]
     strength = strength.to(exact) / math.sqrt(d)

@@ -1,4 +1,4 @@
-"""What must hold before the GPU works: the whole plan against latent, masks, frames, σ list and prompts."""
+"""What must hold before the GPU works: the whole plan against latent, masks, frames, sigma list and prompts."""
 
 from __future__ import annotations
 
@@ -199,14 +199,14 @@ def _check_inversion(
 
 
 def _check_level(run: Run, record: Rider, latent: Tensor) -> None:
-    """A latent taken from the trajectory must start at its own σ."""
+    """A latent taken from the trajectory must start at its own sigma."""
     inversion, first = record.inversion, run.sigmas[0]
     x = run.model.process_latent_in(latent.cpu().float())
     for level, sigma in zip(inversion.latents, inversion.sigmas.tolist(), strict=True):
         level = level.float()
         if (x - level).square().mean() < 1e-6 * level.square().mean() and abs(first - sigma) > 1e-4 * max(sigma, first):
             raise ValueError(
-                f"The sampler's latent stands at noise level σ = {sigma:.4f}, but the sampler starts at σ = "
+                f"The sampler's latent stands at noise level sigma = {sigma:.4f}, but the sampler starts at sigma = "
                 f"{first:.4f}. Give the sampler the SIGMAS of DDIM Inversion, or the same scheduler and steps, with "
                 "start_at_step 0 and denoise 1. (Under ddim_uniform, dpm_2 and uni_pc start elsewhere: use SIGMAS.)"
             )

@@ -36,7 +36,7 @@ def require_unet(model: ModelPatcher, node: str) -> None:
     if isinstance(model.get_model_object("model_sampling"), CONST):
         raise ValueError(
             f"{node}'s `model` input samples by rectified flow (ModelSamplingSD3 or a flow checkpoint); the method is "
-            "made for ε- and v-prediction. Remove that node, or connect another checkpoint."
+            "made for epsilon- and v-prediction. Remove that node, or connect another checkpoint."
         )
 
 
@@ -135,7 +135,7 @@ def model_name(model: ModelPatcher) -> str:
 def model_identity(model: ModelPatcher) -> str:
     """A fingerprint of the weights a MODEL samples with, equal after a restart.
 
-    Covers the class, the kind of prediction and its σ table, every weight's name, shape and dtype, the values of eight
+    Covers the class, the kind of prediction and its sigma table, every weight's name, shape and dtype, the values of eight
     small tensors, and the keys and strengths of LoRA patches. Norms and biases are read because patches leave them
     alone; where one is patched its unpatched backup is read, so a loaded and an unloaded model agree.
     """

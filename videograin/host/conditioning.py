@@ -14,7 +14,7 @@ from ..regions import Regions
 KEY = "videograin_binding"
 ERROR, APPEND = MISSING = ("error", "append it")
 
-Tokens = dict[str, list[list[tuple]]]  # text encoder → chunks of a prompt → (token, weight)
+Tokens = dict[str, list[list[tuple]]]  # text encoder -> chunks of a prompt -> (token, weight)
 
 
 def binding_of(cond: dict[str, Any]) -> Binding | None:

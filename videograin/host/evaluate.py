@@ -154,7 +154,7 @@ def region_masks(regions: Regions, frames: int, height: int, width: int) -> Tens
 def warping(
     source: Tensor, edited: Tensor, flow: FlowFunction, advance: Callable[[int], None]
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Warp-Err of the edit, masked and unmasked, its Pixel-MSE, and the source's masked Warp-Err; each (F − 1,)."""
+    """Warp-Err of the edit, masked and unmasked, its Pixel-MSE, and the source's masked Warp-Err; each (F - 1,)."""
     pairs = []
     for before in range(len(source) - 1):
         after = before + 1

@@ -68,24 +68,24 @@ class Placer:
         return sigma > float(self.run.model.model_sampling.percent_to_sigma(self.record.end_percent))
 
     def moved(self, sigma: float, guider: Any, x: Tensor, options: dict) -> Tensor:
-        """x after the gradient steps due at σ; x itself where there are none."""
+        """x after the gradient steps due at sigma; x itself where there are none."""
         if sigma == 0 or not self.acting(sigma):
             return x
         sampling = self.run.model.model_sampling
         timestep = training_timestep(sampling, torch.tensor(sigma))
-        # The network's input is z = x / √(1 + σ²), and the step is on z.
+        # The network's input is z = x / sqrt(1 + sigma²), and the step is on z.
         size = placement.step_size(timestep, self.record.strength) * (1 + sigma**2) ** 0.5
         ends, where, moved = self._refinement(sigma), self._movable(sigma, x), x
         for attempt in count():
             end = ends if attempt < self.record.refinements else None
             look = self._looked(moved, sigma, guider, options, end, refined=attempt > 0)
             moved = moved - size * where * look.gradient
-            logger.debug("Place Objects, step %d of σ %.3f: %s", attempt + 1, sigma, "; ".join(look.scores))
+            logger.debug("Place Objects, step %d of sigma %.3f: %s", attempt + 1, sigma, "; ".join(look.scores))
             if not look.refining:
                 return moved
 
     def _refinement(self, sigma: float) -> float | None:
-        """The inner score that ends refinement at σ, None where there is none."""
+        """The inner score that ends refinement at sigma, None where there is none."""
         sampling, levels = self.run.model.model_sampling, [level for level in self.run.sigmas if level > 0]
         refined = placement.refined_levels([training_timestep(sampling, torch.tensor(level)) for level in levels])
         return next((end for i, end in refined.items() if abs(levels[i] - sigma) <= 1e-4 * sigma), None)
@@ -137,7 +137,7 @@ class Placer:
         return z.new_zeros(len(z), network.out_channels, *z.shape[2:])
 
     def _gradient(self, call: Call, z: Tensor) -> Tensor:
-        """∂L/∂z of what was seen; (frames, channels, h, w) float32."""
+        """dL/dz of what was seen; (frames, channels, h, w) float32."""
         record, look, maps = self.record, self.look, call.maps.mean()
         regions = tuple(Region(place.mask, place.name) for place in record.places)
         masks = clip_masks(regions, self.run.frames)[:, list(call.indices)]

@@ -56,7 +56,7 @@ class KeySets:
 class Motion:
     """Flow-Guided Attention: tokens look along their motion paths after dense attention. Live in inversion too.
 
-    flow: (F − 1, H, W, 2) float32, forward, in pixels. hidden: (F − 1, H, W) bool, what the next frame does not show,
+    flow: (F - 1, H, W, 2) float32, forward, in pixels. hidden: (F - 1, H, W) bool, what the next frame does not show,
     or None. levels: attention levels where it acts. layer_queries: q and k are the layer's own, else the dense output.
     """
 

@@ -40,7 +40,7 @@ def pictures(frames: Tensor, name: str, side: int) -> list[dict[str, str]]:
 
 
 def shrunk(frame: Tensor, side: int) -> Tensor:
-    """(H, W, C) → the same with no side longer than `side` pixels."""
+    """(H, W, C) -> the same with no side longer than `side` pixels."""
     height, width = frame.shape[:2]
     share = side / max(height, width)
     if share >= 1:

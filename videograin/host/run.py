@@ -86,7 +86,7 @@ class Chunk:
 
 
 class Run:
-    """State of one run: what the plan means for this latent, these prompts, this σ list."""
+    """State of one run: what the plan means for this latent, these prompts, this sigma list."""
 
     def __init__(
         self, guider: Any, plan: tuple[Record, ...], noise: Tensor, latent: Tensor, sampler: Any, sigmas: Tensor,
@@ -182,7 +182,7 @@ class Run:
         return next((binding for binding in acting if binding and binding.regions), None)
 
     def decay(self, sigma: Tensor) -> float:
-        """τ^power at this noise level; 0 once the modulated part of the schedule is over."""
+        """tau^power at this noise level; 0 once the modulated part of the schedule is over."""
         if self.settings is None:
             return 0.0
         sampling = self.model.model_sampling
@@ -256,7 +256,7 @@ class Run:
         return end <= sigma <= start
 
     def background(self, sigma: float, x: Tensor) -> Tensor:
-        """The source as the sampler holds it at σ, on x's device."""
+        """The source as the sampler holds it at sigma, on x's device."""
         if self.blend.mode in PATHS:
             return self._path(sigma, x)
         source = self.model.process_latent_in(self.blend.source).to(x)
@@ -269,7 +269,7 @@ class Run:
         return source + sigma * noise.to(x)
 
     def background_denoised(self, sigma: float, x: Tensor) -> Tensor:
-        """The x₀ that leads a deterministic sampler from x onto the source's path."""
+        """The x_0 that leads a deterministic sampler from x onto the source's path."""
         if self.blend.mode not in PATHS:
             return self.model.process_latent_in(self.blend.source).to(x)
         lower = goal = next_level(sigma, self.sigmas)
@@ -278,7 +278,7 @@ class Run:
         return towards(self._path(goal, x), x, lower / sigma)
 
     def _path(self, sigma: float, x: Tensor) -> Tensor:
-        """The source at σ on its one path: the inverted one, else under the noise that the sampler itself starts from."""
+        """The source at sigma on its one path: the inverted one, else under the noise that the sampler itself starts from."""
         if self.blend.inversion is not None:
             return self.blend.inversion.at(sigma).to(x)
         return self.model.process_latent_in(self.blend.source).to(x) + sigma * self.noise.to(x)

@@ -25,7 +25,7 @@ STEP_CACHES = ("easycache", "lazycache")
 
 
 def schedule(model: ModelPatcher, scheduler: str, steps: int) -> Tensor:
-    """σ list of a scheduler, descending to 0; some schedulers return a level more or less than `steps` + 1."""
+    """sigma list of a scheduler, descending to 0; some schedulers return a level more or less than `steps` + 1."""
     return comfy.samplers.calculate_sigmas(model.get_model_object("model_sampling"), scheduler, steps)
 
 
@@ -76,7 +76,7 @@ def invert(
     ddim_invert; precision, in which the levels are kept, one of trajectory.PRECISIONS; on_step, called after each
     step as core's callbacks are, instead of the node's own text and progress bar.
     Returns (LATENT to start the edit from, without added noise; the Inversion).
-    Raises ValueError for a model, latent or σ list that cannot be inverted.
+    Raises ValueError for a model, latent or sigma list that cannot be inverted.
     """
     _check(model, latent, sigmas)
     require_picture(model, (notes for _, notes in conditioning), "DDIM Inversion's `conditioning`")
@@ -131,7 +131,7 @@ def _check(model: ModelPatcher, latent: dict[str, Any], sigmas: Tensor) -> None:
     require_unet(model, "DDIM Inversion")
     if cache := step_cache(model):
         raise ValueError(
-            f"A step-skipping cache ({cache}) is active on DDIM Inversion's `model`. A skipped step has no ε of its own, "
+            f"A step-skipping cache ({cache}) is active on DDIM Inversion's `model`. A skipped step predicts no noise of its own, "
             "so the clip could not be rebuilt from the inversion. Connect the MODEL from before the cache node; the "
             "sampler may keep it."
         )

@@ -1,6 +1,6 @@
 """The source clip inside an edit: what the network makes of it, computed anew at each step that needs it.
 
-An INVERSION holds no features, only the path Z(σ). Before a step's ordinary evaluation the network sees Z(σ) under the
+An INVERSION holds no features, only the path Z(sigma). Before a step's ordinary evaluation the network sees Z(sigma) under the
 source's own prompt, through ComfyUI's own batching, so that ControlNet, LoRA and context windows act as they do in the
 edit. What it makes of the source at chosen places is kept for that one evaluation and dropped.
 """
@@ -37,8 +37,8 @@ Window = tuple[int, ...]  # the clip's frames in a model call
 class Source:
     """One run's view of its source, for all features that read it under the same prompt in the same way.
 
-    pairing: the latent and the noise level the network is given at σ, with σ′ the next lower one: "exact", Z(σ) at σ;
-    "next step", Z(σ′) at σ′; "as released", Z(σ′) as a variance-preserving latent at σ, the pairs of the inversion in
+    pairing: the latent and the noise level the network is given at sigma, with sigma' the next lower one: "exact", Z(sigma) at sigma;
+    "next step", Z(sigma') at sigma'; "as released", Z(sigma') as a variance-preserving latent at sigma, the pairs of the inversion in
     FateZero and ReAtCo. places: where tensors are kept now; empty between two evaluations.
     """
 
@@ -77,9 +77,9 @@ class Source:
 
     @contextmanager
     def seen_at(self, sigma: float, guider: Any, x: Tensor, options: dict) -> Iterator[None]:
-        """Has the source at hand for one evaluation of the edit at σ: what its readers want is held until then."""
+        """Has the source at hand for one evaluation of the edit at sigma: what its readers want is held until then."""
         latent, level = self._pair(sigma)
-        for reader in self.readers:  # at σ = 0 there is no ε, and nothing to look at
+        for reader in self.readers:  # at sigma = 0 there is no eps, and nothing to look at
             reader.places = reader.places_at(sigma) if level > 0 else frozenset()
         self.places = frozenset().union(*(reader.places for reader in self.readers))
         try:
@@ -129,7 +129,7 @@ class Reader:
         self.places: frozenset[Place] = frozenset()
 
     def places_at(self, sigma: float) -> frozenset[Place]:
-        """Where it reads the source's tensors at σ."""
+        """Where it reads the source's tensors at sigma."""
         raise NotImplementedError
 
     def takes(self, chunk: Chunk) -> bool:
