@@ -7,6 +7,7 @@ from comfy_api.latest import io
 from ..videograin.attention.anchors import GATHERS, MODES
 from ..videograin.host import attach
 from ..videograin.host.plan import Anchors
+from .declared import declared
 from .types import CATEGORY
 
 MOST = 64
@@ -61,6 +62,7 @@ class AnchorAttention(io.ComfyNode):
         )
 
     @classmethod
+    @declared
     def execute(cls, model, count: int, mode: str, frames: str = "", gather: str = GATHERS[0]) -> io.NodeOutput:
         return io.NodeOutput(attach.add(model, Anchors(count, parse(frames), mode, gather)))
 

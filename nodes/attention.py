@@ -7,6 +7,7 @@ from ..videograin.attention.key_sets import ALL, KEY_SETS
 from ..videograin.attention.st_layout import Settings
 from ..videograin.host import attach
 from ..videograin.host.plan import LEVELS, KeySets, STLayout
+from .declared import declared
 from .types import CATEGORY
 
 SAME = "as above"
@@ -61,6 +62,7 @@ class FullFrameAttention(io.ComfyNode):
         )
 
     @classmethod
+    @declared
     def execute(cls, model, key_set: str, clip_norm: bool = False, **levels: str) -> io.NodeOutput:
         chosen = {level: levels.get(f"level_{level}", SAME) for level in LEVELS}
         exceptions = tuple((level, kind) for level, kind in chosen.items() if kind != SAME)
@@ -171,6 +173,7 @@ class STLayoutAttention(io.ComfyNode):
         )
 
     @classmethod
+    @declared
     def execute(cls, model, mode: str, self_strength: float, cross_strength: float, end_percent: float,
                 power: float = st_layout.DEFAULT.power,
                 fast: bool = False, **choices: str) -> io.NodeOutput:  # fmt: skip

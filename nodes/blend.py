@@ -5,6 +5,7 @@ from comfy_api.latest import io
 from ..videograin import blend
 from ..videograin.host import attach
 from ..videograin.host.plan import Blend
+from .declared import declared
 from .types import CATEGORY, Inversion
 
 
@@ -110,6 +111,7 @@ class LatentBlend(io.ComfyNode):
         )
 
     @classmethod
+    @declared
     def execute(cls, model, mode: str, inversion=None, source=None, mask=None, grow: int = 0, feather: int = 0,
                 start_percent: float = 0.0, end_percent: float = 1.0, noise: str = blend.FRESH,
                 boundary: int = blend.BOUNDARY) -> io.NodeOutput:  # fmt: skip

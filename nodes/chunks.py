@@ -9,6 +9,7 @@ from ..videograin.host.chunks import FOLDER, Job, edit_in_chunks
 from ..videograin.host.fingerprint import graph_below
 from ..videograin.inversion import CONVENTIONS
 from .anchors import MOST
+from .declared import declared
 from .types import CATEGORY
 
 OFF = "off"
@@ -178,6 +179,7 @@ class EditInChunks(io.ComfyNode):
         )
 
     @classmethod
+    @declared
     def execute(cls, model, vae, frames, source, positive, negative, steps: int, cfg: float, sampler_name: str,
                 scheduler: str, seed: int, chunk_length: int, overlap: int, anchors: int, blend: str, mask=None,
                 grow: int = 0, feather: int = 0, boundary: int = blend.BOUNDARY, refinements: int = 2,

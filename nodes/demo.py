@@ -7,6 +7,7 @@ from comfy_api.latest import io
 from ..demo.toybox import clips, world
 from ..demo.toybox import model as demo_model
 from ..demo.toybox.depth import depth
+from .declared import declared
 
 BARE = "none"
 
@@ -52,6 +53,7 @@ class LoadDemoModel(io.ComfyNode):
         )
 
     @classmethod
+    @declared
     def execute(cls) -> io.NodeOutput:
         return io.NodeOutput(*demo_model.load(), demo_model.load_control())
 
@@ -170,6 +172,7 @@ class DemoClip(io.ComfyNode):
         )
 
     @classmethod
+    @declared
     def execute(
         cls,
         left: str,

@@ -4,6 +4,7 @@ from comfy_api.latest import io
 
 from ..videograin import evaluation
 from ..videograin.host.evaluate import measure
+from .declared import declared
 from .types import CATEGORY, OpticalFlow, Regions
 
 SCORES = ("clip_f", "frame_consistency", "clip_t", "frame_acc", "warp_err", "pixel_mse", "q_edit", "background_psnr")
@@ -141,6 +142,7 @@ class EvaluateEdit(io.ComfyNode):
         )
 
     @classmethod
+    @declared
     def execute(cls, source, edited, regions=(), target_text: str = "", source_text: str = "", clip=None,
                 clip_vision=None, optical_flow=None, detections: str = "", relations: str = "") -> io.NodeOutput:  # fmt: skip
         found = measure(

@@ -12,6 +12,7 @@ from ..videograin.host import attach
 from ..videograin.host.conditioning import read, rows_of
 from ..videograin.host.plan import EVERYWHERE, OUTSIDE_REGIONS, OUTSIDE_WORDS, CrossFusion, SelfFusion
 from ..videograin.host.source import EXACT, RELEASED
+from .declared import declared
 from .types import CATEGORY, Inversion
 
 logger = logging.getLogger("videograin")
@@ -139,6 +140,7 @@ class SelfAttentionFusion(io.ComfyNode):
         )
 
     @classmethod
+    @declared
     def execute(cls, model, inversion, conditioning, preset: str = STYLE, where: str = EVERYWHERE, clip=None,
                 source_prompt: str = "", words: str = "", threshold: float = 0.3, start_percent: float = 0.0,
                 end_percent: float = 0.5, levels: str = LEVELS[1], source_pair: str = EXACT) -> io.NodeOutput:  # fmt: skip
@@ -234,6 +236,7 @@ class CrossAttentionFusion(io.ComfyNode):
         )
 
     @classmethod
+    @declared
     def execute(cls, model, inversion, conditioning, preset: str, clip, source_prompt: str, prompt: str,
                 mode: str = alignment.REFINE, emphasis: str = "", where: str = OUTSIDE_REGIONS,
                 start_percent: float = 0.0, end_percent: float = 0.5, levels: str = LEVELS[1],

@@ -7,6 +7,7 @@ from ..videograin.host import previews
 from ..videograin.host.motion import dis_between
 from ..videograin.instances import LEFT_TO_RIGHT, ORDERS, coloured, portrait, split
 from ..videograin.layout import shades
+from .declared import declared
 from .types import CATEGORY
 
 MOST = 4  # things, each with an output of its own
@@ -78,6 +79,7 @@ class SplitInstances(io.ComfyNode):
         )
 
     @classmethod
+    @declared
     def execute(cls, mask, instances: int, order: str, names: str = "", frames=None) -> io.NodeOutput:
         mask = mask.reshape(-1, *mask.shape[-2:])
         if frames is not None and frames.shape[:3] != mask.shape:

@@ -6,6 +6,7 @@ from comfy_api.latest import io
 from ..videograin.host import sampling
 from ..videograin.inversion import CONVENTIONS
 from ..videograin.trajectory import PRECISIONS
+from .declared import declared
 from .types import CATEGORY, Inversion
 
 
@@ -91,6 +92,7 @@ class DDIMInversion(io.ComfyNode):
         )
 
     @classmethod
+    @declared
     def execute(cls, model, conditioning, latent, steps: int, scheduler: str, refinements: int,
                 convention: str = CONVENTIONS[1], sigmas=None, precision: str = "fp32") -> io.NodeOutput:  # fmt: skip
         if sigmas is None:

@@ -4,6 +4,7 @@ from comfy_api.latest import io, ui
 
 from ..videograin.host import inversion_files
 from ..videograin.trajectory import PRECISIONS
+from .declared import declared
 from .types import CATEGORY, Inversion
 
 
@@ -38,6 +39,7 @@ class SaveInversion(io.ComfyNode):
         )
 
     @classmethod
+    @declared
     def execute(cls, inversion, noise, filename_prefix: str = "clip", precision: str = "fp32") -> io.NodeOutput:
         name = inversion_files.save(inversion, noise["samples"], filename_prefix, precision)
         return io.NodeOutput(name, ui=ui.PreviewText(f"Saved {name}"))
@@ -95,6 +97,7 @@ class LoadInversion(io.ComfyNode):
         return f"{stat.st_mtime_ns} {stat.st_size}"
 
     @classmethod
+    @declared
     def execute(cls, file: str, model=None, latent=None) -> io.NodeOutput:
         samples = None if latent is None else latent["samples"]
         inversion, noise = inversion_files.load(file, model, samples)

@@ -10,6 +10,7 @@ from ..videograin.choice import chosen_mask, parse_choice
 from ..videograin.host import features, previews
 from ..videograin.host.observing import AUTO, BLOCKS
 from ..videograin.layout import FEATURES, PER_FRAME, ROWS, SCOPES, describe, picture, shades
+from .declared import declared
 from .types import CATEGORY, Inversion, Layout
 
 PICKER_SIDE = 768  # pixels of the picture on the node
@@ -135,6 +136,7 @@ class AttentionLayout(io.ComfyNode):
         )
 
     @classmethod
+    @declared
     def execute(cls, model, inversion, conditioning, clusters: int, steps: int, feature: str, scope: str, seed: int = 0,
                 level: str = AUTO, blocks: str = "all", start_percent: float = 0.6, blur: int = 5, clip=None,
                 prompt: str = "", words: str = "") -> io.NodeOutput:  # fmt: skip
@@ -194,6 +196,7 @@ class ClustersToMask(io.ComfyNode):
         )
 
     @classmethod
+    @declared
     def execute(cls, layout, clusters: str, invert: bool = False, frames=None) -> io.NodeOutput:
         if frames is not None and len(frames) != len(layout.labels):
             raise ValueError(

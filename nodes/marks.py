@@ -6,6 +6,7 @@ from comfy_api.latest import io
 from ..videograin.host import previews
 from ..videograin.host.motion import dis_between
 from ..videograin.marks import follow, parse_marks
+from .declared import declared
 from .types import CATEGORY
 
 PICKER_SIDE = 512  # pixels
@@ -45,6 +46,7 @@ class PointsToRegion(io.ComfyNode):
         )
 
     @classmethod
+    @declared
     def execute(cls, frames, marks: str) -> io.NodeOutput:
         count, height, width = frames.shape[:3]
         try:

@@ -6,6 +6,7 @@ from ..videograin.host import attach
 from ..videograin.host.motion import motion
 from ..videograin.path_picture import draw_paths
 from ..videograin.paths import paths, token_steps
+from .declared import declared
 from .types import CATEGORY, OpticalFlow
 
 LEVELS = {"1/1": (1,), "1/1, 1/2": (1, 2), "1/1, 1/2, 1/4": (1, 2, 4), "all": (1, 2, 4, 8)}
@@ -66,6 +67,7 @@ class FlowGuidedAttention(io.ComfyNode):
         )
 
     @classmethod
+    @declared
     def execute(cls, model, images, levels: str, check_occlusion: bool, queries: str = QUERIES[0],
                 optical_flow=None) -> io.NodeOutput:  # fmt: skip
         record = motion(images, optical_flow, LEVELS[levels], check_occlusion, queries == QUERIES[0])

@@ -11,6 +11,7 @@ from ..videograin.host.conditioning import read, rows_of
 from ..videograin.host.plan import LEVELS, Placement
 from ..videograin.placement import Place
 from ..videograin.regions import Region, clip_masks
+from .declared import declared
 from .types import CATEGORY, Regions
 
 BOXES = "Place Objects' `boxes`"
@@ -138,6 +139,7 @@ class PlaceObjects(io.ComfyNode):
         )
 
     @classmethod
+    @declared
     def execute(cls, model, clip, prompt: str, regions=(), boxes: str = "", frames=None, strength: float = 20.0,
                 end_percent: float = 0.5, refinements: int = 20, mode: str = placement.DEFAULT,
                 outer_weight: float = 1.0, top_share: float = 0.2, level: str = "1/4") -> io.NodeOutput:  # fmt: skip

@@ -7,6 +7,7 @@ from ..videograin.layout import shades
 from ..videograin.overview import Overview, extent, look
 from ..videograin.overview_picture import overview_picture, strip
 from ..videograin.regions import Region
+from .declared import declared
 from .types import CATEGORY, Regions
 
 
@@ -48,6 +49,7 @@ class RegionPrompt(io.ComfyNode):
         )
 
     @classmethod
+    @declared
     def execute(cls, mask, phrase: str, strength: float = 1.0, regions=()) -> io.NodeOutput:
         mask = mask.reshape(-1, *mask.shape[-2:])
         region = Region(mask.cpu(), phrase.strip(), strength)
@@ -122,6 +124,7 @@ class BindRegionPrompts(io.ComfyNode):
         )
 
     @classmethod
+    @declared
     def execute(cls, clip, prompt: str, regions=(), missing_phrase: str = conditioning.ERROR,
                 encode_phrases_alone: bool = True, frames=None) -> io.NodeOutput:  # fmt: skip
         if clip is None:

@@ -6,6 +6,7 @@ from ..videograin.heat_picture import SCALES, SHARED, sheets
 from ..videograin.host import previews
 from ..videograin.host.observing import AUTO, BLOCKS
 from ..videograin.host.showing import show_attention
+from .declared import declared
 from .types import CATEGORY, Inversion
 
 PREVIEW_SIDE = 1024  # pixels
@@ -129,6 +130,7 @@ class ShowAttention(io.ComfyNode):
         )
 
     @classmethod
+    @declared
     def execute(cls, model, inversion, conditioning, frames, start_percent: float, end_percent: float, steps: int,
                 points: str = "", level: str = AUTO, blocks: str = "all", scale: str = SHARED, size: int = 256,
                 negative=None) -> io.NodeOutput:  # fmt: skip

@@ -5,6 +5,7 @@ from comfy_api.latest import io
 from ..videograin.attention.st_layout import ROLES
 from ..videograin.host import attach
 from ..videograin.host.plan import Injection
+from .declared import declared
 from .types import CATEGORY, Inversion
 
 SAME, NEXT = STEPS = ("same step", "next step")
@@ -70,6 +71,7 @@ class InjectSourceFeatures(io.ComfyNode):
         )
 
     @classmethod
+    @declared
     def execute(cls, model, inversion, conditioning, features: float, attention: float, role: str = "both",
                 source_step: str = SAME) -> io.NodeOutput:  # fmt: skip
         record = Injection(inversion, conditioning, features, attention, role, shifted=source_step == NEXT)

@@ -10,6 +10,7 @@ from ..videograin.backdrop import colour_of
 from ..videograin.host import media, previews, progress
 from ..videograin.shots import UNTIMED_RATE, Pick, Trim
 from ..videograin.video import load
+from .declared import declared
 from .types import CATEGORY
 
 CATEGORY_VIDEO = f"{CATEGORY}/video"
@@ -166,6 +167,7 @@ class LoadVideoFrames(io.ComfyNode):
             return ""
 
     @classmethod
+    @declared
     def execute(cls, file: str, force_rate: float, skip: int, every_nth: int, cap: int, size: str, width: int,
                 height: int, video=None, start_time: float = 0.0, duration: float = 0.0,
                 background: str = "white") -> io.NodeOutput:  # fmt: skip
@@ -245,6 +247,7 @@ class BeforeAfterVideo(io.ComfyNode):
         )
 
     @classmethod
+    @declared
     def execute(cls, source, edited, mode: str, position: float, line: int = 4, colour: str = "white",
                 fps: float = PLAYER_RATE) -> io.NodeOutput:  # fmt: skip
         frames = compare.before_after(source, edited, mode, position, line, colour)

@@ -10,7 +10,7 @@ from torch import Tensor
 from ..blend import IRJS, PATHS, PROGRESSIVE
 from ..regions import clip_masks
 from . import clashes
-from .compat import require_picture, require_unet, sampler_name
+from .compat import require_picture, require_text, require_unet, sampler_name
 from .conditioning import binding_of
 from .origin import require_origin
 from .plan import Blend, CrossFusion, Injection, SelfFusion, STLayout, find
@@ -44,6 +44,9 @@ def check(run: Run, guider: Any, sampler: Any, noise: Tensor, latent: Tensor, de
         )
     if run.plan:
         require_unet(guider.model_patcher, run.plan[0].node)  # a sampling node may have come after ours
+        for name, entries in guider.conds.items():
+            texts = (entry["cross_attn"] for entry in entries if entry.get("cross_attn") is not None)
+            require_text(guider.model_patcher, texts, f"The sampler's `{name}`")
     if run.motion is not None:
         _check_motion(run)
     if find(run.plan, STLayout) is not None:
@@ -165,6 +168,8 @@ def _check_source(record: Injection | SelfFusion | CrossFusion, guider: Any, lat
             f"EasyCache is active on the sampler's MODEL. It would take the source that {record.node} shows the model "
             "for a step of the edit. Remove the EasyCache node (LazyCache may stay)."
         )
+    texts = (text for text, _ in record.conditioning)
+    require_text(guider.model_patcher, texts, f"{record.node}'s `conditioning`")
     loaded = guider.model_options.get("registered_hooks")
     for _, notes in record.conditioning:
         if {"area", "mask"} & set(notes):

@@ -40,6 +40,21 @@ def require_unet(model: ModelPatcher, node: str) -> None:
         )
 
 
+def require_text(model: ModelPatcher, encoded: Iterable[Tensor], whose: str) -> None:
+    """Raises ValueError for no text, and for that of another kind of model. whose: for the message, "Some Node's `conditioning`"."""
+    width = model.model.model_config.unet_config.get("context_dim")
+    for text in encoded:
+        if not text.numel():
+            raise ValueError(
+                f"{whose} holds no text at all, {tuple(text.shape)}. Encode a prompt with CLIP Text Encode."
+            )
+        if isinstance(width, int) and text.shape[-1] != width:
+            raise ValueError(
+                f"{whose} is text of {text.shape[-1]} numbers a token, but the model reads {width}: its text encoder belongs "
+                "to another kind of checkpoint. Encode the prompt with the CLIP that was loaded with the model."
+            )
+
+
 def require_picture(model: ModelPatcher, notes: Iterable[dict[str, Any]], whose: str) -> None:
     """Raises ValueError where an inpaint checkpoint is not told what picture to complete.
 

@@ -14,7 +14,7 @@ from ..binding import find_phrase
 from ..layout import ROWS, AttentionInputs, AttentionRows, ClusterLayout, WordMaps, blur_rows, cluster, name_clusters
 from ..trajectory import Inversion
 from .attach import for_features
-from .compat import Site, attention_modules, require_unet, site_levels
+from .compat import Site, attention_modules, require_text, require_unet, site_levels
 from .conditioning import words as words_of
 from .observing import BLOCKS, Onlooker, choose_level, evenly, look, noisy
 from .origin import require_origin
@@ -134,6 +134,7 @@ def observe(
     """
     require_unet(model, "Attention Layout")
     require_origin(inversion, model, records(model), "Attention Layout's `model`")
+    require_text(model, (text for text, _ in conditioning), "Attention Layout's `conditioning`")
     levels = noisy(inversion)
     levels = evenly(levels[min(int(start * len(levels)), len(levels) - 1) :], steps)
     look(for_features(model, Probe(observer)), observer, inversion, levels, inversion.source, conditioning)

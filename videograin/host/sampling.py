@@ -16,7 +16,7 @@ from tqdm.auto import tqdm
 from ..inversion import ddim_invert
 from ..trajectory import Inversion, dtype_of
 from .attach import for_inversion
-from .compat import model_identity, model_name, require_picture, require_unet
+from .compat import model_identity, model_name, require_picture, require_text, require_unet
 from .plan import describe, records
 from .progress import tell
 from .rooms import room
@@ -79,6 +79,7 @@ def invert(
     Raises ValueError for a model, latent or sigma list that cannot be inverted.
     """
     _check(model, latent, sigmas)
+    require_text(model, (text for text, _ in conditioning), "DDIM Inversion's `conditioning`")
     require_picture(model, (notes for _, notes in conditioning), "DDIM Inversion's `conditioning`")
     source = comfy.sample.fix_empty_latent_channels(model, latent["samples"])
     inverting = for_inversion(model)
@@ -145,6 +146,11 @@ def _check(model: ModelPatcher, latent: dict[str, Any], sigmas: Tensor) -> None:
         raise ValueError(
             f"DDIM Inversion's `latent` has {samples.ndim} dimensions; frames of a Stable Diffusion UNet have 4: "
             "frames, channels, height, width. Encode the frames with the checkpoint's own VAE."
+        )
+    if not samples.numel():
+        raise ValueError(
+            f"DDIM Inversion's `latent` is empty, {tuple(samples.shape)}: there is no frame in it. Look at the node that "
+            "chose the frames."
         )
     channels = model.get_model_object("latent_format").latent_channels
     if samples.shape[1] != channels and samples.any():

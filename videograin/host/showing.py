@@ -18,7 +18,7 @@ from ..binding import Binding
 from ..regions import clip_masks
 from ..trajectory import Inversion
 from .attach import for_showing
-from .compat import Site, logger, require_unet
+from .compat import Site, logger, require_text, require_unet
 from .conditioning import binding_of
 from .dispatch import token_regions
 from .observing import Onlooker, choose_level, evenly, look, noisy
@@ -87,6 +87,8 @@ def show_attention(
     """
     require_unet(model, NODE)
     require_origin(inversion, model, records(model), f"{NODE}'s `model`")
+    for name, entries in (("conditioning", conditioning), ("negative", negative or ())):
+        require_text(model, (text for text, _ in entries), f"{NODE}'s `{name}`")
     _check(conditioning, inversion, frames, start, end)
     bindings = list(dict.fromkeys(b for _, notes in conditioning if (b := binding_of(notes)) and b.regions))
     if not any(region.phrase for binding in bindings for region in binding.regions):

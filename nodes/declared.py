@@ -1,0 +1,51 @@
+"""What a link may bring past ComfyUI's checks, which look at values typed into widgets only."""
+
+from __future__ import annotations
+
+import inspect
+import math
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
+
+def declared(execute: Callable) -> Callable:
+    """Holds a node's inputs to what its schema declares before it runs; below `@classmethod`.
+
+    Raises ValueError for a number outside its range or no number, a choice that is none, frames or a mask without a pixel.
+    """
+    signature = inspect.signature(execute)
+
+    @wraps(execute)
+    def checked(cls, *args, **kwargs):
+        given = signature.bind(cls, *args, **kwargs).arguments
+        schema = cls.GET_SCHEMA()
+        owner = schema.display_name + ("'" if schema.display_name.endswith("s") else "'s")
+        for entry in schema.inputs:
+            if given.get(entry.id) is not None:
+                _check(owner, entry, given[entry.id])
+        return execute(cls, *args, **kwargs)
+
+    return checked
+
+
+def _check(owner: str, entry: Any, value: Any) -> None:
+    kind = entry.get_io_type()
+    if kind in ("INT", "FLOAT"):
+        low, high = (getattr(entry, side, None) for side in ("min", "max"))
+        low, high = -math.inf if low is None else low, math.inf if high is None else high
+        if not (math.isfinite(value) and low <= value <= high):
+            raise ValueError(f"{owner} `{entry.id}` is {value}, but must be from {low} to {high}.")
+    elif (
+        kind == "COMBO" and entry.id != "file" and value not in entry.options
+    ):  # files are looked for when they are read
+        choices = ", ".join(f"“{choice}”" for choice in entry.options)
+        raise ValueError(f"{owner} `{entry.id}` is {value!r}, but must be one of {choices}.")
+    elif kind == "IMAGE" and (value.ndim != 4 or value.shape[-1] < 3 or not value.numel()):
+        raise ValueError(
+            f"{owner} `{entry.id}` is {tuple(value.shape)}, but must be frames, (count, height, width, 3), at least one."
+        )
+    elif kind == "MASK" and (value.ndim < 2 or not value.numel()):
+        raise ValueError(
+            f"{owner} `{entry.id}` is {tuple(value.shape)}, but must be a mask, (count, height, width), without an empty side."
+        )
