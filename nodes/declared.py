@@ -19,7 +19,7 @@ def declared(execute: Callable) -> Callable:
     @wraps(execute)
     def checked(cls, *args, **kwargs):
         given = signature.bind(cls, *args, **kwargs).arguments
-        schema = cls.GET_SCHEMA()
+        schema = cls.SCHEMA or cls.define_schema()
         owner = schema.display_name + ("'" if schema.display_name.endswith("s") else "'s")
         for entry in schema.inputs:
             if given.get(entry.id) is not None:
