@@ -17,8 +17,9 @@ from pathlib import Path
 from typing import Any
 
 HERE = Path(__file__).resolve().parent
-BENCHES = ("attention", "network", "end to end", "toy")
+BENCHES = ("attention", "network", "end to end", "paths", "toy")
 ATTENTION_TASKS = ("times", "memory", "fast_error")
+WITHOUT_HOST = (*ATTENTION_TASKS, "linking")
 # attention: (tokens, head size, dtype, turns)
 ATTENTION = {
     "cpu": [(4096, 80, "float32", 5), (16384, 80, "float32", 3)],
@@ -57,7 +58,7 @@ def run_task(task: Row, tree: Path) -> Any:
 
     what, gpu = task.pop("what"), task["device"] == "cuda"
     with tempfile.TemporaryDirectory(prefix="videograin-bench-") as base:
-        if what not in ATTENTION_TASKS:
+        if what not in WITHOUT_HOST:
             # The host's own choice on a CPU takes full-frame attention apart, and three times as long.
             enter_host(tree, Path(base), "--use-pytorch-cross-attention")
             import comfy.cli_args
@@ -83,6 +84,10 @@ def measure(what: str, task: Row) -> Any:
         from pack.benchmarks.timing import attention
 
         return getattr(attention, what)(**task)
+    if what == "linking":
+        from pack.benchmarks.timing import linking
+
+        return linking.linking(**task)
     if what == "profile":
         from pack.benchmarks.timing import toy
 
@@ -133,6 +138,8 @@ def benchmark(bench: str, device: str, quick: bool, tree: Path) -> list[Row]:
         return network(device, *NETWORK[sizes], tree)
     if bench == "end to end" and device == "cuda":
         return [alone("edit", device, tree, frames=2 if quick else 16, size=512, steps=2 if quick else 50)]
+    if bench == "paths" and device == "cpu":
+        return alone("linking", device, tree, frames=4 if quick else 16, size=128 if quick else 512)
     if bench == "toy" and device == "cpu":
         return alone("profile", device, tree, steps=2 if quick else None)
     return []

@@ -10,7 +10,7 @@ from typing import Any
 
 
 def declared(execute: Callable) -> Callable:
-    """Holds a node's inputs to what its schema declares before it runs; below `@classmethod`.
+    """Holds a node's inputs to what its schema declares before it runs; below `@classmethod`. Grey frames become RGB.
 
     Raises ValueError for a number outside its range or no number, a choice that is none, frames or a mask without a pixel.
     """
@@ -18,13 +18,16 @@ def declared(execute: Callable) -> Callable:
 
     @wraps(execute)
     def checked(cls, *args, **kwargs):
-        given = signature.bind(cls, *args, **kwargs).arguments
+        given = signature.bind(cls, *args, **kwargs)
         schema = cls.SCHEMA or cls.define_schema()
         owner = schema.display_name + ("'" if schema.display_name.endswith("s") else "'s")
         for entry in schema.inputs:
-            if given.get(entry.id) is not None:
-                _check(owner, entry, given[entry.id])
-        return execute(cls, *args, **kwargs)
+            value = given.arguments.get(entry.id)
+            if value is not None:
+                _check(owner, entry, value)
+                if entry.get_io_type() == "IMAGE" and value.shape[-1] < 3:  # with or without alpha
+                    given.arguments[entry.id] = value[..., :1].expand(-1, -1, -1, 3)
+        return execute(*given.args, **given.kwargs)
 
     return checked
 
@@ -41,7 +44,7 @@ def _check(owner: str, entry: Any, value: Any) -> None:
     ):  # files are looked for when they are read
         choices = ", ".join(f"“{choice}”" for choice in entry.options)
         raise ValueError(f"{owner} `{entry.id}` is {value!r}, but must be one of {choices}.")
-    elif kind == "IMAGE" and (value.ndim != 4 or value.shape[-1] < 3 or not value.numel()):
+    elif kind == "IMAGE" and (value.ndim != 4 or not value.numel()):
         raise ValueError(
             f"{owner} `{entry.id}` is {tuple(value.shape)}, but must be frames, (count, height, width, 3), at least one."
         )

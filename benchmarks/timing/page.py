@@ -33,6 +33,10 @@ END_TO_END = """\
 
 VAE encode, inversion without refinements, ST-Layout and Latent Blend, VAE decode; random weights. The paper reports
 3.83 min and 15.94 GB on an A6000. Bars on an H200-class card: 45 s and 10 GB."""
+PATHS = """\
+## Flow-guided attention, before sampling
+
+Once for each clip; tokens of the finest level, an eighth of the pixels a side."""
 TOY = """\
 ## The demo's edit
 
@@ -75,6 +79,13 @@ COLUMNS: dict[str, list[Column]] = {
         ("seconds", number("seconds", "{:.1f}")),
         ("peak MiB", number("peak_mb", "{:.0f}")),
     ],
+    "paths": [
+        ("frames", number("frames", "{}")),
+        ("pixels", number("size", "{0}×{0}")),
+        ("part", number("case", "{}")),
+        ("seconds", number("seconds", "{:.3g}")),
+        ("÷ optical flow", number("ratio_to_flow")),
+    ],
     "toy": [
         ("part", number("case", "{}")),
         ("seconds", number("seconds", "{:.2f}")),
@@ -82,8 +93,14 @@ COLUMNS: dict[str, list[Column]] = {
         ("share", number("share", "{:.1%}")),
     ],
 }
-SECTIONS = {"attention": ATTENTION, "network": NETWORK, "end to end": END_TO_END, "toy": TOY}
-KINDS = {"attention": ("CPU", "CUDA"), "network": ("CPU", "CUDA"), "end to end": ("CUDA",), "toy": ("CPU",)}
+SECTIONS = {"attention": ATTENTION, "network": NETWORK, "end to end": END_TO_END, "paths": PATHS, "toy": TOY}
+KINDS = {
+    "attention": ("CPU", "CUDA"),
+    "network": ("CPU", "CUDA"),
+    "end to end": ("CUDA",),
+    "paths": ("CPU",),
+    "toy": ("CPU",),
+}
 
 
 def table(columns: list[Column], rows: Iterable[Row]) -> str:

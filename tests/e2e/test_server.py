@@ -1,5 +1,6 @@
 """The development server itself: the pack is loaded; progress, refusals, failures, interrupt and death are told."""
 
+import json
 import time
 from pathlib import Path
 
@@ -94,3 +95,14 @@ def test_a_dying_server_is_told_with_its_last_words(server):
 def test_a_server_that_cannot_start_is_told_with_its_last_words(server):
     with pytest.raises(ServerError, match="unrecognized arguments: --no-such-option"):
         Server(server.python, server.comfyui, ROOT, options=("--no-such-option",)).__enter__()
+
+
+@pytest.mark.parametrize("name", ["instance_edit", "instance_edit_clusters", "object_only", "part_edit"])
+def test_what_was_saved_first_is_still_accepted(server, name):
+    """The API form of the first workflows; inputs that came since take their defaults."""
+    path = ROOT / "tests" / "saved" / "first" / f"{name}.api.json"
+    queued = server.queue(json.loads(path.read_text(encoding="utf-8")))
+    server.post("/queue", {"delete": [queued]})
+    server.interrupt()
+    while server.get("/queue")["queue_running"]:
+        time.sleep(0.2)

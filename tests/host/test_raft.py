@@ -52,9 +52,9 @@ def optical_flow(tmp_path_factory):
     folder = tmp_path_factory.mktemp("optical_flow")
     # norm3 is the downsampling's own norm once more.
     weights = {renamed(key): value for key, value in theirs.items() if ".norm3." not in key}
-    torch.save(weights, folder / "raft_large.pth")
+    torch.save(weights, folder / "raft-things.pth")
     folder_paths.add_model_folder_path("optical_flow", str(folder))
-    return nodes.OpticalFlowLoader.execute("raft_large.pth").args[0]
+    return nodes.OpticalFlowLoader.execute("raft-things.pth").args[0]
 
 
 def moved(right: int, down: int, frames: int = 2, side: int = 128) -> torch.Tensor:

@@ -143,7 +143,8 @@ def test_the_half_that_is_not_modulated_is_not_shown_silently(caplog):
 def edit():
     """(the MODEL with ST-Layout, INVERSION, CONDITIONING, frames, CLIP, source prompt) of a demo edit."""
     model, clip, vae = demo_model.load()
-    frames, left, right, caption, *_ = DemoClip.execute("wolf", "pig", "snow", 4, 1.0, 2).args
+    frames, left, right, caption, *_ = DemoClip.execute("wolf", "pig", "snow", 8, 1.0, 2).args
+    frames, left, right = (part[:4] for part in (frames, left, right))
     model = FullFrameAttention.execute(model, "all frames").args[0]
     source = clip.encode_from_tokens_scheduled(clip.tokenize(caption))
     _, inversion, _ = DDIMInversion.execute(model, source, {"samples": vae.encode(frames)}, 8, "ddim_uniform", 0).args

@@ -93,7 +93,7 @@ def odd(kit: Kit) -> dict[str, tuple[Any, ...]]:
         "CONDITIONING": ([], rig.text(1) + rig.text(2), rig.text(1, tokens=154),
                          [[torch.zeros(1, 77, 768), {}]], [[torch.zeros(1, 0, 192), {}]]),
         "IMAGE": (images(1), images(5), images(0), images(height=48), images(width=65), images(height=1, width=1),
-                  images(channels=4), images(channels=1), nothing, 1000 * images() - 500),
+                  images(channels=4), images(channels=1), images(channels=2), nothing, 1000 * images() - 500),
         "MASK": (masks(SIDE, SIDE), masks(1, SIDE, SIDE), masks(5, SIDE, SIDE), masks(FRAMES, 7, 9), masks(0, SIDE, SIDE),
                  masks(FRAMES, 1, 1), torch.zeros(FRAMES, SIDE, SIDE), torch.full((FRAMES, SIDE, SIDE), torch.nan),
                  masks(FRAMES, 1, SIDE, SIDE), 7 * masks(FRAMES, SIDE, SIDE)),
