@@ -53,6 +53,7 @@ export class Panel {
   /** view: {element, height (pixels it needs), show(data, memory)}. */
   constructor(node, view) {
     Object.assign(this, { node, view })
+    for (const part of view.element.children) part.hidden = true // until it runs, and while the style sheet is on its way
     view.element.prepend(element('link', { rel: 'stylesheet', href: STYLE })) // nothing is put outside our own elements
     view.element.classList.add('videograin', 'waiting')
     view.element.dataset.hint = say('waiting')
@@ -82,6 +83,7 @@ export class Panel {
     if (!text) return
     const first = this.waiting
     this.view.element.classList.remove('waiting')
+    for (const part of this.view.element.children) part.hidden = false
     this.view.show(JSON.parse(text), memoryOf(output))
     this.view.element.style.minHeight = `${this.view.height}px`
     if (first) this.node.setDirtyCanvas?.(true, true)

@@ -17,6 +17,8 @@ from pack.demo.toybox import clips, model, world
 from pack.demo.toybox.judge import Judge
 from pack.nodes.demo import DemoClip, LoadDemoModel
 
+pytestmark = pytest.mark.once
+
 
 @pytest.fixture(scope="module")
 def demo():

@@ -10,6 +10,8 @@ from pack.demo.training.export import export
 from pack.demo.training.files import TrainingError, checksum, write
 from pack.demo.training.run import NEEDS, initialise, made_from
 
+pytestmark = pytest.mark.once
+
 STEPS = {"vae": 4, "judge": 3, "diffusion": 2, "control": 1}
 
 

@@ -17,6 +17,8 @@ from PIL import Image
 from pack.nodes import VideoGrainExtension
 from pack.videograin.host.inversion_files import save
 
+pytestmark = pytest.mark.once
+
 NODES = {node.GET_SCHEMA().node_id: node for node in asyncio.run(VideoGrainExtension().get_node_list())}
 ROOT = Path(__file__).parents[2]
 CALLS = 40  # of the network, after which a node has begun to work and nothing more is asked of it

@@ -8,6 +8,8 @@ import torch
 from pack.nodes.demo import DemoClip
 from pack.nodes.instances import SplitInstances
 
+pytestmark = pytest.mark.once
+
 
 @pytest.fixture(scope="module")
 def clip():

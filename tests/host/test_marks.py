@@ -8,6 +8,8 @@ import torch
 from pack.nodes.demo import DemoClip
 from pack.nodes.marks import PointsToRegion
 
+pytestmark = pytest.mark.once
+
 
 @pytest.fixture(scope="module")
 def clip():

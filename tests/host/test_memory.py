@@ -20,6 +20,8 @@ from pack.videograin import level_store
 from pack.videograin.host import memory
 from pack.videograin.host.plan import records
 
+pytestmark = pytest.mark.once
+
 
 @pytest.fixture(autouse=True)
 def _no_gradients(tmp_path, monkeypatch):

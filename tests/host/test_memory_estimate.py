@@ -3,6 +3,8 @@
 import peak
 import pytest
 
+pytestmark = pytest.mark.once
+
 SAMPLED = """
 import tempfile
 from pathlib import Path

@@ -17,6 +17,8 @@ from pack.benchmarks.timing import machine
 from pack.nodes.video import LoadVideoFrames
 from pack.videograin import limits
 
+pytestmark = pytest.mark.once
+
 SETTINGS = {"force_rate": 0.0, "skip": 0, "every_nth": 1, "cap": 0, "size": "keep", "width": 64, "height": 64}
 SECONDS, MEGABYTES = 5.0, 200.0  # that refusing a file may take
 

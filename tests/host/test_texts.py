@@ -11,6 +11,8 @@ from node_texts import dumped, flat, read, write_english
 
 from pack.nodes import VideoGrainExtension
 
+pytestmark = pytest.mark.once
+
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "js" / "docs"
 NODES = asyncio.run(VideoGrainExtension().get_node_list())
