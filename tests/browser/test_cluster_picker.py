@@ -59,7 +59,8 @@ GRAPH = [
 def picker(widgets):
     widgets.build(GRAPH, zoom=0.9)
     widgets.stage = widgets.view().locator("canvas")
-    assert not widgets.stage.is_visible()  # nothing to show yet
+    assert not widgets.stage.is_visible()  # nothing to show yet, and nothing to press
+    assert not any(button.is_visible() for button in widgets.view().locator("button, input, select").all())
     widgets.run()
     widgets.stage.wait_for()
     return widgets
