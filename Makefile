@@ -2,9 +2,10 @@
 # outside this folder. VIDEOGRAIN_COMFYUI=/path/to/ComfyUI uses an existing installation instead.
 
 PROVISION := python3 demo/host/provision.py
-HOST_VERSIONS ?= $(if $(VIDEOGRAIN_COMFYUI),installed,0.16.3 0.30.0)
 OLDEST := 0.16.3
-MATRIX := $(OLDEST) 0.20.1 0.24.1 0.27.0 0.30.0
+NEWEST := 0.30.0
+HOST_VERSIONS ?= $(if $(VIDEOGRAIN_COMFYUI),installed,$(OLDEST) $(NEWEST))
+MATRIX := $(OLDEST) 0.20.1 0.24.1 0.27.0 $(NEWEST)
 
 # Shell prefix: runs the host's Python, or stops with the provisioner's message.
 python = python="$$($(PROVISION) --print-python)" && "$$python"
@@ -74,8 +75,7 @@ matrix: host  ## host and end-to-end tests on five versions of ComfyUI: hours on
 soak:  ## 600 frames in chunks on the demo model, stopped once and resumed, and 200 prompts in a row: hours on a CPU
 	@export VIDEOGRAIN_COMFYUI_TREE="$$($(PROVISION) --print-comfyui)"; $(python) -m pytest -s -m soak tests/host/test_soak.py tests/host/test_prompts.py
 
-test-e2e:  ## a real server: API, progress, interrupt
-	@$(python) -m pytest tests/e2e
+test-e2e: test-e2e-$(NEWEST)  ## a real server: API, progress, interrupt
 
 test-e2e-%:
 	@echo "end-to-end tests on ComfyUI $*"; export VIDEOGRAIN_E2E_VERSION=$*; $(python) -m pytest tests/e2e

@@ -8,6 +8,8 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any
 
+FILE = "file"  # is looked for when it is read; the list is only what was there before
+
 
 def declared(execute: Callable) -> Callable:
     """Holds a node's inputs to what its schema declares before it runs; below `@classmethod`. Grey frames become RGB.
@@ -39,9 +41,7 @@ def _check(owner: str, entry: Any, value: Any) -> None:
         low, high = -math.inf if low is None else low, math.inf if high is None else high
         if not (math.isfinite(value) and low <= value <= high):
             raise ValueError(f"{owner} `{entry.id}` is {value}, but must be from {low} to {high}.")
-    elif (
-        kind == "COMBO" and entry.id != "file" and value not in entry.options
-    ):  # files are looked for when they are read
+    elif kind == "COMBO" and entry.id != FILE and value not in entry.options:
         choices = ", ".join(f"“{choice}”" for choice in entry.options)
         raise ValueError(f"{owner} `{entry.id}` is {value!r}, but must be one of {choices}.")
     elif kind == "IMAGE" and (value.ndim != 4 or not value.numel()):

@@ -18,6 +18,13 @@ PLAYER_SIDE = 1024  # pixels of each clip's picture on Before/After Video
 PLAYER_RATE = 8.0  # frames per second where none are connected
 
 
+def seconds(name: str, tooltip: str) -> io.Float.Input:
+    """A time in a clip, of which 0 changes nothing."""
+    return io.Float.Input(
+        name, default=0.0, min=0.0, max=1_000_000.0, step=0.001, optional=True, advanced=True, tooltip=tooltip
+    )
+
+
 class LoadVideoFrames(io.ComfyNode):
     @classmethod
     def define_schema(cls) -> io.Schema:
@@ -96,27 +103,15 @@ class LoadVideoFrames(io.ComfyNode):
                     optional=True,
                     tooltip="A VIDEO of any node, read instead of `file`, within its trim.",
                 ),
-                io.Float.Input(
+                seconds(
                     "start_time",
-                    default=0.0,
-                    min=0.0,
-                    max=1_000_000.0,
-                    step=0.001,
-                    optional=True,
-                    advanced=True,
-                    tooltip="Seconds from the clip's beginning, 0 to 1000000; frames that appear earlier are left out. "
+                    "Seconds from the clip's beginning, 0 to 1000000; frames that appear earlier are left out. "
                     "All other settings see only what start_time and duration leave: skip counts from there, and "
                     "force_rate begins at the first frame left.",
                 ),
-                io.Float.Input(
+                seconds(
                     "duration",
-                    default=0.0,
-                    min=0.0,
-                    max=1_000_000.0,
-                    step=0.001,
-                    optional=True,
-                    advanced=True,
-                    tooltip="Seconds after start_time, 0 to 1000000; frames that appear then or later are left out. "
+                    "Seconds after start_time, 0 to 1000000; frames that appear then or later are left out. "
                     "0: to the end. cap may end the clip sooner.",
                 ),
                 io.String.Input(

@@ -109,7 +109,7 @@ def placed(
 
 
 def check_clips(source: Tensor, edited: Tensor) -> tuple[Tensor, Tensor]:
-    """Both clips as (F, H, W, 3) float32 on the CPU, grey as RGB. Raises ValueError unless they are alike and finite."""
+    """Both clips as (F, H, W, 3) float32 on the CPU. Raises ValueError unless they are alike and finite."""
     here, there = (f"{len(clip)} frames of {clip.shape[2]}×{clip.shape[1]}" for clip in (source, edited))
     if source.shape[:3] != edited.shape[:3]:
         raise ValueError(
@@ -124,13 +124,8 @@ def check_clips(source: Tensor, edited: Tensor) -> tuple[Tensor, Tensor]:
                 "(from 0): the model or the VAE that made it has overflowed. Run it in another precision (--fp32-vae, "
                 "--force-fp32), and evaluate those frames."
             )
-    return rgb(source), rgb(edited)
-
-
-def rgb(clip: Tensor) -> Tensor:
-    """(F, H, W, 3) float32 on the CPU: without alpha; a grey channel stands for all three."""
-    colours = clip[..., :3] if clip.shape[-1] >= 3 else clip[..., :1].expand(-1, -1, -1, 3)
-    return colours.float().cpu()
+    source, edited = (clip[..., :3].float().cpu() for clip in (source, edited))
+    return source, edited
 
 
 def region_masks(regions: Regions, frames: int, height: int, width: int) -> Tensor:

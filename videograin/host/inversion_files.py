@@ -11,10 +11,9 @@ from comfy.model_patcher import ModelPatcher
 from torch import Tensor
 
 from .. import inversion_file
-from ..names import leads_out
 from ..trajectory import Inversion
 from .compat import require_unet
-from .media import inside
+from .media import inside, leads_inside
 from .origin import require_origin
 from .plan import records
 from .rooms import told_if_full
@@ -48,7 +47,7 @@ def resolve(name: str) -> Path:
         if not name.startswith(f"{prefix}/"):
             continue
         path = root / name.removeprefix(f"{prefix}/")
-        if not _leads_inside(root, name.removeprefix(f"{prefix}/")):
+        if not _usable(root, name.removeprefix(f"{prefix}/")):
             break
         if path.suffix != SUFFIX or not path.is_file():
             raise ValueError(
@@ -61,17 +60,14 @@ def resolve(name: str) -> Path:
     )
 
 
-def _leads_inside(root: Path, name: str) -> bool:
+def _usable(root: Path, name: str) -> bool:
     """True if a name, links followed, leads to a place in the folder, where something is or could be."""
-    if leads_out(name):
-        return False
     try:
-        (root / name).stat()
+        return leads_inside(root, name) and bool((root / name).stat())
     except FileNotFoundError:
-        pass
-    except OSError:  # too long a name, links in a circle, a file where a folder would be
+        return True
+    except OSError:  # too long a name, a file where a folder would be
         return False
-    return inside(root, root / name)
 
 
 def save(inversion: Inversion, noise: Tensor, prefix: str, precision: str) -> str:
@@ -91,7 +87,7 @@ def save(inversion: Inversion, noise: Tensor, prefix: str, precision: str) -> st
     root = roots()[f"output/{FOLDER}"]
     root.mkdir(parents=True, exist_ok=True)
     prefix = prefix.strip() or "inversion"
-    if not _leads_inside(root, prefix):
+    if not _usable(root, prefix):
         raise ValueError(
             f"Save Inversion's `filename_prefix` may only name what lies in ComfyUI's output/{FOLDER} folder, but "
             f"{prefix!r} does not. Give a name, or folder/name."

@@ -36,11 +36,14 @@ def listed() -> list[str]:
         files += [(place / name).as_posix() for name, suffix in suffixes.items() if suffix in CLIP_SUFFIXES]
         if place.parts and IMAGE_SUFFIXES & set(suffixes.values()):
             folders.append(place.as_posix() + "/")
-    return [name for name in sorted(files) + sorted(folders) if _listable(root, name)]
+    return [name for name in sorted(files) + sorted(folders) if leads_inside(root, name)]
 
 
-def _listable(root: Path, name: str) -> bool:
-    with suppress(OSError, RuntimeError):  # links in a circle
+def leads_inside(root: Path, name: str) -> bool:
+    """True if a name, links followed, leads to a place in the folder. One that leads out by its letters is not looked up."""
+    if leads_out(name):
+        return False
+    with suppress(OSError, RuntimeError):  # too long a name, links in a circle
         return inside(root, root / name)
     return False
 
@@ -60,9 +63,9 @@ def resolve(name: str) -> Path:
             "`video`."
         )
     safe = found = False
-    if not leads_out(name):
-        with suppress(OSError, RuntimeError):  # too long a name, links in a circle
-            safe, found = inside(root, root / name), (root / name).exists()
+    with suppress(OSError):  # too long a name
+        if leads_inside(root, name):
+            safe, found = True, (root / name).exists()
     if not safe:
         raise ValueError(f"`file` may only name what lies in ComfyUI's input folder, but {name!r} leads elsewhere.")
     if not found:
