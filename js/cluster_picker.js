@@ -4,10 +4,10 @@ import { app } from '../../scripts/app.js'
 import { read, split, toggle, togglePart, unpack } from './choice.js'
 import { draw, point } from './cluster_picture.js'
 import { element, isLinked, pictureUrl, placeAt, say, setValue } from './panel.js'
+import { percent } from './words.js'
 
 const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] }
 const FOLLOWED = ['clusters', 'invert']
-const percent = (share) => `${(100 * share).toFixed(1)} %`
 
 export class ClusterPicker {
   height = 330

@@ -3,7 +3,7 @@
 import { element, pictureUrl, say } from './panel.js'
 import { css, curve, span } from './region_overview.js'
 
-const ROW = 62 // pixels
+const ROW = 72 // pixels
 
 export class InstanceList {
   height = 2 * ROW
@@ -24,7 +24,8 @@ export class InstanceList {
     const swatch = element('span', { className: 'swatch', textContent: number })
     swatch.style.background = css(colour)
     const range = element('span', { className: 'range', textContent: span(area) })
-    const words = element('div', { className: 'words' }, element('b', { textContent: name }), range)
-    return element('li', { className: 'head' }, swatch, thumbnail, words, curve(area, css(colour)))
+    const title = element('b', { textContent: name, title: name })
+    const words = element('div', { className: 'words' }, title, range, curve(area, css(colour)))
+    return element('li', { className: 'head instance' }, swatch, thumbnail, words)
   }
 }

@@ -60,6 +60,7 @@ export class Panel {
     this.widget = node.addDOMWidget('videograin_view', 'videograin_view', view.element, {
       serialize: false, // not sent with the prompt
       hideOnZoom: false,
+      hideInPanel: true, // the panel of parameters has no room for it, and would give it the panel's width for good
       margin: 0, // any other would make the height of an empty view negative, which browsers take for “as high as the page”
       getMinHeight: () => (this.waiting ? 0 : view.height + SPACE),
     })
@@ -79,6 +80,7 @@ export class Panel {
 
   /** output: of the node's last run. */
   show(output) {
+    requestAnimationFrame(() => this.takePlace())
     const text = shownBy(output)
     if (!text) return
     const first = this.waiting
@@ -87,6 +89,13 @@ export class Panel {
     this.view.show(JSON.parse(text), memoryOf(output))
     this.view.element.style.minHeight = `${this.view.height}px`
     if (first) this.node.setDirtyCanvas?.(true, true)
+  }
+
+  /** Nodes 2.0 keeps a node's place on the page when undo makes the node anew, and the old node's view in it. */
+  takePlace() {
+    const { node, view: { element: ours } } = this
+    if (ours.isConnected || node.graph !== app.canvas.graph) return
+    document.querySelector(`[data-node-id="${node.id}"] .videograin`)?.replaceWith(ours)
   }
 
   /** In the canvas renderer the wheel over an element would do nothing; Nodes 2.0 passes it on by itself. */

@@ -30,12 +30,13 @@ export class Player {
     this.counter = element('span', { className: 'counter' })
     this.mode = element('select', { 'aria-label': say('comparison') },
       element('option', { value: SIDES, textContent: say('sides') }), element('option', { value: WIPE, textContent: say('wipe') }))
-    this.line = element('input', { type: 'range', min: 0, max: 1, step: STEP / 2, 'aria-label': say('line') })
+    this.line = element('input', { type: 'range', min: 0, max: 1, step: STEP / 2 })
     this.status = element('span', { className: 'counter', role: 'status' })
     const frames = element('div', { className: 'bar' }, this.back, this.toggle, this.forth, this.scrubber, this.counter)
     this.zoom = element('select', { 'aria-label': say('zoom'), className: 'zoom' })
     const looks = element('div', { className: 'bar' }, this.mode, this.zoom)
-    const more = element('div', { className: 'bar' }, this.line, this.status)
+    const line = element('label', { title: say('line_hint') }, say('line'), this.line)
+    const more = element('div', { className: 'bar' }, line, this.status)
     this.element = element('div', {}, this.canvas, frames, looks, more)
     this.listen()
   }

@@ -1,11 +1,11 @@
 // Bind Region Prompts: every region's mask on a strip of frames, its words in the prompt, its area, and what is odd.
 
 import { element, pictureUrl, say, sayMark } from './panel.js'
+import { percent } from './words.js'
 
 const SVG = 'http://www.w3.org/2000/svg'
 const [WIDE, HIGH] = [90, 28] // of a curve, in pixels
 const NARROW = 260 // pixels: the usual width of a node
-const percent = (share) => `${(100 * share).toFixed(1)} %`
 export const css = (colour) => `rgb(${colour.join(',')})`
 
 export class RegionOverview {

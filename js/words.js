@@ -1,5 +1,7 @@
 // The words of our views, in the languages of locales/. Nothing here touches the page.
 
+export const percent = (share) => `${(100 * share).toFixed(1)}%`
+
 export const WORDS = {
   en: {
     // every view
@@ -58,7 +60,8 @@ export const WORDS = {
     comparison: 'Comparison',
     sides: 'side by side',
     wipe: 'wipe',
-    line: 'Line between source and edit',
+    line: 'Line',
+    line_hint: 'Line between source and edit (Shift+← and →)',
     zoom: 'Zoom',
     whole: 'whole picture',
     part: 'part of the picture',
@@ -119,7 +122,8 @@ export const WORDS = {
     comparison: '对比方式',
     sides: '并排',
     wipe: '擦除',
-    line: '原视频与编辑结果之间的分界线',
+    line: '分界线',
+    line_hint: '原视频与编辑结果之间的分界线（Shift+← 和 →）',
     zoom: '缩放',
     whole: '整幅画面',
     part: '画面局部',
@@ -179,7 +183,8 @@ export const WORDS = {
     comparison: '比較方法',
     sides: '左右に並べる',
     wipe: 'ワイプ',
-    line: '元の映像と編集結果の境界線',
+    line: '境界線',
+    line_hint: '元の映像と編集結果の境界線（Shift+← と →）',
     zoom: 'ズーム',
     whole: '画像全体',
     part: '画像の一部',

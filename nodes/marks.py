@@ -31,7 +31,6 @@ class PointsToRegion(io.ComfyNode):
                 io.String.Input(
                     "marks",
                     default="",
-                    multiline=True,
                     tooltip="“310, 200, 0” is a point on the thing: x, y in pixels, and the frame from 0. “not 50, 60, 0” is "
                     "a point beside it, “box 250, 120, 400, 330, 0” a box around it: left, top, right, bottom, frame. A "
                     "semicolon between two. After a run, mark in the picture on the node.",

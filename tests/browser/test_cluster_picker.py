@@ -135,7 +135,7 @@ def test_hovering_tells_number_and_area(picker):
     one = others(layout)[0]
     picker.page.mouse.move(*picker.place(picker.stage, *token_of(layout, one)))
     share = 100 * float((layout.labels[0] == one).float().mean())
-    assert f"Cluster {one}: {share:.1f} % of this frame" in picker.view().get_by_role("status").inner_text()
+    assert f"Cluster {one}: {share:.1f}% of this frame" in picker.view().get_by_role("status").inner_text()
     picker.page.mouse.move(5, 500)
     assert "The mask covers" in picker.view().get_by_role("status").inner_text()
 
@@ -160,17 +160,39 @@ def test_undo_and_redo_are_the_graphs_own(picker):
     one, two = others(layout, frame=frame)[:2]
     for cluster in (one, two):
         picker.click_at(picker.stage, *token_of(layout, cluster, frame))
-    assert picker.value(PICKER, "clusters") == f"0, {one}, {two}"
+    assert picker.value(PICKER, "clusters") == f"0, {one}, {two}" and picked(picker) == {0, one, two}
     picker.view().get_by_role("button", name="Undo").click()
     becomes(picker, f"0, {one}")
+    assert picked(picker) == {0, one}
     assert picker.view().locator(".counter").inner_text() == "8 / 8"
     picker.page.keyboard.press("Control+z", delay=150)
     becomes(picker, "0")
+    assert picked(picker) == {0}
     picker.page.keyboard.press("Control+y", delay=150)
     becomes(picker, f"0, {one}")
     picker.click_at(picker.view().locator("canvas"), *token_of(layout, one, frame))
-    assert picker.value(PICKER, "clusters") == "0"
+    assert picker.value(PICKER, "clusters") == "0" and picked(picker) == {0}
     assert picker.console.complaints() == []
+
+
+def picked(picker):
+    """The clusters that the view shows as picked."""
+    chips = picker.view().get_by_role("group").get_by_role("button").all()
+    return {number for number, chip in enumerate(chips) if chip.get_attribute("aria-pressed") == "true"}
+
+
+def test_the_panel_of_parameters_leaves_the_view_alone(picker, picture):
+    before = picker.view().bounding_box()
+    picker.page.evaluate("(kind) => app.canvas.selectNode(app.graph.nodes.find(({ type }) => type === kind))", PICKER)
+    toggle = picker.page.get_by_role("button", name=re.compile("properties panel", re.I))
+    toggle.click()
+    panel = picker.page.get_by_test_id("properties-panel")
+    panel.wait_for()
+    picker.page.wait_for_timeout(1000)  # milliseconds
+    picker.page.screenshot(path=picture(f"picker_panel_{picker.renderer}"))
+    assert panel.get_by_text("clusters").first.is_visible() and "videograin" not in panel.inner_text()
+    assert picker.view().bounding_box()["width"] == pytest.approx(before["width"], abs=1)
+    toggle.click()  # whether it is open is kept
 
 
 def becomes(picker, text):

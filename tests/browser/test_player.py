@@ -53,7 +53,7 @@ def opposite(one, other) -> bool:
 
 
 def test_it_begins_as_the_node_is_set(player, picture):
-    mode, line = player.view().get_by_label("Comparison"), player.view().get_by_label("Line between")
+    mode, line = player.view().get_by_label("Comparison"), player.view().get_by_role("slider", name="Line")
     assert mode.input_value() == "wipe" and float(line.input_value()) == 0.25
     assert counter(player) == "1 / 8" and player.view().get_by_role("status").inner_text() == "8 fps"
     player.page.screenshot(path=picture(f"player_wipe_{player.renderer}"))
@@ -68,7 +68,7 @@ def test_side_by_side_shows_both_whole(player, picture):
         other = (share * width + (width + width / 129) / 2) / width
         columns = [player.stage.evaluate(COLUMN, at) for at in (share, other)]
         assert opposite(*columns), (share, columns)
-    assert player.view().get_by_label("Line between").is_disabled()
+    assert player.view().get_by_role("slider", name="Line").is_disabled()
     player.page.screenshot(path=picture(f"player_sides_{player.renderer}"))
 
 
@@ -79,11 +79,11 @@ def test_the_line_is_dragged(player):
     player.page.mouse.move(*player.place(player.stage, 0.5, 0.4))
     player.page.mouse.move(*player.place(player.stage, 0.8, 0.3))
     player.page.mouse.up()
-    assert abs(float(player.view().get_by_label("Line between").input_value()) - 0.8) < 0.02
+    assert abs(float(player.view().get_by_role("slider", name="Line").input_value()) - 0.8) < 0.02
     assert player.stage.evaluate(COLUMN, 0.1) == left
     assert opposite(player.stage.evaluate(COLUMN, 0.5), middle)
     player.page.mouse.move(*player.place(player.stage, 0.3, 0.3))  # the button is up: nothing follows
-    assert abs(float(player.view().get_by_label("Line between").input_value()) - 0.8) < 0.02
+    assert abs(float(player.view().get_by_role("slider", name="Line").input_value()) - 0.8) < 0.02
 
 
 def test_frames_are_stepped_by_button_and_by_key(player):
@@ -101,7 +101,7 @@ def test_frames_are_stepped_by_button_and_by_key(player):
     player.page.keyboard.press("Home")
     player.page.keyboard.press("Shift+ArrowRight")
     assert counter(player) == "1 / 8"
-    assert float(player.view().get_by_label("Line between").input_value()) == pytest.approx(0.27)
+    assert float(player.view().get_by_role("slider", name="Line").input_value()) == pytest.approx(0.27)
     player.view().get_by_label("Frame", exact=True).focus()
     player.page.keyboard.press("ArrowRight")
     assert counter(player) == "2 / 8"
@@ -144,7 +144,7 @@ def test_undo_of_something_else_keeps_the_frame_the_line_and_the_zoom(player):
     )
     player.page.wait_for_timeout(500)
     assert counter(player) == "2 / 8" and zoom(player) == "part of the picture"
-    assert float(player.view().get_by_label("Line between").input_value()) == pytest.approx(0.27)
+    assert float(player.view().get_by_role("slider", name="Line").input_value()) == pytest.approx(0.27)
     player.view().get_by_role("button", name="One frame forward").click()
     assert counter(player) == "3 / 8" and player.console.complaints() == []
 
@@ -276,7 +276,7 @@ def test_a_click_is_no_rectangle(squares):
 
 def test_zooming_in_a_wipe_leaves_the_line_where_it_is(squares, picture):
     squares.view().get_by_label("Comparison").select_option("wipe")
-    line = squares.view().get_by_label("Line between")
+    line = squares.view().get_by_role("slider", name="Line")
     assert "shift-drag" in squares.view().get_by_label("Zoom", exact=True).inner_text()
     squares.page.keyboard.down("Shift")
     squares.page.mouse.move(*squares.place(squares.stage, 0.125, 0.125))

@@ -33,4 +33,5 @@ def test_a_row_for_each_thing(widgets, picture):
         "() => [...document.querySelectorAll('.videograin .thumbnail')].every((i) => i.naturalWidth > 20)"
     )
     assert widgets.page.evaluate("() => window.harmed") is None
+    assert view.locator(".regions").evaluate("(list) => list.scrollHeight <= list.clientHeight")  # no row is cut
     widgets.page.screenshot(path=picture(f"instances_{widgets.renderer}"))

@@ -1,0 +1,42 @@
+"""Undo makes every node anew: what is on the page afterwards must be the new nodes' views, in both renderers."""
+
+import pytest
+from frontend import VIEW, open_template
+from widget_page import RENDERERS
+
+WORKFLOW = "instance_edit_clusters"
+CHANGE = """() => {
+  const node = app.graph.nodes.find(({ type }) => type === 'VideoGrainClustersToMask')
+  const [widget] = node.widgets
+  app.canvas.emitBeforeChange()
+  widget.value = '3'
+  widget.callback?.(widget.value, app.canvas, node)
+  app.canvas.emitAfterChange()
+  window.changed = node
+}"""
+MADE_ANEW = """() => {
+  const tracker = app.extensionManager.workflow.activeWorkflow.changeTracker
+  const node = app.graph.nodes.find(({ type }) => type === 'VideoGrainClustersToMask')
+  return node && node !== window.changed && !tracker._restoringState
+}"""
+VIEWS = "() => app.graph.nodes.flatMap(({ widgets }) => widgets ?? []).filter(({ name }) => name === 'videograin_view')"
+OFF_THE_PAGE = f"() => ({VIEWS})().filter(({{ element }}) => !element.isConnected).length"
+
+
+@pytest.mark.parametrize("renderer", RENDERERS)
+def test_the_new_nodes_views_are_on_the_page(browser, server, renderer):
+    server.post("/settings", {"Comfy.VueNodes.Enabled": RENDERERS[renderer]})
+    page = browser.new_context(viewport=VIEW).new_page()
+    try:
+        open_template(page, server.url, WORKFLOW)
+        page.wait_for_function(f"() => ({VIEWS})().length === 4 && !({OFF_THE_PAGE})()")
+        page.mouse.click(20, 700)  # on nothing: what was opened becomes the first state for undo
+        for _ in range(2):
+            page.evaluate(CHANGE)
+            page.evaluate("() => app.extensionManager.command.execute('Comfy.Undo')")
+            page.wait_for_function(MADE_ANEW)
+            page.wait_for_function(f"() => !({OFF_THE_PAGE})()", timeout=5000)
+            assert page.locator(".videograin").count() == 4
+    finally:
+        page.context.close()
+        server.post("/settings", {"Comfy.VueNodes.Enabled": False})
