@@ -4,7 +4,8 @@
     make bench ARGS=--quick             small sizes, a few minutes, to see that it runs; writes out/speed_quick.json only
     make bench ARGS="--only attention"  one benchmark; the others' rows stay as they are
 
-Every case runs in a process of its own, since only then is its peak its own. Writes out/speed.json and SPEED.md.
+Every case runs in a process of its own, since only then is its peak its own. Writes out/speed.json and SPEED.md after
+each benchmark: one that is stopped loses no more than the one at work.
 """
 
 import argparse
@@ -17,7 +18,13 @@ from pathlib import Path
 from typing import Any
 
 HERE = Path(__file__).resolve().parent
-BENCHES = ("attention", "network", "end to end", "paths", "toy")
+BENCHES = {  # and the devices they are for
+    "attention": ("cpu", "cuda"),
+    "network": ("cpu", "cuda"),
+    "end to end": ("cuda",),
+    "paths": ("cpu",),
+    "toy": ("cpu",),
+}
 ATTENTION_TASKS = ("times", "memory", "fast_error")
 WITHOUT_HOST = (*ATTENTION_TASKS, "linking")
 # attention: (tokens, head size, dtype, turns)
@@ -29,6 +36,7 @@ ATTENTION = {
     ],
     "quick": [(1024, 80, "float32", 3), (4096, 80, "float32", 1)],
 }  # fmt: skip
+TURNS = 3  # of each step of a network: all of them in turn, so that whatever else the machine does falls on all
 # network: frames, pixels
 NETWORK = {"cpu": ((4, 8, 16), 256), "cuda": ((8, 16, 32, 64), 512), "quick": ((1, 2, 3), 64)}
 
@@ -45,6 +53,14 @@ def arguments() -> argparse.Namespace:
     chosen = parser.parse_args()
     if not chosen.tree:
         parser.error("name ComfyUI's folder with --tree or VIDEOGRAIN_COMFYUI_TREE; `make bench` does")
+    if not (Path(chosen.tree) / "comfy").is_dir():
+        parser.error(f"--tree: {chosen.tree} is no folder of ComfyUI's")
+    if (
+        chosen.only
+        and chosen.device
+        and not any(device in BENCHES[bench] for bench in chosen.only for device in chosen.device)
+    ):
+        parser.error(f"--only {', '.join(chosen.only)} measures nothing on {', '.join(chosen.device)}")
     return chosen
 
 
@@ -126,7 +142,7 @@ def network(device: str, counts: tuple[int, ...], size: int, tree: Path) -> list
     from pack.benchmarks.timing.rows import MODES, network_rows
 
     cases = [{"mode": mode, "frames": frames, "size": size} for frames in counts for mode in MODES]
-    return network_rows(alone("step", device, tree, **case) for case in cases)
+    return network_rows(alone("step", device, tree, **case) for _ in range(TURNS) for case in cases)
 
 
 def benchmark(bench: str, device: str, quick: bool, tree: Path) -> list[Row]:
@@ -136,13 +152,28 @@ def benchmark(bench: str, device: str, quick: bool, tree: Path) -> list[Row]:
         return attention(device, ATTENTION[sizes], tree)
     if bench == "network":
         return network(device, *NETWORK[sizes], tree)
-    if bench == "end to end" and device == "cuda":
+    if device not in BENCHES[bench]:
+        return []
+    if bench == "end to end":
         return [alone("edit", device, tree, frames=2 if quick else 16, size=512, steps=2 if quick else 50)]
-    if bench == "paths" and device == "cpu":
+    if bench == "paths":
         return alone("linking", device, tree, frames=4 if quick else 16, size=128 if quick else 512)
-    if bench == "toy" and device == "cpu":
-        return alone("profile", device, tree, steps=2 if quick else None)
-    return []
+    return alone("profile", device, tree, steps=2 if quick else None)
+
+
+def rows_of(file: Path) -> list[Row]:
+    """What was measured before. Raises SystemExit for a file that cannot be read: measured rows would be lost with it."""
+    try:
+        return json.loads(file.read_text()) if file.exists() else []
+    except ValueError as error:
+        raise SystemExit(f"{file} is damaged ({error}): remove it, or get it back from version control") from error
+
+
+def replace(file: Path, text: str) -> None:
+    """Whole or not at all."""
+    part = file.with_name(f"{file.name}.part")
+    part.write_text(text)
+    os.replace(part, file)
 
 
 def main() -> None:
@@ -160,16 +191,18 @@ def main() -> None:
     from pack.benchmarks.timing.rows import complete, merged
 
     tree, file = Path(chosen.tree).resolve(), HERE / "out" / ("speed_quick.json" if chosen.quick else "speed.json")
+    if "cuda" in (chosen.device or []) and not torch.cuda.is_available():
+        raise SystemExit("--device cuda: PyTorch sees no CUDA device here")
     file.parent.mkdir(exist_ok=True)
+    rows = rows_of(file)
     for device in chosen.device or ["cpu", *["cuda"] * torch.cuda.is_available()]:
         name = alone("name", device, tree)
         for bench in chosen.only or BENCHES:
             print(f"{bench} on {name}", file=sys.stderr)
-            rows = [complete(row, name) for row in benchmark(bench, device, chosen.quick, tree)]
-            rows = merged(json.loads(file.read_text()) if file.exists() else [], rows)
-            file.write_text(json.dumps(rows, indent=1) + "\n")
+            rows = merged(rows, [complete(row, name) for row in benchmark(bench, device, chosen.quick, tree)])
+            replace(file, json.dumps(rows, indent=1) + "\n")
             if not chosen.quick:
-                (HERE / "SPEED.md").write_text(page(rows))
+                replace(HERE / "SPEED.md", page(rows))
     print(page(rows))
 
 

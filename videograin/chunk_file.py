@@ -6,10 +6,9 @@ import json
 from pathlib import Path
 
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
 from torch import Tensor
 
-from .inversion_file import checksum, write_whole
+from .tensor_file import checksum, write_whole
 from .windows import Window
 
 FORMAT = "videograin.chunk.1"
@@ -23,7 +22,7 @@ def write(path: Path, latents: Tensor, job: str, window: Window) -> None:
     """Writes latents (frames, C, h, w), whole or not at all. job: what they are the result of, as a fingerprint."""
     latents = latents.cpu().contiguous()
     facts = {"format": FORMAT, "job": job, "window": json.dumps(window), "checksum": str(checksum(latents))}
-    write_whole(path, save({"latents": latents}, facts))
+    write_whole(path, {"latents": latents}, facts)
 
 
 def read(path: Path, job: str, window: Window) -> Tensor:

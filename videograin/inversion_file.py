@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
-import time
 import zlib
 from pathlib import Path
 
-import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
 from torch import Tensor
 
+from .tensor_file import checksum, write_whole
 from .trajectory import Inversion, dtype_of
 
 FORMAT = "videograin.inversion.1"
 FACTS = ("format", "key_sets", "model_id", "model_name")
 TENSORS = ("latents", "sigmas", "source", "noise")
-ABANDONED = 3600.0  # seconds after which a half written file is nobody's
 
 
 def write(path: Path, inversion: Inversion, noise: Tensor, precision: str) -> None:
@@ -43,27 +38,7 @@ def write(path: Path, inversion: Inversion, noise: Tensor, precision: str) -> No
         "model_id": inversion.model_id,
         "model_name": inversion.model_name,
     }
-    write_whole(path, save(tensors, {**facts, "checksums": json.dumps(_checksums(facts, tensors))}))
-
-
-def write_whole(path: Path, content: bytes) -> None:
-    """Writes a file that is there whole or not at all. Raises OSError where it cannot be written."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    _sweep(path.parent, path.suffix)
-    part = path.with_name(f"{path.name}.{os.getpid()}.part")
-    try:
-        part.write_bytes(content)
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)
-
-
-def _sweep(folder: Path, suffix: str) -> None:
-    """Removes what a process left half written when it was killed; one at work changes its file every moment."""
-    for part in folder.glob(f"*{suffix}.*.part"):
-        with contextlib.suppress(OSError):
-            if time.time() - part.lstat().st_mtime > ABANDONED:
-                part.unlink()
+    write_whole(path, tensors, {**facts, "checksums": json.dumps(_checksums(facts, tensors))})
 
 
 def read(path: Path) -> tuple[Inversion, Tensor]:
@@ -120,7 +95,3 @@ def _fit(latents: Tensor, sigmas: Tensor, source: Tensor, noise: Tensor) -> bool
         and len(sigmas) > 1
         and bool((sigmas[1:] < sigmas[:-1]).all())
     )
-
-
-def checksum(tensor: Tensor) -> int:
-    return zlib.crc32(tensor.reshape(-1).view(torch.uint8).numpy())

@@ -13,7 +13,9 @@ INTRO = """\
 
 `make bench` measures all of this again and writes it here. Within a table everything was measured in one run on one
 machine: ratios travel to other machines, seconds do not, so a CPU's are in out/speed.json only. Peak memory is that of
-a fresh process per case (resident set) on a CPU, and what PyTorch allocated on a GPU."""
+a fresh process per case (resident set) on a CPU, and what PyTorch allocated on a GPU. ComfyUI runs with
+`--use-pytorch-cross-attention`: its own choice on a CPU is several times slower within a frame, for the plain network
+too. What sees several frames takes PyTorch's attention on a CPU whatever the choice."""
 ATTENTION = """\
 ## Self-attention
 
@@ -23,11 +25,15 @@ tokens matrices, head by head. Extra memory is what a call holds beyond plain SD
 Grouped keys are another exact form: one call for each pattern of keys, merged by log-sum-exp. It is a little faster on a
 CPU and not in use, since it holds more memory than the bar allows.
 Bars: ST-Layout ÷ SDPA at most 2.0 on a CPU and 1.6 on CUDA; dense ÷ ST-Layout at 16,384 tokens at least 4 and 8; extra
-memory at 16,384 tokens at most 15 %."""
+memory at 16,384 tokens at most 15 %: it holds for ST-Layout, and is missed a little by `fast`. The dense recipe is left
+out where its matrices do not fit into the memory that is free. Four patterns are what two or three regions make; each
+pattern is a channel of the keys, so with 64 of them (many overlapping regions) the ratio passes 2, and beyond 63 the fused
+kernel of a GPU gives way to this portable form."""
 NETWORK = """\
 ## One step of an SD 1.5-size network
 
-Random weights, one step with guidance. Bars: ST-Layout ÷ full frame at most 1.3 on a CPU and 1.25 on CUDA; memory grows
+Random weights, one step with guidance; medians of so many turns, all cases taking turns. A ratio means no more than the
+spread of the turns it is made of. Bars: ST-Layout ÷ full frame at most 1.3 on a CPU and 1.25 on CUDA; memory grows
 linearly with frames."""
 END_TO_END = """\
 ## A whole edit
@@ -71,6 +77,8 @@ COLUMNS: dict[str, list[Column]] = {
         ("seconds", number("seconds", "{:.3g}")),
         ("÷ per frame", number("ratio_to_per_frame")),
         ("÷ full frame", number("ratio_to_sdpa")),
+        ("turns", number("turns", "{}")),
+        ("spread", number("spread", "{:.0%}")),
         ("peak MiB", number("peak_mb", "{:.0f}")),
     ],
     "end to end": [

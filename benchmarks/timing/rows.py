@@ -42,9 +42,13 @@ def attention_rows(
 def network_rows(measured: Iterable[Row]) -> list[Row]:
     """Each step beside those of as many frames: the full-frame one, which is plain SDPA's, and the per-frame one.
 
-    measured: bench, case, frames, ...
+    measured: bench, case, frames, ..., several times each. A row is of the middle one; "spread" is how far its turns lie
+    apart, as a share of it.
     """
-    measured = list(measured)
+    turns: dict[tuple, list[Row]] = {}
+    for row in measured:
+        turns.setdefault((row["case"], row["frames"]), []).append(row)
+    measured = [_middle(same) for same in turns.values()]
     base = {(row["case"], row["frames"]): row["seconds"] for row in measured}
 
     def ratios(row: Row) -> Row:
@@ -53,6 +57,12 @@ def network_rows(measured: Iterable[Row]) -> list[Row]:
         return {name: row["seconds"] / seconds for name, seconds in found.items() if seconds}
 
     return [{**row, **ratios(row)} for row in measured]
+
+
+def _middle(turns: list[Row]) -> Row:
+    seconds, peaks = ([turn[name] for turn in turns] for name in ("seconds", "peak_mb"))
+    spread = (max(seconds) - min(seconds)) / median(seconds)
+    return {**turns[0], "seconds": median(seconds), "peak_mb": median(peaks), "turns": len(turns), "spread": spread}
 
 
 def growth(rows: Iterable[Row], case: str) -> float | None:

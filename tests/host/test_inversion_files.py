@@ -17,7 +17,7 @@ from pack.nodes.attention import FullFrameAttention
 from pack.nodes.blend import LatentBlend
 from pack.nodes.inversion import DDIMInversion
 from pack.nodes.inversion_file import LoadInversion, SaveInversion
-from pack.videograin import inversion_file
+from pack.videograin import tensor_file
 from pack.videograin.host import inversion_files
 
 
@@ -188,28 +188,41 @@ def test_killed_in_the_middle_of_a_file(unet, inverted):
     name = SaveInversion.execute(inversion, noise, "clip").args[0]
     assert part.exists()  # another ComfyUI might be at it
     assert torch.equal(LoadInversion.execute(name, unet).args[1].latents, inversion.latents)
-    hours_ago = part.stat().st_mtime - 2 * inversion_file.ABANDONED
+    hours_ago = part.stat().st_mtime - 2 * tensor_file.ABANDONED
     os.utime(part, (hours_ago, hours_ago))
     SaveInversion.execute(inversion, noise, "clip")
     assert not list(folder.glob("*.part")) and len(inversion_files.listed()) == 2
 
 
+@pytest.mark.parametrize("number", [errno.EROFS, errno.EFBIG])
+def test_a_disk_that_cannot_be_written(unet, inverted, monkeypatch, number):
+    noise, inversion, _ = inverted
+
+    def fails(part, path):
+        raise OSError(number, os.strerror(number), str(path))
+
+    monkeypatch.setattr(tensor_file.os, "replace", fails)
+    with pytest.raises(
+        ValueError, match=rf"Save Inversion writes into .*cannot be written: {os.strerror(number)}\. Free"
+    ):
+        SaveInversion.execute(inversion, noise, "clip")
+    assert not list(inversion_files.roots()["output/inversions"].iterdir())
+
+
 @claim("fault", "Disk full while saving an inversion", SURVIVED)
 def test_a_full_disk(unet, inverted, monkeypatch):
     noise, inversion, _ = inverted
-    write = Path.write_bytes
 
-    def full(path, content):
-        write(path, content[:5000])
+    def full(part, path):
         raise OSError(errno.ENOSPC, "No space left on device", str(path))
 
-    monkeypatch.setattr(Path, "write_bytes", full)
+    monkeypatch.setattr(tensor_file.os, "replace", full)
     with pytest.raises(
         ValueError, match=r"Save Inversion writes into .*the disk is full\. Free space.*`precision` fp16"
     ):
         SaveInversion.execute(inversion, noise, "clip")
     assert not list(inversion_files.roots()["output/inversions"].iterdir())
-    monkeypatch.setattr(Path, "write_bytes", write)
+    monkeypatch.undo()
     name = SaveInversion.execute(inversion, noise, "clip").args[0]
     assert name.endswith("clip_00001_.safetensors")
     assert torch.equal(LoadInversion.execute(name, unet).args[1].latents, inversion.latents)

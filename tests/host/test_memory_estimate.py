@@ -5,12 +5,13 @@ import pytest
 
 pytestmark = pytest.mark.once
 
+PYTORCH = ', "--use-pytorch-cross-attention"'
 SAMPLED = """
 import tempfile
 from pathlib import Path
 from pack.demo.host.inprocess import enter_host
 
-enter_host(Path({tree!r}), Path(tempfile.mkdtemp(dir={folder!r})), "--use-pytorch-cross-attention")
+enter_host(Path({tree!r}), Path(tempfile.mkdtemp(dir={folder!r})){flags})
 import rig
 from oracle import bound, regions
 from pack.nodes.attention import FullFrameAttention, STLayoutAttention
@@ -51,9 +52,16 @@ def work(given):
 
 @peak.needs_linux
 @pytest.mark.slow
-@pytest.mark.parametrize("plan", ["joined", "modulated", "sourced"])
-def test_what_is_told_is_what_is_held(plan, tmp_path, comfyui_tree):
-    """Two frames' keys for each frame; those modulated; features and attention of the source."""
-    code = SAMPLED.format(tree=str(comfyui_tree), folder=str(tmp_path), plan=plan)
+@pytest.mark.parametrize(
+    ("plan", "flags", "off"),
+    [*((plan, PYTORCH, 1.5) for plan in ("joined", "modulated", "sourced")), ("modulated", "", 2)],
+)
+def test_what_is_told_is_what_is_held(plan, flags, off, tmp_path, comfyui_tree):
+    """Two frames' keys for each frame; those modulated; features and attention of the source.
+
+    Without the flag ComfyUI's choice on a CPU is attention in slices. It stays so within a frame, where ComfyUI itself does
+    not count the slices; across frames they would be many times what is told.
+    """
+    code = SAMPLED.format(tree=str(comfyui_tree), folder=str(tmp_path), plan=plan, flags=flags)
     told, held = peak.grown(code, 3, 24, tmp_path)
-    assert told / 1.5 < held < told * 1.5, f"{told / 2**20:.0f} MiB told, {held / 2**20:.0f} MiB held"
+    assert told / off < held < told * off, f"{told / 2**20:.0f} MiB told, {held / 2**20:.0f} MiB held"

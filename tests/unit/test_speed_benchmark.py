@@ -1,6 +1,11 @@
 """The speed benchmark's arithmetic, its page, and that what it times computes the same thing."""
 
 import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 import torch
@@ -36,6 +41,13 @@ def steps(peaks):
 def test_network_rows_compare_with_steps_of_as_many_frames():
     last = rows.network_rows(steps({4: 100, 8: 140}))[-1]
     assert last["ratio_to_sdpa"] == pytest.approx(1.25) and last["ratio_to_per_frame"] == pytest.approx(1.5)
+
+
+def test_a_step_measured_several_times_is_its_middle_one():
+    one = {"bench": "network", "case": rows.FULL_FRAME, "frames": 4}
+    turns = [{**one, "seconds": seconds, "peak_mb": peak} for seconds, peak in ((2.0, 100), (9.0, 130), (3.0, 110))]
+    (row,) = rows.network_rows(turns)
+    assert (row["seconds"], row["peak_mb"], row["turns"]) == (3.0, 110, 3) and row["spread"] == pytest.approx(7 / 3)
 
 
 @pytest.mark.parametrize(
@@ -101,3 +113,32 @@ def test_times_has_a_time_for_every_turn():
 def test_peak_sees_what_a_call_held_and_gave_back():
     _, extra = machine.peak_mb(lambda: torch.ones(64 * 2**18).sum(), CELL)
     assert 60 < extra < 90  # 64 MiB
+
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.mark.parametrize(
+    "options,told",
+    [
+        ((), "name ComfyUI's folder"),
+        (("--tree", "{folder}"), "is no folder of ComfyUI's"),
+        (("--tree", "{tree}", "--only", "end to end", "--device", "cpu"), "measures nothing on cpu"),
+        (("--tree", "{tree}", "--only", "network"), "is damaged"),
+    ],
+)
+def test_what_cannot_be_measured_is_said_before_it_is_tried(tmp_path, options, told):
+    """In a copy of the script's folder, so that no result of anyone's is touched."""
+    (tmp_path / "tree" / "comfy").mkdir(parents=True)
+    ours, bench = tmp_path / "pack", tmp_path / "pack" / "benchmarks"
+    bench.mkdir(parents=True)
+    for part in {*ROOT.iterdir(), *(ROOT / "benchmarks").iterdir()} - {ROOT / "benchmarks"}:
+        if part.name not in ("out", "speed.py"):
+            (ours / part.relative_to(ROOT)).symlink_to(part)
+    script = Path(shutil.copy(ROOT / "benchmarks" / "speed.py", bench))
+    (bench / "out").mkdir()
+    (bench / "out" / "speed.json").write_text('[{"bench": "att')
+    given = [text.format(folder=tmp_path, tree=tmp_path / "tree") for text in options]
+    clean = {name: value for name, value in os.environ.items() if name != "VIDEOGRAIN_COMFYUI_TREE"}
+    done = subprocess.run([sys.executable, script, *given], capture_output=True, text=True, env=clean)
+    assert done.returncode and told in done.stderr and "Traceback" not in done.stderr

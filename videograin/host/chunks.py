@@ -27,7 +27,7 @@ from .compat import logger, model_identity
 from .fingerprint import fingerprint, weights
 from .plan import Anchors, Blend, Record, find, records
 from .progress import ClipProgress
-from .rooms import room, told_if_full
+from .rooms import room, told
 from .slices import sliced
 
 FOLDER = "videograin_chunks"  # in ComfyUI's output folder
@@ -114,7 +114,7 @@ def _results(
         if latents is None:
             progress.begin(number)
             latents = edit_chunk(job, window, progress)
-            with told_if_full(
+            with told(
                 f"Edit in Chunks keeps finished chunks in {folder}",
                 "Free space there and run again: those before are kept.",
             ):

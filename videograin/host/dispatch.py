@@ -11,7 +11,13 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import torch
-from comfy.ldm.modules.attention import optimized_attention
+from comfy.ldm.modules.attention import (
+    attention_basic,
+    attention_pytorch,
+    attention_split,
+    attention_sub_quad,
+    optimized_attention,
+)
 from einops import rearrange
 from torch import Tensor
 
@@ -29,6 +35,12 @@ from .strangers import foreign_shape
 if TYPE_CHECKING:
     from .placing import Maps
     from .run import Chunk, Run
+
+IN_SLICES = (
+    attention_basic,
+    attention_split,
+    attention_sub_quad,
+)  # what ComfyUI takes where PyTorch's is not asked for
 
 
 class Call:
@@ -265,6 +277,18 @@ class Call:
             q, k, v, extra["n_heads"], attn_precision=extra["attn_precision"], transformer_options=self.options
         )
 
+    def wide(self, q: Tensor, k: Tensor, v: Tensor, extra: dict) -> Tensor:
+        """Attention to other frames as well, as the network does it, but on a CPU never in slices of scores.
+
+        There they are ComfyUI's default, and with the keys of eight frames cost eight times PyTorch's time and fifty times
+        its memory.
+        """
+        sliced = q.device.type == "cpu" and optimized_attention in IN_SLICES
+        attend = attention_pytorch if sliced else optimized_attention
+        return attend(
+            q, k, v, extra["n_heads"], attn_precision=extra["attn_precision"], transformer_options=self.options
+        )
+
     def base(self, q: Tensor, k: Tensor, v: Tensor, extra: dict) -> Tensor:
         """Per-frame attention without anybody's patch or override."""
         return optimized_attention(q, k, v, extra["n_heads"], attn_precision=extra["attn_precision"])
@@ -275,12 +299,13 @@ class Call:
     def joined(self, kind: str, q: Tensor, k: Tensor, v: Tensor, extra: dict) -> Tensor:
         """Unmodulated attention over a key set, for some chunks at once: (c, f, n, d) in and out."""
         if groups := self.groups(kind):
-            return anchors.attend_groups(groups, [q], [k, v], partial(self.plain, None, extra=extra))
+            return anchors.attend_groups(groups, [q], [k, v], partial(self.wide, extra=extra))
         chunks = len(q)
         q, k, v = (rearrange(x, "c f n d -> (c f) n d") for x in (q, k, v))
         q = key_sets.queries(q, self.frames, kind)
         k, v = (key_sets.keys(x, self.frames, kind) for x in (k, v))
-        out = self.plain(None, q, k, v, extra)
+        own = kind == key_sets.OWN or self.frames == 1
+        out = self.plain(None, q, k, v, extra) if own else self.wide(q, k, v, extra)
         return rearrange(key_sets.ungroup(out, self.frames, kind), "(c f) n d -> c f n d", c=chunks)
 
     def joined_one(self, kind: str, extra: dict, q: Tensor, k: Tensor, v: Tensor) -> Tensor:

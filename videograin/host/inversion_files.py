@@ -16,7 +16,7 @@ from .compat import require_unet
 from .media import inside, leads_inside
 from .origin import require_origin
 from .plan import records
-from .rooms import told_if_full
+from .rooms import told
 
 SUFFIX = ".safetensors"
 FOLDER = "inversions"  # in the output folder
@@ -94,7 +94,7 @@ def save(inversion: Inversion, noise: Tensor, prefix: str, precision: str) -> st
         )
     folder, name, number, _, _ = folder_paths.get_save_image_path(prefix, str(root))
     path = Path(folder) / f"{name}_{number:05}_{SUFFIX}"
-    with told_if_full(f"Save Inversion writes into {folder}", "Free space there, or choose `precision` fp16."):
+    with told(f"Save Inversion writes into {folder}", "Free space there, or choose `precision` fp16."):
         inversion_file.write(path, inversion, noise, precision)
     return f"output/{FOLDER}/{path.relative_to(root).as_posix()}"
 

@@ -1,4 +1,4 @@
-"""Room for what is too large for memory, in ComfyUI's temporary folder; what a full disk means is told here."""
+"""Room for what is too large for memory, in ComfyUI's temporary folder; what a disk that fails means is told here."""
 
 from __future__ import annotations
 
@@ -22,23 +22,24 @@ def room(shape: Sequence[int], dtype: torch.dtype, owner: str, fix: str, purpose
     """An uninitialised tensor, in memory or in a file in ComfyUI's temporary folder (level_store.room).
 
     owner: what needs it. purpose: what for, fix: what to do without it; both for the message. keeps: what to log of it.
-    Raises ValueError for a full disk.
+    Raises ValueError for a disk that is full or cannot be written.
     """
     megabytes, folder = math.prod(shape) * dtype.itemsize / 1e6, Path(folder_paths.get_temp_directory())
     if keeps:
         where = "in memory" if megabytes <= level_store.IN_MEMORY / 1e6 else f"in a file in {folder}"
         logger.info("%s keeps %s %s: %.0f MB (%s).", owner, keeps, where, megabytes, dtype)
     need = f"{owner} needs {megabytes:.0f} MB in ComfyUI's temporary folder, {folder}"
-    with told_if_full(f"{need}, {purpose}" if purpose else need, fix):
+    with told(f"{need}, {purpose}" if purpose else need, fix):
         return level_store.room(shape, dtype, folder)
 
 
 @contextmanager
-def told_if_full(need: str, fix: str) -> Iterator[None]:
-    """Makes of a full disk a ValueError that says what needs it and what to do; other errors pass."""
+def told(need: str, fix: str) -> Iterator[None]:
+    """Makes of a disk that is full or cannot be written a ValueError that says what needs it and what to do."""
     try:
         yield
     except OSError as error:
-        if error.errno not in FULL:
-            raise
-        raise ValueError(f"{need}, but the disk is full. {fix}") from error
+        if error.errno in FULL:
+            raise ValueError(f"{need}, but the disk is full. {fix}") from error
+        reason = error.strerror or type(error).__name__
+        raise ValueError(f"{need}, but it cannot be written: {reason}. {fix}") from error

@@ -1,0 +1,30 @@
+"""Files of tensors are what safetensors itself reads, whatever lies in them."""
+
+import pytest
+import torch
+from safetensors import safe_open
+
+from pack.videograin.tensor_file import header, write_whole
+
+TENSORS = {
+    "halves": torch.randn(3, 5).half(),  # an odd number of bytes pairs before what is wider
+    "short": torch.randn(7).bfloat16(),
+    "wide": torch.randn(2, 3).double(),
+    "turned": torch.randn(4, 3).T,  # not contiguous
+    "empty": torch.zeros(0, 4),
+    "one": torch.tensor(0.5),
+}
+
+
+def test_safetensors_reads_what_is_written(tmp_path):
+    write_whole(tmp_path / "folder" / "some.safetensors", TENSORS, {"says": "“so” \u00e9"})
+    with safe_open(tmp_path / "folder" / "some.safetensors", "pt") as file:
+        assert file.metadata() == {"says": "“so” \u00e9"} and set(file.keys()) == set(TENSORS)
+        for name, tensor in TENSORS.items():
+            assert torch.equal(file.get_tensor(name), tensor) and file.get_tensor(name).dtype == tensor.dtype
+    assert [path.name for path in (tmp_path / "folder").iterdir()] == ["some.safetensors"]
+
+
+@pytest.mark.parametrize("facts", [{}, {"a": "b" * 11}])
+def test_tensors_begin_at_a_multiple_of_eight(facts):
+    assert len(header({"x": (torch.float32, (1, 2))}, facts)) % 8 == 0
