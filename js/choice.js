@@ -151,9 +151,19 @@ export class Labels {
 
   /** The part of a cluster at a place [x, y, frame]; null where the cluster is not there. */
   partAt(cluster, place) {
-    if (!this.contains(place)) return null
-    const token = this.token(place[0], place[1])
-    return this.at(place[2], token) === cluster ? this.part(cluster, place[2], token) : null
+    return this.holds(cluster, place) ? this.part(cluster, place[2], this.token(place[0], place[1])) : null
+  }
+
+  holds(cluster, place) {
+    return this.contains(place) && this.at(place[2], this.token(place[0], place[1])) === cluster
+  }
+
+  /** The parts of a choice that ask for what is not there; a run stops at them. */
+  vain(text, names) {
+    return split(text).filter((part) => {
+      const pick = read(part, names)
+      return !pick || (pick.place && !this.holds(pick.cluster, pick.place))
+    })
   }
 
   /** The token nearest to the middle of a cluster's largest part in a frame, for its number; -1 if it is not there. */

@@ -3,13 +3,15 @@
 import { app } from '../../scripts/app.js'
 import { read, split, toggle, togglePart, unpack } from './choice.js'
 import { draw, point } from './cluster_picture.js'
-import { element, isLinked, pictureUrl, placeAt, say, setValue } from './panel.js'
+import { element, isGone, isLinked, picture, placeAt, say, setValue } from './panel.js'
 import { percent } from './words.js'
 
 const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] }
+const STILL = 4 // pixels that a click may move
 const FOLLOWED = ['clusters', 'invert']
 
 export class ClusterPicker {
+  static kind = 'clusters'
   height = 330
 
   constructor(node) {
@@ -34,10 +36,15 @@ export class ClusterPicker {
   listen() {
     const { canvas } = this
     canvas.addEventListener('pointermove', (event) => this.look(this.tokenAt(event), event.shiftKey))
-    canvas.addEventListener('pointerleave', () => this.look(null))
+    canvas.addEventListener('pointerleave', () => { this.pressed = null; this.look(null) })
+    canvas.addEventListener('pointerdown', (event) => {
+      this.pressed = event.button === 0 ? [event.clientX, event.clientY] : null
+    })
     // On release rather than on click, which comes after the frontend has looked for changes to undo.
     canvas.addEventListener('pointerup', (event) => {
-      if (event.button === 0) this.pick(this.tokenAt(event), event.shiftKey)
+      const [x, y] = this.pressed ?? [Infinity, Infinity]
+      this.pressed = null
+      if (Math.hypot(event.clientX - x, event.clientY - y) <= STILL) this.pick(this.tokenAt(event), event.shiftKey)
     })
     canvas.addEventListener('keydown', (event) => this.press(event))
     canvas.addEventListener('keyup', (event) => {
@@ -53,7 +60,7 @@ export class ClusterPicker {
     this.labels = null
     const labels = await unpack(data.labels, data.shape, data.size)
     Object.assign(this, { data, memory, labels, shares: labels.shares(), token: null, alone: false, text: null })
-    this.pictures = data.pictures.map((file) => element('img', { src: pictureUrl(file), onload: () => this.redraw() }))
+    this.pictures = data.pictures.map((file) => picture(file, () => this.redraw()))
     for (const canvas of [this.canvas, this.base]) {
       canvas.width = Math.round(data.size[0] * this.zoom)
       canvas.height = Math.round(data.size[1] * this.zoom)
@@ -72,25 +79,30 @@ export class ClusterPicker {
     const name = this.data.names[cluster]
     const swatch = element('span', { className: 'swatch' })
     swatch.style.background = `rgb(${this.data.colours[cluster].join(',')})`
-    const label = element('span', { textContent: name ? `${cluster} ${name}` : String(cluster) })
+    const label = element('span', { className: 'name', textContent: name ? `${cluster} ${name}` : String(cluster) })
     const chip = element('button', { type: 'button', 'aria-pressed': 'false' }, swatch, label)
-    chip.title = say('cluster_clip', { cluster, share: percent(this.shares[cluster]) })
+    chip.title = say('cluster_clip', { cluster: this.called(cluster), share: percent(this.shares[cluster]) })
     chip.addEventListener('click', () => this.choose(toggle(this.choice, this.data.names, cluster)))
     return chip
   }
 
   // ---- the choice --------------------------------------------------------------------------------------------------
 
-  get linked() {
+  get isLinked() {
     return isLinked(this.node, 'clusters')
   }
 
+  /** Another connection: the choice is another's now, or the node's own again. */
+  linked() {
+    this.redraw()
+  }
+
   get choice() {
-    return this.linked ? this.data.choice : String(this.widget.value)
+    return this.isLinked ? this.data.choice : String(this.widget.value)
   }
 
   choose(text) {
-    if (this.linked) return
+    if (this.isLinked) return
     setValue(this.node, this.widget, text)
   }
 
@@ -165,6 +177,7 @@ export class ClusterPicker {
   redraw() {
     if (!this.labels) return
     if (this.text !== this.choice) this.take(this.choice)
+    for (const chip of this.chips.children) chip.disabled = this.isLinked
     const { labels, data: { colours }, middles, memory: { frame } } = this
     draw(this.base, { labels, frame, colours, picture: this.pictures[frame], chosen: this.chosen[frame], middles })
     this.point()
@@ -183,20 +196,22 @@ export class ClusterPicker {
   /** Finds out what a choice covers: not at every move of the pointer, for parts are followed through the clip. */
   take(text) {
     const { labels, data: { names } } = this
-    Object.assign(this, { text, chosen: labels.chosen(text, names) })
+    Object.assign(this, { text, chosen: labels.chosen(text, names), vain: labels.vain(text, names) })
     const picks = split(text).map((part) => read(part, names))
     for (const [cluster, chip] of [...this.chips.children].entries()) {
       const ours = picks.filter((pick) => pick?.cluster === cluster)
       chip.setAttribute('aria-pressed', ours.some(({ place }) => !place) ? 'true' : ours.length ? 'mixed' : 'false')
-      chip.disabled = this.linked
     }
   }
 
   summary(chosen) {
+    if (this.vain.length) return say('clusters_vain', { parts: this.vain.map((part) => `“${part}”`).join(', ') })
+    if (!split(this.text).length) return say('clusters_none')
     const covered = chosen.reduce((sum, on) => sum + on, 0) / chosen.length
     const share = percent(this.inverted ? 1 - covered : covered)
     const mask = say(this.inverted ? 'mask_covers_inverted' : 'mask_covers', { share })
-    return `${mask} ${say(this.linked ? 'clusters_linked' : 'clusters_how')}`
+    const gone = this.pictures.some(isGone) ? `${say('gone')} ` : ''
+    return `${gone}${mask} ${say(this.isLinked ? 'clusters_linked' : 'clusters_how')}`
   }
 
   get inverted() {
@@ -204,9 +219,13 @@ export class ClusterPicker {
   }
 
   describe(cluster, under) {
-    const name = this.data.names[cluster]
-    const called = name ? `${cluster} (${name})` : cluster
+    const called = this.called(cluster)
     if (under) return say('cluster_part', { cluster: called, share: percent(under.reduce((sum, on) => sum + on, 0) / under.length) })
     return say('cluster_both', { cluster: called, share: percent(this.frameShares[cluster]), all: percent(this.shares[cluster]) })
+  }
+
+  called(cluster) {
+    const name = this.data.names[cluster]
+    return name ? `${cluster} (${name})` : cluster
   }
 }

@@ -17,14 +17,18 @@ const nameOf = (node) => (!node.graph || node.graph === root() ? String(node.id)
 
 export const outputOf = (node) => app.nodeOutputs?.[nameOf(node)]
 
-/** What a node's last run gave it to show, as text. */
-export const shownBy = (output) => output?.[KEY]?.[0]
+/** What a node's last run gave a view to show. A removed node's output is not for the next node that has its number. */
+export function shownBy(output, view) {
+  const text = output?.[KEY]?.[0]
+  const data = text ? JSON.parse(text) : null
+  return data?.view === view ? data : null
+}
 
 /** Regions that went into a node by way of Bind Region Prompts: what its overview shows of each, once it has run. */
 export function regionsBefore(node) {
   return [...before(node)]
     .filter((each) => each.constructor.comfyClass === BIND)
-    .flatMap((bind) => JSON.parse(shownBy(outputOf(bind)) ?? '{"regions":[]}').regions)
+    .flatMap((bind) => shownBy(outputOf(bind), 'regions')?.regions ?? [])
 }
 
 /** All nodes that lead to a node, those inside subgraphs too. */

@@ -6,6 +6,7 @@ import { css, curve, span } from './region_overview.js'
 const ROW = 72 // pixels
 
 export class InstanceList {
+  static kind = 'instances'
   height = 2 * ROW
 
   constructor() {

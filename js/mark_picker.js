@@ -1,14 +1,15 @@
 // Points to Region: the clip, to mark a thing on. Click: a point on it; shift-click: beside it; drag: a box around it.
 
 import { app } from '../../scripts/app.js'
-import { readMarks, withMark, withoutMark } from './marks.js'
-import { element, isLinked, pictureUrl, placeAt, say, setValue } from './panel.js'
+import { readMarks, vainMarks, withMark, withoutLast, withoutMark } from './marks.js'
+import { element, isGone, isLinked, isThere, picture, placeAt, say, setValue } from './panel.js'
 
 const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] }
 const COLOURS = { '': '#56b4e9', not: '#e69f00', box: '#ffffff' } // told apart by colour-blind readers; shapes differ too
 const DRAGGED = 0.02 // of the picture's width: less is a click
 
 export class MarkPicker {
+  static kind = 'marks'
   height = 330
 
   constructor(node) {
@@ -29,12 +30,17 @@ export class MarkPicker {
     return this.node.widgets.find(({ name }) => name === 'marks')
   }
 
-  get linked() {
+  get isLinked() {
     return isLinked(this.node, 'marks')
   }
 
+  /** Another connection: the marks are another's now, or the node's own again. */
+  linked() {
+    this.redraw()
+  }
+
   get text() {
-    return this.linked ? this.data.marks : String(this.widget.value)
+    return this.isLinked ? this.data.marks : String(this.widget.value)
   }
 
   listen() {
@@ -62,8 +68,9 @@ export class MarkPicker {
 
   /** data: as the node's `_picker` makes it. memory: what outlives the node's being made anew. */
   show(data, memory) {
-    Object.assign(this, { data, memory, from: null, at: null })
-    this.pictures = data.pictures.map((file) => element('img', { src: pictureUrl(file), onload: () => this.redraw() }))
+    if (String(data.size) !== String(this.data?.size)) Object.assign(this, { from: null, at: null }) // else a box may be half drawn
+    Object.assign(this, { data, memory })
+    this.pictures = data.pictures.map((file) => picture(file, () => this.redraw()))
     this.zoom = Math.max(1, Math.min(768 / Math.max(...data.size), 8)) // canvas pixels for one of the clip's
     this.canvas.width = Math.round(data.size[0] * this.zoom)
     this.canvas.height = Math.round(data.size[1] * this.zoom)
@@ -95,7 +102,7 @@ export class MarkPicker {
   }
 
   choose(text) {
-    if (this.linked) return
+    if (this.isLinked) return
     setValue(this.node, this.widget, text)
     this.redraw()
   }
@@ -115,6 +122,8 @@ export class MarkPicker {
     const [width, height] = this.data.size
     const here = this.at ?? [width >> 1, height >> 1]
     if (event.key === 'Enter' || event.key === ' ') this.point(here, event.shiftKey)
+    else if (event.key === 'Escape' && this.from) { this.from = null; this.redraw() }
+    else if (event.key === 'Delete' || event.key === 'Backspace') this.choose(withoutLast(this.text, this.memory.frame)) // not the node
     else if (event.key === 'PageUp' || event.key === 'PageDown') {
       this.goTo(Math.max(0, Math.min(this.pictures.length - 1, this.memory.frame + (event.key === 'PageUp' ? -1 : 1))))
     } else if (event.key in ARROWS) {
@@ -156,9 +165,8 @@ export class MarkPicker {
     if (!this.data) return
     const { canvas, memory: { frame }, zoom } = this
     const context = canvas.getContext('2d')
-    const picture = this.pictures[frame]
     context.clearRect(0, 0, canvas.width, canvas.height)
-    if (picture?.complete && picture.naturalWidth) context.drawImage(picture, 0, 0, canvas.width, canvas.height)
+    if (isThere(this.pictures[frame])) context.drawImage(this.pictures[frame], 0, 0, canvas.width, canvas.height)
     const marks = readMarks(this.text)
     for (const mark of marks) if (mark.frame === frame) drawMark(context, mark, zoom)
     if (this.from && this.at) drawMark(context, { kind: 'box', place: [...this.from, ...this.at] }, zoom)
@@ -169,9 +177,13 @@ export class MarkPicker {
   tell(marks) {
     const { frame } = this.memory
     const here = marks.filter((mark) => mark.frame === frame).length
-    const told = [say('marks', { marks: marks.length, here }), this.text === this.data.marks ? '' : say('marks_new'), say('marks_how')]
-    this.clear.disabled = this.linked
-    this.status.textContent = this.linked ? say('marks_linked') : told.filter(Boolean).join(' ')
+    const vain = vainMarks(this.text, this.data.size, this.pictures.length)
+    const said = vain.length
+      ? [say('marks_vain', { parts: vain.map((part) => `“${part}”`).join(', ') })]
+      : [say('marks', { marks: marks.length, here }), this.text === this.data.marks ? '' : say('marks_new'), say('marks_how')]
+    if (this.pictures.some(isGone)) said.unshift(say('gone'))
+    this.clear.disabled = this.isLinked
+    this.status.textContent = this.isLinked ? say('marks_linked') : said.filter(Boolean).join(' ')
     this.canvas.setAttribute('aria-label', say('marks_picture', { frame: frame + 1, count: this.pictures.length, marks: here }))
   }
 }

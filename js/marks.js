@@ -15,6 +15,22 @@ export function readMarks(text) {
   })
 }
 
+/** The parts of a text that are no mark of a clip of this size and length; a run stops at them. */
+export function vainMarks(text, [width, height], frames) {
+  const sides = [width, height]
+  const fits = ({ place, frame }) => frame < frames && place.every((at, axis) => at < sides[axis % 2])
+  const fine = new Set(readMarks(text).filter(fits).map((mark) => mark.text))
+  return partsOf(text).filter((part) => !fine.has(part))
+}
+
+/** A text without the last mark of a frame. */
+export function withoutLast(text, frame) {
+  const last = readMarks(text).filter((mark) => mark.frame === frame).at(-1)
+  const parts = partsOf(text)
+  if (last) parts.splice(parts.lastIndexOf(last.text), 1)
+  return parts.join('; ')
+}
+
 /** A text with one mark more. */
 export function withMark(text, kind, place, frame) {
   return [...partsOf(text), `${kind} ${[...place, frame].join(', ')}`.trim()].join('; ')

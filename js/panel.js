@@ -29,6 +29,11 @@ export const sayMark = (mark) => marked(locale(), mark)
 
 export const pictureUrl = (file) => app.api.apiURL(`/view?${new URLSearchParams(file)}`)
 
+/** A picture of the last run; told: called when it is there, or gone since ComfyUI was started again. */
+export const picture = (file, told) => element('img', { src: pictureUrl(file), decoding: 'async', onload: told, onerror: told })
+export const isThere = (picture) => Boolean(picture?.complete && picture.naturalWidth)
+export const isGone = (picture) => Boolean(picture?.complete && !picture.naturalWidth)
+
 /** The clip's (x, y) under the pointer; a canvas of `zoom` pixels for one of the clip's is fitted in, so there may be bars. */
 export function placeAt(event, canvas, zoom) {
   const box = canvas.getBoundingClientRect()
@@ -50,7 +55,7 @@ export function setValue(node, widget, value) {
 }
 
 export class Panel {
-  /** view: {element, height (pixels it needs), show(data, memory)}. */
+  /** view: {element, height (pixels it needs), show(data, memory), maybe linked() for other connections}, its class's kind. */
   constructor(node, view) {
     Object.assign(this, { node, view })
     for (const part of view.element.children) part.hidden = true // until it runs, and while the style sheet is on its way
@@ -71,6 +76,11 @@ export class Panel {
       onExecuted?.call(node, output)
       this.show(output)
     }
+    const { onConnectionsChange } = node
+    node.onConnectionsChange = (...all) => {
+      onConnectionsChange?.apply(node, all)
+      if (!this.waiting) view.linked?.()
+    }
     this.passOnScrolling()
   }
 
@@ -81,12 +91,13 @@ export class Panel {
   /** output: of the node's last run. */
   show(output) {
     requestAnimationFrame(() => this.takePlace())
-    const text = shownBy(output)
-    if (!text) return
+    const data = shownBy(output, this.view.constructor.kind)
+    if (!data) return
     const first = this.waiting
     this.view.element.classList.remove('waiting')
     for (const part of this.view.element.children) part.hidden = false
-    this.view.show(JSON.parse(text), memoryOf(output))
+    this.memory = memoryOf(output, this.memory)
+    this.view.show(data, this.memory)
     this.view.element.style.minHeight = `${this.view.height}px`
     if (first) this.node.setDirtyCanvas?.(true, true)
   }
@@ -109,10 +120,10 @@ export class Panel {
 }
 
 /**
- * What a view remembers while its node is made anew (the frame it stood at). It lies in the output, of which the frontend
- * keeps a copy whenever it loads a graph, for undo too.
+ * What a view remembers from run to run, and while its node is made anew (the frame it stood at). It lies in the output, of
+ * which the frontend keeps a copy whenever it loads a graph, for undo too. before: that of the last output.
  */
-function memoryOf(output) {
-  output[MEMORY] ??= {}
+function memoryOf(output, before) {
+  output[MEMORY] ??= { ...before }
   return output[MEMORY]
 }

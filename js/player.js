@@ -2,7 +2,7 @@
 // zoomed, on the same part of the picture.
 
 import { regionsBefore } from './graph.js'
-import { element, pictureUrl, placeAt, say } from './panel.js'
+import { element, isGone, isThere, picture, placeAt, say } from './panel.js'
 import { covering, moved, same, scaled, seen, through, WHOLE } from './zoom.js'
 
 const SIDES = 'side by side'
@@ -16,6 +16,7 @@ const MOVES = { a: [-PAN, 0], d: [PAN, 0], w: [0, -PAN], s: [0, PAN] }
 const clamp = (value, least, most) => Math.max(least, Math.min(most, value))
 
 export class Player {
+  static kind = 'player'
   height = 300
 
   constructor(node) {
@@ -66,11 +67,12 @@ export class Player {
     this.pause()
     Object.assign(this, { data, memory })
     this.count = Math.max(data.source.length, data.edited.length)
-    this.clips = [data.source, data.edited].map((files) => files.map((file) => this.load(file)))
+    this.clips = [data.source, data.edited].map((files) => files.map((file) => picture(file, () => this.draw())))
     const zoom = LONGEST / Math.max(...data.size)
     this.size = data.size.map((side) => Math.round(side * Math.min(zoom, 8)))
     this.scrubber.max = this.count - 1
-    memory.position ??= data.position
+    const given = `${data.mode} ${data.position}` // another choice on the node is shown; else what was chosen here stays
+    if (memory.given !== given) Object.assign(memory, { given, mode: null, position: data.position })
     memory.part ??= WHOLE
     this.drawn = null
     this.regions = regionsBefore(this.node)
@@ -79,13 +81,10 @@ export class Player {
     this.goTo(Math.min(memory.frame ?? 0, this.count - 1))
   }
 
-  load(file) {
-    return element('img', { src: pictureUrl(file), decoding: 'async', onload: () => this.draw() })
-  }
-
   // ---- time --------------------------------------------------------------------------------------------------------
 
   play() {
+    if (this.count < 2 || this.gone) return
     this.playing = true
     this.due = performance.now()
     this.tell()
@@ -224,7 +223,11 @@ export class Player {
   }
 
   ready(frame) {
-    return this.pictures(frame).every((picture) => picture.complete && picture.naturalWidth > 0)
+    return this.pictures(frame).every(isThere)
+  }
+
+  get gone() {
+    return this.clips.flat().some(isGone)
   }
 
   draw() {
@@ -279,7 +282,8 @@ export class Player {
 
   tell() {
     const waiting = this.clips.flat().filter((picture) => !picture.complete).length
-    this.status.textContent = waiting ? say('loading', { count: waiting }) : say('fps', { rate: Number(this.data.fps.toFixed(2)) })
+    const rate = say('fps', { rate: Number(this.data.fps.toFixed(2)) })
+    this.status.textContent = this.gone ? say('gone') : waiting ? say('loading', { count: waiting }) : rate
     this.toggle.textContent = this.playing ? '❚❚' : '▶'
     this.toggle.title = say(this.playing ? 'pause' : 'play')
     this.toggle.setAttribute('aria-label', this.toggle.title)

@@ -9,6 +9,7 @@ const NARROW = 260 // pixels: the usual width of a node
 export const css = (colour) => `rgb(${colour.join(',')})`
 
 export class RegionOverview {
+  static kind = 'regions'
   height = 260
 
   constructor() {

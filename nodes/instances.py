@@ -100,7 +100,10 @@ class SplitInstances(io.ComfyNode):
         masks = [*found.float(), *[empty] * (MOST - instances)]
         areas = found.float().mean((2, 3)).tolist()
         return io.NodeOutput(
-            *masks, coloured(found), _report(titles, areas), ui=previews.shown(_rows(found, titles, areas, frames))
+            *masks,
+            coloured(found),
+            _report(titles, areas),
+            ui=previews.shown("instances", _rows(found, titles, areas, frames)),
         )
 
 

@@ -203,8 +203,13 @@ class ClustersToMask(io.ComfyNode):
                 f"Clusters to Mask's `frames` has {len(frames)} frames, but the layout has {len(layout.labels)}. Connect "
                 "the frames that were encoded for the layout, or nothing."
             )
-        mask = chosen_mask(layout, parse_choice(layout, clusters))
-        return io.NodeOutput(1 - mask if invert else mask, ui=previews.shown(picker(layout, clusters, invert, frames)))
+        view = picker(layout, clusters, invert, frames)
+        try:
+            mask = chosen_mask(layout, parse_choice(layout, clusters))
+        except ValueError:
+            previews.show_before_failing("clusters", view)  # to pick again
+            raise
+        return io.NodeOutput(1 - mask if invert else mask, ui=previews.shown("clusters", view))
 
 
 def picker(layout, clusters: str, invert: bool, frames) -> dict:

@@ -51,11 +51,12 @@ class PointsToRegion(io.ComfyNode):
         try:
             found = parse_marks(marks, count, height, width)
         except ValueError as error:
+            previews.show_before_failing("marks", _picker(frames, torch.zeros(count, height, width), marks))
             raise ValueError(f"Points to Region's `marks`: {error}.") from error
         mask = torch.zeros(count, height, width)
         if any(mark.kind != "not" for mark in found):
             mask = follow(frames, found, dis_between(frames)).float()
-        return io.NodeOutput(mask, ui=previews.shown(_picker(frames, mask, marks)))
+        return io.NodeOutput(mask, ui=previews.shown("marks", _picker(frames, mask, marks)))
 
 
 def _picker(frames, mask, marks: str) -> dict:

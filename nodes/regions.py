@@ -135,7 +135,9 @@ class BindRegionPrompts(io.ComfyNode):
         bound, encoded = conditioning.bind(clip, prompt, regions, missing_phrase, encode_phrases_alone)
         overview = look(regions, prompt, encoded)
         top = strip(overview, frames)
-        return io.NodeOutput(bound, encoded, overview_picture(overview, top), ui=previews.shown(sheet(overview, top)))
+        return io.NodeOutput(
+            bound, encoded, overview_picture(overview, top), ui=previews.shown("regions", sheet(overview, top))
+        )
 
 
 def sheet(overview: Overview, top) -> dict:

@@ -254,4 +254,4 @@ class BeforeAfterVideo(io.ComfyNode):
             "mode": mode,
             "position": position,
         }
-        return io.NodeOutput(frames, ui=previews.shown(player))
+        return io.NodeOutput(frames, ui=previews.shown("player", player))

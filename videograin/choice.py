@@ -14,7 +14,7 @@ from torch import Tensor
 
 from .layout import ClusterLayout, at_frame_size
 
-PLACE = re.compile(r"\(\s*(\d+)\s*,\s*(\d+)\s*,\s*(\d+)\s*\)")
+PLACE = re.compile(r"\(\s*(\d+)\s*,\s*(\d+)\s*,\s*(\d+)\s*\)", re.ASCII)
 
 
 class Pick(NamedTuple):
@@ -36,9 +36,10 @@ def parse_choice(layout: ClusterLayout, text: str) -> list[Pick]:
 
 def _pick(layout: ClusterLayout, word: str) -> Pick:
     name, at, rest = (part.strip() for part in word.partition("@"))
-    if name.isdecimal() and int(name) < len(layout.names):
-        cluster = int(name)
-    elif not name.isdecimal() and name in filter(None, layout.names):
+    number = int(name) if name.isascii() and name.isdecimal() else None  # as the picture on the node reads it
+    if number is not None and number < len(layout.names):
+        cluster = number
+    elif number is None and name in filter(None, layout.names):
         cluster = layout.names.index(name)
     else:
         named = [each for each in layout.names if each]

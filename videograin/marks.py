@@ -16,7 +16,7 @@ from torch import Tensor
 
 from .flow import warp_masks
 
-MARK = re.compile(r"(not\s+|box\s+)?(\d+(?:\s*,\s*\d+)*)")
+MARK = re.compile(r"(not\s+|box\s+)?(\d+(?:\s*,\s*\d+)*)", re.ASCII)
 SEED = 0.012  # of the longer side: radius that a point is sure of
 REACH = 0.18  # of the longer side: how far from a point the thing may go without a box
 BAND = 0.03  # of the longer side: how far an outline carried by flow may be off

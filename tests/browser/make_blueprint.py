@@ -30,7 +30,8 @@ def make(page: Page) -> dict[str, Any]:
     (subgraph,) = workflow["definitions"]["subgraphs"]
     (node,) = (node for node in workflow["nodes"] if node["type"] == subgraph["id"])
     for socket in [*node["inputs"], *subgraph["inputs"]]:
-        socket["name"] = blueprint.RENAMED.get(socket["name"], socket["name"])
+        for name in {"name", "localized_name"} & set(socket):
+            socket[name] = blueprint.RENAMED.get(socket[name], socket[name])
     for socket in node["inputs"]:
         socket["link"] = None
     for socket in node["outputs"]:

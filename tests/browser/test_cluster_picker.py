@@ -130,6 +130,57 @@ def test_a_shift_click_takes_only_the_connected_part(picker, picture):
     assert picker.value(PICKER, "clusters") == "0"
 
 
+def test_a_choice_that_no_longer_fits_is_told_and_mended_on_the_new_picture(picker, picture):
+    picker.set_value(PICKER, "clusters", "0, 8")
+    picker.set_value("VideoGrainAttentionLayout", "clusters", 4)
+    assert 'asks for "8"' in picker.run("execution_error")
+    chips, status = picker.view().get_by_role("group").get_by_role("button"), picker.view().get_by_role("status")
+    assert chips.count() == 4 and "Not in this layout: “8”" in status.inner_text()
+    picker.page.keyboard.press("Escape")
+    picker.page.screenshot(path=picture(f"picker_vain_{picker.renderer}"))
+    for text, said in (("zzz, 0", "“zzz”"), ("", "Nothing is chosen"), ("0@(9999, 1, 0)", "“0@(9999, 1, 0)”")):
+        picker.set_value(PICKER, "clusters", text)
+        assert said in status.inner_text()
+    picker.set_value(PICKER, "clusters", "0, 3")
+    assert "The mask covers" in status.inner_text() and picked(picker) == {0, 3}
+
+
+def test_only_a_click_picks(picker):
+    """Pressed elsewhere, or dragged across, as to pan."""
+    layout = picker.layout()
+    one, two = (picker.place(picker.stage, *token_of(layout, cluster)) for cluster in others(layout)[:2])
+    box = picker.view().get_by_role("status").bounding_box()
+    for start in ((box["x"] + 5, box["y"] + 5), two):
+        picker.page.mouse.move(*start)
+        picker.page.mouse.down()
+        picker.page.mouse.move(*one, steps=4)
+        picker.page.mouse.up()
+        assert picker.value(PICKER, "clusters") == "0"
+    picker.page.mouse.click(*one)
+    assert picker.value(PICKER, "clusters") == f"0, {others(layout)[0]}"
+
+
+def test_connected_and_set_free_again(picker):
+    link = """([kind, text]) => {
+      const node = app.graph.nodes.find(({ type }) => type === kind)
+      const slot = node.inputs.findIndex(({ name }) => name === 'clusters')
+      if (text === null) return node.disconnectInput(slot)
+      const source = LiteGraph.createNode('PrimitiveString')
+      app.graph.add(source)
+      source.widgets[0].value = text
+      source.connect(0, node, slot)
+    }"""
+    status = picker.view().get_by_role("status")
+    picker.page.evaluate(link, [PICKER, "2"])
+    assert "is connected" in status.inner_text()
+    picker.run()
+    assert picked(picker) == {2}
+    picker.page.evaluate(link, [PICKER, None])
+    assert picked(picker) == {0} and "Click a cluster" in status.inner_text()
+    picker.view().get_by_role("group").get_by_role("button").nth(1).click()
+    assert picker.value(PICKER, "clusters") == "0, 1"
+
+
 def test_hovering_tells_number_and_area(picker):
     layout = picker.layout()
     one = others(layout)[0]

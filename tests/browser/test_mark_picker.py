@@ -35,7 +35,7 @@ def test_marked_with_the_mouse_undone_and_run(widgets, picture):
     widgets.run()
     page, view = widgets.page, widgets.view()
     view.locator(".counter").get_by_text("1 / 8").wait_for()
-    assert "0 marks" in view.locator(".status").inner_text()
+    assert "Marks: 0" in view.locator(".status").inner_text()
 
     page.mouse.move(*place(widgets, 20, 30))
     page.mouse.down()
@@ -53,6 +53,18 @@ def test_marked_with_the_mouse_undone_and_run(widgets, picture):
     assert beside.startswith("not ") and all(
         abs(a - b) <= 2 for a, b in zip(numbers(beside), [150, 20, 0], strict=True)
     )
+    page.keyboard.press("Delete")  # the last mark, not the node
+    assert page.evaluate(VALUE) == f"{box}; {on}"
+    view.get_by_role("button", name="Undo").click()
+    page.wait_for_function(f"() => ({VALUE})() === {f'{box}; {on}; {beside}'!r}")
+    page.wait_for_timeout(500)  # milliseconds, for the picture
+    page.mouse.move(*place(widgets, 20, 100))
+    page.mouse.down()
+    page.mouse.move(*place(widgets, 90, 180), steps=4)
+    page.keyboard.press("Escape")
+    page.mouse.up()
+    assert page.evaluate(VALUE) == f"{box}; {on}; {beside}"  # no box
+
     page.mouse.click(*place(widgets, 60, 70))  # the same point again: removed
     assert page.evaluate(VALUE) == f"{box}; {beside}"
     view.get_by_role("button", name="Undo").click()
@@ -63,7 +75,7 @@ def test_marked_with_the_mouse_undone_and_run(widgets, picture):
     page.wait_for_timeout(800)  # milliseconds, for the pictures
     assert (
         "Run it" not in view.locator(".status").inner_text()
-        and "3 marks, 3 in this frame" in view.locator(".status").inner_text()
+        and "Marks: 3, in this frame 3" in view.locator(".status").inner_text()
     )
     page.screenshot(path=picture(f"marks_{widgets.renderer}"))
     view.get_by_role("button", name="Clear").click()

@@ -149,6 +149,37 @@ def test_undo_of_something_else_keeps_the_frame_the_line_and_the_zoom(player):
     assert counter(player) == "3 / 8" and player.console.complaints() == []
 
 
+def test_another_run_keeps_the_frame_and_the_comparison_unless_the_node_asks_for_another(player):
+    player.stage.focus()
+    player.page.keyboard.press("ArrowRight")
+    player.view().get_by_label("Comparison").select_option("side by side")
+    player.page.keyboard.press("+")
+    player.set_value(KIND, "line", 6)
+    player.run()
+    assert counter(player) == "2 / 8" and player.view().get_by_label("Comparison").input_value() == "side by side"
+    assert zoom(player) == "part of the picture"
+    player.set_value(KIND, "position", 0.75)
+    player.run()
+    assert counter(player) == "2 / 8" and player.view().get_by_label("Comparison").input_value() == "wipe"
+    assert float(player.view().get_by_role("slider", name="Line").input_value()) == pytest.approx(0.75)
+
+
+def test_pictures_that_are_gone_are_told(player, picture):
+    player.page.route("**/view?*", lambda route: route.fulfill(status=404))
+    player.set_value(KIND, "line", 6)
+    player.run()
+    status = player.view().get_by_role("status")
+    player.page.wait_for_function(
+        "() => document.querySelector('.videograin [role=status]').textContent.startsWith('The pict')"
+    )
+    player.view().get_by_role("button", name="Play (space)").click()
+    assert (
+        "run it again" in status.inner_text() and player.view().get_by_role("button", name="Play (space)").count() == 1
+    )
+    player.page.screenshot(path=picture(f"player_gone_{player.renderer}"))
+    player.page.unroute("**/view?*")
+
+
 # ---- zoom -----------------------------------------------------------------------------------------------------------
 
 REGIONS = [
@@ -203,7 +234,7 @@ SQUARES = """([kind, frames, side]) => {
     return name.startsWith('square') ? pictures[Number(name.slice(6))] : asked(route)
   }
   const files = pictures.map((_, frame) => ({ filename: `square${frame}`, subfolder: '', type: 'temp' }))
-  const shown = { source: files, edited: files, size: [side, side], fps: 8, mode: 'side by side', position: 0.5 }
+  const shown = { view: 'player', source: files, edited: files, size: [side, side], fps: 8, mode: 'side by side', position: 0.5 }
   node.onExecuted({ videograin: [JSON.stringify(shown)] })
 }"""
 IN_A_SUBGRAPH = """() => {

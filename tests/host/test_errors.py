@@ -94,6 +94,14 @@ def test_phrase_not_in_prompt_quotes_both_and_offers_to_append(clip):
     assert binding.tokens[0].nonzero().flatten().tolist() == [9, 10]  # start, seven words, comma, the phrase
 
 
+@pytest.mark.parametrize("phrase", ["a bear!", '<b onerror="x">"\'&', "wow..."])
+def test_phrases_that_end_in_signs_are_appended_too(clip, phrase):
+    regions = RegionPrompt.execute(square(), phrase).result[0]
+    regions = RegionPrompt.execute(square(), "a bird", regions=regions).result[0]
+    conditioning, _, _ = BindRegionPrompts.execute(clip, "a cat!", regions, "append it").result
+    assert conditioning[0][1]["videograin_binding"].tokens.any(1).tolist() == [True, True]
+
+
 def test_phrase_used_twice(clip):
     regions = RegionPrompt.execute(square(), "a cat").result[0]
     regions = RegionPrompt.execute(square(), "a cat", regions=regions).result[0]

@@ -56,7 +56,7 @@ def test_pictures_of_values_out_of_range_and_with_transparency():
 
 def test_text_that_is_shown_arrives_as_it_is():
     text = 'ä "<img src=x>" \\ \u718a'
-    assert json.loads(shown({"text": text})["videograin"][0]) == {"text": text}
+    assert json.loads(shown("some", {"text": text})["videograin"][0]) == {"view": "some", "text": text}
 
 
 def test_the_picker_gets_labels_names_and_colours():

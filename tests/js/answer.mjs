@@ -5,7 +5,7 @@ import { unpack } from '../../js/choice.js'
 
 const answers = []
 for (const { labels, shape, size, names, choice } of JSON.parse(await text(process.stdin))) {
-  const chosen = (await unpack(labels, shape, size)).chosen(choice, names)
-  answers.push(chosen.map((frame) => [...frame]))
+  const layout = await unpack(labels, shape, size)
+  answers.push({ chosen: layout.chosen(choice, names).map((frame) => [...frame]), vain: layout.vain(choice, names) })
 }
 process.stdout.write(JSON.stringify(answers))

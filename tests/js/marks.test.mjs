@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { readMarks, withMark, withoutMark } from '../../js/marks.js'
+import { readMarks, vainMarks, withMark, withoutLast, withoutMark } from '../../js/marks.js'
 
 test('points, points beside and boxes are read, anything else is not', () => {
   const marks = readMarks('310, 200, 0; not 50,60 , 3;\nbox 10, 20, 30, 40, 7; nonsense; 1, 2; box 1, 2, 3, 4')
@@ -22,4 +22,15 @@ test('a near point of the same frame is removed, and nothing else', () => {
   assert.equal(withoutMark(text, [11, 10], 0, 3), 'box 1, 2, 3, 4, 0; not 20, 20, 0; 10, 10, 1')
   assert.equal(withoutMark(text, [20, 21], 0, 3), 'box 1, 2, 3, 4, 0; 10, 10, 0; 10, 10, 1')
   assert.equal(withoutMark(text, [2, 3], 0, 3), null)
+})
+
+test('what is no mark of the clip is told', () => {
+  const text = '19, 9, 3; garbage; 20, 1, 0; box 1, 2, 3, 10, 0; not 1, 2, 4; 1, 2; ３, 1, 0; box 0, 0, 19, 9, 0'
+  assert.deepEqual(vainMarks(text, [20, 10], 4), ['garbage', '20, 1, 0', 'box 1, 2, 3, 10, 0', 'not 1, 2, 4', '1, 2', '３, 1, 0'])
+  assert.deepEqual(vainMarks('', [20, 10], 4), [])
+})
+
+test('the last mark of a frame is removed, and nothing else', () => {
+  assert.equal(withoutLast('1, 1, 0; 2, 2, 1; box 1, 1, 2, 2, 0; 3, 3, 1', 0), '1, 1, 0; 2, 2, 1; 3, 3, 1')
+  assert.equal(withoutLast('1, 1, 0; nonsense', 5), '1, 1, 0; nonsense')
 })

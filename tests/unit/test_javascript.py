@@ -4,10 +4,12 @@ import json
 import re
 import subprocess
 from base64 import b64encode
+from contextlib import nullcontext
 from pathlib import Path
 from zlib import compress
 
 import playwright
+import pytest
 import torch
 
 from pack.videograin.choice import chosen_tokens, parse_choice, token
@@ -107,6 +109,29 @@ def blobs(seed: int) -> ClusterLayout:
     return ClusterLayout(labels, ("cat", "", "dog"), 72, 107)
 
 
+def asked(layout: ClusterLayout, choice: str) -> dict:
+    """What the picker is given."""
+    packed = b64encode(compress(bytes(layout.labels.flatten().tolist()))).decode()
+    shape, size = list(layout.labels.shape), [layout.width, layout.height]
+    return {"labels": packed, "shape": shape, "size": size, "names": layout.names, "choice": choice}
+
+
+def test_the_picker_tells_what_the_node_would_refuse():
+    layout = blobs(0)
+    there = int(layout.labels[0][token(layout, 5, 5)])
+    texts = {
+        "0, 2": True, "cat, dog": True, f"{there}@(5, 5, 0)": True, "1@": False, "3": False, "zzz, 0": False, "-1": False,
+        "0@(1,2": False, f"{there}@(9999,1,0)": False, f"{(there + 1) % 3}@(5,5,0)": False, f"{there}@(5, 5, 4)": False,
+        "\uff12": False, "\u0661": False, f"{there}@(\uff15, 5, 0)": False,
+    }  # fmt: skip
+    run = node("tests/js/answer.mjs", given=json.dumps([asked(layout, text) for text in texts]))
+    assert run.returncode == 0, run.stderr
+    for (text, good), answer in zip(texts.items(), json.loads(run.stdout), strict=True):
+        assert (answer["vain"] == []) == good, text
+        with nullcontext() if good else pytest.raises(ValueError, match="Clusters to Mask"):
+            parse_choice(layout, text)
+
+
 def test_the_picker_shows_the_mask_that_the_node_makes():
     cases, expected = [], []
     for seed in range(12):
@@ -116,13 +141,11 @@ def test_the_picker_shows_the_mask_that_the_node_makes():
             x, y, frame = (int(torch.randint(most, (1,), generator=generator)) for most in (107, 72, 4))
             cluster = int(layout.labels[frame][token(layout, x, y)])
             choice = f"{cluster}@({x}, {y},{frame})" + (", dog" if number == 5 else "")
-            packed = b64encode(compress(bytes(layout.labels.flatten().tolist()))).decode()
-            shape = list(layout.labels.shape)
-            cases.append({"labels": packed, "shape": shape, "size": [107, 72], "names": layout.names, "choice": choice})
+            cases.append(asked(layout, choice))
             expected.append(chosen_tokens(layout, parse_choice(layout, choice)).flatten(1).int().tolist())
     run = node("tests/js/answer.mjs", given=json.dumps(cases))
     assert run.returncode == 0, run.stderr
-    assert json.loads(run.stdout) == expected
+    assert [answer["chosen"] for answer in json.loads(run.stdout)] == expected
     assert len({sum(map(sum, mask)) for mask in expected}) > 20  # the cases differ
 
 

@@ -83,7 +83,7 @@ def bind(
     """
     prompt = _with_missing(clip, prompt, regions) if missing == APPEND else prompt
     tokens = clip.tokenize(prompt, return_word_ids=True)
-    places = _places(clip, prompt, regions)
+    places = _places(clip, prompt, regions, missing)
     length = sum(len(chunk) for chunk in next(iter(tokens.values())))
     table = torch.zeros(len(regions), length, dtype=torch.bool)
     conditioning = clip.encode_from_tokens_scheduled(_plain(tokens))
@@ -98,7 +98,7 @@ def bind(
     return [[text, {**extra, KEY: binding}] for text, extra in conditioning], prompt
 
 
-def _places(clip: Any, prompt: str, regions: Regions) -> list[list[Token]]:
+def _places(clip: Any, prompt: str, regions: Regions, missing: str = ERROR) -> list[list[Token]]:
     """Where each region's phrase stands; an empty list for a region without one."""
     text = words(clip.tokenize(prompt, return_word_ids=True))
     taken: set[int] = set()
@@ -118,8 +118,12 @@ def _places(clip: Any, prompt: str, regions: Regions) -> list[list[Token]]:
             raise ValueError(
                 f'Region {number} is bound to the phrase "{region.phrase}", which {where} in the prompt "{prompt}". '
                 + (f'The closest there is "{near}". ' if near else "")
-                + "Write it there once for each region, change Region Prompt's `phrase`, or set Bind Region Prompts' "
-                f'`missing_phrase` to "{APPEND}".'
+                + "Write it there once for each region, change Region Prompt's `phrase`, "
+                + (
+                    "or leave out its unusual signs: behind other words the text encoder splits it differently."
+                    if missing == APPEND
+                    else f'or set Bind Region Prompts\' `missing_phrase` to "{APPEND}".'
+                )
             )
         place = [text[i] for i in run]
         taken.update(token.position for token in place)
@@ -134,7 +138,9 @@ def _with_missing(clip: Any, prompt: str, regions: Regions) -> str:
         try:
             _places(clip, prompt, (*bound, region))
         except ValueError:
-            prompt = f"{prompt.rstrip()}, {region.phrase}" if prompt.strip() else region.phrase
+            before = prompt.rstrip()
+            comma = "" if not before else ", " if before[-1].isalnum() else " , "  # "!," would be one token
+            prompt = f"{before}{comma}{region.phrase}"
         bound = (*bound, region)
     return prompt
 

@@ -9,16 +9,31 @@ from typing import Any
 
 import folder_paths
 import torch.nn.functional as F
+from comfy_execution.utils import get_executing_context
 from PIL import Image
 from torch import Tensor
 
-KEY = "videograin"  # in a node's ui output; js/videograin.js looks there
+from .progress import web_page
+
+KEY = "videograin"  # in a node's ui output; js/graph.js looks there
 QUALITY = 92  # JPEG
 
 
-def shown(view: dict[str, Any]) -> dict[str, list[str]]:
-    """A node's ui output. As one text: ComfyUI would take a list of entries for results of the run and count them."""
-    return {KEY: [json.dumps(view, ensure_ascii=False)]}
+def shown(view: str, data: dict[str, Any]) -> dict[str, list[str]]:
+    """A node's ui output. view: which of js/ it is for, since ComfyUI gives a removed node's output to the next of its number.
+
+    As one text: ComfyUI would take a list of entries for results of the run and count them.
+    """
+    return {KEY: [json.dumps({"view": view, **data}, ensure_ascii=False)]}
+
+
+def show_before_failing(view: str, data: dict[str, Any]) -> None:
+    """Shows what a node would show after its run: an error shows nothing, and what to mend may be in the picture."""
+    context, page = get_executing_context(), web_page()
+    if context is None or page is None:
+        return
+    event = {"node": context.node_id, "display_node": context.node_id, "prompt_id": context.prompt_id}
+    page.send_sync("executed", {**event, "output": shown(view, data)}, page.client_id)
 
 
 def pictures(frames: Tensor, name: str, side: int) -> list[dict[str, str]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from typing import Any
 
 import comfy.model_management
 import comfy.utils
@@ -19,10 +20,15 @@ def tell(text: str) -> None:
     Raises InterruptProcessingException if the user has cancelled.
     """
     comfy.model_management.throw_exception_if_processing_interrupted()
-    context, server = get_executing_context(), sys.modules.get("server")  # not loaded where there is no web page
-    page = getattr(getattr(server, "PromptServer", None), "instance", None)
+    context, page = get_executing_context(), web_page()
     if context is not None and page is not None:
         page.send_progress_text(text, context.node_id, page.client_id)
+
+
+def web_page() -> Any:
+    """ComfyUI's server, which tells browsers; None where there is none."""
+    server = sys.modules.get("server")  # not loaded where there is no web page
+    return getattr(getattr(server, "PromptServer", None), "instance", None)
 
 
 def watcher() -> Callable[[float], None]:
