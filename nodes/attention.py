@@ -95,7 +95,7 @@ class STLayoutAttention(io.ComfyNode):
                     default="default",
                     tooltip="“paper” follows the paper's equations; “reference” the released code's choices (self-"
                     "attention on the negative half, nothing at full resolution, another size term); “default” is what "
-                    "edited best here. Strengths and schedule are the numbers below.",
+                    "edited best here (the paper's, but large regions are held as firmly). Strengths and schedule are the numbers below.",
                 ),
                 io.Float.Input(
                     "self_strength",
@@ -129,11 +129,11 @@ class STLayoutAttention(io.ComfyNode):
                     default=st_layout.DEFAULT.power,
                     min=0.0,
                     max=10.0,
-                    step=0.1,
+                    step=0.05,
                     optional=True,
                     advanced=True,
-                    tooltip="How fast the strength falls with the noise, as \u03c4^power: 0 keeps it constant, 0.5 holds it for "
-                    "long, 5 (paper) lets go within a few steps.",
+                    tooltip="How fast the strength falls with the noise, as \u03c4^power: 0 keeps it constant, 0.25 holds it "
+                    "for long, 5 (paper) lets go within a few steps.",
                 ),
                 choice(
                     "self_role", st_layout.ROLES, "Which prompt's half of guidance has its self-attention modulated."
@@ -144,7 +144,7 @@ class STLayoutAttention(io.ComfyNode):
                     "self_size",
                     st_layout.SELF_SIZES,
                     "What weakens large regions in self-attention: their area (paper), their area over the number of "
-                    "frames (reference), or nothing.",
+                    "frames (reference), or nothing (default).",
                 ),
                 choice("cross_size", st_layout.CROSS_SIZES, "What weakens large regions in cross-attention."),
                 choice(

@@ -1,4 +1,8 @@
-"""The method's own choices, one changed at a time."""
+"""The method's own choices, one changed at a time.
+
+Around what was `default` before they were made: `default` then took up what they had found, the size term off and a lower
+power, so it is one step further.
+"""
 
 from __future__ import annotations
 
@@ -9,26 +13,30 @@ from ...videograin.attention.key_sets import FIRST_PREVIOUS, OWN
 from .method import CHANGED_AREAS, CLUSTERS, DEFAULT, ST_LAYOUT
 from .suite import BOXES, DILATED, ERODED, SHIFTED
 
-FREE, HELD = replace(ST_LAYOUT, against=ST_LAYOUT.name), replace(DEFAULT, against=DEFAULT.name)
+BASIS = st_layout.Settings(self_strength=0.6, power=0.5, end_percent=1.0)
+FREE = replace(ST_LAYOUT, name="basis", label="ST-Layout as before the ablations", st_layout=BASIS)
+HELD = replace(DEFAULT, name="basis_blend", label="the same + blend", against=FREE.name, st_layout=BASIS)
+BASES = (FREE, HELD)
+FREE, HELD = replace(FREE, against=FREE.name), replace(HELD, against=HELD.name)
 
 ATTENTION = tuple(
     replace(FREE, name=name, label=label, st_layout=settings)
     for name, label, settings in (
         ("paper", "mode `paper`", st_layout.PAPER),
         ("reference", "mode `reference`", st_layout.REFERENCE),
-        ("self_negative", "self role: negative", replace(st_layout.DEFAULT, self_role="negative")),
-        ("self_positive", "self role: positive", replace(st_layout.DEFAULT, self_role="positive")),
-        ("self_both", "self role: both", replace(st_layout.DEFAULT, self_role="both")),
-        ("levels_all", "all levels", replace(st_layout.DEFAULT, levels="all")),
-        ("levels_coarse", "levels below full resolution", replace(st_layout.DEFAULT, levels="below full resolution")),
-        ("self_size", "self size term: area", replace(st_layout.DEFAULT, self_size="area")),
-        ("self_size_frames", "self size term: area / frames", replace(st_layout.DEFAULT, self_size="area / frames")),
-        ("self_size_off", "self size term: off", replace(st_layout.DEFAULT, self_size="off")),
-        ("cross_size_off", "cross size term: off", replace(st_layout.DEFAULT, cross_size="off")),
+        ("self_negative", "self role: negative", replace(BASIS, self_role="negative")),
+        ("self_positive", "self role: positive", replace(BASIS, self_role="positive")),
+        ("self_both", "self role: both", replace(BASIS, self_role="both")),
+        ("levels_all", "all levels", replace(BASIS, levels="all")),
+        ("levels_coarse", "levels below full resolution", replace(BASIS, levels="below full resolution")),
+        ("self_size", "self size term: area", replace(BASIS, self_size="area")),
+        ("self_size_frames", "self size term: area / frames", replace(BASIS, self_size="area / frames")),
+        ("self_size_off", "self size term: off", replace(BASIS, self_size="off")),
+        ("cross_size_off", "cross size term: off", replace(BASIS, cross_size="off")),
     )
 )
 SCHEDULE = tuple(  # how strong, and until when
-    replace(FREE, name=name, label=label, st_layout=replace(st_layout.DEFAULT, **choices))
+    replace(FREE, name=name, label=label, st_layout=replace(BASIS, **choices))
     for name, label, choices in (
         ("power_0", "strength kept to the end (power 0)", {"power": 0.0}),
         ("power_1", "strength falls with \u03c4 (power 1)", {"power": 1.0}),
@@ -51,6 +59,13 @@ MASKS = (
             ("eroded", "masks 8 px too small", ERODED),
             ("shifted", "masks 8 px off", SHIFTED),
             ("boxes", "boxes for masks", BOXES),
+        )
+    ),
+    *(
+        replace(HELD, name=name, label=label, st_layout=replace(BASIS, self_size="off", **choices))
+        for name, label, choices in (
+            ("off", "self size term off", {}),
+            ("off_power_0", "self size term off, power 0", {"power": 0.0}),
         )
     ),
     replace(HELD, name="changed_only", label="regions only where something changes", bound=CHANGED_AREAS),

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from .ablations import ATTENTION, KEY_SETS, MASKS, SCHEDULE
+from .ablations import ATTENTION, BASES, KEY_SETS, MASKS, SCHEDULE
 from .method import BASELINES, CROSS, DEFAULT, HEADLINE, REFERENCES, ST_LAYOUT
 from .neighbours import NEIGHBOURS
 
-OWN_CHOICES = (*SCHEDULE, *ATTENTION, *KEY_SETS, *MASKS)
+OWN_CHOICES = (*BASES, *SCHEDULE, *ATTENTION, *KEY_SETS, *MASKS)
 ABLATIONS = (CROSS, ST_LAYOUT, DEFAULT, *OWN_CHOICES)  # on the development clips
 SYSTEMS = (
     *BASELINES,

@@ -9,9 +9,9 @@ from dataclasses import replace
 
 from ...videograin.attention.key_sets import MIDDLE, OWN
 from ...videograin.blend import FIXED, IRJS, PROGRESSIVE
-from .ablations import FREE, HELD
 from .method import BASELINES, CROSS, DEFAULT, EVERYWHERE, OUTSIDE_REGIONS, OUTSIDE_WORDS, ST_LAYOUT
 
+FREE, HELD = replace(ST_LAYOUT, against=ST_LAYOUT.name), replace(DEFAULT, against=DEFAULT.name)
 ALONE = replace(BASELINES[-1], against=BASELINES[-1].name, baseline=False)
 
 PARTS = tuple(

@@ -7,9 +7,8 @@ the query alone, so up to a constant per row, which softmax ignores, they are
 
 "Positive" depends on the two tokens' patterns only: one extra channel per key pattern (one-hot on the key, lambda Delta on the
 query where that pattern is positive) puts the second term into an ordinary attention call. As exact, and without
-channels: a call for each key pattern, the second term added to its log-sum-exp, merged. On a CPU, with four patterns and
-1,024 or 4,096 tokens, that took 1.22 or 0.99 times as long and held 59 % of q + k + v where this holds 17 %
-(benchmarks/timing/attention.py measures both); a supported GPU needs neither, see fused.py.
+channels: a call for each key pattern, the second term added to its log-sum-exp, merged. On a CPU, with four patterns,
+that is a little faster and holds several times as much (benchmarks/SPEED.md); a supported GPU needs neither, see fused.py.
 """
 
 from __future__ import annotations
@@ -29,7 +28,6 @@ from .row_range import row_range
 
 logger = logging.getLogger("videograin")
 
-TOKENS_AT_ONCE = 4096  # queries of one head, or of several short ones: bounds what modulation copies
 ROLES = ("positive", "negative", "both")
 LEVELS = ("all", "below full resolution")
 SELF_SIZES = ("area", "area / frames", "off")
@@ -74,7 +72,12 @@ class Settings:
 
 
 PAPER = Settings()
-DEFAULT = Settings(self_strength=0.6, power=0.5, end_percent=1.0)  # what edited best, see benchmarks/EDIT_QUALITY.md
+DEFAULT = Settings(  # what edited best, see benchmarks/EDIT_QUALITY.md
+    self_strength=0.6,
+    power=0.25,
+    end_percent=1.0,
+    self_size="off",
+)
 REFERENCE = Settings(
     self_role="negative",
     levels="below full resolution",
