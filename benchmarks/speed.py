@@ -203,7 +203,10 @@ def main() -> None:
             replace(file, json.dumps(rows, indent=1) + "\n")
             if not chosen.quick:
                 replace(HERE / "SPEED.md", page(rows))
-    print(page(rows))
+    print(
+        f"Wrote {file}"
+        + (": small sizes, which say that it runs and not how fast" if chosen.quick else " and SPEED.md")
+    )
 
 
 if __name__ == "__main__":

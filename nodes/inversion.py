@@ -73,7 +73,7 @@ class DDIMInversion(io.ComfyNode):
                     default="fp32",
                     optional=True,
                     advanced=True,
-                    tooltip="In which `inversion` keeps the clip's levels in memory. fp16 takes half and is accurate to a "
+                    tooltip="In which `inversion` keeps the clip's levels in main memory, not the card's. fp16 takes half and is accurate to a "
                     "thousandth; models with zero terminal SNR keep fp32. `noise` is exact either way.",
                 ),
             ],

@@ -149,6 +149,12 @@ def prepare_sampling(executor, model: ModelPatcher, noise_shape, conds, *args, *
         "Sampling %d frames: about %.0f MB for the network's work and %.0f MB for attention across frames, besides the "
         "weights; %.0f MB are free.", shape[0], work_bytes(shape, network) / 1e6, extra / 1e6, free / 1e6,
     )  # fmt: skip
+    need, total = work_bytes(shape, network) + extra, comfy.model_management.get_total_memory(model.load_device)
+    if need > total:
+        logger.warning(
+            "%.0f MB are more than the %.0f MB of %s: this will run out of memory. Use fewer frames, Edit in Chunks, or a "
+            "smaller picture.", need / 1e6, total / 1e6, model.load_device,
+        )  # fmt: skip
     placement = find(plan, Placement)
     if placement is not None and not placement.neutral:
         size = comfy.model_management.dtype_size(network.get_dtype_inference())
