@@ -55,12 +55,6 @@ def arguments() -> argparse.Namespace:
         parser.error("name ComfyUI's folder with --tree or VIDEOGRAIN_COMFYUI_TREE; `make bench` does")
     if not (Path(chosen.tree) / "comfy").is_dir():
         parser.error(f"--tree: {chosen.tree} is no folder of ComfyUI's")
-    if (
-        chosen.only
-        and chosen.device
-        and not any(device in BENCHES[bench] for bench in chosen.only for device in chosen.device)
-    ):
-        parser.error(f"--only {', '.join(chosen.only)} measures nothing on {', '.join(chosen.device)}")
     return chosen
 
 
@@ -195,7 +189,10 @@ def main() -> None:
         raise SystemExit("--device cuda: PyTorch sees no CUDA device here")
     file.parent.mkdir(exist_ok=True)
     rows = rows_of(file)
-    for device in chosen.device or ["cpu", *["cuda"] * torch.cuda.is_available()]:
+    devices = chosen.device or ["cpu", *["cuda"] * torch.cuda.is_available()]
+    if not any(device in BENCHES[bench] for bench in chosen.only or BENCHES for device in devices):
+        raise SystemExit(f"--only {', '.join(chosen.only)} measures nothing on {', '.join(devices)}")
+    for device in devices:
         name = alone("name", device, tree)
         for bench in chosen.only or BENCHES:
             print(f"{bench} on {name}", file=sys.stderr)
