@@ -119,7 +119,7 @@ function twice(context, thickness) {
 }
 
 function numbers(context, { labels, chosen, middles }, [width, height]) {
-  const size = Math.max(14, Math.round(context.canvas.height / 16))
+  const size = Math.max(14, Math.round(Math.max(context.canvas.width / 22, context.canvas.height / 16))) // to be read on a wide clip too
   context.font = `bold ${size}px sans-serif`
   context.textAlign = 'center'
   context.textBaseline = 'middle'

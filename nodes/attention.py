@@ -24,7 +24,7 @@ class FullFrameAttention(io.ComfyNode):
             category=CATEGORY,
             description=(
                 "Lets every frame of a clip see other frames in self-attention, so that things keep their looks over "
-                "time. Put it before both DDIM Inversion and the sampler. Time and memory grow with the frames seen."
+                "time. Put it before both DDIM Inversion and the sampler. Time grows with the frames seen."
             ),
             search_aliases=["cross-frame attention", "video attention", "temporal consistency", "inflate"],
             inputs=[
