@@ -101,8 +101,8 @@ def judge_clips(edits: int) -> tuple[list[dict], list[dict]]:
     from pack.nodes.inversion import DDIMInversion
     from pack.videograin.layout import SCOPES, cluster
 
-    model, clip, vae = demo_model.load()
-    model = FullFrameAttention.execute(model, "all frames").result[0]
+    plain, clip, vae = demo_model.load()
+    model = FullFrameAttention.execute(plain, "all frames").result[0]
     rows, edited = [], []
     for seed, names in enumerate(CLIPS):
         frames, left, right, caption, *_ = DemoClip.execute(*names, 8, 1.5, seed).result
@@ -122,7 +122,7 @@ def judge_clips(edits: int) -> tuple[list[dict], list[dict]]:
                     | {"clip": " + ".join(names), "feature": feature, "scope": scope}
                 )
         if seed < edits:
-            context = (model, clip, vae, frames, masks, caption, source, noise, inversion)
+            context = (plain, model, clip, vae, frames, masks, caption, source, noise, inversion)
             edited += [edit(method, names, *context) for method in ("clusters", "per frame")]
         print(names, file=sys.stderr)
     return rows, edited
@@ -136,12 +136,11 @@ def score(labels, masks, clusters, motion) -> dict:
     return {"clusters": clusters, "iou": mean_iou(labels, masks, clusters), "flips": flips(labels, masks, motion)}
 
 
-def edit(method, names, model, clip, vae, frames, masks, caption, source, noise, inversion) -> dict:
+def edit(method, names, plain, model, clip, vae, frames, masks, caption, source, noise, inversion) -> dict:
     """Both objects changed: driven by the two clusters nearest to them, or frame by frame with the prompt alone."""
     import nodes as host
     import torch
 
-    from pack.demo.toybox import model as demo_model
     from pack.demo.toybox.judge import Judge
     from pack.nodes.attention import STLayoutAttention
     from pack.nodes.inversion import DDIMInversion
@@ -163,7 +162,7 @@ def edit(method, names, model, clip, vae, frames, masks, caption, source, noise,
         positive = BindRegionPrompts.execute(clip, prompt, regions).result[0]
         model = STLayoutAttention.execute(model, "default", 0.6, 1.0, 1.0).result[0]
     else:
-        model = demo_model.load_unet(demo_model.WEIGHTS)
+        model = plain
         latent = {"samples": inversion.source}
         noise = DDIMInversion.execute(model, source, latent, STEPS, "ddim_uniform", 2).result[0]
         positive = clip.encode_from_tokens_scheduled(clip.tokenize(prompt))

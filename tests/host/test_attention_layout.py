@@ -30,6 +30,7 @@ def iou(a, b):
     return float((a & b).sum() / (a | b).sum())
 
 
+@pytest.mark.once
 def test_clusters_find_and_name_the_objects(inverted):
     model, inversion, source, clip, caption, (left, right) = inverted
     found, preview, text = AttentionLayout.execute(
@@ -43,6 +44,7 @@ def test_clusters_find_and_name_the_objects(inverted):
     assert iou(everything_else, ~(left | right)) > 0.8
 
 
+@pytest.mark.once
 def test_features_are_those_of_the_network_itself(inverted):
     """Against attention captured by an ordinary patch at the same levels."""
     model, inversion, source, *_ = inverted

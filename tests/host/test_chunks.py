@@ -205,6 +205,7 @@ def most_held(unet, vae, count, monkeypatch):
     return held.most
 
 
+@pytest.mark.once
 @pytest.mark.slow
 def test_what_is_held_does_not_grow_with_the_clip(unet, vae, monkeypatch):
     few, many = (most_held(unet, vae, count, monkeypatch) for count in (16, 64))

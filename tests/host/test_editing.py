@@ -46,6 +46,7 @@ def psnr(a, b):
     return -10 * float(torch.log10((a - b).square().mean()))
 
 
+@pytest.mark.once
 def test_round_trip_of_the_demo_clip(demo, clip_latent):
     """Invert, denoise with the same prompt: latent error and decoded PSNR for the papers' step and refined ones."""
     model, _, vae = demo

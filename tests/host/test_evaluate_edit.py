@@ -36,7 +36,13 @@ def core_clip(weights: dict, projection: bool = True, **changes):
     text = {key: value.clone() for key, value in weights.items() if key.startswith("text")}
     if not projection:
         del text["text_projection.weight"]
-    return comfy.sd.load_text_encoder_state_dicts([text], model_options={"model_config": {**SMALL, **changes}})
+    clip = comfy.sd.load_text_encoder_state_dicts([text], model_options={"model_config": {**SMALL, **changes}})
+    if not projection:
+        for name, weight in clip.cond_stage_model.named_parameters():
+            if name.endswith("text_projection.weight"):
+                with torch.no_grad():
+                    weight.zero_()  # what memory of its own mostly holds, but not always
+    return clip
 
 
 def core_vision(weights: dict, folder, **changes):

@@ -270,6 +270,7 @@ def test_the_source_is_looked_at_once_for_all_who_read_it_alike(unet, clip):
     assert len(seen) == 8 and torch.isfinite(ours).all()
 
 
+@pytest.mark.once
 def test_the_same_prompt_keeps_the_sources_maps_and_rebuilds_no_worse():
     """CFG 1, source prompt, everything fused: outputs differ by the values alone, and the clip stays its own."""
     from pack.nodes.demo import DemoClip
