@@ -205,24 +205,24 @@ def test_demo_clip_node(demo):
 
 
 def test_control_net_puts_objects_where_the_depth_has_them(demo):
-    """Two held-out clips' depth pictures; without the ControlNet objects stand anywhere."""
+    """Every second of two held-out clips' depth pictures; without the ControlNet objects stand anywhere."""
     judge, found = Judge.load(), {}
     for strength in (0.0, 1.0):
         right = []
         for names, place, seed in ((("fox", "robot"), "sea", 3), (("koala", "taxi"), "sand", 5)):
             shot = clips.clip(names, place, 8, 1.0, seed)
-            hint = DemoClip.execute(*names, place, 8, 1.0, seed).args[-1]
+            hint = DemoClip.execute(*names, place, 8, 1.0, seed).args[-1][::2]
             prompts = encode(demo, shot.caption), encode(demo, "")
             positive, negative = nodes.ControlNetApplyAdvanced().apply_controlnet(
                 *prompts, demo.control, hint, strength, 0.0, 1.0
             )
-            latent = nodes.EmptyLatentImage().generate(world.SIZE, world.SIZE, 8)[0]
+            latent = nodes.EmptyLatentImage().generate(world.SIZE, world.SIZE, len(hint))[0]
             drawn = nodes.KSampler().sample(demo.model, 1, 16, 5.0, "ddim", "ddim_uniform", positive, negative, latent)
             frames = to_bytes(nodes.VAEDecode().decode(demo.vae, drawn[0])[0])
             for name, masks in zip(names, shot.masks, strict=True):
-                right += [seen.name == name for seen in judge.names(frames, masks)]
+                right += [seen.name == name for seen in judge.names(frames, masks[::2])]
         found[strength] = np.mean(right)
-    assert found[1.0] >= max(0.6, found[0.0] + 0.2), found  # 0.72 and 0.44; over many scenes 0.82 and 0.38
+    assert found[1.0] >= max(0.6, found[0.0] + 0.2), found  # over many scenes 0.82 and 0.38
 
 
 def test_the_stock_loader_reads_the_same_control_net(demo, tmp_path, monkeypatch):

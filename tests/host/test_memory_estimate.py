@@ -54,10 +54,10 @@ def work(given):
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("plan", "flags", "off"),
-    [*((plan, PYTORCH, 1.5) for plan in ("joined", "modulated", "sourced")), ("modulated", "", 2)],
+    [*((plan, PYTORCH, 1.5) for plan in ("modulated", "sourced")), ("modulated", "", 2)],
 )
 def test_what_is_told_is_what_is_held(plan, flags, off, tmp_path, comfyui_tree):
-    """Two frames' keys for each frame; those modulated; features and attention of the source.
+    """Two frames' keys for each frame, modulated; features and attention of the source.
 
     Without the flag ComfyUI's choice on a CPU is attention in slices. It stays so within a frame, where ComfyUI itself does
     not count the slices; across frames they would be many times what is told.
