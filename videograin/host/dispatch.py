@@ -36,11 +36,8 @@ if TYPE_CHECKING:
     from .placing import Maps
     from .run import Chunk, Run
 
-IN_SLICES = (
-    attention_basic,
-    attention_split,
-    attention_sub_quad,
-)  # what ComfyUI takes where PyTorch's is not asked for
+# What ComfyUI takes where PyTorch's own attention is not asked for.
+IN_SLICES = (attention_basic, attention_split, attention_sub_quad)
 
 
 class Call:
