@@ -11,7 +11,7 @@ Column = tuple[str, Callable[[Row], str]]
 INTRO = """\
 # Speed and memory
 
-In short: regions cost little on top of attention over all frames (a step of 16 frames a sixth more, below), and neither
+In short: regions cost little on top of attention over all frames (a step of 16 frames a fifth more, below), and neither
 holds the tables of tokens × tokens that the released code does; memory grows with frames and pixels in proportion. No GPU
 was at hand. What a run of yours needs is in ComfyUI's console when it samples. The rest is for those who want to know how.
 
