@@ -25,7 +25,9 @@ def arguments() -> argparse.Namespace:
     form.add_argument("--quick", action="store_true", help="a look in five minutes; says little about single methods")
     form.add_argument("--gpu", action="store_true", help="longer clips, more steps, on the GPU")
     parser.add_argument("--frames", type=int, help="frames of a clip (default 8)")
-    parser.add_argument("--steps", type=int, help="steps of the inversion, and again of the edit (default 20)")
+    parser.add_argument(
+        "--steps", type=int, help="steps of the inversion, and again of the edit (default 20; 10 for systems)"
+    )
     parser.add_argument("--refinements", type=int, help="of the inversion, per step (default 1)")
     parser.add_argument("--methods", help="only these, by name, with commas; see edit/methods.py")
     parser.add_argument(

@@ -13,6 +13,7 @@ from .methods import ABLATIONS, METHODS, QUICK, SYSTEMS
 from .suite import DEVELOPMENT, TEST, Case
 
 QUICK_CLIPS, QUICK_STEPS = 4, 12
+SYSTEMS_STEPS = 10  # for so many methods: half the hours, and all that they are compared with takes as many
 GPU_FRAMES, GPU_STEPS = 16, 50
 
 Plan = dict[str, tuple[list[Case], tuple[Method, ...]]]  # split -> clips, methods
@@ -38,6 +39,8 @@ def jobs(cases: Iterable[Case], methods: Iterable[Method]) -> list[Job]:
 def setup_of(options: argparse.Namespace) -> Setup:
     given = {name: getattr(options, name) for name in ("frames", "steps", "refinements")}
     form = {"steps": QUICK_STEPS} if options.quick else {}
+    if options.split == "systems":
+        form = {"steps": SYSTEMS_STEPS}
     if options.gpu:
         form = {"frames": GPU_FRAMES, "steps": GPU_STEPS}
     return Setup(**form | {name: value for name, value in given.items() if value is not None})

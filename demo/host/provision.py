@@ -1,6 +1,6 @@
 """Sets up ComfyUI and its Python environment for development, in a cache outside the checkout.
 
-    python3 demo/host/provision.py [--version 0.30.0] [--print-python | --print-comfyui]
+    python3 demo/host/provision.py [--version 0.30.0] [--print-python | --print-comfyui | --print-headless-opencv]
 
 Needs nothing but a bare Python. The first run downloads and installs; later runs return at once, and an
 interrupted run is finished by the next. VIDEOGRAIN_COMFYUI=/path/to/ComfyUI uses that installation instead;
@@ -28,6 +28,7 @@ from typing import BinaryIO, NamedTuple
 
 HERE = Path(__file__).resolve().parent
 LOCK = HERE / "requirements.lock"
+HEADLESS = HERE / "headless.lock"
 SOURCES = HERE / "sources.json"
 NEWEST, OLDEST = "0.30.0", "0.16.3"
 OLDEST_PYTHON = (3, 11)
@@ -127,6 +128,23 @@ def require_space(cache: Path) -> None:
             f"Not enough disk space in {cache}: {free / 2**30:.1f} GiB are free, {SPACE_NEEDED / 2**30:.0f} GiB are "
             "needed while installing. Free some, or set VIDEOGRAIN_CACHE to a folder on a larger disk."
         )
+
+
+def headless_opencv(cache: Path, python: Path, lock: Path = HEADLESS) -> Path:
+    """Returns a folder with OpenCV's build for servers, installed first if need be: on PYTHONPATH it replaces the other.
+
+    The two builds overwrite each other in one environment, and users have either.
+    """
+    folder = cache / f"headless-opencv-{hashlib.sha256(lock.read_bytes()).hexdigest()[:16]}"
+    if not folder.exists():
+        with exclusive(cache) as held:
+            if not folder.exists():
+                say("installing OpenCV's headless build")
+                with tempfile.TemporaryDirectory(prefix="tmp-", dir=cache) as temporary:
+                    ready = Path(temporary) / "ready"
+                    pip(python, cache, held, "install", "--no-deps", "--requirement", str(lock), "--target", str(ready))
+                    ready.rename(folder)
+    return folder
 
 
 # ---- the ComfyUI source tree ----------------------------------------------------------------------------------------
@@ -312,9 +330,13 @@ def main() -> int:
     parser.add_argument("--version", default=NEWEST, help=f"ComfyUI version (default {NEWEST})")
     parser.add_argument("--print-python", action="store_true", help="print only the path of its Python")
     parser.add_argument("--print-comfyui", action="store_true", help="print only the path of its folder")
+    parser.add_argument(
+        "--print-headless-opencv", action="store_true", help="install OpenCV's headless build too; print its folder"
+    )
     options = parser.parse_args()
     try:
         host = provision(options.version)
+        headless = headless_opencv(cache_folder(), host.python) if options.print_headless_opencv else None
     except SetupError as error:
         print(textwrap.fill(f"error: {error}", 100, break_on_hyphens=False, break_long_words=False), file=sys.stderr)
         return 1
@@ -325,6 +347,7 @@ def main() -> int:
         print("\ninterrupted; the next run finishes the set-up", file=sys.stderr)
         return 130
     chosen = [str(host.python)] * options.print_python + [str(host.comfyui)] * options.print_comfyui
+    chosen += [str(headless)] * options.print_headless_opencv
     print(*chosen or [f"python   {host.python}", f"ComfyUI  {host.comfyui}"], sep="\n")
     return 0
 

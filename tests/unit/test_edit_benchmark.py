@@ -413,6 +413,8 @@ def test_what_the_options_mean():
     (cases, chosen), setup = quick["development"], plan.setup_of(options(quick=True))
     assert len(cases) == 4 and setup.steps == 12 and {m.name for m in chosen} > {"per_frame", "full_frame", "default"}
     assert plan.setup_of(options(gpu=True))[:2] == (16, 50) and plan.setup_of(options()) == Setup(8, 20, 1)
+    assert plan.setup_of(options(split="systems")) == Setup(8, 10, 1)
+    assert plan.setup_of(options(split="systems", gpu=True))[:2] == (16, 50)
     assert plan.name_of(options()) == "edit_quality"
     others = [options(quick=True), options(gpu=True), options(gpu=True, split="test"), options(split="test")]
     assert len({"edit_quality", *map(plan.name_of, others)}) == 5

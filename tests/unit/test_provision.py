@@ -136,6 +136,25 @@ def test_a_failed_installation_is_told_and_not_marked_complete(tmp_path, monkeyp
     assert not (p.environment_folder(tmp_path, lock) / ".complete").exists()
 
 
+def test_opencvs_other_build_stands_beside_the_environment_whole_or_not_at_all(tmp_path, monkeypatch):
+    lock = tmp_path / "headless.lock"
+    lock.write_text("opencv-python-headless==1\n")
+
+    def failing(*arguments):
+        Path(arguments[-1]).mkdir()
+        raise p.SetupError("no network")
+
+    monkeypatch.setattr(p, "pip", failing)
+    with pytest.raises(p.SetupError, match="no network"):
+        p.headless_opencv(tmp_path, Path("python"), lock)
+    assert not list(tmp_path.glob("*opencv*")) and not list(tmp_path.glob("tmp-*"))
+    monkeypatch.setattr(p, "pip", lambda *arguments: (Path(arguments[-1]) / "cv2").mkdir(parents=True))
+    folder = p.headless_opencv(tmp_path, Path("python"), lock)
+    assert (folder / "cv2").is_dir() and not (tmp_path / "env-").exists()
+    monkeypatch.setattr(p, "pip", failing)
+    assert p.headless_opencv(tmp_path, Path("python"), lock) == folder  # no second installation
+
+
 def test_too_little_disk_space_is_told_before_anything_is_built(tmp_path, monkeypatch):
     monkeypatch.setattr(p, "SPACE_NEEDED", 2**60)
     with pytest.raises(p.SetupError, match="VIDEOGRAIN_CACHE"):
