@@ -22,6 +22,7 @@ BENCHES = {  # and the devices they are for
     "attention": ("cpu", "cuda"),
     "network": ("cpu", "cuda"),
     "end to end": ("cuda",),
+    "long": ("cpu",),
     "paths": ("cpu",),
     "toy": ("cpu",),
 }
@@ -39,6 +40,8 @@ ATTENTION = {
 TURNS = 3  # of each step of a network: all of them in turn, so that whatever else the machine does falls on all
 # network: frames, pixels
 NETWORK = {"cpu": ((4, 8, 16), 256), "cuda": ((8, 16, 32, 64), 512), "quick": ((1, 2, 3), 64)}
+# long: frames of the clips, the first in one chunk; frames of a chunk; steps
+LONG = {"cpu": ((16, 40, 88), 16, 2), "quick": ((6, 8), 6, 1)}
 
 Row = dict[str, Any]
 
@@ -98,6 +101,10 @@ def measure(what: str, task: Row) -> Any:
         from pack.benchmarks.timing import linking
 
         return linking.linking(**task)
+    if what == "chunks":
+        from pack.benchmarks.timing import long
+
+        return long.chunks(**task)
     if what == "profile":
         from pack.benchmarks.timing import toy
 
@@ -139,6 +146,12 @@ def network(device: str, counts: tuple[int, ...], size: int, tree: Path) -> list
     return network_rows(alone("step", device, tree, **case) for _ in range(TURNS) for case in cases)
 
 
+def long(device: str, counts: tuple[int, ...], length: int, steps: int, tree: Path) -> list[Row]:
+    from pack.benchmarks.timing.rows import long_rows
+
+    return long_rows(alone("chunks", device, tree, frames=frames, steps=steps, length=length) for frames in counts)
+
+
 def benchmark(bench: str, device: str, quick: bool, tree: Path) -> list[Row]:
     """The rows of one benchmark on one kind of device; none where it is for the other."""
     sizes = "quick" if quick else device
@@ -150,6 +163,8 @@ def benchmark(bench: str, device: str, quick: bool, tree: Path) -> list[Row]:
         return []
     if bench == "end to end":
         return [alone("edit", device, tree, frames=2 if quick else 16, size=512, steps=2 if quick else 50)]
+    if bench == "long":
+        return long(device, *LONG[sizes], tree)
     if bench == "paths":
         return alone("linking", device, tree, frames=4 if quick else 16, size=128 if quick else 512)
     return alone("profile", device, tree, steps=2 if quick else None)

@@ -86,7 +86,7 @@ def _directed(number: int, q: Tensor, k: Tensor, tokens: Tensor, frames: int, ex
     values[..., : len(tokens)] = tokens.T.to(values)[:, None]  # the same in every head and frame
     site, values = (*extra["block"], extra["block_index"]), values.flatten(-2)
     own, plain = partial(call.own_cross, chunk, layout, extra, q, k), partial(call.plain, None, extra=extra)
-    shares = fuser.fused(call, site, grid, number, q, k, values, plain, own) if fuser else None
+    shares = fuser.fused(call, site, grid, number, q, values, plain, own) if fuser else None
     if shares is None:
         if layout is None:
             return None

@@ -49,6 +49,12 @@ PATHS = """\
 ## Flow-guided attention, before sampling
 
 Once for each clip; tokens of the finest level, an eighth of the pixels a side."""
+LONG = """\
+## Long clips
+
+*Edit in Chunks* on the demo model, 192×192 pixels, 2 steps, chunks of 16 frames that share 4, and 4 anchors in each:
+inversion, edit, blend, VAE. A frame of several chunks costs more than one of a single chunk by the shared frames and the anchors,
+which are worked on again in each; the next chunks cost no more than these. Peak memory is what is held beyond the clip and the result."""
 TOY = """\
 ## The demo's edit
 
@@ -100,6 +106,13 @@ COLUMNS: dict[str, list[Column]] = {
         ("seconds", number("seconds", "{:.3g}")),
         ("÷ optical flow", number("ratio_to_flow")),
     ],
+    "long": [
+        ("frames", number("frames", "{}")),
+        ("in", number("case", "{}")),
+        ("seconds a frame, ÷ one chunk", number("ratio_to_one_chunk")),
+        ("seconds", number("seconds", "{:.3g}")),
+        ("peak MiB", number("peak_mb", "{:.0f}")),
+    ],
     "toy": [
         ("part", number("case", "{}")),
         ("seconds", number("seconds", "{:.2f}")),
@@ -107,11 +120,19 @@ COLUMNS: dict[str, list[Column]] = {
         ("share", number("share", "{:.1%}")),
     ],
 }
-SECTIONS = {"attention": ATTENTION, "network": NETWORK, "end to end": END_TO_END, "paths": PATHS, "toy": TOY}
+SECTIONS = {
+    "attention": ATTENTION,
+    "network": NETWORK,
+    "end to end": END_TO_END,
+    "long": LONG,
+    "paths": PATHS,
+    "toy": TOY,
+}
 KINDS = {
     "attention": ("CPU", "CUDA"),
     "network": ("CPU", "CUDA"),
     "end to end": ("CUDA",),
+    "long": ("CPU",),
     "paths": ("CPU",),
     "toy": ("CPU",),
 }

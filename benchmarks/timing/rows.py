@@ -65,6 +65,12 @@ def _middle(turns: list[Row]) -> Row:
     return {**turns[0], "seconds": median(seconds), "peak_mb": median(peaks), "turns": len(turns), "spread": spread}
 
 
+def long_rows(measured: Iterable[Row]) -> list[Row]:
+    """Edits of clips of several lengths, the first of them in one chunk: seconds a frame, and those ÷ the first's."""
+    rows = [{**row, "seconds_per_frame": row["seconds"] / row["frames"]} for row in measured]
+    return [{**row, "ratio_to_one_chunk": row["seconds_per_frame"] / rows[0]["seconds_per_frame"]} for row in rows]
+
+
 def growth(rows: Iterable[Row], case: str) -> float | None:
     """How memory grows with frames: MiB per frame over the upper half ÷ over the lower half; 1 is linear."""
     peaks = sorted((row["frames"], row["peak_mb"]) for row in rows if row["case"] == case)

@@ -11,18 +11,14 @@ import psutil
 import pytest
 import torch
 
-from pack.demo.toybox import clips
-from pack.demo.toybox import model as demo_model
-from pack.nodes.attention import STLayoutAttention
-from pack.nodes.chunks import EditInChunks
-from pack.nodes.regions import BindRegionPrompts, RegionPrompt
+from pack.benchmarks.timing import long
 from pack.videograin.flow import dis_flow, occluded
 from pack.videograin.host import chunks
 from pack.videograin.metrics import background_psnr, seam_ratio, warp_err
 from pack.videograin.windows import borders, windows
 
 FRAMES, STEPS = (int(os.environ.get(f"VIDEOGRAIN_SOAK_{name}", n)) for name, n in (("FRAMES", 600), ("STEPS", 10)))
-LENGTH, OVERLAP = 16, 4
+LENGTH = 16
 
 
 def warp_errors(source, edited):
@@ -41,18 +37,9 @@ class Stopped(Exception):
 @pytest.mark.soak
 def test_a_long_clip_is_edited_in_constant_memory_without_seams_and_survives_a_crash(tmp_path, monkeypatch):
     monkeypatch.setattr("folder_paths.output_directory", str(tmp_path))
-    model, clip, vae = demo_model.load()
-    shot = clips.clip(("wolf", "pig"), "snow", FRAMES, seed=3)
-    task = clips.task("instance", shot, 3)
-    frames, masks = torch.from_numpy(shot.frames).float() / 255, torch.from_numpy(shot.masks).float()
-    regions = ()
-    for mask, phrase in zip(masks, task.phrases, strict=True):
-        (regions,) = RegionPrompt.execute(mask, phrase, regions=regions).args
-    positive = BindRegionPrompts.execute(clip, task.prompt, regions).args[0]
-    source, negative = (clip.encode_from_tokens_scheduled(clip.tokenize(text)) for text in (shot.caption, ""))
-    model = STLayoutAttention.execute(model, "default", 0.6, 1.0, 1.0).args[0]
-
-    cuts, memory, made, edit_chunk = windows(FRAMES, LENGTH, OVERLAP), [], [], chunks.edit_chunk
+    asked = long.task(FRAMES)
+    frames, masks = asked.frames, asked.masks
+    cuts, memory, made, edit_chunk = windows(FRAMES, LENGTH, long.OVERLAP), [], [], chunks.edit_chunk
 
     def watched(job, window, progress):
         if len(made) == len(cuts) // 2 and "crash" not in made:
@@ -64,18 +51,11 @@ def test_a_long_clip_is_edited_in_constant_memory_without_seams_and_survives_a_c
         memory.append((psutil.Process().memory_info().rss - output) / 1e6)
         return latents
 
-    def edit():
-        with torch.inference_mode():
-            return EditInChunks.execute(
-                model, vae, frames, source, positive, negative, STEPS, 5.0, "euler", "ddim_uniform", 0, LENGTH, OVERLAP,
-                4, "inversion", grow=1, refinements=1,
-            ).args  # fmt: skip
-
     monkeypatch.setattr(chunks, "edit_chunk", watched)
     began = time.monotonic()
     with pytest.raises(Stopped):
-        edit()
-    edited, report = edit()
+        long.edit(asked, STEPS, LENGTH)
+    edited, report = long.edit(asked, STEPS, LENGTH)
     seconds = time.monotonic() - began
     assert [window for window in made if window != "crash"] == cuts  # each made once, the crash in between
     assert f"taken from disk: {len(cuts) // 2} chunks" in report

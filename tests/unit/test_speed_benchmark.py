@@ -43,6 +43,13 @@ def test_network_rows_compare_with_steps_of_as_many_frames():
     assert last["ratio_to_sdpa"] == pytest.approx(1.25) and last["ratio_to_per_frame"] == pytest.approx(1.5)
 
 
+def test_long_clips_are_compared_by_seconds_a_frame_with_one_chunk():
+    clip = {"bench": "long", "peak_mb": 1.0}
+    found = rows.long_rows([{**clip, "frames": 16, "seconds": 8.0}, {**clip, "frames": 40, "seconds": 30.0}])
+    assert [row["seconds_per_frame"] for row in found] == [0.5, 0.75]
+    assert [row["ratio_to_one_chunk"] for row in found] == [1.0, 1.5]
+
+
 def test_a_step_measured_several_times_is_its_middle_one():
     one = {"bench": "network", "case": rows.FULL_FRAME, "frames": 4}
     turns = [{**one, "seconds": seconds, "peak_mb": peak} for seconds, peak in ((2.0, 100), (9.0, 130), (3.0, 110))]

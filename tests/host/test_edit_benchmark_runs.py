@@ -1,0 +1,45 @@
+"""The edit benchmark's rows run in a real executor: every part that a row can have, on one short clip."""
+
+import json
+import math
+
+import nodes
+import pytest
+
+from pack.benchmarks.edit import suite
+from pack.benchmarks.edit.graph import Setup
+from pack.benchmarks.edit.methods import METHODS
+from pack.benchmarks.edit.plan import jobs
+from pack.benchmarks.edit.run import Runner
+from pack.benchmarks.edit.store import Store
+from pack.demo.toybox.judge import Judge
+
+FRAMES = 2
+ROWS = ("sdedit", "pasted", "with_both", "fatezero", "flow_inject", "clip_norm", "default_control", "with_place", "via")
+
+
+@pytest.fixture(scope="module")
+def runner(tmp_path_factory):
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(nodes, "NODE_CLASS_MAPPINGS", dict(nodes.NODE_CLASS_MAPPINGS))
+        store = Store(tmp_path_factory.mktemp("edits"), "weights", "ruler")
+        yield Runner(Setup(frames=FRAMES, steps=2, refinements=0), store, Judge.load(), None)
+
+
+@pytest.mark.once
+@pytest.mark.parametrize("name", ROWS)
+def test_a_row_is_made_measured_and_kept(runner, name):
+    method = METHODS[name]
+    job, *_ = jobs([suite.cases("development")[0]], [method])
+    row, seconds = runner.run(job)
+    assert seconds > 0 and runner.store.frames(row["key"]).shape[0] == FRAMES
+    assert 0 <= row["edit_acc"] <= 1 and math.isfinite(row["background_psnr"])
+    before, after = row["attn_in_before"], row["attn_in"]
+    if method.st_layout is not None:
+        assert 0 < before < 0.5 * after < 0.5  # regions bring their words home
+    elif method.cross_fusion:
+        assert 0 < after != before
+    elif method.name == "sdedit":
+        assert after == before > 0
+    again, seconds = runner.run(job)
+    assert seconds == 0 and json.dumps(again) == json.dumps(row)  # not made twice
