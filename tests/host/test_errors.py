@@ -172,14 +172,14 @@ def test_trajectory_of_another_model(inverted):
                  rig.text(1, width=64), rig.text(2, width=64), inverted[0]["samples"], steps=4, scheduler="normal")  # fmt: skip
 
 
-def test_another_lora_strength_is_another_model(unet, inverted):
+def test_another_lora_or_strength_is_another_model(unet, inverted):
     name = next(n for n, w in unet.model.diffusion_model.named_parameters() if w.ndim == 2)
     weight = unet.model.diffusion_model.get_parameter(name)
     key = f"diffusion_model.{name}"
 
-    def with_lora(strength):
+    def with_lora(strength, value=0.01):
         model = unet.clone()
-        model.add_patches({key: ("diff", (torch.ones_like(weight) * 0.01,))}, strength)
+        model.add_patches({key: ("diff", (torch.full_like(weight, value),))}, strength)
         return model
 
     noise, inversion, _ = DDIMInversion.execute(
@@ -187,7 +187,8 @@ def test_another_lora_strength_is_another_model(unet, inverted):
     ).result
     args = (rig.text(1), rig.text(2), noise["samples"])
     assert torch.isfinite(rig.sample(blended(with_lora(1.0), inversion), *args, steps=4, scheduler="normal")).all()
-    sample_fails("LoRA strengths", blended(with_lora(0.5), inversion), *args, steps=4, scheduler="normal")
+    for other in (with_lora(0.5), with_lora(1.0, 0.02)):  # another strength; another LoRA of the same layers
+        sample_fails("LoRA strengths", blended(other, inversion), *args, steps=4, scheduler="normal")
 
 
 def test_trajectory_of_another_key_set(unet, inverted):

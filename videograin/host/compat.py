@@ -151,7 +151,7 @@ def model_identity(model: ModelPatcher) -> str:
     """A fingerprint of the weights a MODEL samples with, equal after a restart.
 
     Covers the class, the kind of prediction and its sigma table, every weight's name, shape and dtype, the values of eight
-    small tensors, and the keys and strengths of LoRA patches. Norms and biases are read because patches leave them
+    small tensors, and the keys, strengths and first values of LoRA patches. Norms and biases are read because patches leave them
     alone; where one is patched its unpatched backup is read, so a loaded and an unloaded model agree.
     """
     with _ejected(model):
@@ -188,4 +188,17 @@ def _identity(model: ModelPatcher) -> str:
     for key in sorted(model.patches, key=str):
         for patch in model.patches[key]:
             digest.update(f"{key}{patch[0]}{patch[2]}".encode())
+            for tensor in _tensors(patch[1]):
+                digest.update(tensor.detach().flatten()[:16].float().cpu().numpy().tobytes())
     return digest.hexdigest()[:16]
+
+
+def _tensors(patch: Any) -> Iterator[Tensor]:
+    """A patch's tensors: adapters hold them in `weights`, the other kinds in nested tuples."""
+    if isinstance(patch, Tensor):
+        yield patch
+    elif isinstance(patch, tuple | list):
+        for part in patch:
+            yield from _tensors(part)
+    elif hasattr(patch, "weights"):
+        yield from _tensors(patch.weights)
