@@ -6,8 +6,32 @@ import inspect
 import math
 from collections.abc import Callable
 from functools import wraps
+from numbers import Real
 from typing import Any
 
+from torch import Tensor
+
+
+def _is_conditioning(value: Any) -> bool:
+    pairs = (
+        isinstance(value, list | tuple)
+        and bool(value)
+        and all(isinstance(e, list | tuple) and len(e) == 2 for e in value)
+    )
+    return pairs and all(isinstance(text, Tensor) and isinstance(notes, dict) for text, notes in value)
+
+
+FORMS = {  # socket type -> what it carries, in words and as a test
+    "INT": (
+        "a whole number",
+        lambda value: isinstance(value, Real) and (not math.isfinite(value) or value == int(value)),
+    ),
+    "FLOAT": ("a number", lambda value: isinstance(value, Real)),
+    "IMAGE": ("an IMAGE", lambda value: isinstance(value, Tensor)),
+    "MASK": ("a MASK", lambda value: isinstance(value, Tensor)),
+    "LATENT": ("a LATENT", lambda value: isinstance(value, dict) and isinstance(value.get("samples"), Tensor)),
+    "CONDITIONING": ("a CONDITIONING with at least one prompt", _is_conditioning),
+}
 FILE = "file"  # is looked for when it is read; the list is only what was there before
 
 
@@ -25,8 +49,12 @@ def declared(execute: Callable) -> Callable:
         owner = schema.display_name + ("'" if schema.display_name.endswith("s") else "'s")
         for entry in schema.inputs:
             value = given.arguments.get(entry.id)
+            if value is None and entry.get_io_type() in FORMS and not entry.optional and entry.id in given.arguments:
+                raise ValueError(f"{owner} `{entry.id}` is empty. Connect {FORMS[entry.get_io_type()][0]}.")
             if value is not None:
                 _check(owner, entry, value)
+                if entry.get_io_type() == "INT":
+                    given.arguments[entry.id] = int(value)
                 if entry.get_io_type() == "IMAGE" and value.shape[-1] < 3:  # with or without alpha
                     given.arguments[entry.id] = value[..., :1].expand(-1, -1, -1, 3)
         return execute(*given.args, **given.kwargs)
@@ -36,6 +64,9 @@ def declared(execute: Callable) -> Callable:
 
 def _check(owner: str, entry: Any, value: Any) -> None:
     kind = entry.get_io_type()
+    form, fits = FORMS.get(kind, ("", lambda _: True))
+    if not fits(value):
+        raise ValueError(f"{owner} `{entry.id}` is {type(value).__name__} {str(value)[:60]!r}, but must be {form}.")
     if kind in ("INT", "FLOAT"):
         low, high = (getattr(entry, side, None) for side in ("min", "max"))
         low, high = -math.inf if low is None else low, math.inf if high is None else high

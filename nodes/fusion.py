@@ -9,7 +9,7 @@ from ..videograin import alignment
 from ..videograin.attention.fusion import Words
 from ..videograin.attention.st_layout import LEVELS
 from ..videograin.host import attach
-from ..videograin.host.conditioning import read, rows_of
+from ..videograin.host.conditioning import last_row, read, rows_of
 from ..videograin.host.plan import EVERYWHERE, OUTSIDE_REGIONS, OUTSIDE_WORDS, CrossFusion, SelfFusion
 from ..videograin.host.source import EXACT, RELEASED
 from .declared import declared
@@ -247,6 +247,7 @@ class CrossAttentionFusion(io.ComfyNode):
             inversion=inversion,
             conditioning=conditioning,
             words=words,
+            ends=(last_row(clip, source_prompt), last_row(clip, prompt)),
             mode=mode,
             where=where,
             start_percent=start,

@@ -1,5 +1,7 @@
 """Words to places, by moving the latent (ReAtCo): Place Objects."""
 
+import logging
+
 import torch
 from comfy_api.latest import io
 
@@ -7,12 +9,14 @@ from ..videograin import placement
 from ..videograin.alignment import Prompt
 from ..videograin.boxes import box_masks, moving_box, parse_boxes
 from ..videograin.host import attach
-from ..videograin.host.conditioning import read, rows_of
+from ..videograin.host.conditioning import last_row, read, rows_of
 from ..videograin.host.plan import LEVELS, Placement
 from ..videograin.placement import Place
 from ..videograin.regions import Region, clip_masks
 from .declared import declared
 from .types import CATEGORY, Regions
+
+logger = logging.getLogger("videograin")
 
 BOXES = "Place Objects' `boxes`"
 ARTICLES = {"a", "an", "the"}  # words without a place
@@ -158,6 +162,7 @@ class PlaceObjects(io.ComfyNode):
         record = Placement(
             places=places(clip, text, objects),
             length=text.length,
+            end=last_row(clip, prompt),
             mode=mode,
             strength=strength,
             end_percent=end_percent,
@@ -196,8 +201,15 @@ def boxed(text: str, frames) -> tuple[Region, ...]:
         mask = box_masks(moving_box(keys, count, BOXES), height, width)
         if not mask.any():
             raise ValueError(
-                f"{BOXES} put “{name}” outside the picture, which is {width}×{height} pixels, in every frame. Move the box."
+                f"{BOXES} put “{name}” outside the picture, which is {width}×{height} pixels, or too small to "
+                "hold a pixel of it, in every frame. Move or widen the box: its numbers are pixels (not shares), from the top left corner."
             )
+        over = max(max(key.left + key.width - width, key.top + key.height - height) for key in keys)
+        if over > 0:
+            logger.warning(
+                "%s: a box of “%s” reaches %g pixels beyond the right or the lower edge of the picture (%d×%d). A box's third "
+                "and fourth numbers are its width and height, not its other corner.", BOXES, name, over, width, height,
+            )  # fmt: skip
         found.append(Region(mask, name))
     return tuple(found)
 

@@ -18,6 +18,7 @@ from .binding import Token, same_token
 REFINE, REPLACE = MODES = ("refine", "replace")
 NEW, GONE = "(new)", "(gone)"
 STRONG = 10.0  # the released configurations' usual emphasis; more burns
+MOST = 1e6  # far beyond any use, and far below what overflows
 FACTOR = re.compile(r"\d+(\.\d*)?|\.\d+")
 
 
@@ -126,10 +127,10 @@ def parse_emphasis(text: str) -> dict[str, float]:
     gains = {}
     for line in filter(None, (line.strip() for line in text.splitlines())):
         word, _, factor = (part.strip() for part in line.rpartition(":"))
-        if not word or not FACTOR.fullmatch(factor):
+        if not word or not FACTOR.fullmatch(factor) or float(factor) > MOST:
             raise ValueError(
                 f'Cross-Attention Fusion\'s `emphasis` has the line "{line}", but each line is a word of `prompt`, a '
-                "colon and a factor of 0 or more, such as “watercolor: 10”."
+                f"colon and a factor from 0 to {MOST:g}, such as “watercolor: 10”."
             )
         gains[word] = float(factor)
     return gains

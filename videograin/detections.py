@@ -65,13 +65,14 @@ def parse_relations(text: str) -> list[Relation]:
 def relations_of(masks: Tensor, names: list[str]) -> list[list[Relation]]:
     """What regions ask: in each frame, how the centres of every two lie to each other.
 
-    masks (K, F, H, W) bool; names, one per region. A region out of sight in a frame asks nothing there.
+    masks (K, F, H, W) bool; names, one per region. A region out of sight in a frame asks nothing there,
+    nor do two with one centre.
     """
     found = []
     for frame in masks.unbind(1):
         centres = [(_plain(name), _centre(mask)) for name, mask in zip(names, frame, strict=True) if mask.any()]
         pairs = combinations(centres, 2)
-        found.append([(a, relation_between(here, there), b) for (a, here), (b, there) in pairs])
+        found.append([(a, relation_between(here, there), b) for (a, here), (b, there) in pairs if here != there])
     return found
 
 

@@ -13,6 +13,7 @@ from .tensor_file import checksum, write_whole
 from .trajectory import Inversion, dtype_of
 
 FORMAT = "videograin.inversion.1"
+LONGEST_FACT = 1000  # letters; it may stand in a message
 FACTS = ("format", "key_sets", "model_id", "model_name")
 TENSORS = ("latents", "sigmas", "source", "noise")
 
@@ -57,12 +58,15 @@ def read(path: Path) -> tuple[Inversion, Tensor]:
             tensors = {name: file.get_tensor(name) for name in TENSORS}
     except SafetensorError as error:
         raise ValueError(f"{path.name} is damaged or no safetensors file ({error}). Invert the clip again.") from error
+    if any(len(facts.get(name, "")) > LONGEST_FACT for name in FACTS):
+        raise ValueError(f"{path.name} is damaged: its header says more than ours do. Invert the clip again.")
     if changed := _changed(facts, tensors):
         raise ValueError(f"{path.name} is damaged: its {changed} are not what was saved. Invert the clip again.")
     if not _fit(**tensors):
         shapes = ", ".join(f"{name} {tuple(tensor.shape)}" for name, tensor in tensors.items())
         raise ValueError(
-            f"{path.name} is damaged: its tensors do not belong together ({shapes}). Invert the clip again."
+            f"{path.name} is damaged: its tensors do not belong together, or hold no finite numbers ({shapes}). Invert the "
+            "clip again."
         )
     inversion = Inversion(
         tensors["latents"], tensors["sigmas"], tensors["source"],
@@ -93,5 +97,8 @@ def _fit(latents: Tensor, sigmas: Tensor, source: Tensor, noise: Tensor) -> bool
         and latents.shape[:1] == sigmas.shape
         and all(tensor.is_floating_point() for tensor in (latents, sigmas, source, noise))
         and len(sigmas) > 1
+        and source.numel() > 0
         and bool((sigmas[1:] < sigmas[:-1]).all())
+        and bool(sigmas.isfinite().all() and sigmas[-1] >= 0)
+        and all(bool(tensor.isfinite().all()) for tensor in (source, noise, *latents))
     )

@@ -220,4 +220,4 @@ def closest(phrase: str, prompt: str) -> str | None:
     ]
     likeness = {run: SequenceMatcher(None, phrase.lower(), run.lower()).ratio() for run in runs}
     best = max(likeness, key=likeness.get, default=None)
-    return best if best and likeness[best] >= 0.5 else None
+    return best if best and likeness[best] > 0.5 else None  # at 0.5 "a" is like "cat"

@@ -10,7 +10,7 @@ z is what the network is given, sqrt alpha_bar x in the sampler's own scale; so 
 
 from __future__ import annotations
 
-from math import exp, sqrt
+from math import exp, inf, sqrt
 from typing import NamedTuple
 
 import torch
@@ -114,13 +114,17 @@ def step_size(timestep: float, strength: float) -> float:
 def refined_levels(timesteps: list[float]) -> dict[int, float]:
     """Index into a sampler's levels -> inner score at which refinement ends there.
 
-    timesteps: of the levels, falling. Refined are the first levels at or past the original's three.
+    timesteps: of the levels, falling. Refined are the first levels at or past the original's three; of two that lie about
+    the first of them the nearer, since some schedules begin at 999; and none that the sampling began after.
     """
-    found = {}
+    found, gap = {}, timesteps[0] - timesteps[1] if len(timesteps) > 1 else inf
     for point, score in REFINED.items():
         level = next((i for i, timestep in enumerate(timesteps) if timestep <= point + 0.5), None)
-        if level is not None:
-            found[level] = score
+        if level is None or timesteps[0] < point - gap:
+            continue
+        if level == 1 and timesteps[0] - point < point - timesteps[1]:
+            level = 0
+        found[level] = score
     return found
 
 

@@ -127,11 +127,11 @@ def compared(api: Prompt) -> tuple[list, list]:
 
 
 def badged(sheet: Image.Image) -> Image.Image:
-    """With “SD 1.5” in a corner."""
-    font = ImageFont.load_default(28)
-    draw = ImageDraw.Draw(sheet)
-    draw.rounded_rectangle((2 * THUMBNAIL_SIDE - 118, 12, 2 * THUMBNAIL_SIDE - 12, 56), radius=10, fill=(20, 20, 24))
-    draw.text((2 * THUMBNAIL_SIDE - 65, 34), "SD 1.5", font=font, fill=(255, 255, 255), anchor="mm")
+    """With what it is for in a corner, and that another model drew it."""
+    draw, middle = ImageDraw.Draw(sheet), 2 * THUMBNAIL_SIDE - 88
+    draw.rounded_rectangle((middle - 76, 12, middle + 76, 72), radius=10, fill=(20, 20, 24))
+    for text, size, y in (("for SD 1.5", 26, 30), ("picture: demo model", 15, 56)):
+        draw.text((middle, y), text, font=ImageFont.load_default(size), fill=(255, 255, 255), anchor="mm")
     return sheet
 
 

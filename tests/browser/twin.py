@@ -35,6 +35,10 @@ SETTINGS = {  # by the node they are for
 }
 
 
+BOX = r"(\d+), (\d+), (\d+), (\d+) at (\d+)"
+BOXES = re.compile(rf"{BOX}(; {BOX})*")  # as Place Objects reads them
+
+
 class Video(NamedTuple):
     """A clip that stands in for an output of Demo Clip, and what it shows."""
 
@@ -91,10 +95,23 @@ def edited(group: Group, demo: Graph, videos: dict[str, Video], caption: str) ->
         return loaders(group.title, demo, videos, caption)
     note = reworded(group.note, demo.footage)
     note = re.sub(r"\*(\w+)\*", lambda match: f"*{match[1]}{SUFFIX}*" if is_workflow(match[1]) else match[0], note)
+    note = BOXES.sub(lambda found: scaled_boxes(found[0], demo), note)
     settings = [SETTINGS[node.type] for column in group.columns for node in column if node.type in SETTINGS]
     note = "\n\n".join([note, *settings])
     columns = [[own_clip(node, demo, caption) for node in column] for column in group.columns]
     return replace(group, note=note, columns=columns, aside="")
+
+
+def scaled_boxes(text: str, demo: Graph) -> str:
+    """The demo's boxes on a clip of the twin's size and length."""
+    last = next(node.values.get("frames", 8) for node in nodes(demo) if node.key == "clip") - 1  # 8 by default
+
+    def box(found: re.Match) -> str:
+        *numbers, frame = map(int, found.groups())
+        pixels = ", ".join(str(round(SIDE / world.SIZE * number)) for number in numbers)
+        return f"{pixels} at {FRAMES - 1 if frame == last else frame}"
+
+    return re.sub(BOX, box, text)
 
 
 def is_workflow(name: str) -> bool:

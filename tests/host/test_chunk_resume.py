@@ -3,6 +3,7 @@
 import os
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import comfy.model_management
 import pytest
@@ -15,6 +16,7 @@ from compatibility import SURVIVED, claim
 from pack.demo.toybox import model as demo_model
 from pack.nodes.attention import FullFrameAttention
 from pack.nodes.chunks import EditInChunks
+from pack.videograin.host import chunks
 from pack.videograin.host.chunks import FOLDER
 from pack.videograin.host.fingerprint import fingerprint, graph_below
 
@@ -143,7 +145,7 @@ def test_a_full_disk(unet, vae, tmp_path):
     assert torch.equal(again, out) and list(file.parent.iterdir()) == [file]
 
 
-def test_another_edit_takes_nothing_from_disk(unet, vae, tmp_path):
+def test_another_edit_takes_nothing_from_disk(unet, vae, tmp_path, monkeypatch):
     frames, base = clip(5), {"mask": torch.ones(1, SIDE, SIDE)}
     words = rig.text(1), rig.text(2), rig.text(3)
     per_chunk = 2 * STEPS
@@ -159,9 +161,14 @@ def test_another_edit_takes_nothing_from_disk(unet, vae, tmp_path):
         seen, call = [], {"model": unet, "frames": frames, "words": words, **base, **change}
         edited(rows(call.pop("model"), seen), vae, call.pop("frames"), 8, **call)
         assert seen, change
+    with monkeypatch.context() as other_version:
+        other_version.setattr(chunks, "code", lambda: "of another version")
+        seen = []
+        edited(rows(unet, seen), vae, frames, 8, words=words, **base)
+        assert seen
     seen = []
     edited(rows(unet, seen), vae, frames, 8, 3, words=words, **base)  # the overlap moves windows, it changes none
-    assert not seen and len(list(tmp_path.rglob("*.safetensors"))) == 14 and per_chunk
+    assert not seen and len(list(tmp_path.rglob("*.safetensors"))) == 15 and per_chunk
 
 
 class Graph:
@@ -193,6 +200,25 @@ def test_what_is_upstream_in_the_graph_counts_and_nothing_else():
     assert fingerprint(graph_below(graph(number=99, prefix="other"), "1")) == base
     assert fingerprint(graph_below(graph("dog.png"), "1")) != base
     assert graph_below(None, "1") == []
+
+
+def test_a_file_upstream_that_was_replaced_counts(tmp_path, monkeypatch):
+    """Same name, another picture: ComfyUI's own cache sees it too."""
+    monkeypatch.setattr("folder_paths.input_directory", str(tmp_path))
+    picture = tmp_path / "face.png"
+    found = []
+    for content in (b"one", b"another", b"another"):
+        if not picture.exists() or picture.read_bytes() != content:
+            picture.write_bytes(content)
+        found.append(fingerprint(graph_below(graph(), "1")))
+    assert found[0] != found[1] == found[2]
+    for name in ("../" * 9 + "etc/passwd.x", "a" * 5000 + ".png", "nul\0.png", "C:\\x.png"):
+        assert fingerprint(graph_below(graph(name), "1"))  # a name, whatever it is, is no more than text
+
+
+def test_what_another_node_put_into_a_prompt_counts_by_its_tensors():
+    first, second = (SimpleNamespace(hidden=torch.full((2,), value)) for value in (0.0, 1.0))
+    assert fingerprint({"unclip": first}) != fingerprint({"unclip": second})
 
 
 def test_the_node_in_a_graph_resumes_only_under_the_same_graph(unet, vae):

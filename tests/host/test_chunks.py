@@ -1,6 +1,7 @@
 """Edit in Chunks: equal to the whole clip, constant memory, counted model calls, what it refuses."""
 
 import gc
+from types import SimpleNamespace
 
 import comfy.sample
 import comfy.samplers
@@ -282,10 +283,33 @@ def test_what_does_not_go_together_is_refused_before_anything_is_computed(unet, 
         ({"mask": torch.zeros(1, SIDE, SIDE)}, "`mask` is empty.*set `blend` to “off”"),
         ({}, "no editable area.*`blend` to “off”"),
         ({"words": "other length"}, "Region 1 .* has 4 masks, but the latent has 6 frames"),
+        ({"vae": None}, "`vae` is empty.*Load VAE"),
+        ({"vae": SimpleNamespace(latent_channels=16)}, "`vae` makes latents of 16 channels, but the model's have 4"),
+        ({"frames": torch.zeros(6, 4, 64, 3)}, "`frames` are 64×4 pixels; 8 a side"),
+        ({"frames": torch.full((6, SIDE, SIDE, 3), float("nan"))}, "`frames` hold NaN"),
+        ({"scheduler": "kl_optimal", "steps": 1}, "`scheduler` makes no falling noise levels"),
+        ({"words": "other model"}, "Edit in Chunks's `source` is text of 64 numbers a token"),
     ],
 )
 def test_mistakes_are_refused_before_anything_is_computed(unet, vae, change, message, monkeypatch):
     monkeypatch.setattr(type(vae), "encode", lambda *_: pytest.fail("the VAE was called"))
-    words = prompts(4) if "words" in change else (rig.text(1), rig.text(2), rig.text(3))
+    words = rig.text(1), rig.text(2), rig.text(3)
+    words = {"other length": prompts(4), "other model": (rig.text(1, width=64), *words[1:])}.get(
+        change.get("words"), words
+    )
+    inputs = {"vae": vae, "frames": clip(6), **change, "words": words}
     with pytest.raises(ValueError, match=message):
-        edited(unet, vae, clip(6), 4, **{"words": words, **{k: v for k, v in change.items() if k != "words"}})
+        edited(unet, length=4, **inputs)
+
+
+def test_a_sampler_that_adds_noise_is_told(unet, vae, caplog):
+    edited(
+        unet,
+        vae,
+        clip(2),
+        4,
+        words=(rig.text(1), rig.text(2), rig.text(3)),
+        blend="off",
+        sampler_name="euler_ancestral",
+    )
+    assert "Edit in Chunks's sampler euler_ancestral adds noise on the way" in caplog.text

@@ -88,6 +88,22 @@ def test_what_differs_is_told(unet, inverted):
         SaveInversion.execute(inversion, {"samples": inversion.source}, "clip")
 
 
+def test_no_prefix_overwrites_what_another_wrote(inverted):
+    """Core counts "mine/" from 1 each time."""
+    noise, inversion, _ = inverted
+    prefixes = ("mine", "mine", "mine/", "mine/.", "sub/mine", "sub/mine/")
+    names = [SaveInversion.execute(inversion, noise, prefix).args[0] for prefix in prefixes]
+    assert len(set(names)) == len(names) and set(inversion_files.listed()) == set(names)
+
+
+@pytest.mark.parametrize("prefix", ["x" * 240, "a:b", "nul", "a/" * 2000 + "b", "\ud800", "what?"])
+def test_a_prefix_that_not_every_system_can_have_is_refused(inverted, prefix):
+    noise, inversion, _ = inverted
+    with pytest.raises(ValueError, match=r"`filename_prefix` .*not every system can have") as error:
+        SaveInversion.execute(inversion, noise, prefix)
+    assert len(str(error.value)) < 400
+
+
 @pytest.mark.parametrize(
     "name", ["", "../secret.safetensors", "output/inversions/../../x.safetensors", "/etc/passwd", "input/inversions/\0"]
 )

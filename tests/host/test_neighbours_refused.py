@@ -45,6 +45,42 @@ def fails(message, model, positive, negative, x, noise=True, **options):
     assert not done
 
 
+def in_tiles(model):
+    """As Tiled Diffusion's: the left and the right half of the picture, one after the other."""
+
+    def halves(apply, args):
+        return torch.cat([apply(x.contiguous(), args["timestep"], **args["c"]) for x in args["input"].chunk(2, -1)], -1)
+
+    model = model.clone()
+    model.set_model_unet_function_wrapper(halves)
+    return model
+
+
+@claim("neighbour", "Tiled Diffusion (parts of the picture), with regions or source features", REFUSED)
+def test_parts_of_the_picture_have_no_regions(unet):
+    positive, negative = prompts()[:2]
+    with pytest.raises(
+        ValueError, match=r"shows 8×16 latent cells of a picture of 16×16.*Tiled Diffusion.*Remove that node"
+    ):
+        rig.sample(in_tiles(st_layout(unet)), positive, negative, rig.latent(), True)
+
+
+def test_attention_over_all_frames_works_in_tiles(unet):
+    """Each tile is a smaller picture, in which every frame sees all others."""
+    x, words = rig.latent(), (rig.text(1), rig.text(2))
+    model = FullFrameAttention.execute(unet, "all frames").args[0]
+    ours = rig.sample(in_tiles(model), *words, x, True, steps=1)
+    assert torch.isfinite(ours).all() and not torch.equal(ours, rig.sample(in_tiles(unet), *words, x, True, steps=1))
+
+
+@claim("neighbour", "torch.compile in the network's place", REFUSED)
+def test_a_network_compiled_in_its_place(unet):
+    model = unet.clone()
+    model.add_object_patch("diffusion_model", torch.compile(unet.model.diffusion_model, backend="eager"))
+    with pytest.raises(ValueError, match=r"compiled as a whole.*TorchCompileModel"):
+        FullFrameAttention.execute(model, "all frames")
+
+
 # ---- at the network's first call ------------------------------------------------------------------------------------
 
 

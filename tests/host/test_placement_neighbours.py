@@ -9,14 +9,16 @@ import pytest
 import rig
 import torch
 from einops import rearrange
-from fused import full_frame, invert, self_fused, st_layout
+from fused import cross_fused, full_frame, invert, self_fused, st_layout
 from placed import PROMPT, encoded, half, looks, placed, run, steps
 
 from pack.demo.toybox import model as demo_model
+from pack.nodes.attention import FullFrameAttention
 from pack.nodes.blend import LatentBlend
 from pack.nodes.evaluate import EvaluateEdit
 from pack.nodes.placement import PlaceObjects
 from pack.nodes.regions import RegionPrompt
+from pack.nodes.source import InjectSourceFeatures
 from pack.videograin.blend import blend_mask
 from pack.videograin.host import memory, placing
 from pack.videograin.host.plan import records
@@ -271,3 +273,52 @@ def test_evaluate_edit_gives_visor_of_the_detections(clip):
     assert visor == 0 and "**never detected: 2 × “car”**" in table
     *_, table, _, visor = EvaluateEdit.execute(frames, frames).args
     assert visor != visor and "needs `detections` and `relations` or two `regions` with phrases" in table
+
+
+# ---- what else acts in a network that is cut off behind the layers looked at --------------------------------------------
+
+
+@pytest.mark.parametrize("other", ["injected", "cross fused", "clip norm"])
+def test_it_looks_without_the_source_and_with_half_a_network(unet, clip, caplog, other):
+    """Its looks come between the evaluations that have a source, in a network without the later blocks and the head."""
+    noise, inversion, sigmas = invert(unet)
+    model = {
+        "injected": lambda: InjectSourceFeatures.execute(unet, inversion, rig.text(1), 1.0, 1.0).args[0],
+        "cross fused": lambda: cross_fused(unet, inversion, clip, texts=(PROMPT, PROMPT), prompt=encoded(clip)),
+        "clip norm": lambda: FullFrameAttention.execute(unet, "all frames", clip_norm=True).args[0],
+    }[other]()
+    start = noise["samples"] if other != "clip norm" else rig.latent()
+    found = run(placed(model, clip, end_percent=1.0), encoded(clip), start, sigmas)
+    assert torch.isfinite(found).all()
+    assert not torch.equal(found, run(model, encoded(clip), start, sigmas))
+    assert not [record for record in caplog.records if "no features of the source" in record.getMessage()]
+
+
+def test_words_of_another_prompt_are_told(unet, clip, caplog):
+    caplog.set_level(logging.WARNING)
+    start, sigmas = rig.latent(), steps(unet)
+    run(placed(unet, clip), encoded(clip), start, sigmas)
+    assert "another text" not in caplog.text
+    run(placed(unet, clip), encoded(clip, "a cat and a dog at night"), start, sigmas)
+    assert "Place Objects' `prompt` is another text than the sampler's `positive` holds" in caplog.text
+
+
+def test_fixed_noise_is_the_samplers_own_whatever_chose_it(unet):
+    """Latent From Batch makes the sampler draw other frames' noise from the seed."""
+    source, seen = rig.latent(seed=3), []
+
+    def spy(apply, args):
+        seen.append(args["input"][:3].clone())
+        return apply(args["input"], args["timestep"], **args["c"])
+
+    noise = comfy.sample.prepare_noise(source, 5, [4, 5, 6])
+    for blending in (False, True):
+        model = unet.clone()
+        model.set_model_unet_function_wrapper(spy)
+        if blending:
+            model = LatentBlend.execute(model, "irjs", source={"samples": source}, mask=half(), noise="fixed").args[0]
+        comfy.sample.sample(
+            model, noise, 1, 4.0, "euler", "karras", rig.text(1), rig.text(2), source, seed=5, disable_pbar=True
+        )
+    plain, blended = seen
+    assert rig.rms(blended - plain) < 1e-2 * rig.rms(plain)

@@ -2,6 +2,7 @@
 
 import itertools
 
+import comfy.sample
 import comfy.samplers
 import pytest
 import rig
@@ -135,3 +136,15 @@ def test_no_noise_and_no_inversion_are_refused_before_sampling(unet):
         edit(model, rig.latent(2))
     with pytest.raises(ValueError, match="needs the source clip"):
         blended(unet)
+
+
+def test_sampling_in_two_runs_is_sampling_in_one(unet, inverted):
+    start, inversion, _ = inverted
+    model = blended(unet, inversion=inversion)
+    whole = edit(model, start)
+    half = comfy.sample.sample(
+        model, torch.zeros_like(start), STEPS, 4.0, "euler", "ddim_uniform", rig.text(2), rig.text(3), start,
+        disable_noise=True, last_step=2, seed=0, disable_pbar=True,
+    )  # fmt: skip
+    rest = rig.sample(model, rig.text(2), rig.text(3), half, steps=STEPS, start_step=2)
+    assert rig.rms(rest - whole) < 1e-4 * rig.rms(whole)

@@ -10,9 +10,13 @@ from compatibility import COMPOSED, REFUSED, RESULTS, Claim, version_key
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "compatibility.md"
 SECTIONS = {
-    "neighbour": ("Other nodes", "Each with a stand-in that patches the model as the real one does, or core's own node; "
-                  "the expected tensor is computed without this pack. “Refused” is an error that names the node and the "
-                  "fix, before anything is sampled or at the first call of the network."),
+    "neighbour": ("Other nodes", "Beside Full-Frame Attention, ST-Layout Attention, DDIM Inversion and Latent Blend: what "
+                  "changes the model goes before the inversion and the edit alike. Each with core's own node, or with a "
+                  "stand-in that patches the model as the real pack does: the packs themselves were not run. “Composed”: both act, "
+                  "and the tensor is what the equations give, computed without this pack. “Refused”: an error that names the node and the "
+                  "fix, before anything is sampled or at the first call of the network. Some of our nodes ask for more and say so: Anchor "
+                  "Attention, Edit in Chunks, Show Attention and Attention Layout refuse Context Windows, Inject Source Features, "
+                  "the fusions and Place Objects refuse EasyCache, and where Perturbed-Attention Guidance acts in a block, its attention stands."),
     "model": ("Models", "At reduced width, with random weights: attention and inversion against their equations, "
               "the background of an edit."),
     "sampler": ("Samplers", "“inversion” and “renoised” are Latent Blend's modes. With “inversion” the background comes "
@@ -21,7 +25,11 @@ SECTIONS = {
     "fault": ("Faults", "After each, the next run is right and nothing is left behind."),
     "bad input": ("Bad input", "Told with what was found, what was expected and what to change."),
 }  # fmt: skip
-UNTESTED = ("Multi-GPU clones (MultiGPU Work Units): untested, no test machine has two GPUs.",)
+UNTESTED = (
+    "Any GPU: all of this ran on a CPU, most of it in float32.",
+    "Stable Diffusion's own weights, and the packs IPAdapter, AnimateDiff-Evolved and the like themselves.",
+    "Multi-GPU clones (MultiGPU Work Units).",
+)
 ROW = re.compile(r"^\| (?P<name>[^|]+?) \| (?P<outcome>[^|]+?) \|$", re.M)
 
 

@@ -119,6 +119,11 @@ def strange(**changes):
         {"latents": torch.zeros(5, 3, 4, 6, 8, dtype=torch.int32)},
         {"source": torch.zeros(())},
         {"noise": torch.zeros(3, 4, 8, 6)},
+        {"source": torch.full((3, 4, 6, 8), float("nan"))},
+        {"noise": torch.full((3, 4, 6, 8), float("inf"))},
+        {"latents": torch.zeros(2, 0, 4, 6, 8), "source": torch.zeros(0, 4, 6, 8), "noise": torch.zeros(0, 4, 6, 8)},
+        {"sigmas": torch.tensor([float("inf"), 0.0])},
+        {"sigmas": torch.tensor([1.0, -1.0])},
     ],
 )
 def test_a_strangers_file_that_cannot_be_an_inversion_is_told(tmp_path, changes):
@@ -128,6 +133,14 @@ def test_a_strangers_file_that_cannot_be_an_inversion_is_told(tmp_path, changes)
     save_file(tensors, tmp_path / "a.safetensors", {**facts, "checksums": sums})
     with pytest.raises(ValueError, match=r"a\.safetensors is damaged: its tensors do not belong together"):
         inversion_file.read(tmp_path / "a.safetensors")
+
+
+def test_a_strangers_long_text_is_not_repeated(tmp_path):
+    facts = dict.fromkeys(inversion_file.FACTS, "x" * 100_000) | {"format": inversion_file.FORMAT}
+    save_file(strange(), tmp_path / "a.safetensors", facts)
+    with pytest.raises(ValueError, match=r"a\.safetensors is damaged: its header says more") as error:
+        inversion_file.read(tmp_path / "a.safetensors")
+    assert len(str(error.value)) < 500
 
 
 @pytest.mark.parametrize("sums", [None, "", "[]", "3", "{}", "[" * 100_000, '{"latents": "x"}'])

@@ -119,6 +119,9 @@ def test_the_released_schedule_of_fifty_steps():
     assert placement.refined_levels([981.0 - 20 * i for i in range(50)]) == {0: 0.05, 10: 0.5, 20: 0.8}
     assert placement.refined_levels([500.0, 250.0]) == {0: 0.8}
     assert placement.refined_levels([999.0, 990.0]) == {}
+    assert placement.refined_levels([901.0, 801.0, 701.0, 601.0, 501.0]) == {0: 0.05, 2: 0.5, 4: 0.8}
+    assert placement.refined_levels([999.0, 949.0, 899.0, 849.0, 799.0, 749.0]) == {0: 0.05, 5: 0.5}
+    assert placement.refined_levels([525.0, 475.0, 425.0]) == {}  # begun after all three
 
 
 def toy_maps(z):

@@ -10,7 +10,7 @@ from torch import Tensor
 from ..blend import IRJS, PATHS, PROGRESSIVE
 from ..regions import clip_masks
 from . import clashes
-from .compat import require_picture, require_text, require_unet, sampler_name
+from .compat import ignores_picture, require_picture, require_text, require_unet, sampler_name
 from .conditioning import binding_of
 from .origin import require_origin
 from .plan import Blend, CrossFusion, Injection, SelfFusion, STLayout, find
@@ -78,17 +78,18 @@ def _check_motion(run: Run) -> None:
 
 
 def _check_regions(run: Run, guider: Any) -> None:
-    sides = {name: [b for cond in conds if (b := binding_of(cond))] for name, conds in guider.conds.items()}
+    sides = {
+        name: [b for cond in conds if (b := binding_of(cond)) and b.regions] for name, conds in guider.conds.items()
+    }
     bindings = [binding for found in sides.values() for binding in found]
     usable = bindings if run.settings and run.settings.cross_role != "positive" else sides.get("positive", [])
     if not usable:
         raise ValueError(
             "ST-Layout Attention found no regions in the sampler's positive prompt. Connect the CONDITIONING of Bind "
-            "Region Prompts to the sampler's `positive` input."
+            "Region Prompts, with Region Prompts in its `regions`, to the sampler's `positive` input."
         )
     for binding in bindings:
-        if binding.regions:
-            _warn_size("The region masks", clip_masks(binding.regions, run.frames), run)
+        _warn_size("The region masks", clip_masks(binding.regions, run.frames), run)
 
 
 def _warn_size(what: str, masks: Tensor, run: Run) -> None:
@@ -199,6 +200,11 @@ def _check_inversion(
         raise ValueError(NOISE_MASK)
     for side, conds in guider.conds.items():
         require_picture(guider.model_patcher, conds, f"the sampler's `{side}` prompt")
+    if ignores_picture(guider.model_patcher, [cond for conds in guider.conds.values() for cond in conds]):
+        run.warn_once(
+            "A prompt brings a picture (InstructPixToPixConditioning, InpaintModelConditioning), but this checkpoint takes none: "
+            "it does not see your clip. Load an InstructPix2Pix or inpaint checkpoint."
+        )
     require_origin(record.inversion, guider.model_patcher, run.plan, "the sampler's MODEL")
     _check_level(run, record, latent)
 

@@ -5,23 +5,54 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..regions import Regions, clip_masks
-from .compat import require_unet
+from .checks import RANDOM_SAMPLERS
+from .compat import logger, require_text, require_unet
 from .conditioning import binding_of
 from .plan import Anchors, Blend, KeySets, Motion, STLayout, find, records
+from .sampling import levels
 
 if TYPE_CHECKING:
     from .chunks import Job
 
 NODE = "Edit in Chunks"
+CELL = 8  # pixels to a number of the latent, a side
 CUTTABLE = (KeySets, Anchors, STLayout)  # what means the same in a part of the clip
 
 
 def check(job: Job) -> None:
     """Raises ValueError with what was found, what was expected and the input to change."""
     require_unet(job.model, NODE)
+    _check_pictures(job)
+    for name in ("source", "positive", "negative"):
+        require_text(job.model, (text for text, _ in getattr(job, name)), f"{NODE}'s `{name}`")
     _check_cut(job)
     _check_plan(job)
     _check_areas(job)
+    if any(part in job.sampler for part in RANDOM_SAMPLERS):
+        logger.warning(
+            "%s's sampler %s adds noise on the way, another for each place in a chunk: anchors, and frames that two chunks share, "
+            "differ between chunks, and the source's path is left. Choose a deterministic one such as euler.", NODE, job.sampler,
+        )  # fmt: skip
+
+
+def _check_pictures(job: Job) -> None:
+    if job.vae is None:
+        raise ValueError(f"{NODE}'s `vae` is empty: the loader found none in its checkpoint. Load one with Load VAE.")
+    channels = job.model.get_model_object("latent_format").latent_channels
+    if (theirs := getattr(job.vae, "latent_channels", channels)) != channels:
+        raise ValueError(
+            f"{NODE}'s `vae` makes latents of {theirs} channels, but the model's have {channels}. Connect the checkpoint's own."
+        )
+    if min(job.frames.shape[1:3]) < CELL:
+        height, width = job.frames.shape[1:3]
+        raise ValueError(f"{NODE}'s `frames` are {width}×{height} pixels; {CELL} a side is the least.")
+    if not all(bool(frame.isfinite().all()) for frame in job.frames):
+        raise ValueError(f"{NODE}'s `frames` hold NaN or infinite values. Look at the node that made them.")
+    if not levels(job.sigmas):
+        raise ValueError(
+            f"{NODE}'s `scheduler` makes no falling noise levels of so many `steps`: "
+            f"{[round(float(s), 3) for s in job.sigmas[:8]]}. Choose another scheduler or more steps."
+        )
 
 
 def _check_cut(job: Job) -> None:
@@ -70,10 +101,10 @@ def _check_areas(job: Job) -> None:
     areas = [b.regions for _, notes in job.positive if (b := binding_of(notes)) and b.regions]
     for found in areas:
         clip_masks(found, frames)  # raises where masks and frames do not go together
-    if find(records(job.model), STLayout) is not None and not any(binding_of(notes) for _, notes in job.positive):
+    if find(records(job.model), STLayout) is not None and not areas:
         raise ValueError(
             f"{NODE}'s `model` has passed through ST-Layout Attention, but its `positive` brings no regions. Connect the "
-            "CONDITIONING of Bind Region Prompts."
+            "CONDITIONING of Bind Region Prompts, with Region Prompts in its `regions`."
         )
     if job.blend is not None:
         _check_mask(job, areas)

@@ -24,7 +24,7 @@ from .. import chunk_file
 from ..windows import Window, joined, windows
 from . import attach, chunk_checks, sampling
 from .compat import logger, model_identity
-from .fingerprint import fingerprint, weights
+from .fingerprint import code, fingerprint, weights
 from .plan import Anchors, Blend, Record, find, records
 from .progress import ClipProgress
 from .rooms import room, told
@@ -74,7 +74,7 @@ class Job:
         """A fingerprint of all that a chunk's latents depend on, besides its window."""
         plan = [record for record in records(self.model) if not isinstance(record, Anchors)]
         return fingerprint(
-            model_identity(self.model), plan, self.anchoring, weights(getattr(self.vae, "first_stage_model", None)), self.frames,
+            code(), model_identity(self.model), plan, self.anchoring, weights(getattr(self.vae, "first_stage_model", None)), self.frames,
             self.source, self.positive, self.negative, self.sigmas, self.cfg, self.sampler, self.seed, self.refinements,
             self.convention, self.blend, self.mask, self.grow, self.feather, self.boundary,
         )  # fmt: skip

@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import torch
+from torch import Tensor
 
 from ..alignment import REFINE, REPLACE
 from ..attention.key_sets import ALL, OWN
 from .compat import logger
+from .conditioning import is_of
 from .plan import EVERYWHERE, LEVELS, OUTSIDE_REGIONS, CrossFusion, Placement, SelfFusion
 
 if TYPE_CHECKING:
@@ -25,10 +27,10 @@ def check(run: Run, guider: Any) -> None:
         _check_self_fusion(run, run.self_fuser.record)
     if run.cross_fuser is not None:
         _check_cross_fusion(run, run.cross_fuser.record)
-        _check_prompts(run.cross_fuser.record, guider)
+        _check_prompts(run, run.cross_fuser.record, guider)
     if run.placer is not None:
         _check_placement(run, run.placer.record, guider)
-        _check_placed_prompt(run.placer.record, guider)
+        _check_placed_prompt(run, run.placer.record, guider)
 
 
 def _check_anchors(run: Run, guider: Any) -> None:
@@ -37,7 +39,7 @@ def _check_anchors(run: Run, guider: Any) -> None:
         raise ValueError(
             f"Full-Frame Attention's “{kinds[0]}” and Anchor Attention both say which few frames stand for the clip. "
             f"Choose “{OWN}” there (each frame sees itself and the anchors) or “{ALL}” (the frames at hand and the "
-            "anchors), or remove one of the two nodes."
+            "anchors), or remove one of the two nodes (Edit in Chunks has anchors of its own: set its `anchors` to 0)."
         )
     if guider.model_options.get("context_handler") is not None:
         raise ValueError(
@@ -92,7 +94,7 @@ def _later(run: Run) -> str:
     )
 
 
-def _check_prompts(record: CrossFusion, guider: Any) -> None:
+def _check_prompts(run: Run, record: CrossFusion, guider: Any) -> None:
     source, target = record.words.taken.shape
     texts = [cond["cross_attn"] for cond in guider.conds.get("positive", []) if "cross_attn" in cond]
     if any(not torch.equal(text, texts[0]) for text in texts[1:]):
@@ -100,16 +102,27 @@ def _check_prompts(record: CrossFusion, guider: Any) -> None:
             "The sampler's `positive` holds several texts (Conditioning Combine, or prompts with areas or timestep "
             "ranges), but Cross-Attention Fusion aligns the words of one. Connect one prompt, or remove the fusion."
         )
+    theirs, ours = record.ends
     whose = (
-        ("the sampler's `positive`", "prompt", target, texts),
-        ("its `conditioning`", "source_prompt", source, [text for text, _ in record.conditioning]),
+        ("the sampler's `positive`", "prompt", target, ours, texts),
+        ("its `conditioning`", "source_prompt", source, theirs, [text for text, _ in record.conditioning]),
     )
-    for where, name, length, found in whose:
+    for where, name, length, end, found in whose:
         if any(text.shape[1] < length for text in found):
             raise ValueError(
                 f"Cross-Attention Fusion's `{name}` is encoded in {length} tokens, but {where} has "
                 f"{min(text.shape[1] for text in found)}: they are not the same text. Connect the same words to both."
             )
+        _warn_text(run, f"Cross-Attention Fusion's `{name}`", where, end, found)
+
+
+def _warn_text(run: Run, whose: str, where: str, end: Tensor, texts: list[Tensor]) -> None:
+    """A warning only: another text encoder or CLIP Set Last Layer, too, gives the same words another encoding."""
+    if not all(is_of(end, text) for text in texts):
+        run.warn_once(
+            f"{whose} is another text than {where} holds, or another text encoder has encoded it: words would be taken "
+            "for others. Connect the same words, and the same CLIP, to both."
+        )
 
 
 def _check_placement(run: Run, record: Placement, guider: Any) -> None:
@@ -144,7 +157,7 @@ def _check_placement(run: Run, record: Placement, guider: Any) -> None:
         logger.warning("Place Objects without Latent Blend: the rest of the picture drifts with the objects.")
 
 
-def _check_placed_prompt(record: Placement, guider: Any) -> None:
+def _check_placed_prompt(run: Run, record: Placement, guider: Any) -> None:
     conds = guider.conds.get("positive", [])
     texts = [cond["cross_attn"] for cond in conds if "cross_attn" in cond]
     if any(not torch.equal(text, texts[0]) for text in texts[1:]):
@@ -162,3 +175,4 @@ def _check_placed_prompt(record: Placement, guider: Any) -> None:
             f"Place Objects' `prompt` is encoded in {record.length} tokens, but the sampler's `positive` has "
             f"{min(text.shape[1] for text in texts)}: they are not the same text. Connect the same words to both."
         )
+    _warn_text(run, "Place Objects' `prompt`", "the sampler's `positive`", record.end, texts)

@@ -22,7 +22,13 @@ Site = tuple[str, int, int]  # block group, block number, transformer block: Com
 
 def require_unet(model: ModelPatcher, node: str) -> None:
     """Raises ValueError unless the MODEL is a Stable Diffusion UNet."""
-    network = model.model.diffusion_model
+    network = model.get_model_object("diffusion_model")
+    if hasattr(network, "_orig_mod") or hasattr(model.model.diffusion_model, "_orig_mod"):
+        raise ValueError(
+            f"The network of {node}'s `model` is compiled as a whole (torch.compile, set by another node in the network's place), "
+            "which leaves no room for hooks; while it is loaded this holds for every MODEL of the checkpoint. Take core's "
+            "TorchCompileModel node instead, or remove the node and unload the models."
+        )
     if not isinstance(network, UNetModel):
         raise ValueError(
             f"{node} works on Stable Diffusion UNets (SD 1.x, SD 2.x, SDXL), but its `model` input is a "
@@ -48,6 +54,10 @@ def require_text(model: ModelPatcher, encoded: Iterable[Tensor], whose: str) -> 
             raise ValueError(
                 f"{whose} holds no text at all, {tuple(text.shape)}. Encode a prompt with CLIP Text Encode."
             )
+        if not text.isfinite().all():
+            raise ValueError(
+                f"{whose} contains NaN or infinite values. Look at the node that encoded it, and at its CLIP."
+            )
         if isinstance(width, int) and text.shape[-1] != width:
             raise ValueError(
                 f"{whose} is text of {text.shape[-1]} numbers a token, but the model reads {width}: its text encoder belongs "
@@ -66,6 +76,13 @@ def require_picture(model: ModelPatcher, notes: Iterable[dict[str, Any]], whose:
             "brings none, so it would be shown a grey one. Connect the CONDITIONING of InpaintModelConditioning, with its "
             "`noise_mask` off and the same `pixels` and `mask` for the inversion and the edit, or another checkpoint."
         )
+
+
+def ignores_picture(model: ModelPatcher, notes: Iterable[dict[str, Any]]) -> bool:
+    """Whether prompts bring a picture to a checkpoint that is shown none beside the noise."""
+    network = model.model.diffusion_model
+    takes = network.in_channels > model.model.latent_format.latent_channels
+    return not takes and any(note.get("concat_latent_image") is not None for note in notes)
 
 
 def training_timestep(sampling, sigma: Tensor) -> float:

@@ -53,6 +53,17 @@ def _spelled(clip: Any, token: Token) -> str:
     return clip.tokenizer.untokenize([(token.id, token.weight)])[0][1]
 
 
+def last_row(clip: Any, text: str) -> torch.Tensor:
+    """(d,): of a prompt's encoding, the row in which all its words (of the last 75, if there are more) have a part."""
+    return clip.encode_from_tokens(clip.tokenize(text))[0, -1].float().cpu()
+
+
+def is_of(row: torch.Tensor, encoding: torch.Tensor) -> bool:
+    """Whether a CONDITIONING (1, L, d) is of the text with this last row; True where that cannot be told."""
+    found = encoding[0, -1].float().cpu()
+    return found.shape != row.shape or bool((found - row).norm() <= 0.01 * row.norm())
+
+
 def rows_of(clip: Any, prompt: Prompt, phrase: str, whose: str) -> list[int]:
     """The rows of a phrase wherever the prompt has it. Raises ValueError where it does not; whose: the input's name."""
     wanted, found = words(clip.tokenize(phrase, return_word_ids=True)), set()

@@ -40,6 +40,11 @@ if TYPE_CHECKING:
 IN_SLICES = (attention_basic, attention_split, attention_sub_quad)
 
 
+def _extent(area: tuple[int, ...] | None, height: int, width: int) -> tuple[int, int]:
+    """(h, w) of what a prompt with this area, (h, w, y, x), is shown, as core cuts it."""
+    return (height, width) if area is None else (min(area[0], height - area[2]), min(area[1], width - area[3]))
+
+
 class Call:
     """One call of the network: which chunks it holds, which frames, at which noise level."""
 
@@ -50,6 +55,7 @@ class Call:
         self.chunks: list[Chunk | None] = [run.chunks.get(i) for i in ids]
         if None in self.chunks:
             run.warn_once("A model call carries a prompt ComfyUI's sampler did not announce: its regions are ignored.")
+        self._require_whole(x)
         self.sees_source = any(chunk and chunk.role == ROLE for chunk in self.chunks)
         self.frames = x.shape[0] // len(self.chunks)
         self.indices = frame_indices(options, self.frames, run.frames)
@@ -63,6 +69,17 @@ class Call:
         self.binding = run.binding_at(float(sigma))
         self.options = options
         self.maps: Maps | None = None  # what Place Objects looks at, in a call of its own
+
+    def _require_whole(self, x: Tensor) -> None:
+        """Raises ValueError where a call shows a part of the picture, and something of ours has its place in the whole."""
+        run, shown = self.run, tuple(x.shape[-2:])
+        whole = {_extent(chunk.area, run.height, run.width) for chunk in self.chunks if chunk}
+        if run.placed and whole and whole != {shown}:
+            raise ValueError(
+                f"A model call shows {shown[1]}×{shown[0]} latent cells of a picture of {run.width}×{run.height}: another node "
+                "runs the MODEL in tiles (Tiled Diffusion), and regions, paths and source features of the whole picture "
+                "would land in every tile. Remove that node; for memory take fewer frames, or Edit in Chunks."
+            )
 
     def _anchors(self) -> tuple[int, ...]:
         """Which of the call's frames are the clip's anchors. Raises ValueError where they are not there."""

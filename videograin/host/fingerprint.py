@@ -5,20 +5,24 @@ from __future__ import annotations
 import hashlib
 from dataclasses import fields, is_dataclass
 from enum import Enum
+from pathlib import Path
 from typing import Any
 
+import comfyui_version
+import folder_paths
 import torch
 from comfy.controlnet import ControlBase
 from torch import Tensor, nn
 
 ROWS = 16  # of a tensor, read at once
+LONGEST_NAME = 255  # of a file, in most file systems
 PLAIN = (str, bytes, int, float, complex, bool, type(None), Enum)
 
 
 def fingerprint(*values: Any) -> str:
     """16 hexadecimal digits over tensors, plain values, containers, dataclasses and ControlNets, by what they hold.
 
-    Of any other object only the class counts: what else a graph has set up is in `graph_below`.
+    Of any other object its class and its own tensors count: what else a graph has set up is in `graph_below`.
     """
     digest = hashlib.sha256()
     _add(digest, values)
@@ -44,6 +48,8 @@ def _add(digest: Any, value: Any) -> None:
     elif isinstance(value, ControlBase):
         _add(digest, [value.cond_hint_original, value.extra_concat_orig, value.strength, value.timestep_percent_range])
         _add(digest, [weights(getattr(value, "control_model", None)), value.previous_controlnet])
+    else:
+        _add(digest, {name: own for name, own in getattr(value, "__dict__", {}).items() if isinstance(own, Tensor)})
 
 
 def _add_tensor(digest: Any, value: Tensor) -> None:
@@ -59,8 +65,29 @@ def weights(network: nn.Module | None) -> list:
     return [[(name, tuple(state[name].shape)) for name in sorted(state)], small]
 
 
+def code() -> str:
+    """Of this package and ComfyUI: another version may make another edit of the same."""
+    folder, digest = Path(__file__).parents[1], hashlib.sha256(comfyui_version.__version__.encode())
+    for file in sorted(folder.rglob("*.py")):
+        digest.update(file.read_bytes())
+    return digest.hexdigest()
+
+
+def file_of(text: str) -> list:
+    """Size and time of the file a widget names, in ComfyUI's input, output or model folders; empty if it names none."""
+    if not Path(text).suffix or len(text) > LONGEST_NAME or "\0" in text:
+        return []
+    try:
+        paths = [folder_paths.get_annotated_filepath(text)]
+    except ValueError:  # a name that leaves the folders
+        return []
+    paths += [folder_paths.get_full_path(kind, text) for kind in list(folder_paths.folder_names_and_paths)]
+    stats = [Path(path).stat() for path in paths if path is not None and Path(path).is_file()]
+    return [[stat.st_size, stat.st_mtime_ns] for stat in stats]
+
+
 def graph_below(prompt: Any, node_id: str | None) -> list:
-    """What a node's links lead to in the graph being run, as ComfyUI's own cache sees it: classes and widget values.
+    """What a node's links lead to in the graph being run: classes, widget values, and the files that these name.
 
     prompt: ComfyUI's DynamicPrompt, or None outside of a graph; the numbers of nodes do not matter.
     """
@@ -77,8 +104,13 @@ def graph_below(prompt: Any, node_id: str | None) -> list:
         return seen[node]
 
     def linked(value: Any) -> Any:
-        is_link = isinstance(value, list) and len(value) == 2 and isinstance(value[0], str)
-        return ["link", fingerprint(below(value[0])), value[1]] if is_link else value
+        if _is_link(value):
+            return ["link", fingerprint(below(value[0])), value[1]]
+        return [value, file_of(value)] if isinstance(value, str) else value
 
     inputs = prompt.get_node(node_id)["inputs"]
-    return [[name, value] for name in sorted(inputs) if (value := linked(inputs[name])) is not inputs[name]]
+    return [[name, linked(inputs[name])] for name in sorted(inputs) if _is_link(inputs[name])]
+
+
+def _is_link(value: Any) -> bool:
+    return isinstance(value, list) and len(value) == 2 and isinstance(value[0], str)

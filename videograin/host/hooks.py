@@ -30,9 +30,10 @@ def hooked(call: Call, network: UNetModel) -> Iterator[None]:
 
 
 def norms(network: UNetModel) -> list[nn.Module]:
-    """The GroupNorms outside transformer blocks: two in each ResNet, one in the output head."""
+    """The GroupNorms outside transformer blocks: two in each ResNet, one in the output head, unless that is cut off."""
     resnets = [module for module in network.modules() if isinstance(module, ResBlock)]
-    return [norm for resnet in resnets for norm in (resnet.in_layers[0], resnet.out_layers[0])] + [network.out[0]]
+    head = [network.out[0]] if isinstance(network.out, nn.Sequential) else []
+    return [norm for resnet in resnets for norm in (resnet.in_layers[0], resnet.out_layers[0])] + head
 
 
 def _injections(call: Call, network: UNetModel) -> Iterator[tuple[nn.Module, Any]]:

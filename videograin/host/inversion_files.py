@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import suppress
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from comfy.model_patcher import ModelPatcher
 from torch import Tensor
 
 from .. import inversion_file
+from ..names import LONGEST, RESERVED, not_portable
 from ..trajectory import Inversion
 from .compat import require_unet
 from .media import inside, leads_inside
@@ -87,6 +89,12 @@ def save(inversion: Inversion, noise: Tensor, prefix: str, precision: str) -> st
     root = roots()[f"output/{FOLDER}"]
     root.mkdir(parents=True, exist_ok=True)
     prefix = prefix.strip() or "inversion"
+    if not_portable(prefix):
+        raise ValueError(
+            f"Save Inversion's `filename_prefix` is {prefix[:80]!r}, which not every system can have as a file's name. Give a name "
+            f"of up to {LONGEST} letters, or folder/name, without control characters and any of {RESERVED}."
+        )
+    prefix = os.path.normpath(prefix)  # core counts "name/" from 1 each time
     if not _usable(root, prefix):
         raise ValueError(
             f"Save Inversion's `filename_prefix` may only name what lies in ComfyUI's output/{FOLDER} folder, but "
@@ -94,6 +102,9 @@ def save(inversion: Inversion, noise: Tensor, prefix: str, precision: str) -> st
         )
     folder, name, number, _, _ = folder_paths.get_save_image_path(prefix, str(root))
     path = Path(folder) / f"{name}_{number:05}_{SUFFIX}"
+    while path.exists():
+        number += 1
+        path = path.with_name(f"{name}_{number:05}_{SUFFIX}")
     with told(f"Save Inversion writes into {folder}", "Free space there, or choose `precision` fp16."):
         inversion_file.write(path, inversion, noise, precision)
     return f"output/{FOLDER}/{path.relative_to(root).as_posix()}"

@@ -195,13 +195,15 @@ class SelfFusion:
 class CrossFusion:
     """Cross-Attention Fusion (FateZero): words of the positive prompt take the maps of the source prompt's words.
 
-    words: alignment and gains. mode: one of alignment.MODES. where: "everywhere" or "outside regions". The others as in
+    words: alignment and gains. ends: last rows of the two prompts' encodings, the source's first. mode: one of
+    alignment.MODES. where: "everywhere" or "outside regions". The others as in
     SelfFusion.
     """
 
     inversion: Inversion
     conditioning: list
     words: Words
+    ends: tuple[Tensor, Tensor]
     mode: str
     where: str
     start_percent: float
@@ -220,13 +222,14 @@ class CrossFusion:
 class Placement:
     """Place Objects (ReAtCo's RAD): gradient steps on the latent until words act where they belong.
 
-    length: tokens of the prompt the words are of. mode: one of placement.MODES. end_percent: share of the noise
+    length, end: tokens of the prompt the words are of, and its encoding's last row. mode: one of placement.MODES. end_percent: share of the noise
     schedule until which it acts. refinements: most gradient steps at a refined level, besides its ordinary one. share:
     of the highest values in a mask that count. level: one of LEVELS.
     """
 
     places: tuple[Place, ...]
     length: int
+    end: Tensor
     mode: str
     strength: float
     end_percent: float

@@ -125,6 +125,11 @@ class Run:
         self._paths: dict[tuple, Tensor] = {}
         self._mask: Tensor | None = None
 
+    @property
+    def placed(self) -> bool:
+        """Whether something has its place in the whole picture, and would be wrong in a part of it."""
+        return bool(self.settings or self.motion or self.sources or self.observer or self.placer)
+
     def warn_once(self, message: str) -> None:
         if message not in self.warned:
             self.warned.add(message)
@@ -248,7 +253,14 @@ class Run:
         mask = self.blend_mask()
         if self.blend.mode != PROGRESSIVE:
             return mask
-        return progressive_mask(mask, self.blend.boundary * remaining(sigma, self.sigmas))
+        # An edit sampled in two runs is that of one: the boundary follows the inversion's levels where there are some.
+        levels = self.sigmas if self.blend.inversion is None else self.blend.inversion.sigmas.tolist()
+        return progressive_mask(mask, self.blend.boundary * remaining(sigma, levels))
+
+    def kept_at(self, sigma: float) -> Tensor:
+        """What of a latent at a noise level is the edit's; a progressive ramp comes mixed from the step before."""
+        mask = self.mask_at(sigma)
+        return (mask > 0).to(mask) if self.blend.mode == PROGRESSIVE else mask
 
     def blended_at(self, sigma: float) -> bool:
         sampling = self.model.model_sampling
@@ -263,6 +275,8 @@ class Run:
         # The released code pastes at the level before the step; at the level the model is told, nothing is left over.
         level = min(range(len(self.sigmas)), key=lambda i: abs(self.sigmas[i] - sigma))
         if self.blend.mode == IRJS and self.blend.noise == FIXED:
+            if torch.count_nonzero(self.noise):
+                return source + sigma * self.noise.to(x)
             level = 0  # this seed's own noise, which the plain KSampler starts from
         generator = torch.Generator().manual_seed((self.seed + level) % 2**63)
         noise = torch.randn(x.shape, generator=generator, dtype=torch.float32)
@@ -288,10 +302,10 @@ class Run:
         last = self.sigmas[-1]
         if self.blend.mode == IRJS or not self.blended_at(last):
             return samples
-        source = self.blend.source
-        if last > 0:
-            source = self.model.process_latent_out(self.background(last, samples))
-        return mix(self.blend_mask().to(samples.device), samples, source.to(samples))
+        source, mask = self.blend.source, self.blend_mask()
+        if last > 0:  # another run may go on from here
+            source, mask = self.model.process_latent_out(self.background(last, samples)), self.kept_at(last)
+        return mix(mask.to(samples.device), samples, source.to(samples))
 
 
 def _options(args: tuple, kwargs: dict) -> dict | None:
@@ -370,8 +384,7 @@ def _blended(run: Run, sigma: float, executor, x, timestep, model_options, *args
     if run.blend is None or sigma == 0 or not run.blended_at(sigma):
         return executor(x, timestep, model_options, *args, **kwargs)
     mask = run.mask_at(sigma).to(x.device)
-    kept = (mask > 0).to(mask) if run.blend.mode == PROGRESSIVE else mask  # its ramp comes mixed from the step before
-    shown = mix(kept, x, run.background(sigma, x)) if (mask < 1).any() else x
+    shown = mix(run.kept_at(sigma).to(x.device), x, run.background(sigma, x)) if (mask < 1).any() else x
     denoised = executor(shown, timestep, model_options, *args, **kwargs)
     if run.blend.mode == IRJS:  # what is outside is replaced before each evaluation, and at the end the model's own
         return denoised

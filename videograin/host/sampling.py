@@ -79,7 +79,7 @@ def invert(
     Raises ValueError for a model, latent or sigma list that cannot be inverted.
     """
     _check(model, latent, sigmas)
-    require_text(model, (text for text, _ in conditioning), "DDIM Inversion's `conditioning`")
+    require_text(model, [text for text, _ in conditioning], "DDIM Inversion's `conditioning`")
     require_picture(model, (notes for _, notes in conditioning), "DDIM Inversion's `conditioning`")
     source = comfy.sample.fix_empty_latent_channels(model, latent["samples"])
     inverting = for_inversion(model)
@@ -111,6 +111,12 @@ def invert(
     )
     kept = {name: value for name, value in latent.items() if name not in ("samples", "noise_mask")}
     return {**kept, "samples": noise.to(source.device)}, inversion
+
+
+def levels(sigmas: Tensor) -> bool:
+    """Whether these are noise levels to walk: falling, finite, none below 0, at least two."""
+    falling = sigmas.ndim == 1 and len(sigmas) > 1 and bool((sigmas[1:] < sigmas[:-1]).all())  # NaN is never less
+    return falling and bool(sigmas.isfinite().all() and sigmas[-1] >= 0)
 
 
 def _room(count: int, source: Tensor, dtype: torch.dtype) -> Tensor:
@@ -163,9 +169,9 @@ def _check(model: ModelPatcher, latent: dict[str, Any], sigmas: Tensor) -> None:
             "DDIM Inversion's `latent` contains NaN or infinite values. Look at the VAE Encode that made it (half "
             "precision is a frequent cause)."
         )
-    if len(sigmas) < 2 or not bool((sigmas[1:] < sigmas[:-1]).all()):  # NaN is never less
+    if not levels(sigmas):
         raise ValueError(
-            f"DDIM Inversion's `sigmas` must descend and have at least two levels, but are "
-            f"{[round(float(s), 3) for s in sigmas[:8]]}. Choose another scheduler or more steps, or connect the SIGMAS "
+            f"DDIM Inversion's `sigmas` must descend to 0 or more and have at least two levels, but are "
+            f"{[round(float(s), 3) for s in sigmas.flatten()[:8]]}. Choose another scheduler or more steps, or connect the SIGMAS "
             "of a scheduler node, not flipped ones."
         )

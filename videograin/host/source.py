@@ -87,6 +87,8 @@ class Source:
                 self._look(latent.to(x), level, guider, options)
             yield
         finally:
+            for reader in self.readers:  # a call between two evaluations, as Place Objects makes, has no source
+                reader.places = frozenset()
             self.places = frozenset()
             self._features.clear()
 

@@ -72,7 +72,10 @@ result = Group(
     """\
 ## Keep every background pixel
 The VAE alone changes pixels a little everywhere. So the edit is pasted over the \
-source inside the two masks, grown and blurred to a soft edge; farther out the frames are the source's own.""",
+source inside the two masks, grown and blurred to a soft edge; farther out the frames are the source's own.
+
+A third region? Join its mask here as well, or the source covers its edit again. Do the masks fill the frame? Then take VAE \
+Decode's frames.""",
     columns=[
         [both_masks("clip.left_mask", "clip.right_mask"), *soft_mask("both.MASK")],
         [

@@ -19,8 +19,9 @@ clip = clip_group(
     "1 Clip",
     """\
 ## A clip as long as you like
-Twice as many frames as in *instance_edit*, and never more than ten of them in the model at once. With 600 it would be \
-the same, and only take longer.""",
+Twice as many frames as in *instance_edit*, and never more than eleven of them in the model at once. With 600 it would be \
+the same, and only take longer; but ComfyUI holds every IMAGE of the graph whole. At 512×512, 600 frames are 1.9 GB, and this graph has \
+seven such clips: leave *Before/After Video* out if that is too much.""",
     left="wolf",
     right="pig",
     background="snow",

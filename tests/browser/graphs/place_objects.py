@@ -53,7 +53,9 @@ mask, how little inside”.
 A thing stays away? More *strength* or *refinements*. Colours burn? Less.
 
 No masks? Write boxes instead, a line for each thing, and connect the clip to *frames*: “bear: 13, 58, 77, 78 at 0; 7, 60, 77, 78 \
-at 7”. That is x, y, width and height in pixels, and the frame; between two of them the box moves evenly. The overview shows them.""",
+at 7”. That is x, y, width and height in pixels, and the frame; between two of them the box moves evenly. The overview shows them. \
+A box is filled to its corners: try it without *ST-Layout Attention* and with *top_share* 0.2. The old thing stays where no box \
+covers it.""",
     columns=[
         [
             region("left", "Region Prompt (left)", "clip.left_mask", "a bear"),
