@@ -9,7 +9,7 @@ from pathlib import Path
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from .tensor_file import checksum, write_whole
+from .tensor_file import NOTHING, Narrowed, checksum, write_whole
 from .trajectory import Inversion, dtype_of
 
 FORMAT = "videograin.inversion.1"
@@ -27,19 +27,19 @@ def write(path: Path, inversion: Inversion, noise: Tensor, precision: str) -> No
     """
     narrower = min(inversion.latents.dtype, dtype_of(precision, inversion.sigmas), key=lambda dtype: dtype.itemsize)
     tensors = {
-        "latents": inversion.latents.to(narrower),
+        "latents": inversion.latents,
         "sigmas": inversion.sigmas,
         "source": inversion.source,
         "noise": noise.cpu(),
     }
-    tensors = {name: tensor.contiguous() for name, tensor in tensors.items()}
+    narrowed = {"latents": narrower}
     facts = {
         "format": FORMAT,
         "key_sets": inversion.key_sets,
         "model_id": inversion.model_id,
         "model_name": inversion.model_name,
     }
-    write_whole(path, tensors, {**facts, "checksums": json.dumps(_checksums(facts, tensors))})
+    write_whole(path, tensors, {**facts, "checksums": json.dumps(_checksums(facts, tensors, narrowed))}, narrowed)
 
 
 def read(path: Path) -> tuple[Inversion, Tensor]:
@@ -75,9 +75,12 @@ def read(path: Path) -> tuple[Inversion, Tensor]:
     return inversion, tensors["noise"]
 
 
-def _checksums(facts: dict[str, str], tensors: dict[str, Tensor]) -> dict[str, int]:
+def _checksums(facts: dict[str, str], tensors: dict[str, Tensor], narrowed: Narrowed = NOTHING) -> dict[str, int]:
     told = json.dumps([facts[name] for name in FACTS])
-    return {**{name: checksum(tensor) for name, tensor in tensors.items()}, "facts": zlib.crc32(told.encode())}
+    return {
+        **{name: checksum(tensor, narrowed.get(name)) for name, tensor in tensors.items()},
+        "facts": zlib.crc32(told.encode()),
+    }
 
 
 def _changed(facts: dict[str, str], tensors: dict[str, Tensor]) -> str | None:

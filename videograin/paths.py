@@ -32,14 +32,14 @@ def paths(steps: Tensor, hidden: Tensor | None = None, seed: int = 0) -> Tensor:
         hidden: (F - 1, h, w) bool, tokens that the next frame does not show; their links are cut.
         seed: where several tokens lead to one, a random one keeps its link; the same one in inversion and editing.
     Returns (P, F) int64: for each path of two tokens or more, its token (row · w + column) in each frame, -1 where it
-    has none.
+    has none; short paths first.
     """
     pairs, height, width = steps.shape[:3]
     tokens, device = height * width, steps.device
     random = torch.Generator().manual_seed(seed)
     y, x = torch.meshgrid(torch.arange(height, device=device), torch.arange(width, device=device), indexing="ij")
     path = torch.arange(tokens, device=device)  # of each token of the current frame
-    of_frame = [path]
+    of_frame, count = [path], tokens
     for pair in range(pairs):
         to_x, to_y = x + steps[pair, ..., 0], y + steps[pair, ..., 1]
         leads = (to_x >= 0) & (to_x < width) & (to_y >= 0) & (to_y < height)
@@ -51,7 +51,9 @@ def paths(steps: Tensor, hidden: Tensor | None = None, seed: int = 0) -> Tensor:
         new = path.new_full((tokens,), -1)
         new[arrival] = path[source]
         fresh = new < 0
-        new[fresh] = torch.arange(int(fresh.sum()), device=device) + 1 + max(int(p.max()) for p in of_frame)
+        begun = int(fresh.sum())
+        new[fresh] = torch.arange(begun, device=device) + count
+        count += begun
         of_frame.append(path := new)
     return _table(torch.stack(of_frame))
 
@@ -66,9 +68,12 @@ def _first_of_each(sources: Tensor, targets: Tensor, outside: int) -> tuple[Tens
 
 
 def _table(path: Tensor) -> Tensor:
-    """(F, tokens) path numbers to (P, F) tokens, singletons left out."""
-    frames, tokens = path.shape
-    table = path.new_full((int(path.max()) + 1, frames), -1)
-    frame = torch.arange(frames, device=path.device)[:, None].expand_as(path)
-    table[path, frame] = torch.arange(tokens, device=path.device).expand_as(path)
-    return table[(table >= 0).sum(1) > 1]
+    """(F, tokens) path numbers to (P, F) tokens, singletons, of which there are many, left out before there is a table."""
+    lengths = path.flatten().bincount()
+    by_length = lengths.argsort(stable=True)
+    by_length = by_length[lengths[by_length] > 1]
+    row = torch.full_like(lengths, -1)
+    row[by_length] = torch.arange(len(by_length), device=path.device)
+    table, frame, token = path.new_full((len(by_length), len(path)), -1), *torch.where(row[path] >= 0)
+    table[row[path[frame, token]], frame] = token
+    return table

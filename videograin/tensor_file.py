@@ -11,8 +11,9 @@ import math
 import os
 import time
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -23,20 +24,23 @@ NAMES = {torch.float64: "F64", torch.float32: "F32", torch.float16: "F16", torch
 ABANDONED = 3600.0  # seconds after which a half written file is nobody's
 
 
-def write_whole(path: Path, tensors: dict[str, Tensor], facts: dict[str, str]) -> None:
+Narrowed = Mapping[str, torch.dtype]  # name of a tensor -> what it is written as, where that is not its own dtype
+NOTHING: Narrowed = MappingProxyType({})
+
+
+def write_whole(path: Path, tensors: dict[str, Tensor], facts: dict[str, str], narrowed: Narrowed = NOTHING) -> None:
     """Writes a file of tensors, of a dtype in NAMES, on the CPU. Raises OSError where it cannot be written."""
-    widest_first = sorted(
-        tensors, key=lambda name: -tensors[name].element_size()
-    )  # so that none begins between its numbers
-    tensors = {name: tensors[name].contiguous() for name in widest_first}
+    dtypes = {name: narrowed.get(name, tensor.dtype) for name, tensor in tensors.items()}
+    widest_first = sorted(tensors, key=lambda name: -dtypes[name].itemsize)  # so that none begins between its numbers
     path.parent.mkdir(parents=True, exist_ok=True)
     _sweep(path.parent, path.suffix)
     part = path.with_name(f"{path.name}.{os.getpid()}.part")
     try:
         with part.open("wb") as file:
-            file.write(header({name: (tensor.dtype, tensor.shape) for name, tensor in tensors.items()}, facts))
-            for tensor in tensors.values():
-                file.write(_bytes(tensor))
+            file.write(header({name: (dtypes[name], tensors[name].shape) for name in widest_first}, facts))
+            for name in widest_first:
+                for row in _rows(tensors[name], dtypes[name]):
+                    file.write(_bytes(row))
         os.replace(part, path)
     finally:
         part.unlink(missing_ok=True)
@@ -54,9 +58,18 @@ def header(tensors: dict[str, tuple[torch.dtype, Sequence[int]]], facts: dict[st
     return len(text).to_bytes(8, "little") + text
 
 
-def checksum(tensor: Tensor) -> int:
-    """Of a contiguous tensor on the CPU."""
-    return zlib.crc32(_bytes(tensor))
+def checksum(tensor: Tensor, dtype: torch.dtype | None = None) -> int:
+    """Of a tensor on the CPU, as it is written in a dtype."""
+    found = 0
+    for row in _rows(tensor, dtype or tensor.dtype):
+        found = zlib.crc32(_bytes(row), found)
+    return found
+
+
+def _rows(tensor: Tensor, dtype: torch.dtype) -> Iterator[Tensor]:
+    """One after the other, so that no more than one is held a second time."""
+    for row in tensor if tensor.ndim > 1 else [tensor]:
+        yield row.to(dtype).contiguous()
 
 
 def _bytes(tensor: Tensor) -> np.ndarray:

@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from pack.videograin.attention import flow
 from pack.videograin.attention.flow import along_paths
 from pack.videograin.paths import paths, token_steps
 
@@ -105,3 +106,21 @@ def test_large_clips_go_in_parts(monkeypatch):
     whole = along_paths(q, k, v, paths(steps), 2)
     monkeypatch.setattr(flow, "PATHS_AT_ONCE", 5)
     torch.testing.assert_close(along_paths(q, k, v, paths(steps), 2), whole)
+
+
+def test_the_work_along_paths_grows_with_tokens_not_with_frames_squared(monkeypatch):
+    """Noisy flow breaks paths into short ones: they are not padded to the whole clip."""
+    worked = []
+
+    def count(q, k, v, mask):
+        worked.append(q.shape[0] * q.shape[2])
+        return v
+
+    monkeypatch.setattr(flow.F, "scaled_dot_product_attention", count)
+    for frames in (16, 64):
+        steps = torch.randint(-2, 3, (frames - 1, 32, 32, 2), generator=torch.Generator().manual_seed(0))
+        table = paths(steps)
+        worked.clear()
+        x = torch.zeros(1, frames, 32 * 32, 4)
+        flow.along_paths(x, x, x, table, 1)
+        assert sum(worked) < 3 * frames * 32 * 32

@@ -4,7 +4,7 @@ import pytest
 import torch
 from safetensors import safe_open
 
-from pack.videograin.tensor_file import header, write_whole
+from pack.videograin.tensor_file import checksum, header, write_whole
 
 TENSORS = {
     "halves": torch.randn(3, 5).half(),  # an odd number of bytes pairs before what is wider
@@ -28,3 +28,23 @@ def test_safetensors_reads_what_is_written(tmp_path):
 @pytest.mark.parametrize("facts", [{}, {"a": "b" * 11}])
 def test_tensors_begin_at_a_multiple_of_eight(facts):
     assert len(header({"x": (torch.float32, (1, 2))}, facts)) % 8 == 0
+
+
+def test_a_narrower_form_is_written_row_by_row(tmp_path):
+    """As if it had been converted before, and never held whole a second time."""
+    levels, held = torch.randn(5, 3, 4, generator=torch.Generator().manual_seed(0)), []
+
+    class Watched:
+        """A tensor that tells what is converted."""
+
+        dtype, shape, ndim = levels.dtype, levels.shape, levels.ndim
+
+        def __iter__(self):
+            for row in levels:
+                held.append(row.numel())
+                yield row
+
+    write_whole(tmp_path / "narrow.safetensors", {"levels": Watched()}, {}, {"levels": torch.float16})
+    write_whole(tmp_path / "before.safetensors", {"levels": levels.half()}, {})
+    assert (tmp_path / "narrow.safetensors").read_bytes() == (tmp_path / "before.safetensors").read_bytes()
+    assert held == [12] * 5 and checksum(levels, torch.float16) == checksum(levels.half())
