@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor
 
-PATHS_AT_ONCE = 8192  # bounds the gathered copies
+PATHS_AT_ONCE = 2048  # bounds the gathered copies, and how unlike the lengths are that are padded to one
 
 
 def along_paths(q: Tensor, k: Tensor, v: Tensor, paths: Tensor, heads: int) -> Tensor:
@@ -21,8 +21,8 @@ def along_paths(q: Tensor, k: Tensor, v: Tensor, paths: Tensor, heads: int) -> T
     out = v.clone()
     for part in paths.split(PATHS_AT_ONCE):
         present = part >= 0
-        longest = int(present.sum(1).max())
-        if not longest:  # all of them lie outside a window of the clip
+        longest = int(present.sum(1).max()) if len(part) else 0
+        if not longest:  # none at all, or none within a window of the clip
             continue
         frames = present.int().argsort(dim=1, descending=True, stable=True)[:, :longest]  # a path's own, in their order
         tokens = part.gather(1, frames)
