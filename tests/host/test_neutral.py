@@ -71,10 +71,11 @@ def test_st_layout_without_strength_is_the_full_frame_model(unet, clip, settings
     assert not torch.equal(rig.sample(st_layout(unet), *args), rig.sample(full_frame(unet), *args))
 
 
-def test_st_layout_without_regions_is_the_full_frame_model(unet, clip):
+def test_st_layout_without_regions_is_the_full_frame_model_and_says_so(unet, clip, caplog):
     empty = BindRegionPrompts.execute(clip, "a cat and a dog on grass").result[0]
     args = (empty, rig.text(2), rig.latent(), True)
     assert torch.equal(rig.sample(st_layout(unet), *args), rig.sample(full_frame(unet), *args))
+    assert "Bind Region Prompts' `regions` is empty" in caplog.text
 
 
 def test_st_layout_after_its_last_step_is_the_full_frame_model(unet, clip):

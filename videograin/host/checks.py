@@ -78,9 +78,7 @@ def _check_motion(run: Run) -> None:
 
 
 def _check_regions(run: Run, guider: Any) -> None:
-    sides = {
-        name: [b for cond in conds if (b := binding_of(cond)) and b.regions] for name, conds in guider.conds.items()
-    }
+    sides = {name: [b for cond in conds if (b := binding_of(cond))] for name, conds in guider.conds.items()}
     bindings = [binding for found in sides.values() for binding in found]
     usable = bindings if run.settings and run.settings.cross_role != "positive" else sides.get("positive", [])
     if not usable:
@@ -88,8 +86,14 @@ def _check_regions(run: Run, guider: Any) -> None:
             "ST-Layout Attention found no regions in the sampler's positive prompt. Connect the CONDITIONING of Bind "
             "Region Prompts, with Region Prompts in its `regions`, to the sampler's `positive` input."
         )
+    if not any(binding.regions for binding in usable):
+        run.warn_once(
+            "ST-Layout Attention has no regions, since Bind Region Prompts' `regions` is empty: the prompt acts everywhere, "
+            "and all that is left is that every frame sees all others."
+        )
     for binding in bindings:
-        _warn_size("The region masks", clip_masks(binding.regions, run.frames), run)
+        if binding.regions:
+            _warn_size("The region masks", clip_masks(binding.regions, run.frames), run)
 
 
 def _warn_size(what: str, masks: Tensor, run: Run) -> None:

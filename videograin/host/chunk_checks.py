@@ -101,7 +101,8 @@ def _check_areas(job: Job) -> None:
     areas = [b.regions for _, notes in job.positive if (b := binding_of(notes)) and b.regions]
     for found in areas:
         clip_masks(found, frames)  # raises where masks and frames do not go together
-    if find(records(job.model), STLayout) is not None and not areas:
+    bound = any(binding_of(notes) for _, notes in job.positive)
+    if find(records(job.model), STLayout) is not None and not bound:
         raise ValueError(
             f"{NODE}'s `model` has passed through ST-Layout Attention, but its `positive` brings no regions. Connect the "
             "CONDITIONING of Bind Region Prompts, with Region Prompts in its `regions`."
