@@ -79,6 +79,7 @@ def _hosts(hosts: dict[str, list[dict]]) -> str:
         results = Counter(entry["result"] for entry in hosts[version])
         lines.append(f"| {version} | {results['passed']} | {results['failed']} | {results['skipped']} |")
         reasons += [f"- {version}, {e['name']}: {e['why']}" for e in hosts[version] if e["result"] == "skipped"]
+    lines.append("\nWhat no version of ComfyUI changes, such as broken media, ran on the newest only.")
     return "\n".join(lines) + "\n" + "".join(f"\n{reason}" for reason in reasons) + ("\n" if reasons else "")
 
 
