@@ -106,7 +106,7 @@ export class Panel {
   takePlace() {
     const { node, view: { element: ours } } = this
     if (ours.isConnected || node.graph !== app.canvas.graph) return
-    document.querySelector(`[data-node-id="${CSS.escape(node.id)}"] .videograin`)?.replaceWith(ours)
+    document.querySelector(`[data-node-id="${globalThis.CSS.escape(node.id)}"] .videograin`)?.replaceWith(ours)
   }
 
   /** In the canvas renderer the wheel over an element would do nothing; Nodes 2.0 passes it on by itself. */
