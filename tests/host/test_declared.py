@@ -8,6 +8,8 @@ from pack.nodes.attention import FullFrameAttention
 from pack.nodes.inversion import DDIMInversion
 from pack.nodes.regions import RegionPrompt
 
+pytestmark = pytest.mark.once
+
 
 @pytest.fixture(scope="module")
 def unet():

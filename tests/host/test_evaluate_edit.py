@@ -19,6 +19,8 @@ from pack.nodes.evaluate import SCORES, EvaluateEdit
 from pack.nodes.regions import RegionPrompt
 from pack.videograin.host.evaluate import measure
 
+pytestmark = pytest.mark.once
+
 SMALL = {"hidden_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 128}
 VISION = {**SMALL, "hidden_act": "quick_gelu", "image_size": 64, "patch_size": 16, "num_channels": 3}
 TARGET, SOURCE = "a red fox and a blue pig on snow", "a horse"
