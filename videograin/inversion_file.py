@@ -10,7 +10,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from .tensor_file import NOTHING, Narrowed, checksum, write_whole
-from .trajectory import Inversion, dtype_of
+from .trajectory import Inversion, dtype_of, levels
 
 FORMAT = "videograin.inversion.1"
 LONGEST_FACT = 1000  # letters; it may stand in a message
@@ -99,9 +99,7 @@ def _fit(latents: Tensor, sigmas: Tensor, source: Tensor, noise: Tensor) -> bool
         and latents.shape[1:] == source.shape == noise.shape
         and latents.shape[:1] == sigmas.shape
         and all(tensor.is_floating_point() for tensor in (latents, sigmas, source, noise))
-        and len(sigmas) > 1
         and source.numel() > 0
-        and bool((sigmas[1:] < sigmas[:-1]).all())
-        and bool(sigmas.isfinite().all() and sigmas[-1] >= 0)
+        and levels(sigmas)
         and all(bool(tensor.isfinite().all()) for tensor in (source, noise, *latents))
     )

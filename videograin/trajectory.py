@@ -43,6 +43,12 @@ class Inversion(NamedTuple):
         return torch.lerp(self.latents[last - above + 1].float(), self.latents[last - above].float(), weight)
 
 
+def levels(sigmas: Tensor) -> bool:
+    """Whether these are noise levels to walk: falling, finite, none below 0, at least two."""
+    falling = sigmas.ndim == 1 and len(sigmas) > 1 and bool((sigmas[1:] < sigmas[:-1]).all())  # NaN is never less
+    return falling and bool(sigmas.isfinite().all() and sigmas[-1] >= 0)
+
+
 def dtype_of(precision: str, sigmas: Tensor) -> torch.dtype:
     """In which the levels are kept: one of PRECISIONS, but always float32 for zero-terminal-SNR schedules."""
     return PRECISIONS[precision] if float(sigmas.max()) <= HALF_UP_TO else torch.float32

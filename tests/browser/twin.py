@@ -35,8 +35,7 @@ SETTINGS = {  # by the node they are for
 }
 
 
-BOX = r"(\d+), (\d+), (\d+), (\d+) at (\d+)"
-BOXES = re.compile(rf"{BOX}(; {BOX})*")  # as Place Objects reads them
+BOX = r"(\d+), (\d+), (\d+), (\d+) at (\d+)"  # as Place Objects reads it
 
 
 class Video(NamedTuple):
@@ -95,7 +94,7 @@ def edited(group: Group, demo: Graph, videos: dict[str, Video], caption: str) ->
         return loaders(group.title, demo, videos, caption)
     note = reworded(group.note, demo.footage)
     note = re.sub(r"\*(\w+)\*", lambda match: f"*{match[1]}{SUFFIX}*" if is_workflow(match[1]) else match[0], note)
-    note = BOXES.sub(lambda found: scaled_boxes(found[0], demo), note)
+    note = scaled_boxes(note, demo)
     settings = [SETTINGS[node.type] for column in group.columns for node in column if node.type in SETTINGS]
     note = "\n\n".join([note, *settings])
     columns = [[own_clip(node, demo, caption) for node in column] for column in group.columns]

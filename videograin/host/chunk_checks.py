@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..regions import Regions, clip_masks
+from ..trajectory import levels
 from .checks import RANDOM_SAMPLERS
 from .compat import logger, require_text, require_unet
 from .conditioning import binding_of
 from .plan import Anchors, Blend, KeySets, Motion, STLayout, find, records
-from .sampling import levels
 
 if TYPE_CHECKING:
     from .chunks import Job

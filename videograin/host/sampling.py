@@ -14,7 +14,7 @@ from torch import Tensor
 from tqdm.auto import tqdm
 
 from ..inversion import ddim_invert
-from ..trajectory import Inversion, dtype_of
+from ..trajectory import Inversion, dtype_of, levels
 from .attach import for_inversion
 from .compat import model_identity, model_name, require_picture, require_text, require_unet
 from .plan import describe, records
@@ -111,12 +111,6 @@ def invert(
     )
     kept = {name: value for name, value in latent.items() if name not in ("samples", "noise_mask")}
     return {**kept, "samples": noise.to(source.device)}, inversion
-
-
-def levels(sigmas: Tensor) -> bool:
-    """Whether these are noise levels to walk: falling, finite, none below 0, at least two."""
-    falling = sigmas.ndim == 1 and len(sigmas) > 1 and bool((sigmas[1:] < sigmas[:-1]).all())  # NaN is never less
-    return falling and bool(sigmas.isfinite().all() and sigmas[-1] >= 0)
 
 
 def _room(count: int, source: Tensor, dtype: torch.dtype) -> Tensor:
