@@ -7,6 +7,9 @@ NEWEST := 0.30.0
 HOST_VERSIONS ?= $(if $(VIDEOGRAIN_COMFYUI),installed,$(OLDEST) $(NEWEST))
 MATRIX := $(OLDEST) 0.20.1 0.24.1 0.27.0 $(NEWEST)
 
+# The environment has no bytecode until it is used: without, every start of ComfyUI compiles thousands of modules.
+unexport PYTHONDONTWRITEBYTECODE
+
 # Shell prefix: runs the host's Python, or stops with the provisioner's message.
 python = python="$$($(PROVISION) --print-python)" && "$$python"
 

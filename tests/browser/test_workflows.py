@@ -6,7 +6,7 @@ import pytest
 from frontend import MISSING, VIEW, Console, drop, exported, open_template, visit, without_view
 from shipped import AFTER, DEMO, prompt, saved, shortened
 
-FULL = "instance_edit"  # runs as shipped; the others with fewer steps
+FIRST = "instance_edit"
 RUN_TIMEOUT = 240_000  # milliseconds
 SHORTEN = """() => {
   const fewer = { steps: 2, refinements: 0 }
@@ -39,7 +39,8 @@ def page(browser):
     page.context.close()
 
 
-def test_opens_from_the_gallery_complete_and_without_complaint(page, server, picture, name):
+def test_it_opens_complete_and_without_complaint_runs_and_shows_its_result(page, server, picture, name):
+    """With few steps: what an edit shows is seen in tests/e2e."""
     console = Console(page)
     open_template(page, server.url, name)
     assert page.evaluate(MISSING) == []
@@ -49,25 +50,7 @@ def test_opens_from_the_gallery_complete_and_without_complaint(page, server, pic
     assert api == prompt(name) and without_view(workflow) == without_view(saved(name))
     assert console.complaints() == []
 
-
-def test_saved_with_the_keyboard_and_opened_again_it_is_the_same(page, server, picture):
-    open_template(page, server.url, FULL)
-    page.keyboard.press("Control+s")
-    page.get_by_role("dialog").get_by_role("textbox").fill(f"my {FULL}")
-    page.get_by_role("button", name="Confirm").click()
-    page.get_by_role("dialog").wait_for(state="hidden")
-    file = server.base / "user" / "default" / "workflows" / f"my {FULL}.json"
-    visit(page, server.url)
-    drop(page, file)
-    workflow, api = exported(page)
-    assert api == prompt(FULL) and without_view(workflow) == without_view(saved(FULL))
-    page.screenshot(path=picture(f"{FULL}_reopened"))
-
-
-def test_runs_and_shows_its_result(page, server, picture, name):
-    open_template(page, server.url, name)
-    if name != FULL:
-        page.evaluate(SHORTEN)
+    page.evaluate(SHORTEN)
     page.evaluate(FOLLOW)
     page.get_by_test_id("queue-button").click()
     page.wait_for_function("() => window.outcome", timeout=RUN_TIMEOUT)
@@ -78,3 +61,17 @@ def test_runs_and_shows_its_result(page, server, picture, name):
     assert page.evaluate(PICTURES) == [[[192, 192]] * 8] * kinds.count("PreviewImage")
     page.wait_for_timeout(1000)  # milliseconds, for the canvas to be drawn
     page.screenshot(path=picture(f"{name}_run"))
+
+
+def test_saved_with_the_keyboard_and_opened_again_it_is_the_same(page, server, picture):
+    open_template(page, server.url, FIRST)
+    page.keyboard.press("Control+s")
+    page.get_by_role("dialog").get_by_role("textbox").fill(f"my {FIRST}")
+    page.get_by_role("button", name="Confirm").click()
+    page.get_by_role("dialog").wait_for(state="hidden")
+    file = server.base / "user" / "default" / "workflows" / f"my {FIRST}.json"
+    visit(page, server.url)
+    drop(page, file)
+    workflow, api = exported(page)
+    assert api == prompt(FIRST) and without_view(workflow) == without_view(saved(FIRST))
+    page.screenshot(path=picture(f"{FIRST}_reopened"))

@@ -1,18 +1,16 @@
-"""The other committed workflows through the real server: every frame shows the words asked for, where they were asked."""
+"""Other committed workflows through the real server, in half their steps: every frame shows the words asked for."""
 
-import json
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import pytest
 from PIL import Image
 from scipy.ndimage import binary_dilation
+from shipped import prompt, shortened
 
 from pack.demo.toybox.clips import Clip, clip, task
 from pack.demo.toybox.judge import Judge, Seen
 
-ROOT = Path(__file__).parents[2]
 SOFT_EDGE = 4 + 3  # pixels that all of them grow and blur the mask by
 
 
@@ -39,20 +37,20 @@ class Edited(NamedTuple):
 
 @pytest.fixture(scope="module")
 def edited(server):
-    return lambda name: run(server, json.loads((ROOT / "demo" / f"{name}.api.json").read_text()))
+    return lambda name: run(server, shortened(prompt(name), 10, 1))
 
 
-def run(server, prompt: dict) -> Edited:
-    """Runs a committed graph as it is, and saves its result without loss too."""
+def run(server, graph: dict) -> Edited:
+    """Runs a graph, and saves its result without loss too."""
 
     def titled(title: str) -> str:
-        return next(node_id for node_id, node in prompt.items() if node["_meta"]["title"] == title)
+        return next(node_id for node_id, node in graph.items() if node["_meta"]["title"] == title)
 
     result = {"images": [titled("Paste over the source"), 0], "filename_prefix": "edit"}
-    outputs = server.run({**prompt, "frames": {"class_type": "SaveImage", "inputs": result}})["outputs"]
+    outputs = server.run({**graph, "frames": {"class_type": "SaveImage", "inputs": result}})["outputs"]
     assert {titled("Save the edit"), titled("Save before and after")} <= set(outputs)
     files = server.output_files({"outputs": {"frames": outputs["frames"]}})
-    made = prompt[titled("Demo Clip")]["inputs"]
+    made = graph[titled("Demo Clip")]["inputs"]
     names = made["left"], made["right"]
     truth = clip(names, made["background"], made["frames"], made["motion"], made["seed"])
     return Edited(np.stack([np.asarray(Image.open(path).convert("RGB")) for path in files]), truth, made["seed"])

@@ -1,5 +1,6 @@
 """Puts a real ComfyUI, on the CPU, into the test process before any test module is imported.
 
+Attention within a frame is PyTorch's, ComfyUI's choice on a GPU; on the oldest version its choice on a CPU, in slices.
 VIDEOGRAIN_COMFYUI_TREE names the ComfyUI folder; `make test-host` sets it, once per supported version.
 """
 
@@ -11,12 +12,14 @@ import pytest
 from compatibility import MARK, Recorder
 
 from pack.demo.host.inprocess import enter_host
+from pack.demo.host.provision import OLDEST
 
 _tree = os.environ.get("VIDEOGRAIN_COMFYUI_TREE")
 if not _tree:
     raise pytest.UsageError("tests/host needs a ComfyUI: run `make test-host`, or set VIDEOGRAIN_COMFYUI_TREE.")
 _base = tempfile.TemporaryDirectory(prefix="videograin-host-tests-")
-enter_host(Path(_tree).resolve(), Path(_base.name))
+_oldest = f'"{OLDEST}"' in (Path(_tree) / "comfyui_version.py").read_text()
+enter_host(Path(_tree).resolve(), Path(_base.name), *[] if _oldest else ["--use-pytorch-cross-attention"])
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -38,10 +38,10 @@ def demo():
     model, clip, vae = demo_model.load()
     frames, _, _, caption, *_ = DemoClip.execute("wolf", "pig", "snow", 8, 1.0, 0).args
     prompt, empty = (clip.encode_from_tokens_scheduled(clip.tokenize(text)) for text in (caption, ""))
-    return model, prompt, empty, vae.encode(frames[:4])
+    return model, prompt, empty, vae.encode(frames[:2])
 
 
-def invert(model, prompt=None, frames=3, steps=4, refinements=2):
+def invert(model, prompt=None, frames=3, steps=4, refinements=0):
     found = DDIMInversion.execute(
         model, prompt or rig.text(1), {"samples": rig.latent(frames)}, steps, "ddim_uniform", refinements
     )

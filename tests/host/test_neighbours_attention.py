@@ -149,7 +149,7 @@ def test_an_attention_override_takes_what_is_not_modulated(unet):
     def override(function, q, k, v, heads, mask=None, attn_precision=None, skip_reshape=False, **more):
         if mask is not None:
             raise ValueError("Flash attention does not support attention masks")
-        if q.shape[-1] // heads not in (4, 8, 16):  # of this network
+        if q.shape[-1] // heads not in (16, 32, 64):  # of this network
             raise ValueError(f"Unsupported head_dim: {q.shape[-1] // heads}")
         return Overridden.gain * optimized_attention(q, k, v, heads)
 

@@ -23,9 +23,9 @@ def prompt(name: str) -> dict:
     return json.loads((ROOT / "demo" / f"{name}.api.json").read_text())
 
 
-def shortened(graph: dict, steps: int = 2) -> dict:
-    """A prompt with few steps, to see that it runs, not what it draws."""
-    fewer = {"steps": steps, "refinements": 0}
+def shortened(graph: dict, steps: int = 2, refinements: int = 0) -> dict:
+    """A prompt with few steps: with these, to see that it runs, not what it draws."""
+    fewer = {"steps": steps, "refinements": refinements}
     return {
         key: {**node, "inputs": {name: fewer.get(name, value) for name, value in node["inputs"].items()}}
         for key, node in graph.items()
