@@ -4,7 +4,7 @@
 PROVISION := python3 demo/host/provision.py
 OLDEST := 0.16.3
 NEWEST := 0.30.0
-HOST_VERSIONS ?= $(if $(VIDEOGRAIN_COMFYUI),installed,$(OLDEST) $(NEWEST))
+HOST_VERSIONS ?= $(if $(VIDEOGRAIN_COMFYUI),installed,$(NEWEST) $(OLDEST))
 MATRIX := $(OLDEST) 0.20.1 0.24.1 0.27.0 $(NEWEST)
 
 # The environment has no bytecode until it is used: without, every start of ComfyUI compiles thousands of modules.
@@ -48,10 +48,10 @@ bench-edit:  ## how well it edits, against baselines; in benchmarks/out/ (ARGS=-
 bench-response:  ## how fast the views answer with 32 frames, to benchmarks/RESPONSE.md
 	@$(python) benchmarks/response.py
 
-# The slow suites two at a time, one thread each: their tensors are too small to keep two cores busy.
+# Two suites at a time, the longest first, one thread each: their tensors are too small to keep two cores busy.
 test: lint host  ## every test
 	@OMP_NUM_THREADS=1 $(MAKE) --no-print-directory --jobs=2 --output-sync=target --keep-going \
-	  $(HOST_VERSIONS:%=test-host-%) test-e2e test-browser unit test-media OLDER_SKIP=once
+	  test-browser $(HOST_VERSIONS:%=test-host-%) test-e2e unit test-media OLDER_SKIP=once
 
 lint:  ## ruff: rules and formatting
 	@$(python) -m ruff check .

@@ -1,6 +1,7 @@
 """What the server offers of this pack: its nodes, and its workflows with their thumbnails."""
 
 import json
+import os
 import re
 import urllib.request
 from itertools import combinations, pairwise
@@ -9,6 +10,9 @@ from pathlib import Path
 import pytest
 from shipped import PATHS, ROOT, prompt, require_nodes
 
+from pack.demo.host.provision import NEWEST
+
+OLDER = os.environ.get("VIDEOGRAIN_E2E_VERSION", NEWEST) != NEWEST
 NOTES = ("Note", "MarkdownNote")
 WIDGETS = ("BOOLEAN", "COMBO", "FLOAT", "INT", "STRING", "COMFY_DYNAMICCOMBO_V3")
 TITLE_HEIGHT = 30  # pixels above a node's `pos`
@@ -74,13 +78,17 @@ def test_the_saved_workflow_and_its_api_form_are_the_same_graph(schemas, path):
     }
     assert slots == {(i, name): v for i, n in api.items() for name, v in n["inputs"].items() if isinstance(v, list)}
     for node_id, node in nodes.items():
-        shown = widget_values(schemas[node["type"]], node.get("widgets_values", []))
+        shown, more = widget_values(schemas[node["type"]], node.get("widgets_values", []))
         literal = {name: v for name, v in api[node_id]["inputs"].items() if not isinstance(v, list)}
-        assert {name: shown[name] for name in literal} == literal, node["type"]
+        if OLDER and not node["type"].startswith(
+            "VideoGrain"
+        ):  # core's own has widgets to come, whose values it ignores
+            literal, more = {name: v for name, v in literal.items() if name in shown}, []
+        assert {name: shown[name] for name in literal} == literal and more == [], node["type"]
 
 
-def widget_values(schema: dict, values: list) -> dict:
-    """A saved node's widget values by name; a seed is followed by what happens to it after a run.
+def widget_values(schema: dict, values: list) -> tuple[dict, list]:
+    """A saved node's widget values by name, and values left over; a seed is followed by what happens to it after a run.
 
     The button for uploads, where there is one, stands between the inputs that are required and those that are not.
     """
@@ -95,8 +103,7 @@ def widget_values(schema: dict, values: list) -> dict:
                     assert next(rest) in ("fixed", "increment", "decrement", "randomize")
         if uploads:
             assert next(rest) == "image"
-    assert list(rest) == []
-    return found
+    return found, list(rest)
 
 
 @pytest.mark.parametrize("path", PATHS, ids=named)

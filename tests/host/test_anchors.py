@@ -7,6 +7,7 @@ import comfy.samplers
 import pytest
 import rig
 import torch
+from cases import variants
 from einops import rearrange
 from oracle import SIGMA, Oracle, bound, one_step, regions
 from placed import PROMPT, encoded, half, looks, placed, run
@@ -122,7 +123,7 @@ CASES = [
 
 
 @pytest.mark.parametrize("separately", [False, True], ids=["batched", "separate"])
-@pytest.mark.parametrize("frames,height,width,settings,meaning,key_set", CASES)
+@pytest.mark.parametrize("frames,height,width,settings,meaning,key_set", variants(*CASES))
 def test_the_network_equals_the_oracle(unet, frames, height, width, settings, meaning, key_set, separately):
     """Plain and modulated: with regions, anchors carry their own masks, at any size, in one call or in two."""
     if separately:

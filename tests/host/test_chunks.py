@@ -10,6 +10,7 @@ import nodes as host
 import pytest
 import rig
 import torch
+from cases import variants
 from chunked import SIDE, STEPS, alike, areas, clip, edited, hinted, prompts, rows, st_layout
 from oracle import bound
 
@@ -60,8 +61,8 @@ def test_a_single_chunk_is_the_graph_by_hand_to_the_bit(unet, vae):
     assert torch.equal(edited(model, vae, frames, 16, 4, anchors=0, grow=1)[0], expected)
 
 
-@pytest.mark.parametrize("blend", ["inversion", "progressive", "off"])
-@pytest.mark.parametrize("length,overlap", [(4, 0), (5, 2)])
+@pytest.mark.parametrize("blend", variants("inversion", "progressive", "off"))
+@pytest.mark.parametrize("length,overlap", variants((5, 2), (4, 0)))
 def test_with_anchors_chunks_come_out_as_the_whole_clip(unet, vae, blend, length, overlap):
     """Every frame sees itself and the anchors: where a chunk ends makes no difference, and seams cannot be."""
     frames, model = clip(11), st_layout(unet)

@@ -4,6 +4,7 @@ import nodes as host
 import pytest
 import rig
 import torch
+from cases import variants
 
 from pack.demo.toybox import model as demo_model
 from pack.nodes.attention import FullFrameAttention
@@ -124,7 +125,7 @@ def unet_v():
     return rig.small_unet(v_prediction=True)
 
 
-@pytest.mark.parametrize("sampler", DETERMINISTIC)
+@pytest.mark.parametrize("sampler", variants(*DETERMINISTIC))
 def test_blend_keeps_the_background(demo, inverted, sampler):
     """Within 1e-3 in latent units before the final paste, to the bit after it; the object does change."""
     model, noise, inversion, _, mask = inverted
@@ -145,7 +146,7 @@ def test_blend_keeps_the_background(demo, inverted, sampler):
     assert rig.rms((out - inversion.source)[~outside]) * scale > 0.1
 
 
-@pytest.mark.parametrize("sampler", ["euler_ancestral", "dpmpp_2m_sde", "lcm", "dpmpp_3m_sde"])
+@pytest.mark.parametrize("sampler", variants("dpmpp_2m_sde", "euler_ancestral", "lcm", "dpmpp_3m_sde"))
 def test_renoised_blend_serves_random_samplers(demo, inverted, sampler):
     model, _, inversion, _, mask = inverted
     blended = LatentBlend.execute(model, "renoised", source={"samples": inversion.source}, mask=mask, grow=0).result[0]

@@ -4,6 +4,7 @@ import comfy.samplers
 import pytest
 import rig
 import torch
+from cases import variants
 from einops import rearrange
 from oracle import SIGMA, Oracle, bound, dense, one_step, regions
 
@@ -17,8 +18,8 @@ def unet():
 
 
 @pytest.mark.parametrize("separately", [False, True], ids=["batched", "separate"])
-@pytest.mark.parametrize("mode", ["paper", "reference"])
-@pytest.mark.parametrize("frames,height,width", [(3, 16, 16), (1, 16, 24), (17, 8, 16)])
+@pytest.mark.parametrize("mode", variants("paper", "reference"))
+@pytest.mark.parametrize("frames,height,width", variants((3, 16, 16), (1, 16, 24), (17, 8, 16)))
 def test_the_network_equals_the_oracle(unet, mode, frames, height, width, separately):
     if separately:
         rig.call_separately(unet)

@@ -7,6 +7,7 @@ import comfy.samplers
 import pytest
 import rig
 import torch
+from cases import variants
 from fused import (
     NEW,
     OLD,
@@ -104,8 +105,10 @@ def nowhere(frames):
 
 
 @pytest.mark.parametrize("separately", [False, True], ids=["batched", "separate"])
-@pytest.mark.parametrize("where", ["everywhere", "outside regions"])
-@pytest.mark.parametrize("frames,height,width,all_frames", [(3, 16, 16, False), (3, 16, 16, True), (2, 13, 18, True)])
+@pytest.mark.parametrize("where", variants("outside regions", "everywhere"))
+@pytest.mark.parametrize(
+    "frames,height,width,all_frames", variants((3, 16, 16, False), (3, 16, 16, True), (2, 13, 18, True))
+)
 def test_self_fusion_equals_whole_maps(unet, where, separately, frames, height, width, all_frames):
     model = full_frame(unet) if all_frames else unet
     _, inversion, _ = invert(model, frames=frames, height=height, width=width)
@@ -127,7 +130,9 @@ def words_of(clip, mode, emphasis):
 
 
 @pytest.mark.parametrize("separately", [False, True], ids=["batched", "separate"])
-@pytest.mark.parametrize("mode,emphasis", [("refine", ""), ("refine", "porsche: 4\na road: 0"), ("replace", "red: 2")])
+@pytest.mark.parametrize(
+    "mode,emphasis", variants(("refine", "porsche: 4\na road: 0"), ("refine", ""), ("replace", "red: 2"))
+)
 def test_cross_fusion_equals_whole_maps(unet, clip, mode, emphasis, separately):
     _, inversion, _ = invert(unet)
     taken, gains = words_of(clip, mode, emphasis)
@@ -150,7 +155,7 @@ def test_a_longer_negative_prompt_changes_nothing(unet, clip):
     close(ours, one_step(truth.patched(), *prompts), one_step(unet, *prompts))
 
 
-@pytest.mark.parametrize("levels", ["all", "below full resolution"])
+@pytest.mark.parametrize("levels", variants("all", "below full resolution"))
 def test_with_st_layout_the_regions_keep_the_modulated_edit(unet, clip, levels):
     """Both fusions outside the regions, emphasis everywhere: inside, the modulated network with emphasised values."""
     model = st_layout(unet)
@@ -197,7 +202,7 @@ def where_words_are(model, inversion, positions, threshold, size):
     return truth, inside
 
 
-@pytest.mark.parametrize("positive", ["plain", "with regions"])
+@pytest.mark.parametrize("positive", variants("with regions", "plain"))
 def test_the_words_of_the_source_prompt_keep_the_edit(unet, clip, positive):
     _, inversion, _ = invert(unet)
     areas = regions(3, 16, 16)
@@ -303,7 +308,7 @@ def kept(source):
     return sum(t.nbytes for windows in source._features.values() for found in windows.values() for t in found)
 
 
-@pytest.mark.parametrize("steps", [3, 6])
+@pytest.mark.parametrize("steps", variants(3, 6))
 def test_no_map_and_no_feature_outlives_its_step(unet, clip, steps, monkeypatch):
     """What is held of the source is bounded by one step's queries and keys, however many steps there are."""
     peaks, alive, keep = [], [], Source.keep

@@ -5,6 +5,7 @@ import nodes as host
 import pytest
 import rig
 import torch
+from cases import variants
 from fused import OLD, close, cross_fused, edit, full_frame, invert, self_fused, st_layout, words_fused
 from oracle import SIGMA, bound, one_step, regions
 
@@ -92,7 +93,7 @@ def test_what_another_pack_adds_to_cross_attention_is_added(unet, clip):
         assert rig.rms(ours - (theirs + added(q))) < 1e-6 * rig.rms(ours)
 
 
-@pytest.mark.parametrize("where", ["everywhere", "outside regions"])
+@pytest.mark.parametrize("where", variants("outside regions", "everywhere"))
 def test_in_context_windows_each_frame_follows_its_own_source(unet, clip, where):
     noise, inversion, _ = invert(unet, frames=5)
     positive = bound(rig.text(2), regions(5, 16, 16))
@@ -143,9 +144,8 @@ def test_injection_and_fusion_go_along(unet):
     assert rig.rms(edit(injected, noise) - apart) > 1e-4 * rig.rms(apart)
 
 
-@pytest.mark.parametrize("size", [(28, 48), (15, 21)], ids=["wide", "odd"])
-def test_any_size_goes_through(unet, clip, size):
-    height, width = size
+@pytest.mark.parametrize("height,width", variants((15, 21), (28, 48)), ids=["odd", "wide"])
+def test_any_size_goes_through(unet, clip, height, width):
     _, inversion, _ = invert(unet, frames=2, steps=2, height=height, width=width)
     areas, x = regions(2, height, width), rig.latent(2, height, width, seed=5)
     model = cross_fused(words_fused(unet, inversion, clip), inversion, clip, emphasis="porsche: 2")
@@ -270,7 +270,7 @@ def test_what_does_not_fit_is_told_before_the_model_runs(unet, clip):
         words_fused(unet, inversion, clip, prompt=rig.text(1, tokens=40))
 
 
-@pytest.mark.parametrize("call", [1, 2])  # of the source, of the edit
+@pytest.mark.parametrize("call", variants(2, 1))  # of the edit, of the source
 def test_an_interrupted_run_leaves_nothing(unet, clip, call, monkeypatch):
     import comfy.model_management
 

@@ -7,6 +7,7 @@ import nodes as host
 import pytest
 import rig
 import torch
+from cases import variants
 from comfy.ldm.modules.attention import BasicTransformerBlock
 from comfy.ldm.modules.diffusionmodules.openaimodel import ResBlock
 
@@ -114,7 +115,7 @@ def by_hand(model, seen, run, **which):
             handle.remove()
 
 
-@pytest.mark.parametrize("which", ["features", "attention", "both"])
+@pytest.mark.parametrize("which", variants("both", "features", "attention"))
 @pytest.mark.parametrize("separately", [False, True], ids=["batched", "separate"])
 def test_the_edit_uses_what_a_plain_forward_of_the_source_gives(unet, which, separately):
     noise, inversion = invert(unet)
@@ -160,9 +161,7 @@ def test_it_ends_with_its_share_of_the_schedule(unet):
     assert torch.equal(edit(model, late, start_step=2), edit(unet, late, start_step=2))
 
 
-@pytest.mark.parametrize(
-    "sampler", ["euler", *(pytest.param(s, marks=pytest.mark.once) for s in ("heun", "dpm_2", "uni_pc"))]
-)
+@pytest.mark.parametrize("sampler", variants("euler", "heun", "dpm_2", "uni_pc"))
 def test_over_all_steps_it_rebuilds_better_than_the_inversion_alone(demo, sampler):
     """The trained model under the source prompt, with guidance; samplers that ask between two levels too."""
     model, prompt, empty, source = demo
@@ -231,7 +230,7 @@ def test_modulation_acts_on_injected_scores_and_not_on_the_source(unet, monkeypa
 
 
 @pytest.mark.parametrize("fault", [comfy.model_management.InterruptProcessingException, RuntimeError])
-@pytest.mark.parametrize("call", [1, 2, 3])  # of the source, of the edit, of the source again
+@pytest.mark.parametrize("call", variants(2, 1, 3))  # of the edit, of the source, of the source again
 def test_no_hook_and_no_feature_is_left_after_an_error(unet, fault, call, monkeypatch):
     sources, kept, calls, announce = [], [], [], Source.announce
     monkeypatch.setattr(Source, "announce", lambda self, guider: (sources.append(self), announce(self, guider)))
@@ -275,7 +274,7 @@ def test_a_controlnet_of_the_source_acts_in_its_features(unet):
 
 
 @pytest.mark.parametrize("schedule", ["standard_static", "standard_uniform"])
-@pytest.mark.parametrize("source_step", ["same step", "next step"])
+@pytest.mark.parametrize("source_step", variants("same step", "next step"))
 def test_in_context_windows_each_frame_gets_its_own_features(unet, schedule, source_step):
     """Per-frame attention: a window's features are those of its frames, whatever window they were recorded in."""
     noise, inversion = invert(unet, frames=5)

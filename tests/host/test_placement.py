@@ -6,6 +6,7 @@ import comfy.model_management
 import pytest
 import rig
 import torch
+from cases import variants
 from placed import CAT, DOG, PROMPT, Truth, encoded, half, looks, placed, run, steps, whole
 
 from pack.demo.toybox import model as demo_model
@@ -95,7 +96,7 @@ def test_the_key_set_in_force_is_looked_at(unet, clip, monkeypatch):
     assert rig.rms(joined - own) > 0.01 * rig.rms(own)
 
 
-@pytest.mark.parametrize("mode", ["default", "reference"])
+@pytest.mark.parametrize("mode", variants("default", "reference"))
 def test_refinement_is_for_the_worst_and_only_the_released_code_then_forgets_the_rest(unet, clip, monkeypatch, mode):
     seen, text, sigmas = looks(monkeypatch), encoded(clip), steps(unet)
     run(placed(unet, clip, mode=mode, refinements=2), text, rig.latent(), sigmas)
@@ -132,7 +133,7 @@ def test_chunks_in_separate_calls_change_nothing(unet, clip):
     assert rig.rms(together - apart) < 1e-4 * rig.rms(together)
 
 
-@pytest.mark.parametrize("frames,height,width", [(2, 14, 24), (1, 13, 18)])
+@pytest.mark.parametrize("frames,height,width", variants((2, 14, 24), (1, 13, 18)))
 def test_any_size_and_one_frame(unet, clip, frames, height, width):
     mask = half(1, height * 8, width * 8)
     args = (encoded(clip), rig.text(2), rig.latent(frames, height, width), True)
@@ -175,7 +176,7 @@ def test_controlnet_takes_part(unet, clip, monkeypatch):
 # ---- with a trained model -------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("sampler", ["euler", "uni_pc"])
+@pytest.mark.parametrize("sampler", variants("euler", "uni_pc"))
 def test_attention_moves_into_the_mask_whatever_the_sampler(sampler, monkeypatch):
     """The demo model, two frames, six steps: where “cat” is looked at when placing ends."""
     model, clip, _ = demo_model.load()

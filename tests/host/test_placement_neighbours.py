@@ -8,6 +8,7 @@ import comfy.sample
 import pytest
 import rig
 import torch
+from cases import variants
 from einops import rearrange
 from fused import cross_fused, full_frame, invert, self_fused, st_layout
 from placed import PROMPT, encoded, half, looks, placed, run, steps
@@ -43,7 +44,7 @@ def clip():
 # ---- Latent Blend ---------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("mode", ["inversion", "renoised", "irjs"])
+@pytest.mark.parametrize("mode", variants("inversion", "renoised", "irjs"))
 def test_nothing_moves_where_latent_blend_holds_the_source(unet, clip, monkeypatch, mode):
     seen = looks(monkeypatch)
     noise, inversion, sigmas = invert(unet, encoded(clip))
@@ -66,7 +67,7 @@ def by_hand(model, mask, source, positive, x, sigmas, seeds):
     return scale(x)
 
 
-@pytest.mark.parametrize("noise,seeds", [("fresh", (7, 8, 9)), ("fixed", (7, 7, 7))])
+@pytest.mark.parametrize("noise,seeds", variants(("fresh", (7, 8, 9)), ("fixed", (7, 7, 7))))
 def test_irjs_is_reatcos_joint_sampling(unet, clip, noise, seeds):
     source, start, sigmas, text = rig.latent(seed=3), rig.latent(), steps(unet), encoded(clip)
     blended = LatentBlend.execute(unet, "irjs", source={"samples": source}, mask=half(), noise=noise).args[0]
@@ -204,7 +205,7 @@ def fused_attention(attention, q, k, v, heads, **more):
     return rearrange(torch.ops.aten._scaled_dot_product_flash_attention_for_cpu(q, k, v)[0], "b h n d -> b n (h d)")
 
 
-@pytest.mark.parametrize("height,width,most", [(64, 64, 0.35), (56, 96, 0.46)])
+@pytest.mark.parametrize("height,width,most", variants((64, 64, 0.35), (56, 96, 0.46)))
 def test_the_cut_network_keeps_a_third_of_a_gigabyte_for_a_frame(height, width, most):
     """Stable Diffusion 1.5 in half precision, counted without data; and the reckoning told to ComfyUI agrees."""
     from comfy.ldm.modules.diffusionmodules.openaimodel import UNetModel

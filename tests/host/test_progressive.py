@@ -7,6 +7,7 @@ import comfy.samplers
 import pytest
 import rig
 import torch
+from cases import variants
 
 from pack.nodes.blend import LatentBlend
 from pack.nodes.inversion import DDIMInversion
@@ -99,7 +100,7 @@ def test_without_reach_it_is_the_mode_inversion_to_the_bit(unet, inverted):
         assert torch.equal(edit(blended(unet, inversion=inversion, boundary=boundary), noise), plain)
 
 
-@pytest.mark.parametrize("sampler", ["euler", "heun", "dpmpp_2m", "res_multistep"])
+@pytest.mark.parametrize("sampler", variants("euler", "heun", "dpmpp_2m", "res_multistep"))
 def test_at_the_end_the_mask_is_exact_and_outside_is_the_source_to_the_bit(unet, inverted, sampler):
     noise, inversion, _ = inverted
     out = edit(blended(unet, inversion=inversion), noise, sampler=sampler)

@@ -7,6 +7,7 @@ import folder_paths
 import pytest
 import rig
 import torch
+from cases import variants
 from einops import rearrange
 from oracle import SIGMA, Oracle, bound, dense, lambdas, one_step, regions
 from PIL import Image
@@ -83,8 +84,8 @@ def inverted(model, frames=3, height=16, width=16):
 
 
 @pytest.mark.parametrize("separately", [False, True], ids=["batched", "separate"])
-@pytest.mark.parametrize("mode", ["paper", "reference"])
-@pytest.mark.parametrize("level,height,width", [("1/2", 16, 24), ("1/4", 16, 16)])
+@pytest.mark.parametrize("mode", variants("paper", "reference"))
+@pytest.mark.parametrize("level,height,width", variants(("1/2", 16, 24), ("1/4", 16, 16)))
 def test_what_is_shown_equals_the_oracle(mode, level, height, width, separately):
     """Every probability of every phrase and of three points, before and after, in the half that is modulated."""
     unet, frames, divisor = rig.random_unet(), 3, int(level[-1])
