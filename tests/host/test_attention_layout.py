@@ -85,6 +85,7 @@ def test_the_levels_of_a_deep_network(feature):
         observe(model, inversion, rig.text(1), 1, Observer(8, "encoder", AttentionRows(), None))
 
 
+@pytest.mark.once
 def test_looking_is_bound_to_the_inverted_model(inverted):
     _, inversion, source, *_ = inverted
     plain = demo_model.load_unet(demo_model.FOLDER / demo_model.PAINTER)
@@ -95,6 +96,7 @@ def test_looking_is_bound_to_the_inverted_model(inverted):
         AttentionLayout.execute(other, inversion, source, 3, 1, FEATURES[0], "per frame")
 
 
+@pytest.mark.once
 def test_regions_on_the_model_do_not_disturb_the_look(inverted):
     """The sampler's MODEL may be connected: modulation is not live here."""
     model, inversion, source, *_ = inverted

@@ -145,6 +145,7 @@ def test_a_full_disk(unet, vae, tmp_path):
     assert torch.equal(again, out) and list(file.parent.iterdir()) == [file]
 
 
+@pytest.mark.once
 def test_another_edit_takes_nothing_from_disk(unet, vae, tmp_path, monkeypatch):
     frames, base = clip(5), {"mask": torch.ones(1, SIDE, SIDE)}
     words = rig.text(1), rig.text(2), rig.text(3)

@@ -153,6 +153,7 @@ def test_slices_leave_the_whole_clips_prompt_alone():
 # ---- cost -----------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.once
 def test_model_calls_per_frame_are_counted(unet, vae):
     """Inversion: one half, 1 + refinements a step; edit: both halves. Anchors and shared frames come on top, nothing else."""
     refinements = 1

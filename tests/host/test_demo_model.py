@@ -57,7 +57,7 @@ def test_types_are_the_hosts(demo):
     assert not any(parameter.requires_grad for parameter in demo.vae.first_stage_model.parameters())
 
 
-@pytest.mark.parametrize("prompt", ["a panda on grass", "a firetruck on sand", "a robot in the snow"])
+@pytest.mark.parametrize("prompt", ["a panda on grass", "a robot in the snow"])
 def test_draws_the_object_it_is_asked_for(demo, prompt):
     reading = Judge.load().read(draw(demo, prompt))
     found = [reading.objects(i) for i in range(4)]
@@ -205,13 +205,13 @@ def test_demo_clip_node(demo):
 
 
 def test_control_net_puts_objects_where_the_depth_has_them(demo):
-    """Every second of two held-out clips' depth pictures; without the ControlNet objects stand anywhere."""
+    """Two frames of two held-out clips' depth pictures; without the ControlNet objects stand anywhere."""
     judge, found = Judge.load(), {}
     for strength in (0.0, 1.0):
         right = []
         for names, place, seed in ((("fox", "robot"), "sea", 3), (("koala", "taxi"), "sand", 5)):
             shot = clips.clip(names, place, 8, 1.0, seed)
-            hint = DemoClip.execute(*names, place, 8, 1.0, seed).args[-1][::2]
+            hint = DemoClip.execute(*names, place, 8, 1.0, seed).args[-1][::4]
             prompts = encode(demo, shot.caption), encode(demo, "")
             positive, negative = nodes.ControlNetApplyAdvanced().apply_controlnet(
                 *prompts, demo.control, hint, strength, 0.0, 1.0
@@ -220,7 +220,7 @@ def test_control_net_puts_objects_where_the_depth_has_them(demo):
             drawn = nodes.KSampler().sample(demo.model, 1, 10, 5.0, "ddim", "ddim_uniform", positive, negative, latent)
             frames = to_bytes(nodes.VAEDecode().decode(demo.vae, drawn[0])[0])
             for name, masks in zip(names, shot.masks, strict=True):
-                right += [seen.name == name for seen in judge.names(frames, masks[::2])]
+                right += [seen.name == name for seen in judge.names(frames, masks[::4])]
         found[strength] = np.mean(right)
     assert found[1.0] >= max(0.6, found[0.0] + 0.2), found  # over many scenes 0.82 and 0.38
 

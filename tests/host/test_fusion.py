@@ -236,6 +236,7 @@ def shown_to(model):
     return spied, seen
 
 
+@pytest.mark.once
 def test_the_released_pairs_are_those_of_fatezeros_inversion(unet):
     """At step j of 50 the network sees Z[49 - j], which stands one level lower, at timestep 981 - 20j."""
     noise, inversion, _ = invert(unet, frames=1, steps=50, height=8, width=8)
@@ -258,6 +259,7 @@ def test_the_exact_pairs_are_the_sources_own_path(unet):
     assert all(torch.equal(latent, level) for (latent, _), level in zip(seen, inversion.latents, strict=False))
 
 
+@pytest.mark.once
 def test_the_source_is_looked_at_once_for_all_who_read_it_alike(unet, clip):
     noise, inversion, _ = invert(unet)
     prompt = rig.text(1)

@@ -176,7 +176,8 @@ def test_controlnet_takes_part(unet, clip, monkeypatch):
 # ---- with a trained model -------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("sampler", variants("euler", "uni_pc"))
+@pytest.mark.once
+@pytest.mark.parametrize("sampler", ["euler", "uni_pc"])
 def test_attention_moves_into_the_mask_whatever_the_sampler(sampler, monkeypatch):
     """The demo model, two frames, six steps: where “cat” is looked at when placing ends."""
     model, clip, _ = demo_model.load()

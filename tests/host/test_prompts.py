@@ -50,7 +50,7 @@ def is_ours(kind: type) -> bool:
 
 
 @pytest.mark.once
-@pytest.mark.parametrize("count", [20, pytest.param(200, marks=pytest.mark.soak)])
+@pytest.mark.parametrize("count", [12, pytest.param(200, marks=pytest.mark.soak)])
 @claim("fault", "Many prompts in a row, one in four failing", SURVIVED)
 def test_many_prompts_in_a_row(count):
     runner, names = Runner(), set()
