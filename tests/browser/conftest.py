@@ -36,9 +36,12 @@ def picture():
     return lambda name: OUT / f"{name}.png"
 
 
-@pytest.fixture(scope="module", params=["canvas", "nodes 2.0"])
+@pytest.fixture(scope="session", params=["canvas", "nodes 2.0"])
 def widgets(request, browser, server):
-    """A page for graphs with our widgets, in each of the frontend's renderers; each test builds a graph of its own."""
+    """A page for graphs with our widgets, in each of the frontend's renderers; each test builds a graph of its own.
+
+    One for all tests: to load the frontend takes longer than most of them.
+    """
     from widget_page import WidgetPage
 
     page = WidgetPage(browser, server, request.param)

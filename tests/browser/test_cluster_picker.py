@@ -235,15 +235,12 @@ def picked(picker):
 def test_the_panel_of_parameters_leaves_the_view_alone(picker, picture):
     before = picker.view().bounding_box()
     picker.page.evaluate("(kind) => app.canvas.selectNode(app.graph.nodes.find(({ type }) => type === kind))", PICKER)
-    toggle = picker.page.get_by_role("button", name=re.compile("properties panel", re.I))
-    toggle.click()
-    panel = picker.page.get_by_test_id("properties-panel")
-    panel.wait_for()
+    panel = picker.panel(shown=True)
     picker.page.wait_for_timeout(1000)  # milliseconds
     picker.page.screenshot(path=picture(f"picker_panel_{picker.renderer}"))
     assert panel.get_by_text("clusters").first.is_visible() and "videograin" not in panel.inner_text()
     assert picker.view().bounding_box()["width"] == pytest.approx(before["width"], abs=1)
-    toggle.click()  # whether it is open is kept
+    picker.panel(shown=False)
 
 
 def becomes(picker, text):

@@ -26,5 +26,6 @@ def test_a_help_page_shows_its_picture(widgets, picture, kind):
     assert width > 200 and image["width"] > 100
     assert len(shown.get_attribute("alt").split()) > 4
     page.screenshot(path=picture(f"help_{kind}_{widgets.renderer}"))
+    widgets.panel(shown=False)
     # The frontend asks for a page in the user's language first.
     assert [text for text in widgets.console.complaints() if not text.endswith(f"/docs/{kind}/en.md")] == []

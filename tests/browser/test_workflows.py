@@ -1,48 +1,53 @@
-"""The workflows for the demo model as a user meets them: opened from the gallery, run with the Run button, saved."""
+"""The workflows for the demo model as a user meets them: opened, run with the Run button, saved."""
 
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from frontend import MISSING, VIEW, Console, drop, exported, open_template, visit, without_view
-from shipped import AFTER, DEMO, prompt, saved, shortened
+from frontend import MISSING, TITLE, VIEW, Console, drop, exported, open_frontend, open_template, visit, without_view
+from shipped import AFTER, DEMO, ROOT, prompt, saved, shortened
 
 FIRST = "instance_edit"
 RUN_TIMEOUT = 240_000  # milliseconds
 SHORTEN = """() => {
-  const fewer = { steps: 2, refinements: 0 }
-  for (const node of window.app.graph.nodes) for (const widget of node.widgets ?? [])
+  const fewer = { steps: 1, refinements: 0 }
+  for (const { widgets } of app.graph.nodes) for (const widget of widgets ?? [])
     if (widget.name in fewer) { widget.value = fewer[widget.name]; widget.callback?.(widget.value) }
 }"""
 FOLLOW = """() => {
-  window.outcome = null
   for (const kind of ['execution_success', 'execution_error', 'execution_interrupted'])
-    window.app.api.addEventListener(kind, ({ detail }) => { window.outcome ??= [kind, detail.exception_message ?? ''] })
+    window.app.api.addEventListener(kind, ({ detail }) => { window.outcome = [kind, detail.exception_message ?? ''] })
+}"""
+CLOSE = """() => {
+  const { workflow } = app.extensionManager
+  return workflow.closeWorkflow(workflow.activeWorkflow, { warnIfUnsaved: false })
 }"""
 VIDEOS = "() => [...document.querySelectorAll('video')].map((v) => [v.videoWidth, v.videoHeight])"
 PICTURES = """() => window.app.graph.nodes.filter(({ type }) => type === 'PreviewImage')
   .map(({ imgs }) => (imgs ?? []).map((i) => [i.naturalWidth, i.naturalHeight]))"""
 
 
-@pytest.fixture(params=DEMO)
-def name(request, server) -> str:
-    """Once what it starts from is there."""
-    if before := AFTER.get(request.param):
-        with ThreadPoolExecutor(1) as thread:  # in this one Playwright's event loop runs
-            thread.submit(server.run, shortened(prompt(before))).result()
-    return request.param
-
-
-@pytest.fixture
-def page(browser):
-    page = browser.new_context(viewport=VIEW).new_page()
+@pytest.fixture(scope="module")
+def page(browser, server):
+    page = open_frontend(browser, server.url)
+    page.evaluate(FOLLOW)
     yield page
     page.context.close()
 
 
-def test_it_opens_complete_and_without_complaint_runs_and_shows_its_result(page, server, picture, name):
-    """With few steps: what an edit shows is seen in tests/e2e."""
+@pytest.fixture(params=DEMO)
+def name(request, page, server) -> str:
+    """Once what it starts from is there."""
+    if before := AFTER.get(request.param):
+        with ThreadPoolExecutor(1) as thread:  # in this one Playwright's event loop runs
+            thread.submit(server.run, shortened(prompt(before), steps=1)).result()
+        page.evaluate("() => app.refreshComboInNodes()")  # key R
+    return request.param
+
+
+def test_it_opens_complete_and_without_complaint_runs_and_shows_its_result(page, picture, name):
+    """With one step: what an edit shows is seen in tests/e2e."""
     console = Console(page)
-    open_template(page, server.url, name)
+    drop(page, ROOT / "workflows" / f"{name}.json")
     assert page.evaluate(MISSING) == []
     assert page.get_by_test_id("error-overlay").count() == 0
     page.screenshot(path=picture(f"{name}_opened"))
@@ -51,9 +56,9 @@ def test_it_opens_complete_and_without_complaint_runs_and_shows_its_result(page,
     assert console.complaints() == []
 
     page.evaluate(SHORTEN)
-    page.evaluate(FOLLOW)
+    page.evaluate("() => { window.outcome = null }")
     page.get_by_test_id("queue-button").click()
-    page.wait_for_function("() => window.outcome", timeout=RUN_TIMEOUT)
+    page.wait_for_function("() => window.outcome || app.extensionManager.lastNodeErrors", timeout=RUN_TIMEOUT)
     assert page.evaluate("() => window.outcome") == ["execution_success", ""]
     kinds = [node["class_type"] for node in prompt(name).values()]
     page.wait_for_function(f"() => ({VIDEOS})().filter(([width]) => width > 0).length === {kinds.count('SaveVideo')}")
@@ -61,9 +66,24 @@ def test_it_opens_complete_and_without_complaint_runs_and_shows_its_result(page,
     assert page.evaluate(PICTURES) == [[[192, 192]] * 8] * kinds.count("PreviewImage")
     page.wait_for_timeout(1000)  # milliseconds, for the canvas to be drawn
     page.screenshot(path=picture(f"{name}_run"))
+    page.evaluate(CLOSE)
 
 
-def test_saved_with_the_keyboard_and_opened_again_it_is_the_same(page, server, picture):
+def test_found_in_the_gallery(page, picture):
+    page.evaluate("() => app.extensionManager.command.execute('Comfy.BrowseTemplates')")
+    gallery = page.get_by_role("dialog")
+    gallery.get_by_text("videograin", exact=True).click()
+    gallery.get_by_role("textbox").fill(FIRST)
+    card = gallery.get_by_test_id(f"template-workflow-{FIRST}")
+    assert card.locator("img").first.evaluate("async (image) => { await image.decode(); return image.naturalWidth }") > 200
+    page.screenshot(path=picture("gallery"))
+    card.click()
+    page.wait_for_function(f"() => {TITLE} === '{FIRST}'")
+    assert exported(page)[1] == prompt(FIRST)
+
+
+def test_saved_with_the_keyboard_and_opened_again_it_is_the_same(browser, server, picture):
+    page = browser.new_context(viewport=VIEW).new_page()
     open_template(page, server.url, FIRST)
     page.keyboard.press("Control+s")
     page.get_by_role("dialog").get_by_role("textbox").fill(f"my {FIRST}")
@@ -75,3 +95,4 @@ def test_saved_with_the_keyboard_and_opened_again_it_is_the_same(page, server, p
     workflow, api = exported(page)
     assert api == prompt(FIRST) and without_view(workflow) == without_view(saved(FIRST))
     page.screenshot(path=picture(f"{FIRST}_reopened"))
+    page.context.close()

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import re
 import zlib
 from base64 import b64decode
 from pathlib import Path
@@ -26,8 +27,13 @@ WATCH = """() => {
   new PerformanceObserver(add('events_ms')).observe({ type: 'event', durationThreshold: 16 })
 }"""
 # Another graph is another workflow: widgets keep their values by graph, node number and name.
-EMPTY = """() => window.app.loadGraphData(
-  { id: crypto.randomUUID(), version: 0.4, last_node_id: 0, last_link_id: 0, nodes: [], links: [], groups: [] })"""
+EMPTY = """async () => {
+  await app.loadGraphData(
+    { id: crypto.randomUUID(), version: 0.4, last_node_id: 0, last_link_id: 0, nodes: [], links: [], groups: [] })
+  const { workflow } = app.extensionManager
+  for (const other of workflow.openWorkflows.filter((each) => each !== workflow.activeWorkflow))
+    await workflow.closeWorkflow(other, { warnIfUnsaved: false })
+}"""
 FOLLOW = """() => {
   window.outcomes = []
   for (const kind of ['execution_success', 'execution_error', 'execution_interrupted'])
@@ -42,20 +48,20 @@ class WidgetPage:
         """scale: device pixels per pixel."""
         self.server, self.renderer = server, renderer
         self.spare_height = 20 if renderer == "canvas" else 100  # pixels that a node of the least size has to give away
-        server.post("/settings", {"Comfy.VueNodes.Enabled": RENDERERS[renderer]})
         self.page: Page = browser.new_context(viewport=VIEW, device_scale_factor=scale).new_page()
         self.console = Console(self.page)
         self.start()
 
     def start(self) -> None:
-        """Loads the frontend, also for the second time."""
+        """Loads the frontend, also for the second time. The setting is the server's, and other pages' too: put back at once."""
+        self.server.post("/settings", {"Comfy.VueNodes.Enabled": RENDERERS[self.renderer]})
         visit(self.page, self.server.url)
+        self.server.post("/settings", {"Comfy.VueNodes.Enabled": False})
         self.page.wait_for_function("() => window.app.api.clientId")  # else nobody is told of a run
         self.page.evaluate(FOLLOW)
 
     def close(self) -> None:
         self.page.context.close()
-        self.server.post("/settings", {"Comfy.VueNodes.Enabled": False})
 
     def build(self, columns: list[list[Node]], zoom: float = 1.0, at: tuple[int, int] = (0, 0)) -> None:
         """Makes a graph; at: what is scrolled out of view, left and above, in pixels of the graph."""
@@ -140,6 +146,14 @@ class WidgetPage:
         report |= {"long_tasks_ms": tasks, "slowest_event_ms": max(events, default=0)}
         path.with_suffix(".json").write_text(json.dumps(report))
         return max(tasks, default=0)
+
+    def panel(self, shown: bool) -> Locator:
+        """The panel of parameters, opened or closed; ComfyUI keeps which of them it is."""
+        panel = self.page.get_by_test_id("properties-panel")
+        if panel.is_visible() != shown:
+            self.page.get_by_role("button", name=re.compile("properties panel", re.I)).click()
+            panel.wait_for(state="visible" if shown else "hidden")
+        return panel
 
     def pixels(self, locator: Locator) -> str:
         """A canvas's pixels, to compare."""

@@ -4,6 +4,7 @@ Attention within a frame is PyTorch's, ComfyUI's choice on a GPU; on the oldest 
 VIDEOGRAIN_COMFYUI_TREE names the ComfyUI folder; `make test-host` sets it, once per supported version.
 """
 
+import gc
 import os
 import tempfile
 from pathlib import Path
@@ -27,6 +28,12 @@ def pytest_configure(config: pytest.Config) -> None:
 
     config.addinivalue_line("markers", f"{MARK}(claim): what works together, for docs/compatibility.md")
     config.pluginmanager.register(Recorder(comfyui_version.__version__), MARK)
+
+
+def pytest_collection_finish() -> None:
+    """What ComfyUI has imported stays to the end: a search for garbage need not walk through its million objects."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")

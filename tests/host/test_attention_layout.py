@@ -15,15 +15,19 @@ from pack.videograin.host.features import Observer, observe
 from pack.videograin.layout import FEATURES, AttentionRows
 
 
-@pytest.fixture(scope="module")
-def inverted():
+def invert(frames=8, steps=10):
     model, clip, vae = demo_model.load()
-    frames, left, right, caption, *_ = DemoClip.execute("wolf", "pig", "snow", 8, 1.0, 2).result
+    pictures, left, right, caption, *_ = DemoClip.execute("wolf", "pig", "snow", 8, 1.0, 2).result
     model = FullFrameAttention.execute(model, key_sets.ALL).result[0]
     source = clip.encode_from_tokens_scheduled(clip.tokenize(caption))
-    latent = {"samples": vae.encode(frames)}
-    _, inversion, _ = DDIMInversion.execute(model, source, latent, 10, "ddim_uniform", 0).result
+    latent = {"samples": vae.encode(pictures[:frames])}
+    _, inversion, _ = DDIMInversion.execute(model, source, latent, steps, "ddim_uniform", 0).result
     return model, inversion, source, clip, caption, (left > 0.5, right > 0.5)
+
+
+@pytest.fixture(scope="module")
+def inverted():
+    return invert()
 
 
 def iou(a, b):
@@ -45,9 +49,9 @@ def test_clusters_find_and_name_the_objects(inverted):
 
 
 @pytest.mark.once
-def test_features_are_those_of_the_network_itself(inverted):
+def test_features_are_those_of_the_network_itself():
     """Against attention captured by an ordinary patch at the same levels."""
-    model, inversion, source, *_ = inverted
+    model, inversion, source, *_ = invert(frames=3, steps=3)
     observer = Observer(1, "all", AttentionRows(), None)
     observe(model, inversion, source, 0, observer)
 

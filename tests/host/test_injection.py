@@ -161,12 +161,17 @@ def test_it_ends_with_its_share_of_the_schedule(unet):
     assert torch.equal(edit(model, late, start_step=2), edit(unet, late, start_step=2))
 
 
+@pytest.fixture(scope="module")
+def demo_inverted(demo):
+    model, prompt, _, source = demo
+    return DDIMInversion.execute(model, prompt, {"samples": source}, 8, "ddim_uniform", 2).args
+
+
 @pytest.mark.once
 @pytest.mark.parametrize("sampler", ["euler", "heun", "dpm_2", "uni_pc"])
-def test_over_all_steps_it_rebuilds_better_than_the_inversion_alone(demo, sampler):
+def test_over_all_steps_it_rebuilds_better_than_the_inversion_alone(demo, demo_inverted, sampler):
     """The trained model under the source prompt, with guidance; samplers that ask between two levels too."""
-    model, prompt, empty, source = demo
-    noise, inversion, sigmas = DDIMInversion.execute(model, prompt, {"samples": source}, 8, "ddim_uniform", 2).args
+    (model, prompt, empty, source), (noise, inversion, sigmas) = demo, demo_inverted
 
     def error(model, cfg):
         guider = comfy.samplers.CFGGuider(model)
