@@ -1,8 +1,7 @@
 """Undo makes every node anew: what is on the page afterwards must be the new nodes' views, in both renderers."""
 
-import pytest
-from frontend import VIEW, open_template
-from widget_page import RENDERERS
+from frontend import drop
+from shipped import ROOT
 
 WORKFLOW = "instance_edit_clusters"
 CHANGE = """() => {
@@ -23,20 +22,14 @@ VIEWS = "() => app.graph.nodes.flatMap(({ widgets }) => widgets ?? []).filter(({
 OFF_THE_PAGE = f"() => ({VIEWS})().filter(({{ element }}) => !element.isConnected).length"
 
 
-@pytest.mark.parametrize("renderer", RENDERERS)
-def test_the_new_nodes_views_are_on_the_page(browser, server, renderer):
-    server.post("/settings", {"Comfy.VueNodes.Enabled": RENDERERS[renderer]})
-    page = browser.new_context(viewport=VIEW).new_page()
-    try:
-        open_template(page, server.url, WORKFLOW)
-        page.wait_for_function(f"() => ({VIEWS})().length === 4 && !({OFF_THE_PAGE})()")
-        page.mouse.click(20, 700)  # on nothing: what was opened becomes the first state for undo
-        for _ in range(2):
-            page.evaluate(CHANGE)
-            page.evaluate("() => app.extensionManager.command.execute('Comfy.Undo')")
-            page.wait_for_function(MADE_ANEW)
-            page.wait_for_function(f"() => !({OFF_THE_PAGE})()", timeout=5000)
-            assert page.locator(".videograin").count() == 4
-    finally:
-        page.context.close()
-        server.post("/settings", {"Comfy.VueNodes.Enabled": False})
+def test_the_new_nodes_views_are_on_the_page(widgets):
+    page = widgets.page
+    drop(page, ROOT / "workflows" / f"{WORKFLOW}.json")
+    page.wait_for_function(f"() => ({VIEWS})().length === 4 && !({OFF_THE_PAGE})()")
+    page.mouse.click(20, 700)  # on nothing: what was opened becomes the first state for undo
+    for _ in range(2):
+        page.evaluate(CHANGE)
+        page.evaluate("() => app.extensionManager.command.execute('Comfy.Undo')")
+        page.wait_for_function(MADE_ANEW)
+        page.wait_for_function(f"() => !({OFF_THE_PAGE})()", timeout=5000)
+        assert page.locator(".videograin").count() == 4

@@ -21,6 +21,7 @@ CLOSE = """() => {
   const { workflow } = app.extensionManager
   return workflow.closeWorkflow(workflow.activeWorkflow, { warnIfUnsaved: false })
 }"""
+WIDTH = "async (image) => { await image.decode(); return image.naturalWidth }"
 VIDEOS = "() => [...document.querySelectorAll('video')].map((v) => [v.videoWidth, v.videoHeight])"
 PICTURES = """() => window.app.graph.nodes.filter(({ type }) => type === 'PreviewImage')
   .map(({ imgs }) => (imgs ?? []).map((i) => [i.naturalWidth, i.naturalHeight]))"""
@@ -75,7 +76,7 @@ def test_found_in_the_gallery(page, picture):
     gallery.get_by_text("videograin", exact=True).click()
     gallery.get_by_role("textbox").fill(FIRST)
     card = gallery.get_by_test_id(f"template-workflow-{FIRST}")
-    assert card.locator("img").first.evaluate("async (image) => { await image.decode(); return image.naturalWidth }") > 200
+    assert card.locator("img").first.evaluate(WIDTH) > 200
     page.screenshot(path=picture("gallery"))
     card.click()
     page.wait_for_function(f"() => {TITLE} === '{FIRST}'")

@@ -1,4 +1,4 @@
-"""Other committed workflows through the real server, in half their steps: every frame shows the words asked for."""
+"""Other committed workflows through the real server, in 8 steps: every frame shows the words asked for."""
 
 from typing import NamedTuple
 
@@ -37,7 +37,7 @@ class Edited(NamedTuple):
 
 @pytest.fixture(scope="module")
 def edited(server):
-    return lambda name: run(server, shortened(prompt(name), 10, 1))
+    return lambda name: run(server, shortened(prompt(name), 8))
 
 
 def run(server, graph: dict) -> Edited:

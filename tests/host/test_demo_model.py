@@ -35,7 +35,7 @@ def encode(demo, text):
     return nodes.CLIPTextEncode().encode(demo.clip, text)[0]
 
 
-def draw(demo, prompt, count=4, seed=11, steps=12):
+def draw(demo, prompt, count=4, seed=11, steps=8):
     """(count, 192, 192, 3) uint8 pictures of a prompt, by the stock KSampler."""
     latent = nodes.EmptyLatentImage().generate(world.SIZE, world.SIZE, count)[0]
     positive, negative = encode(demo, prompt), encode(demo, "")

@@ -164,7 +164,7 @@ def test_it_ends_with_its_share_of_the_schedule(unet):
 @pytest.fixture(scope="module")
 def demo_inverted(demo):
     model, prompt, _, source = demo
-    return DDIMInversion.execute(model, prompt, {"samples": source}, 8, "ddim_uniform", 2).args
+    return DDIMInversion.execute(model, prompt, {"samples": source}, 6, "ddim_uniform", 2).args
 
 
 @pytest.mark.once

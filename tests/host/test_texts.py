@@ -116,6 +116,7 @@ def page(node_id: str) -> str:
     return (DOCS / f"{node_id}.md").read_text(encoding="utf-8")
 
 
+@pytest.fixture(scope="module")
 def strings_in_the_code() -> set[str]:
     """Adjacent strings count as one; a value in an f-string ends a piece of text."""
     files = [path for folder in ("nodes", "videograin", "demo") for path in (ROOT / folder).rglob("*.py")]
@@ -152,12 +153,11 @@ def test_a_page_explains_inputs_and_outputs_that_there_are(node_id):
 
 
 @pytest.mark.parametrize("node_id", SCHEMAS)
-def test_a_page_quotes_messages_that_the_code_can_give(node_id):
+def test_a_page_quotes_messages_that_the_code_can_give(node_id, strings_in_the_code):
     messages = page(node_id).split("\n## Messages\n")[1].split("\n## ")[0]
-    code = strings_in_the_code()
     for quote in re.findall("^- “([^”]+)”", messages, re.M):
         for part in quote.split(" … "):
-            assert any(part in text for text in code), part
+            assert any(part in text for text in strings_in_the_code), part
 
 
 def test_no_help_page_is_loaded_as_a_program():

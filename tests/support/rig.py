@@ -1,6 +1,6 @@
 """Real ComfyUI models and samplers at toy size, for the host tests."""
 
-from functools import partial
+from functools import lru_cache, partial
 
 import comfy.cldm.cldm
 import comfy.controlnet
@@ -47,16 +47,26 @@ def random_unet(
     config.set_inference_dtype(torch.float32, None)
     kind = comfy.model_base.ModelType.V_PREDICTION if v_prediction else comfy.model_base.ModelType.EPS
     model = base(config, kind, device="cpu")
-    generator = torch.Generator().manual_seed(seed)
     model.requires_grad_(False)
-    for name, weight in model.diffusion_model.named_parameters():
-        if weight.ndim > 1:
-            fan_in = weight[0].numel()
-            weight.data = torch.randn(weight.shape, generator=generator) * (1.5 / fan_in) ** 0.5
-        else:
-            weight.data = torch.full(weight.shape, float(name.endswith("weight")))
+    named = dict(model.diffusion_model.named_parameters())
+    drawn = random_weights(tuple((name, weight.shape) for name, weight in named.items()), seed)
+    for weight, values in zip(named.values(), drawn, strict=True):
+        weight.data = values.clone()
     cpu = torch.device("cpu")
     return comfy.model_patcher.ModelPatcher(model, load_device=cpu, offload_device=cpu)
+
+
+@lru_cache(maxsize=4)
+def random_weights(shapes: tuple[tuple[str, torch.Size], ...], seed: int) -> list[Tensor]:
+    """Kept, for most tests want the same network, and to draw its numbers takes longer than to copy them."""
+    generator, found = torch.Generator().manual_seed(seed), []
+    for name, shape in shapes:
+        if len(shape) > 1:
+            fan_in = shape[1:].numel()
+            found.append(torch.randn(shape, generator=generator) * (1.5 / fan_in) ** 0.5)
+        else:
+            found.append(torch.full(shape, float(name.endswith("weight"))))
+    return found
 
 
 def small_unet(**changes) -> comfy.model_patcher.ModelPatcher:
