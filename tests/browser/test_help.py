@@ -13,6 +13,7 @@ TITLE = """(kind) => {
 LOADED = "(picture) => picture.complete && picture.naturalWidth"
 
 
+@pytest.mark.parametrize("widgets", ["canvas"], indirect=True)
 @pytest.mark.parametrize("kind", PAGES)
 def test_a_help_page_shows_its_picture(widgets, picture, kind):
     page = widgets.page

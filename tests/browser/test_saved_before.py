@@ -34,6 +34,7 @@ def test_load_video_frames(widgets):
     assert opened(widgets.page, changed) == (changed, inputs | dict(zip(ADDED, changed[9:], strict=True)))
 
 
+@pytest.mark.parametrize("widgets", ["canvas"], indirect=True)
 @pytest.mark.parametrize("workflow", WORKFLOWS, ids=lambda path: f"{path.parent.name}/{path.stem}")
 def test_a_saved_workflow_asks_for_what_it_asked_for_then(widgets, workflow):
     """What goes to the server, against the API form that was exported when the workflow was saved."""

@@ -29,6 +29,7 @@ PICTURES = """() => window.app.graph.nodes.filter(({ type }) => type === 'Previe
 
 @pytest.fixture(scope="module")
 def page(browser, server):
+    server.post("/settings", {"Comfy.RightSidePanel.IsOpen": False})  # else it hides the result
     page = open_frontend(browser, server.url)
     page.evaluate(FOLLOW)
     yield page

@@ -150,6 +150,12 @@ def test_prompt_weights_long_prompts_and_embeddings(demo, tmp_path, caplog):
     assert other.shape == (1, 77, 192) and "shape mismatch" in caplog.text
 
 
+def test_a_word_it_does_not_know_is_named(demo, caplog):
+    with caplog.at_level("WARNING"):
+        encode(demo, "a giraffe beside a cat on grass")
+    assert "does not know “giraffe”, “beside”:" in caplog.text
+
+
 def test_clip_skip_reaches_the_text_encoder(demo):
     skipped = nodes.CLIPSetLastLayer().set_last_layer(demo.clip, -2)[0]
     a, b = encode(demo, "a cat on grass")[0][0], nodes.CLIPTextEncode().encode(skipped, "a cat on grass")[0][0][0]

@@ -328,7 +328,7 @@ def test_no_map_and_no_feature_outlives_its_step(unet, clip, steps, monkeypatch)
     edit(model, noise, steps=steps, callback=lambda *_: counts.append(sum(ref() is not None for ref in alive)))
     assert set(counts) == {0} and len(counts) >= steps
     # 1/2 and 1/4 of 16² before and after the middle, which has 1/8; self q and k, cross q, 77 cross k, in float32.
-    layers = ((3, 64, 64), (3, 128, 16), (1, 128, 4))  # count, channels, tokens
+    layers = ((3, 64, 64), (3, 64, 16), (1, 64, 4))  # count, channels, tokens
     expected = sum(count * channels * 3 * (3 * tokens + 77) * 4 for count, channels, tokens in layers)
     assert max(peaks) == expected == memory.source_bytes(records(model), [3, 4, 16, 16], unet.model.diffusion_model, 4)
 

@@ -97,7 +97,7 @@ def test_a_result_or_words_that_help(name, things):
     node = NODES[name]
     schema = node.GET_SCHEMA()
 
-    @settings(max_examples=25, deadline=None, database=None, derandomize=True, phases=[Phase.generate],
+    @settings(max_examples=16, deadline=None, database=None, derandomize=True, phases=[Phase.generate],
               suppress_health_check=list(HealthCheck))  # fmt: skip
     @given(changes(schema, things))
     def holds(changed):

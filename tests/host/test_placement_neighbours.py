@@ -210,7 +210,7 @@ def test_the_cut_network_keeps_a_third_of_a_gigabyte_for_a_frame(height, width, 
     """Stable Diffusion 1.5 in half precision, counted without data; and the reckoning told to ComfyUI agrees."""
     from comfy.ldm.modules.diffusionmodules.openaimodel import UNetModel
 
-    shape = {"model_channels": 320, "num_res_blocks": [2] * 4, "num_heads": 8, "context_dim": 768,
+    shape = {"model_channels": 320, "channel_mult": [1, 2, 4, 4], "num_res_blocks": [2] * 4, "num_heads": 8, "context_dim": 768,
              "transformer_depth": [1, 1, 1, 1, 1, 1, 0, 0], "transformer_depth_output": [1] * 9 + [0] * 3}  # fmt: skip
     options = {**rig.SD15_SHAPE, **shape, "dtype": torch.float16, "operations": comfy.ops.disable_weight_init}
     with torch.inference_mode(False):

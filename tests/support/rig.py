@@ -18,7 +18,7 @@ SD15_SHAPE = {
     "in_channels": 4,
     "out_channels": 4,
     "model_channels": 32,
-    "channel_mult": [1, 2, 4, 4],
+    "channel_mult": [1, 2, 2, 2],
     "num_res_blocks": [1, 1, 1, 1],
     "transformer_depth": [1, 1, 1, 0],
     "transformer_depth_output": [1, 1, 1, 1, 1, 1, 0, 0],
@@ -37,7 +37,7 @@ def random_unet(
     v_prediction: bool = False, seed: int = 0, base: type = comfy.model_base.BaseModel,
     family: type = comfy.supported_models.SD15, **changes,
 ) -> comfy.model_patcher.ModelPatcher:  # fmt: skip
-    """An SD 1.5-shaped MODEL with random weights: four levels, attention on three and in the middle.
+    """An SD 1.5-shaped MODEL with random weights: four levels, half as wide at the end, attention on three and in the middle.
 
     base: its class. family: the kind of checkpoint core takes it for.
     """
