@@ -128,7 +128,7 @@ class DemoTokenizer(comfy.sd1_clip.SD1Tokenizer):
 
 
 def vocabulary() -> dict[int, str]:
-    """SD 1's tokens in writing, by number; a tokenizer knows them too, but takes ten times as long to make."""
+    """SD 1's tokens in writing, by number; a tokenizer knows them too, but takes over three times as long to make."""
     file = Path(comfy.sd1_clip.__file__).parent / "sd1_tokenizer" / "vocab.json"
     return {number: piece for piece, number in json.loads(file.read_text(encoding="utf-8")).items()}
 
