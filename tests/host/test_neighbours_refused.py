@@ -99,7 +99,7 @@ def attention_couple(model, copies=2):
     return model
 
 
-@claim("neighbour", "Attention couple (rows for each region)", REFUSED)
+@claim("neighbour", "Attention couple by rows for each region (ppm, cgem156)", REFUSED)
 def test_attention_couple_is_refused_with_its_name(unet):
     message = (
         rf"cross-attention of block input 1 gets 8 rows of 256 tokens, where 4 rows of 256 were expected.*{__name__}"

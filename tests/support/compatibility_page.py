@@ -16,7 +16,8 @@ SECTIONS = {
                   "and the tensor is what the equations give, computed without this pack. “Refused”: an error that names the node and the "
                   "fix, before anything is sampled or at the first call of the network. Some of our nodes ask for more and say so: Anchor "
                   "Attention, Edit in Chunks, Show Attention and Attention Layout refuse Context Windows, Inject Source Features, "
-                  "the fusions and Place Objects refuse EasyCache, and where Perturbed-Attention Guidance acts in a block, its attention stands."),
+                  "the fusions and Place Objects refuse EasyCache, and where Perturbed-Attention Guidance acts in a block, its attention stands. "
+                  "Not told yet: attention-couple-ComfyUI replaces cross-attention by regions of its own, which are added to ours."),
     "model": ("Models", "At reduced width, with random weights: attention and inversion against their equations, "
               "the background of an edit."),
     "sampler": ("Samplers", "“inversion” and “renoised” are Latent Blend's modes. With “inversion” the background comes "
