@@ -1,21 +1,17 @@
 """The source's attention in the edit, with the edit's values (FateZero): Self- and Cross-Attention Fusion."""
 
-import logging
-
 import torch
 from comfy_api.latest import io
 
 from ..videograin import alignment
 from ..videograin.attention.fusion import Words
 from ..videograin.attention.st_layout import LEVELS
-from ..videograin.host import attach
+from ..videograin.host import attach, progress
 from ..videograin.host.conditioning import last_row, read, rows_of
 from ..videograin.host.plan import EVERYWHERE, OUTSIDE_REGIONS, OUTSIDE_WORDS, CrossFusion, SelfFusion
 from ..videograin.host.source import EXACT, RELEASED
 from .declared import declared
 from .types import CATEGORY, Inversion
-
-logger = logging.getLogger("videograin")
 
 STYLE, ATTRIBUTE, SHAPE, CUSTOM = "style", "attribute", "shape", "custom"
 # Ends of self and cross fusion. Style and shape: the paper's appendix. Attribute: most of the released configurations.
@@ -270,8 +266,7 @@ def aligned_words(clip, source_prompt: str, prompt: str, mode: str, emphasis: st
     for word, factor in alignment.parse_emphasis(emphasis).items():
         gains[rows_of(clip, target, word, "Cross-Attention Fusion's `emphasis`")] = factor
         if factor > alignment.STRONG:
-            logger.warning(
-                'Cross-Attention Fusion emphasises "%s" by %g; above %g colours tend to burn.', word, factor,
-                alignment.STRONG,
-            )  # fmt: skip
+            progress.warn(
+                f'Cross-Attention Fusion emphasises "{word}" by {factor:g}; above {alignment.STRONG:g} colours tend to burn.'
+            )
     return Words(taken, gains), alignment.table(source, target, taken)

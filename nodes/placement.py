@@ -1,22 +1,18 @@
 """Words to places, by moving the latent (ReAtCo): Place Objects."""
 
-import logging
-
 import torch
 from comfy_api.latest import io
 
 from ..videograin import placement
 from ..videograin.alignment import Prompt
 from ..videograin.boxes import box_masks, moving_box, parse_boxes
-from ..videograin.host import attach
+from ..videograin.host import attach, progress
 from ..videograin.host.conditioning import last_row, read, rows_of
 from ..videograin.host.plan import LEVELS, Placement
 from ..videograin.placement import Place
 from ..videograin.regions import Region, clip_masks
 from .declared import declared
 from .types import CATEGORY, Regions
-
-logger = logging.getLogger("videograin")
 
 BOXES = "Place Objects' `boxes`"
 ARTICLES = {"a", "an", "the"}  # words without a place
@@ -206,10 +202,10 @@ def boxed(text: str, frames) -> tuple[Region, ...]:
             )
         over = max(max(key.left + key.width - width, key.top + key.height - height) for key in keys)
         if over > 0:
-            logger.warning(
-                "%s: a box of “%s” reaches %g pixels beyond the right or the lower edge of the picture (%d×%d). A box's third "
-                "and fourth numbers are its width and height, not its other corner.", BOXES, name, over, width, height,
-            )  # fmt: skip
+            progress.warn(
+                f"{BOXES}: a box of “{name}” reaches {over:g} pixels beyond the right or the lower edge of the picture ({width}×{height}). "
+                "A box's third and fourth numbers are its width and height, not its other corner."
+            )
         found.append(Region(mask, name))
     return tuple(found)
 

@@ -8,6 +8,7 @@ from comfy.patcher_extension import WrappersMP
 from . import memory, run
 from .compat import require_unet
 from .plan import KEY, Probe, Record, find, live, records, seen
+from .progress import Notes
 
 
 def add(model: ModelPatcher, record: Record) -> ModelPatcher:
@@ -25,6 +26,13 @@ def add(model: ModelPatcher, record: Record) -> ModelPatcher:
 def for_inversion(model: ModelPatcher) -> ModelPatcher:
     """A clone whose plan keeps only what is live while inverting: which tokens self-attention sees."""
     return with_plan(model, live(records(model)))
+
+
+def noting(model: ModelPatcher, notes: Notes) -> ModelPatcher:
+    """A clone whose runs add their warnings to those of the node at work."""
+    clone = model.clone()
+    clone.model_options.setdefault("transformer_options", {})[run.NOTES] = notes
+    return clone
 
 
 def for_features(model: ModelPatcher, probe: Probe) -> ModelPatcher:

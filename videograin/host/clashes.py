@@ -9,7 +9,6 @@ from torch import Tensor
 
 from ..alignment import REFINE, REPLACE
 from ..attention.key_sets import ALL, OWN
-from .compat import logger
 from .conditioning import is_of
 from .plan import EVERYWHERE, LEVELS, OUTSIDE_REGIONS, CrossFusion, Placement, SelfFusion
 
@@ -149,12 +148,12 @@ def _check_placement(run: Run, record: Placement, guider: Any) -> None:
             "steps of the edit. Remove the EasyCache node (LazyCache may stay)."
         )
     if run.injector is not None and run.injector.record.attention > 0:
-        logger.warning(
+        run.warn_once(
             "Inject Source Features holds self-attention to the source while Place Objects moves objects: they work "
             "against each other. Lower its attention share, or remove one of the two."
         )
     if run.blend is None:
-        logger.warning("Place Objects without Latent Blend: the rest of the picture drifts with the objects.")
+        run.warn_once("Place Objects without Latent Blend: the rest of the picture drifts with the objects.")
 
 
 def _check_placed_prompt(run: Run, record: Placement, guider: Any) -> None:

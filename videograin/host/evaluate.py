@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 from math import nan
 from typing import Any
@@ -18,9 +17,7 @@ from ..flow import DIS, occluded
 from ..metrics import Counts, Relation
 from ..regions import Regions, clip_masks
 from .motion import FlowFunction, flow_function
-from .progress import watcher
-
-logger = logging.getLogger("videograin")
+from .progress import warn, watcher
 
 BATCH = 8  # frames per call of the vision model
 WIDTHS = {768: "ViT-B", 1024: "ViT-L", 1280: "ViT-H", 1664: "ViT-bigG"}  # of the vision model's hidden states
@@ -140,9 +137,7 @@ def region_masks(regions: Regions, frames: int, height: int, width: int) -> Tens
     if masks.shape[-2:] == (height, width):
         return masks
     found = f"{masks.shape[-1]}×{masks.shape[-2]}"
-    logger.warning(
-        "Evaluate Edit: the regions' masks are %s and were resized to the clip's %d×%d.", found, width, height
-    )
+    warn(f"Evaluate Edit: the regions' masks are {found} and were resized to the clip's {width}×{height}.")
     return F.interpolate(masks.float(), (height, width), mode="area") > 0
 
 
@@ -203,7 +198,7 @@ def embed_text(clip: Any, clip_vision: Any, text: str) -> Tensor:
     """
     tokens = clip.tokenize(text)
     if any(len(chunks) > 1 for chunks in tokens.values()):
-        logger.warning('Evaluate Edit: CLIP reads the first 75 tokens of "%s…".', text[:40])
+        warn(f'Evaluate Edit: CLIP reads the first 75 tokens of "{text[:40]}…".')
     hidden, projected = (pooled_text(clip, tokens, projected) for projected in (False, True))
     # A trained projection hardly changes the length. Where the file had none, ComfyUI's layer holds whatever the memory
     # held before, mostly zeros.

@@ -39,6 +39,8 @@ from .plan import (
     find,
     key_sets,
 )
+from .progress import Notes
+from .run import RUN
 
 # In tensors of the size of one layer's queries: keys and values of two frames per frame, or of one, as copies.
 COPIES = {OWN: 0, ALL: 0, MIDDLE: 2, FIRST_PREVIOUS: 4}
@@ -151,10 +153,11 @@ def prepare_sampling(executor, model: ModelPatcher, noise_shape, conds, *args, *
     )  # fmt: skip
     need, total = work_bytes(shape, network) + extra, comfy.model_management.get_total_memory(model.load_device)
     if need > total:
-        logger.warning(
-            "%.0f MB are more than the %.0f MB of %s: this will run out of memory. Use fewer frames, Edit in Chunks, or a "
-            "smaller picture.", need / 1e6, total / 1e6, model.load_device,
-        )  # fmt: skip
+        run = options["transformer_options"].get(RUN)
+        (run.notes if run else Notes()).add(
+            f"{need / 1e6:.0f} MB are more than the {total / 1e6:.0f} MB of {model.load_device}: this will run out of memory. "
+            "Use fewer frames, Edit in Chunks, or a smaller picture."
+        )
     placement = find(plan, Placement)
     if placement is not None and not placement.neutral:
         size = comfy.model_management.dtype_size(network.get_dtype_inference())

@@ -1,4 +1,4 @@
-"""What a node says while it works: its progress bar, phase and step as text on the node; and cancel."""
+"""Progress and warnings of the node at work: its bar, its phase and step as text on the node; and cancel."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ from comfy.model_patcher import ModelPatcher
 from comfy_execution.utils import get_executing_context
 from torch import Tensor
 
+from .compat import logger
+
 
 def tell(text: str) -> None:
     """Shows a text on the node at work, for work of several phases or minutes: the node grows a line.
@@ -23,6 +25,28 @@ def tell(text: str) -> None:
     context, page = get_executing_context(), web_page()
     if context is not None and page is not None:
         page.send_progress_text(text, context.node_id, page.client_id)
+
+
+class Notes:
+    """Warnings of one node's work: each is logged once, and they stand on the node, above its phase, until it runs again."""
+
+    def __init__(self):
+        self.lines: list[str] = []
+
+    def add(self, line: str) -> None:
+        if line not in self.lines:
+            logger.warning(line)
+            self.lines.append(line)
+            self.tell()
+
+    def tell(self, *phase: str) -> None:
+        """Shows all warnings, and what the node does now. Raises as `tell`."""
+        tell("\n".join([*self.lines, *phase]))
+
+
+def warn(line: str) -> None:
+    """A single warning, in the log and on the node at work. Raises as `tell`."""
+    Notes().add(line)
 
 
 def web_page() -> Any:
@@ -56,6 +80,7 @@ class ClipProgress:
         self.previewer = latent_preview.get_previewer(model.load_device, model.model.latent_format)
         self.bar = comfy.utils.ProgressBar(chunks * steps)
         self.chunks, self.steps, self.chunk, self.shown = chunks, steps, 0, 0
+        self.notes = Notes()
 
     def begin(self, chunk: int) -> None:
         self.chunk = chunk
@@ -66,7 +91,7 @@ class ClipProgress:
         before = self.chunk * self.steps + (self.steps // 2 if name == "editing" else 0)
 
         def on_step(step: int, denoised: Tensor, x: Tensor, total: int) -> None:
-            tell(f"Chunk {self.chunk + 1} of {self.chunks}, {name}: step {step + 1} of {total}")
+            self.notes.tell(f"Chunk {self.chunk + 1} of {self.chunks}, {name}: step {step + 1} of {total}")
             first = denoised[self.shown : self.shown + 1]
             preview = self.previewer.decode_latent_to_preview_image("JPEG", first) if self.previewer else None
             self.bar.update_absolute(before + min(step + 1, self.steps // 2), preview=preview)

@@ -35,7 +35,7 @@ from ..paths import paths, token_steps
 from ..placement import carried
 from ..regions import Grid, Regions, clip_masks, membership
 from . import checks
-from .compat import Site, attention_sites, logger, stopping_level, training_timestep
+from .compat import Site, attention_sites, stopping_level, training_timestep
 from .conditioning import binding_of
 from .dispatch import Call
 from .fusing import CrossFuser, SelfFuser
@@ -60,9 +60,11 @@ from .plan import (
     find,
     key_sets,
 )
+from .progress import Notes
 from .source import CONDS, ROLE, Reader, Source
 
 RUN = "videograin_run"
+NOTES = "videograin_notes"  # of a node that samples within its work
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,7 +121,7 @@ class Run:
         placement: Placement | None = find(plan, Placement)
         self.placer = Placer(self, placement) if placement and not placement.neutral else None
         self.chunks: dict[uuid.UUID, Chunk] = {}
-        self.warned: set[str] = set()
+        self.notes: Notes = guider.model_options["transformer_options"].get(NOTES) or Notes()
         self._layouts: dict[tuple, Layout] = {}
         self._covered: dict[tuple, Tensor] = {}
         self._paths: dict[tuple, Tensor] = {}
@@ -131,9 +133,7 @@ class Run:
         return bool(self.settings or self.motion or self.sources or self.observer or self.placer)
 
     def warn_once(self, message: str) -> None:
-        if message not in self.warned:
-            self.warned.add(message)
-            logger.warning(message)
+        self.notes.add(message)
 
     def _reader(self, kind: type[Reader], record: type) -> Any:
         found = find(self.plan, record)

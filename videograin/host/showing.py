@@ -18,12 +18,13 @@ from ..binding import Binding
 from ..regions import clip_masks
 from ..trajectory import Inversion
 from .attach import for_showing
-from .compat import Site, logger, require_text, require_unet
+from .compat import Site, require_text, require_unet
 from .conditioning import binding_of
 from .dispatch import token_regions
 from .observing import Onlooker, choose_level, evenly, look, noisy
 from .origin import require_origin
 from .plan import Probe, STLayout, find, records
+from .progress import warn
 
 if TYPE_CHECKING:
     from .dispatch import Call
@@ -142,7 +143,7 @@ def _half(settings: Settings | None, negative: list | None) -> str:
     if settings is None or settings.self_role != "negative" or settings.self_strength == 0:
         return "positive"
     if negative is None:
-        logger.warning(
+        warn(
             "ST-Layout Attention modulates self-attention in the negative half (`self_role`), and Show Attention sees the "
             "positive one: before and after are equal there. Connect the negative prompt to Show Attention's `negative`."
         )
