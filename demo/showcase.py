@@ -137,6 +137,7 @@ def measure(frames: dict[str, np.ndarray], prompt: Prompt) -> dict[str, Any]:
         "frames": len(source),
         "steps": prompt[titled(prompt, "DDIM Inversion")]["inputs"]["steps"],
         "reconstruction_psnr": psnr(frames["rebuilt"], source),
+        "reconstruction_psnr_worst_frame": min(map(psnr, frames["rebuilt"], source)),
         "vae_psnr": psnr(frames["vae"], source),
         "background_psnr": {
             "with_composite": psnr(frames["edit"], source, background),

@@ -4,10 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from itertools import pairwise
+from typing import NamedTuple
 
+import torch
 from torch import Tensor
 
 LOW, HIGH = CONVENTIONS = ("low: \u03b5(z_low, t_low)", "high: \u03b5(z_low, t_high)")
+SETTLED = 1e-2  # a residual above this leaves a frame on another trajectory: it comes back as another picture
+
+
+class Step(NamedTuple):
+    """One level reached. x: (frames, C, h, w). denoised: the x_0 it was reached by. residual: (frames,) |g(x) - x| / |x|
+    of the fixed point x = g(x) at its last evaluation; zeros where nothing is iterated.
+    """
+
+    x: Tensor
+    denoised: Tensor
+    residual: Tensor
 
 
 def ddim_invert(
@@ -16,29 +29,65 @@ def ddim_invert(
     sigmas: list[float],
     convention: str,
     refinements: int,
-) -> Iterator[tuple[Tensor, Tensor]]:
+) -> Iterator[Step]:
     """Walks a clean latent up to the noise that denoises back to it, one noise level at a time.
 
     A denoising step from sigma+ to sigma is x = x+ + (sigma - sigma+) eps(x+, sigma+), so its inverse is the solution x+ of
     x+ = x + (sigma+ - sigma) eps(x+, sigma+). The papers take eps at the point they know: VideoGrain at (z, t), FateZero and ReAtCo at
-    (z, t+) with z the variance-preserving latent, x = z sqrt(1 + sigma²). Each refinement is one fixed-point iteration
-    towards the true inverse, starting from there.
+    (z, t+) with z the variance-preserving latent, x = z sqrt(1 + sigma²). Refinements solve the equation instead, see
+    `_fixed_point`; one more network call each.
 
     Args:
         denoise: (x, sigma) -> x_0, the model's prediction.
         x: (frames, C, h, w), the clip at sigmas[0].
         sigmas: ascending. eps is undefined at sigma = 0, so the first step always takes it at its upper end.
-        convention: one of CONVENTIONS. refinements: fixed-point iterations, 0 for the papers' own step.
-    Yields (x, x_0) after each step, one pair less than there are sigmas.
+        convention: one of CONVENTIONS, without refinements. refinements: 0 for the papers' own step.
+    Yields a Step after each level, one less than there are sigmas.
     """
+    eps = None
     for low, high in pairwise(sigmas):
         if convention == LOW and low > 0:
             point, level = x, low
         else:
             point, level = x * ((1 + high**2) / (1 + low**2)) ** 0.5, high
-        for _ in range(refinements + 1):
+        if refinements:
+            start = point if eps is None else x + (high - low) * eps  # the last step's eps: paths hardly bend
+            reached, eps = _fixed_point(denoise, x, start, low, high, refinements)
+        else:
             denoised = denoise(point, level)
-            point = x + (point - denoised) * ((high - low) / level)  # eps = (point - x_0) / level
-            level = high
-        x = point
-        yield x, denoised
+            reached = Step(x + (point - denoised) * ((high - low) / level), denoised, x.new_zeros(len(x)))
+        x = reached.x
+        yield reached
+
+
+def _fixed_point(
+    denoise: Callable[[Tensor, float], Tensor], x: Tensor, point: Tensor, low: float, high: float, refinements: int
+) -> tuple[Step, Tensor]:
+    """Solves x+ = g(x+) = x + (high - low) eps(x+, high) from a guess, by Anderson mixing of depth 1.
+
+    Plain iteration, x+ <- g(x+), does not contract for some frames in the middle of the schedule. Mixing is per frame: one
+    that has settled must not be moved by one that has not. The number of network calls is fixed, refinements + 1, since a
+    small residual late in the walk matters more than a larger one early.
+
+    Returns the step, and eps at the last point evaluated.
+    """
+    last: tuple[Tensor, Tensor] | None = None
+    for _ in range(refinements + 1):
+        denoised = denoise(point, high)
+        eps = (point - denoised) / high
+        image = x + (high - low) * eps
+        off = image - point
+        residual = _norms(off) / _norms(point).clamp(min=1e-12)
+        point = image
+        if last is not None:
+            last_image, last_off = last
+            change = off - last_off
+            share = (off * change).flatten(1).sum(1) / change.square().flatten(1).sum(1).clamp(min=1e-30)
+            point = image - share.view(-1, *[1] * (x.ndim - 1)) * (image - last_image)
+        last = image, off
+    return Step(point, denoised, residual), eps
+
+
+def _norms(x: Tensor) -> Tensor:
+    """(frames,) of (frames, ...)."""
+    return torch.linalg.vector_norm(x.flatten(1), dim=1)

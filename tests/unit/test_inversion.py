@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from pack.videograin import blend
-from pack.videograin.inversion import HIGH, LOW, ddim_invert
+from pack.videograin.inversion import HIGH, LOW, SETTLED, ddim_invert
 from pack.videograin.trajectory import Inversion
 
 SIGMAS = [0.0, 0.1, 0.4, 1.0, 2.5, 6.0, 14.6]
@@ -17,20 +17,89 @@ def denoise(x, sigma):
     return 0.5 + (x - 0.5) * 0.64 / (0.64 + sigma**2)
 
 
-def euler(x, sigmas):
+def two_clusters(x, sigma):
+    """The exact posterior mean for the two values ±1, each with spread 0.2: where sigma is about 1, the guess decides which."""
+    spread = 0.04 + sigma**2
+    tilt = torch.tanh(x / spread)
+    return tilt + (x - tilt) * 0.04 / spread
+
+
+def euler_of(denoiser, x, sigmas):
     for high, low in pairwise(sigmas):
-        x = x + (low - high) * (x - denoise(x, high)) / high
+        x = x + (low - high) * (x - denoiser(x, high)) / high
     return x
+
+
+def plain_iteration(denoiser, x, sigmas, refinements):
+    """x+ <- x + (sigma+ - sigma) eps(x+, sigma+), from the variance-preserving guess."""
+    for low, high in pairwise(sigmas):
+        point = x * ((1 + high**2) / (1 + low**2)) ** 0.5
+        for _ in range(refinements + 1):
+            point = x + (point - denoiser(point, high)) * ((high - low) / high)
+        x = point
+    return x
+
+
+def clusters(frames=6):
+    """(frames, 4, 3, 5): points of both clusters, of the world of `two_clusters`."""
+    rng = torch.Generator().manual_seed(0)
+    sign = torch.randint(0, 2, (frames, 4, 3, 5), generator=rng) * 2.0 - 1
+    return sign.double() + 0.2 * torch.randn(frames, 4, 3, 5, generator=rng, dtype=torch.float64)
+
+
+FINE = [0.0, 0.05, 0.1, 0.2, 0.35, 0.55, 0.8, 1.1, 1.6, 2.5, 4.0, 7.0, 14.6]
 
 
 @pytest.mark.parametrize("convention", [LOW, HIGH])
 def test_refinements_converge_to_the_exact_inverse(convention):
-    x = torch.randn(2, 4, 3, 5, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
-    errors = []
-    for refinements in (0, 3, 30):
-        *_, (noise, _) = ddim_invert(denoise, x, SIGMAS, convention, refinements)
-        errors.append(float((euler(noise, SIGMAS[::-1]) - x).abs().max()))
+    x, errors = clusters(), []
+    for refinements in (0, 2, 60):
+        *_, last = ddim_invert(two_clusters, x, FINE, convention, refinements)
+        errors.append(float((euler_of(two_clusters, last.x, FINE[::-1]) - x).norm() / x.norm()))
     assert errors[2] < 1e-6 < errors[1] < errors[0] / 3
+
+
+def test_mixing_comes_closer_than_plain_iteration_with_the_same_calls():
+    x, calls = clusters(), []
+
+    def counted(point, sigma):
+        calls.append(sigma)
+        return two_clusters(point, sigma)
+
+    *_, ours = ddim_invert(counted, x, FINE, HIGH, 2)
+    assert len(calls) == 3 * (len(FINE) - 1)
+    off = [
+        (euler_of(two_clusters, noise, FINE[::-1]) - x).flatten(1).norm(dim=1)
+        for noise in (ours.x, plain_iteration(two_clusters, x, FINE, 2))
+    ]
+    assert (off[0] < 0.5 * off[1]).all()
+
+
+def test_a_frame_is_mixed_by_itself():
+    x = clusters()
+    x[1:] = 0.01 * x[1:]  # frames that settle at another pace
+    alone = [step.x[0] for step in ddim_invert(two_clusters, x[:1], FINE, HIGH, 2)]
+    among = [step.x[0] for step in ddim_invert(two_clusters, x, FINE, HIGH, 2)]
+    assert all(torch.allclose(a, b, rtol=1e-10) for a, b in zip(alone, among, strict=True))
+
+
+def test_the_residual_tells_the_frames_that_did_not_settle():
+    """One frame in the valley between the clusters, where eps bends most; the residual falls with more refinements."""
+    x = clusters(2)
+    x[1] = 1e-3 * x[1]
+    few = torch.stack([step.residual for step in ddim_invert(two_clusters, x, [0.0, 1.0], HIGH, 1)]).amax(0)
+    many = torch.stack([step.residual for step in ddim_invert(two_clusters, x, [0.0, 1.0], HIGH, 60)]).amax(0)
+    assert few.shape == (2,) and few.max() > SETTLED > 100 * many.max()
+
+
+def test_without_refinements_the_step_is_the_papers_to_the_bit():
+    x = clusters().float()
+    expected = x
+    for low, high in pairwise(FINE):
+        point = expected * ((1 + high**2) / (1 + low**2)) ** 0.5
+        expected = expected + (point - two_clusters(point, high)) * ((high - low) / high)
+    *_, last = ddim_invert(two_clusters, x, FINE, HIGH, 0)
+    assert torch.equal(last.x, expected) and not last.residual.any()
 
 
 def test_conventions_take_epsilon_where_they_say():
@@ -40,7 +109,7 @@ def test_conventions_take_epsilon_where_they_say():
         calls.append((float(x), sigma))
         return denoise(x, sigma)
 
-    x = torch.tensor(0.7, dtype=torch.float64)
+    x = torch.tensor([0.7], dtype=torch.float64)
     list(ddim_invert(spy, x, [0.5, 2.0], LOW, 0))
     list(ddim_invert(spy, x, [0.5, 2.0], HIGH, 0))
     list(ddim_invert(spy, x, [0.0, 2.0], LOW, 0))
@@ -52,8 +121,8 @@ def test_conventions_take_epsilon_where_they_say():
 
 def test_inverse_against_the_closed_form_step():
     """One step in alpha_bar notation, as the paper writes it: z+ = sqrt alpha_bar+ (z - sqrt(1-alpha_bar) eps)/sqrt alpha_bar + sqrt(1-alpha_bar+) eps."""
-    low, high, x = 0.4, 1.0, torch.tensor(0.9, dtype=torch.float64)
-    ((got, _),) = ddim_invert(denoise, x, [low, high], LOW, 0)
+    low, high, x = 0.4, 1.0, torch.tensor([0.9], dtype=torch.float64)
+    ((got, *_),) = ddim_invert(denoise, x, [low, high], LOW, 0)
     a, b = 1 / (1 + low**2), 1 / (1 + high**2)
     z, eps = x * a**0.5, (x - denoise(x, low)) / low
     expected = b**0.5 * (z - (1 - a) ** 0.5 * eps) / a**0.5 + (1 - b) ** 0.5 * eps

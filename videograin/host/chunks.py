@@ -147,8 +147,9 @@ def edit_chunk(job: Job, window: Window, progress: ClipProgress) -> Tensor:
     latent = {"samples": job.vae.encode(job.frames[batch][..., :3])}
     source, positive, negative = (sliced(c, batch, total) for c in (job.source, job.positive, job.negative))
     noise, inversion = sampling.invert(
-        model, source, latent, job.sigmas, job.convention, job.refinements, on_step=progress.phase("inverting")
-    )
+        model, source, latent, job.sigmas, job.convention, job.refinements,
+        on_step=progress.phase("inverting"), notes=progress.notes, numbers=batch,
+    )  # fmt: skip
     if job.blend is not None:
         mask = job.mask if job.mask is None or len(job.mask) == 1 else job.mask[batch]
         model = attach.add(
@@ -156,7 +157,7 @@ def edit_chunk(job: Job, window: Window, progress: ClipProgress) -> Tensor:
             Blend(job.blend, inversion, inversion.source, mask, job.grow, job.feather, 0.0, 1.0, boundary=job.boundary),
         )
     edited = comfy.sample.sample_custom(
-        model, torch.zeros_like(noise["samples"]), job.cfg, comfy.samplers.sampler_object(job.sampler), job.sigmas,
+        attach.noting(model, progress.notes), torch.zeros_like(noise["samples"]), job.cfg, comfy.samplers.sampler_object(job.sampler), job.sigmas,
         positive, negative, noise["samples"], callback=progress.phase("editing"),
         disable_pbar=not comfy.utils.PROGRESS_BAR_ENABLED, seed=job.seed,
     )  # fmt: skip

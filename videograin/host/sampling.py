@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import comfy.sample
@@ -13,12 +13,12 @@ from comfy.model_patcher import ModelPatcher
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from ..inversion import ddim_invert
+from ..inversion import SETTLED, ddim_invert
 from ..trajectory import Inversion, dtype_of, levels
-from .attach import for_inversion
+from .attach import for_inversion, noting
 from .compat import model_identity, model_name, require_picture, require_text, require_unet
 from .plan import describe, records
-from .progress import tell
+from .progress import Notes
 from .rooms import room
 
 STEP_CACHES = ("easycache", "lazycache")
@@ -69,12 +69,15 @@ def invert(
     refinements: int,
     precision: str = "fp32",
     on_step: Callable | None = None,
+    notes: Notes | None = None,
+    numbers: Sequence[int] | None = None,
 ) -> tuple[dict[str, Any], Inversion]:
     """Inverts a clip.
 
     Args: conditioning, of the source; latent, ComfyUI's LATENT; sigmas, descending; convention and refinements as in
     ddim_invert; precision, in which the levels are kept, one of trajectory.PRECISIONS; on_step, called after each
-    step as core's callbacks are, instead of the node's own text and progress bar.
+    step as core's callbacks are, instead of the node's own text and progress bar; notes, warnings of the node at work; numbers, of
+    these frames in the whole clip, for messages.
     Returns (LATENT to start the edit from, without added noise; the Inversion).
     Raises ValueError for a model, latent or sigma list that cannot be inverted.
     """
@@ -82,7 +85,8 @@ def invert(
     require_text(model, [text for text, _ in conditioning], "DDIM Inversion's `conditioning`")
     require_picture(model, (notes for _, notes in conditioning), "DDIM Inversion's `conditioning`")
     source = comfy.sample.fix_empty_latent_channels(model, latent["samples"])
-    inverting = for_inversion(model)
+    notes, worst = notes or Notes(), torch.zeros(len(source))  # the largest residual of each frame
+    inverting = noting(for_inversion(model), notes)
     rising = sigmas.flip(0).cpu().float()
     count, dtype = len(rising), dtype_of(precision, rising)
     latents = _room(count, source, dtype)  # written in place: never held twice
@@ -93,14 +97,18 @@ def invert(
 
         latents[-1] = x
         pairs = ddim_invert(denoise, x, levels.tolist(), convention, refinements)
-        for step, (x, denoised) in enumerate(tqdm(pairs, "DDIM inversion", len(levels) - 1, disable=disable)):
+        for step, (x, denoised, residual) in enumerate(tqdm(pairs, "DDIM inversion", len(levels) - 1, disable=disable)):
             latents[-2 - step] = x
+            torch.maximum(worst, residual.cpu().float(), out=worst)
             if on_step is None:
-                tell(f"Inverting: step {step + 1} of {len(levels) - 1}")
+                notes.tell(f"Inverting: step {step + 1} of {len(levels) - 1}")
             callback({"i": step, "denoised": denoised, "x": x})
         return x
 
     noise = walk_clip(inverting, conditioning, source, rising, walk, on_step=on_step)
+    if unsettled := (worst > SETTLED).nonzero().flatten().tolist():
+        frames = unsettled if numbers is None else [numbers[frame] for frame in unsettled]
+        notes.add(_unsettled(frames, float(worst.max()), refinements))
     inversion = Inversion(
         latents=latents,
         sigmas=rising.flip(0),
@@ -111,6 +119,13 @@ def invert(
     )
     kept = {name: value for name, value in latent.items() if name not in ("samples", "noise_mask")}
     return {**kept, "samples": noise.to(source.device)}, inversion
+
+
+def _unsettled(frames: list[int], residual: float, refinements: int) -> str:
+    return (
+        f"{'Frame' if len(frames) == 1 else 'Frames'} {', '.join(map(str, frames))} may come back changed where nothing is edited: "
+        f"the inverse of a step was still {100 * residual:.0f} % off with `refinements` {refinements}. Set it to {refinements + 1}."
+    )
 
 
 def _room(count: int, source: Tensor, dtype: torch.dtype) -> Tensor:
