@@ -3,7 +3,7 @@
 from comfy.samplers import SCHEDULER_NAMES
 from comfy_api.latest import io
 
-from ..videograin.host import sampling
+from ..videograin.host import early_checks, sampling
 from ..videograin.inversion import CONVENTIONS
 from ..videograin.trajectory import PRECISIONS
 from .declared import declared
@@ -50,8 +50,8 @@ class DDIMInversion(io.ComfyNode):
                     default=2,
                     min=0,
                     max=20,
-                    tooltip="Fixed-point iterations per step towards the exact inverse: each costs one more model call a "
-                    "step and rebuilds the clip better. 0 is what the papers do.",
+                    tooltip="Iterations per step towards the exact inverse: each costs one more model call a step and rebuilds the clip "
+                    "better; frames that do not settle are named on the node. 0 is what the papers do.",
                 ),
                 io.Combo.Input(
                     "convention",
@@ -59,8 +59,8 @@ class DDIMInversion(io.ComfyNode):
                     default=CONVENTIONS[1],
                     optional=True,
                     advanced=True,
-                    tooltip="Where the noise prediction is taken before any refinement: at the lower level (VideoGrain) "
-                    "or with the upper level's time (FateZero, ReAtCo).",
+                    tooltip="With `refinements` 0: where the noise prediction is taken, at the lower level (VideoGrain) or with the upper "
+                    "level's time (FateZero, ReAtCo). Refinements go to the exact inverse from either.",
                 ),
                 io.Sigmas.Input(
                     "sigmas",
@@ -76,7 +76,14 @@ class DDIMInversion(io.ComfyNode):
                     tooltip="In which `inversion` keeps the clip's levels in main memory, not the card's. fp16 takes half and is accurate to a "
                     "thousandth; models with zero terminal SNR keep fp32. `noise` is exact either way.",
                 ),
+                io.AnyType.Input(
+                    "after",
+                    optional=True,
+                    tooltip="Waits for what is connected here, and does not use it: a mistake there is then told before the minutes of "
+                    "the inversion. But a change there inverts anew. Bind Region Prompts comes first by itself in most graphs.",
+                ),
             ],
+            hidden=[io.Hidden.prompt],
             outputs=[
                 io.Latent.Output(
                     display_name="noise",
@@ -94,9 +101,13 @@ class DDIMInversion(io.ComfyNode):
     @classmethod
     @declared
     def execute(cls, model, conditioning, latent, steps: int, scheduler: str, refinements: int,
-                convention: str = CONVENTIONS[1], sigmas=None, precision: str = "fp32") -> io.NodeOutput:  # fmt: skip
+                convention: str = CONVENTIONS[1], sigmas=None, precision: str = "fp32", after=None) -> io.NodeOutput:  # fmt: skip
+        sampling.require_unet(model, "DDIM Inversion")
+        own = {"steps": steps, "scheduler": scheduler} if sigmas is None else {}
         if sigmas is None:
-            sampling.require_unet(model, "DDIM Inversion")
             sigmas = sampling.schedule(model, scheduler, steps)
-        noise, inversion = sampling.invert(model, conditioning, latent, sigmas, convention, refinements, precision)
+        notes = early_checks.at_work(cls.hidden and cls.hidden.prompt, model, latent, sigmas, own)
+        noise, inversion = sampling.invert(
+            model, conditioning, latent, sigmas, convention, refinements, precision, notes=notes
+        )
         return io.NodeOutput(noise, inversion, sigmas)

@@ -75,6 +75,36 @@ def test_the_inversion_tells_phase_and_step(edit):
     assert told == [f"Inverting: step {step} of 20" for step in range(1, 21)]
 
 
+def test_other_words_do_not_invert_again_and_mistakes_in_them_come_first(server):
+    graph = short(seed=7)
+    bound, names = titled("Bind Region Prompts"), []
+    graph[bound]["inputs"]["prompt"] = "a bear and a wolf in the snow"
+    with pytest.raises(PromptError, match="a frog"):
+        server.run(graph, on_progress=lambda step: names.append(step.node_id))
+    assert INVERSION not in names
+    for place in ("in the snow", "on grass"):
+        names.clear()
+        graph[bound]["inputs"]["prompt"] = f"a bear and a frog {place}"
+        server.run(graph, on_progress=lambda step: names.append(step.node_id))
+        assert bound in names and (INVERSION in names) == (place == "in the snow")
+
+
+def test_a_sampler_that_cannot_take_the_noise_up_is_told_before_the_first_step(server):
+    graph, steps = short(seed=8), []
+    graph[SAMPLER]["inputs"]["steps"] = 3
+    with pytest.raises(PromptError, match=r"node 6 \(VideoGrainDDIMInversion\).*Steps: inversion 2, sampler 3"):
+        server.run(graph, on_progress=steps.append)
+    assert not any(step.node_id == INVERSION and step.maximum for step in steps)
+
+
+def test_a_warning_of_the_run_stands_on_the_node(server):
+    graph, steps = short(seed=9), []
+    graph[SAMPLER]["inputs"]["sampler_name"] = "euler_ancestral"
+    server.run(graph, on_progress=steps.append)
+    (told,) = {step.text for step in steps if step.node_id == SAMPLER and step.text}
+    assert told.startswith("euler_ancestral adds noise on the way")
+
+
 def test_both_videos_have_the_clips_length_rate_and_size(edit):
     for node_id in (EDIT, SOURCE):
         (path,) = edit.files[node_id]

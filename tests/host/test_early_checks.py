@@ -1,0 +1,180 @@
+"""DDIM Inversion reads the graph below it: what the sampler would refuse is told before the first step."""
+
+import copy
+import json
+
+import pytest
+import rig
+import torch
+from comfy_execution.utils import CurrentNodeContext
+
+from pack.demo.host.inprocess import PACK
+from pack.nodes.inversion import DDIMInversion
+from pack.videograin.host import early_checks, sampling
+from pack.videograin.prompt_graph import PromptGraph
+
+PROMPT = json.loads((PACK / "demo" / "instance_edit.api.json").read_text(encoding="utf-8"))
+SIZE = (192, 192)
+
+
+def titled(title):
+    return next(node for node, entry in PROMPT.items() if entry["_meta"]["title"] == title)
+
+
+CLIP, INVERSION, SAMPLER = titled("Demo Clip"), titled("DDIM Inversion"), titled("KSampler (Advanced), edit")
+LAYOUT, BLEND, NEGATIVE, LATENT = (
+    titled(t) for t in ("ST-Layout Attention", "Latent Blend", "Negative prompt", "VAE Encode")
+)
+
+
+@pytest.fixture(scope="module")
+def model():
+    return rig.small_unet()
+
+
+def look(model, prompt, steps=20, scheduler="ddim_uniform"):
+    sigmas = sampling.schedule(model, scheduler, steps)
+    own = {"steps": steps, "scheduler": scheduler}
+    return early_checks.check(PromptGraph(prompt), INVERSION, model, sigmas, own, SIZE)
+
+
+def changed(node, **inputs):
+    prompt = copy.deepcopy(PROMPT)
+    prompt[node]["inputs"].update(inputs)
+    return prompt
+
+
+def advanced(**inputs):
+    """The same edit by SamplerCustomAdvanced with a CFGGuider."""
+    prompt = copy.deepcopy(PROMPT)
+    edit = prompt[SAMPLER]["inputs"]
+    prompt["guider"] = {
+        "class_type": "CFGGuider",
+        "inputs": {name: edit[name] for name in ("model", "positive", "negative")},
+    }
+    prompt["euler"] = {"class_type": "KSamplerSelect", "inputs": {"sampler_name": "euler"}}
+    prompt["none"] = {"class_type": "DisableNoise", "inputs": {}}
+    prompt["fresh"] = {"class_type": "RandomNoise", "inputs": {"noise_seed": 3}}
+    prompt["levels"] = {
+        "class_type": "BasicScheduler",
+        "inputs": {"model": edit["model"], "scheduler": "ddim_uniform", "steps": 20, "denoise": 1.0},
+    }
+    links = {
+        "noise": ["none", 0],
+        "guider": ["guider", 0],
+        "sampler": ["euler", 0],
+        "sigmas": [INVERSION, 2],
+        "latent_image": edit["latent_image"],
+    }
+    prompt[SAMPLER] = {
+        "class_type": "SamplerCustomAdvanced",
+        "inputs": {**links, **inputs},
+        "_meta": PROMPT[SAMPLER]["_meta"],
+    }
+    return prompt
+
+
+def inserted(kind, **inputs):
+    """The first workflow with another node on the edit's MODEL, between ST-Layout and Latent Blend."""
+    prompt = changed(BLEND, model=["other", 0])
+    prompt["other"] = {"class_type": kind, "inputs": {"model": [LAYOUT, 0], **inputs}, "_meta": {"title": "Theirs"}}
+    return prompt
+
+
+@pytest.mark.once
+@pytest.mark.parametrize("name", sorted(path.name for path in (PACK / "demo").glob("*.api.json")))
+def test_every_workflow_of_ours_passes_without_a_word(model, name):
+    prompt = json.loads((PACK / "demo" / name).read_text(encoding="utf-8"))
+    for node, entry in prompt.items():
+        if entry["class_type"] == "VideoGrainDDIMInversion" and not isinstance(entry["inputs"]["steps"], list):
+            own = {name: entry["inputs"][name] for name in ("steps", "scheduler")}
+            sigmas = sampling.schedule(model, own["scheduler"], own["steps"])
+            assert early_checks.check(PromptGraph(prompt), node, model, sigmas, own, SIZE) == []
+
+
+@pytest.mark.parametrize(
+    ("prompt", "told"),
+    [
+        (changed(SAMPLER, steps=25), r"“KSampler \(Advanced\), edit” .*Steps: inversion 20, sampler 25\."),
+        (changed(SAMPLER, scheduler="karras"), r"Scheduler: inversion ddim_uniform, sampler karras\."),
+        (changed(SAMPLER, start_at_step=4), r"start_at_step: 4, where 0 is needed"),
+        (changed(SAMPLER, sampler_name="dpm_2"), r"dpm_2 starts elsewhere: take euler"),
+        (changed(SAMPLER, add_noise="enable"), r"adds noise of its own.*Disable its `add_noise`"),
+        (changed(SAMPLER, latent_image=[LATENT, 0]), r"starts from “VAE Encode” .*Connect DDIM Inversion's `noise`"),
+        (changed(SAMPLER, positive=[NEGATIVE, 0]), r"no regions in its prompt.*Bind Region Prompts"),
+        (advanced(noise=["fresh", 0]), r"adds noise of its own.*Connect DisableNoise to its `noise`"),
+        (inserted("TiledDiffusion", tile_width=96, tile_height=96, tile_batch_size=4), r"“Theirs” .*tiles of 96×96.*192×192"),
+        (inserted("AttentionCouplePPM"), r"“Theirs” .*rows of its own.*`cross_strength` to 0"),
+        (inserted("TomePatchModel", ratio=0.3), r"“Theirs” .*merges tokens.*below full resolution"),
+    ],
+)  # fmt: skip
+def test_what_the_sampler_would_refuse_is_told_at_once(model, prompt, told):
+    with pytest.raises(ValueError, match=told):
+        look(model, prompt)
+
+
+def test_a_plain_ksampler_is_named(model):
+    prompt = changed(SAMPLER)
+    prompt[SAMPLER]["class_type"] = "KSampler"
+    with pytest.raises(ValueError, match=r"plain KSampler, which always adds noise.*KSampler \(Advanced\)"):
+        look(model, prompt)
+
+
+def test_levels_of_a_scheduler_node_are_read(model):
+    assert look(model, advanced()) == look(model, advanced(sigmas=["levels", 0])) == []
+    prompt = advanced(sigmas=["levels", 0])
+    prompt["levels"]["inputs"]["denoise"] = 0.5
+    with pytest.raises(ValueError, match=r"Denoise: 0\.5, where 1 is needed"):
+        look(model, prompt)
+
+
+def test_what_links_bring_is_left_to_the_run(model):
+    assert look(model, changed(SAMPLER, steps=["7", 0])) == look(model, changed(SAMPLER, latent_image=["x", 0])) == []
+    with pytest.raises(
+        ValueError, match="Steps: inversion 25, sampler 20"
+    ):  # a link's value is known to the node it reached
+        look(model, changed(INVERSION, steps=["7", 0]), steps=25)
+
+
+def test_the_same_start_on_other_levels_is_a_note_and_hypertile_another(model):
+    prompt = changed(SAMPLER, steps=25, scheduler="normal")
+    prompt[INVERSION]["inputs"]["scheduler"] = "normal"
+    (note,) = look(model, prompt, scheduler="normal")
+    assert "Steps: inversion 20, sampler 25." in note and "less exactly" in note
+    (note,) = look(model, inserted("HyperTile", tile_size=256))
+    assert "“Theirs”" in note and "below full resolution" in note
+
+
+def test_neighbours_that_do_not_touch_what_acts_are_not_refused(model):
+    for kind, strengths in (("AttentionCouplePPM", {"cross_strength": 0}), ("TomePatchModel", {"self_strength": 0})):
+        prompt = inserted(kind, ratio=0.3)
+        prompt[LAYOUT]["inputs"].update(strengths)
+        assert look(model, prompt) == []
+    assert look(model, inserted("TiledDiffusion", tile_width=512, tile_height=512)) == []
+    assert look(model, inserted("LoraLoaderModelOnly", strength_model=1.0)) == []
+
+
+def test_a_sampler_that_starts_from_another_inversion_is_a_note(model):
+    prompt = changed(SAMPLER, latent_image=["second", 0])
+    prompt["second"] = {**PROMPT[INVERSION], "_meta": {"title": "Another"}}
+    (note,) = look(model, prompt)
+    assert "“Another”" in note and "“DDIM Inversion”" in note
+
+
+def test_the_node_refuses_before_the_first_step(model, monkeypatch):
+    calls = []
+    monkeypatch.setattr(model.model, "apply_model", lambda *args, **kwargs: calls.append(1))
+    class_with_prompt = DDIMInversion.PREPARE_CLASS_CLONE({"hidden_inputs": {"PROMPT": None}})
+    from comfy_api.latest import io
+
+    class_with_prompt.hidden = io.HiddenHolder.from_dict({io.Hidden.prompt: changed(SAMPLER, steps=25)})
+    with CurrentNodeContext("prompt", INVERSION), pytest.raises(ValueError, match="Steps: inversion 20, sampler 25"):
+        class_with_prompt.execute(model, rig.text(1), {"samples": rig.latent(2)}, 20, "ddim_uniform", 2)
+    assert not calls
+
+
+def test_without_a_prompt_nothing_is_read(model):
+    noise, _, sigmas = DDIMInversion.execute(
+        model, rig.text(1), {"samples": rig.latent(2)}, 2, "ddim_uniform", 0
+    ).result
+    assert torch.isfinite(noise["samples"]).all() and len(sigmas) == 3
