@@ -45,6 +45,7 @@ export const WORDS = {
     no_phrase: '(no phrase)',
     // Bind Region Prompts: videograin/overview.py has the same in English
     mark_free: '{share} of the clip belongs to no region.',
+    mark_loose: 'The prompt has a “{sign}” without its other half: it is read as a sign, and a weight there as words.',
     mark_count: 'has masks for {count} frames, another region for {frames}',
     mark_empty: 'is empty in {where}',
     mark_lost: 'vanishes at {side} by {side} tokens in {where}: it covers half of no token there',
@@ -112,6 +113,7 @@ export const WORDS = {
     regions_picture: '视频若干帧上的 {count} 个区域',
     no_phrase: '（无短语）',
     mark_free: '整段视频有 {share} 不属于任何区域。',
+    mark_loose: '提示词中的“{sign}”没有配对：它被当作普通符号，其后的权重被当作文字。',
     mark_count: '有 {count} 帧的遮罩，而另一区域有 {frames} 帧',
     mark_empty: '在{where}为空',
     mark_lost: '在{where}以 {side}×{side} 个令牌计时消失：那里没有一个令牌被它覆盖一半',
@@ -177,6 +179,7 @@ export const WORDS = {
     regions_picture: 'クリップのいくつかのフレームにある {count} 個の領域',
     no_phrase: '（語句なし）',
     mark_free: 'クリップの {share} はどの領域にも属していません。',
+    mark_loose: 'プロンプトの「{sign}」に対応する括弧がありません。記号として読まれ、その重みは文字として読まれます。',
     mark_count: 'マスクは {count} フレーム分ですが、別の領域は {frames} フレーム分です',
     mark_empty: '{where}では空です',
     mark_lost: '{where}では {side}×{side} トークンで消えます：半分を覆うトークンがそこにありません',

@@ -14,8 +14,8 @@ from .regions import Regions
 class Token(NamedTuple):
     """One token of an encoded text.
 
-    id: int, or the embedding tensor of a textual inversion. weight: from "(word:1.2)". position: its row in the
-    text encoding, chunks of a long prompt one after the other.
+    id: int, or the embedding tensor of a textual inversion. weight: from "(word:1.2)". position: among all
+    tokens, start, end and padding too, chunks of a long prompt one after the other: its row in the text encoding.
     """
 
     id: int | Tensor
@@ -27,11 +27,13 @@ class Token(NamedTuple):
 class Binding:
     """Regions tied to the tokens of one encoded prompt.
 
-    regions: as given. tokens: (K, L) bool, the rows of the encoding that belong to each region's phrase.
+    regions: as given. tokens: (K, L) bool, those of each region's phrase. rows: how many rows of the encoding each token
+    has: 1, or 2 with CLIP NegPip, one for keys and one for values.
     """
 
     regions: Regions
     tokens: Tensor
+    rows: int = 1
 
 
 def same_token(a: int | Tensor, b: int | Tensor) -> bool:
@@ -40,12 +42,6 @@ def same_token(a: int | Tensor, b: int | Tensor) -> bool:
     return a == b
 
 
-def find_phrase(prompt: list[Token], phrase: list[Token], taken: set[int]) -> list[int] | None:
-    """Indices into `prompt` of the first run of `phrase` whose positions are not `taken`; None if there is none."""
-    for start in range(len(prompt) - len(phrase) + 1):
-        run = prompt[start : start + len(phrase)]
-        if all(same_token(a.id, b.id) for a, b in zip(run, phrase, strict=True)) and taken.isdisjoint(
-            token.position for token in run
-        ):
-            return list(range(start, start + len(phrase)))
-    return None
+def rows_a_key(keys: int, rows: int) -> int:
+    """How many rows of a batch's text became one key: 1, or 2 where a patch takes keys from one, values from the other."""
+    return rows // keys if keys and rows % keys == 0 else 1

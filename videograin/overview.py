@@ -11,7 +11,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from .phrases import places
 from .regions import Regions
+from .spelling import read
 
 GRIDS = (16, 8)  # tokens along the longer side: the coarse attention levels of Stable Diffusion at 512×512
 SHARED = 0.01  # of the smaller region: less is a shared edge, not an overlap
@@ -19,6 +21,7 @@ SHARED = 0.01  # of the smaller region: less is a shared edge, not an overlap
 
 MARKS = {  # in English; js/words.js has them in all languages
     "free": "{share} of the clip belongs to no region.",
+    "loose": "The prompt has a “{sign}” without its other half: it is read as a sign, and a weight there as words.",
     "count": "has masks for {count} frames, another region for {frames}",
     "empty": "is empty in {where}",
     "lost": "vanishes at {side} by {side} tokens in {where}: it covers half of no token there",
@@ -72,10 +75,10 @@ def look(regions: Regions, prompt: str, encoded: str) -> Overview:
         marks = [short[number]] if number in short else []
         marks += word_marks(region.phrase, prompt, number in appended) + place_marks(masks[number])
         findings.append(Finding(region.phrase, masks[number].float().mean((1, 2)).tolist(), marks + overlaps[number]))
-    marks = []
+    marks = [Mark("loose", {"sign": sign}) for sign in dict.fromkeys(read(encoded).loose)]
     if regions:
         free = float((~masks.any(0)).float().mean())
-        marks = [Mark("free", {"share": f"{free:.0%}"})]
+        marks.insert(0, Mark("free", {"share": f"{free:.0%}"}))
     return Overview(masks, findings, pieces(encoded, spans), marks)
 
 
@@ -189,16 +192,9 @@ def missing(regions: Regions, prompt: str, encoded: str) -> list[int]:
 
 
 def phrase_spans(prompt: str, phrases: list[str]) -> list[tuple[int, int] | None]:
-    """Where each phrase stands in the text: at its first occurrence that no earlier one took, weights left out."""
-    spans: list[tuple[int, int] | None] = []
-    for phrase in phrases:
-        words = [re.escape(word) for word in re.findall(r"\w+|[^\w\s]", phrase)]
-        between = r"[\s()]*(?::\d+(?:\.\d+)?\)+)?[\s()]*"  # spaces, and weights such as (red:1.2) panda
-        pattern = rf"(?<!\w){between.join(words)}(?!\w)" if words else r"(?!)"
-        found = (match.span() for match in re.finditer(pattern, prompt, re.IGNORECASE))
-        free = (span for span in found if all(span[1] <= a or b <= span[0] for a, b in filter(None, spans)))
-        spans.append(next(free, None))
-    return spans
+    """Where each phrase stands in the text, as it is bound: at its first occurrence that no earlier one took."""
+    text = read(prompt)
+    return [span and text.source(span) for span in places(text, phrases)]
 
 
 def pieces(prompt: str, spans: list[tuple[int, int] | None]) -> list[tuple[str, int | None]]:

@@ -113,12 +113,36 @@ def test_frames_in_words():
         ("x (y.*)", ["y.*", ".*"], ["y.*", None]),
         ("an <img> tag", ["<img>"], ["<img>"]),
         ("nothing", ["", "some"], [None, None]),
+        ("a firetruck and a truck", ["truck"], ["truck"]),
+        ("a (fire:1.2)truck, (big)(bear:1.1)", ["big bear"], ["big)(bear"]),
+        ("redpanda", ["red panda"], [None]),
+        (r"a \(big\) bear", ["a (big) bear"], [r"a \(big\) bear"]),
+        ("a (big) bear (1.5:1.5)1.5", ["a (big) bear", "1.5", "1.5"], ["a (big) bear", "1.5", "1.5"]),
+        ("a [bear], b", ["a [bear]"], ["a [bear]"]),
+        ("a cafe\u0301 and a caf\u00e9s", ["caf\u00e9"], ["cafe\u0301"]),
     ],
 )
 def test_phrases_are_found_as_the_text_encoder_finds_them(prompt, phrases, expected):
     spans = phrase_spans(prompt, phrases)
     assert [span and prompt[slice(*span)] for span in spans] == expected
     assert "".join(text for text, _ in pieces(prompt, spans)) == prompt
+
+
+def test_the_underline_is_where_the_phrase_is_bound():
+    assert phrase_spans("a firetruck and a truck", ["truck"]) == [(18, 23)]
+    assert phrase_spans("a swordsman and a man", ["man", "a"]) == [(18, 21), (0, 1)]
+
+
+@pytest.mark.parametrize(
+    "prompt, signs", [("a (cat", "("), ("a cat) and (a dog)", ")("), ("(a (cat:1.2)", "("), ("a \\(cat", "")]
+)
+def test_a_bracket_without_its_other_half_is_told(prompt, signs):
+    told_of = [mark.values["sign"] for mark in look((), prompt, prompt).marks]
+    assert told_of == list(signs)
+    if signs:
+        assert str(look((), prompt, prompt).marks[0]).startswith(
+            f"The prompt has a “{signs[0]}” without its other half"
+        )
 
 
 def test_appended_phrases_are_told_with_the_closest_words():

@@ -3,7 +3,6 @@
 import pytest
 import torch
 
-from pack.videograin.binding import Token, find_phrase
 from pack.videograin.regions import Grid, Region, clip_masks, membership, patterns, same_membership, share_any
 
 
@@ -55,21 +54,3 @@ def test_patterns_and_pairs():
     first, both, second, none = labels.tolist()
     assert share[first, both] and share[both, second] and not share[first, second]
     assert not share[none].any() and same[none, none] and not same[first, both]
-
-
-def tokens(*ids):
-    return [Token(i, 1.0, position) for position, i in enumerate(ids, 1)]
-
-
-def test_phrases_take_the_first_free_occurrence():
-    prompt = tokens(1, 2, 3, 1, 2)
-    assert find_phrase(prompt, tokens(1, 2), set()) == [0, 1]
-    assert find_phrase(prompt, tokens(1, 2), {1, 2}) == [3, 4]
-    assert find_phrase(prompt, tokens(1, 2), {1, 2, 4}) is None
-    assert find_phrase(prompt, tokens(2, 1), set()) is None
-
-
-def test_embeddings_match_by_value():
-    a, b = torch.randn(4), torch.randn(4)
-    assert find_phrase(tokens(1, a, 2), tokens(a.clone()), set()) == [1]
-    assert find_phrase(tokens(1, a, 2), tokens(b), set()) is None

@@ -10,12 +10,12 @@ import torch
 from comfy.model_patcher import ModelPatcher
 from torch import Tensor
 
-from ..binding import find_phrase
 from ..layout import ROWS, AttentionInputs, AttentionRows, ClusterLayout, WordMaps, blur_rows, cluster, name_clusters
+from ..phrases import occurrences
 from ..trajectory import Inversion
 from .attach import for_features
 from .compat import Site, attention_modules, require_text, require_unet, site_levels
-from .conditioning import words as words_of
+from .conditioning import rows_to_keys, spell
 from .observing import BLOCKS, Onlooker, choose_level, evenly, look, noisy
 from .origin import require_origin
 from .plan import Probe, records
@@ -60,13 +60,11 @@ class Observer(Onlooker):
 
 def word_positions(clip: Any, prompt: str, words: list[str]) -> dict[str, list[int]]:
     """Where each word's tokens stand in the encoded prompt; words the prompt lacks are left out."""
-    text = words_of(clip.tokenize(prompt, return_word_ids=True))
-    found = {}
+    spelled, found = spell(clip, prompt), {}
     for word in words:
-        phrase = words_of(clip.tokenize(word, return_word_ids=True))
-        run = find_phrase(text, phrase, set()) if phrase else None
-        if run:
-            found[word] = [text[i].position for i in run]
+        spans = occurrences(spelled.text, word)
+        if tokens := spelled.within(spans[0]) if spans else []:
+            found[word] = [spelled.tokens[number].position for number in tokens]
     return found
 
 
@@ -74,7 +72,7 @@ def candidate_words(prompt: str, words: str) -> list[str]:
     """The words that may name clusters: those asked for, or the prompt's without its small words and weights."""
     if words.strip():
         return [word.strip() for word in words.split(",") if word.strip()]
-    plain = re.sub(r"[():,.;\d]", " ", prompt).split()
+    plain = re.sub(r"[()\[\]{}\\:,.;\d]", " ", prompt).split()
     return list(dict.fromkeys(word for word in plain if word.lower() not in SMALL_WORDS))
 
 
@@ -90,6 +88,8 @@ def attention_layout(
     height, width = inversion.source.shape[-2:]
     divisor = choose_level(level, height, width)
     positions = word_positions(clip, prompt, candidate_words(prompt, words)) if clip is not None and prompt else {}
+    if positions:
+        rows_to_keys(clip, model, "Attention Layout")
     observer = Observer(
         level=divisor,
         blocks=blocks,
