@@ -7,7 +7,7 @@ from ..videograin import alignment
 from ..videograin.attention.fusion import Words
 from ..videograin.attention.st_layout import LEVELS
 from ..videograin.host import attach, progress
-from ..videograin.host.conditioning import last_row, read, rows_of
+from ..videograin.host.conditioning import last_row, read, rows_of, rows_to_keys
 from ..videograin.host.plan import EVERYWHERE, OUTSIDE_REGIONS, OUTSIDE_WORDS, CrossFusion, SelfFusion
 from ..videograin.host.source import EXACT, RELEASED
 from .declared import declared
@@ -141,13 +141,16 @@ class SelfAttentionFusion(io.ComfyNode):
                 source_prompt: str = "", words: str = "", threshold: float = 0.3, start_percent: float = 0.0,
                 end_percent: float = 0.5, levels: str = LEVELS[1], source_pair: str = EXACT) -> io.NodeOutput:  # fmt: skip
         start, end = window(preset, start_percent, end_percent, SelfFusion.node)
+        named = word_tokens(clip, source_prompt, words, conditioning) if where == OUTSIDE_WORDS else None
+        if named is not None:
+            rows_to_keys(clip, model, SelfFusion.node)
         record = SelfFusion(
             inversion=inversion,
             conditioning=conditioning,
             where=where,
             start_percent=start,
             end_percent=end,
-            words=word_tokens(clip, source_prompt, words, conditioning) if where == OUTSIDE_WORDS else None,
+            words=named,
             threshold=threshold,
             levels=levels,
             pairing=source_pair,
@@ -239,6 +242,7 @@ class CrossAttentionFusion(io.ComfyNode):
                 source_pair: str = EXACT) -> io.NodeOutput:  # fmt: skip
         start, end = window(preset, start_percent, end_percent, CrossFusion.node)
         words, table = aligned_words(clip, source_prompt, prompt, mode, emphasis)
+        rows_to_keys(clip, model, CrossFusion.node)
         record = CrossFusion(
             inversion=inversion,
             conditioning=conditioning,

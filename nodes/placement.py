@@ -7,7 +7,7 @@ from ..videograin import placement
 from ..videograin.alignment import Prompt
 from ..videograin.boxes import box_masks, moving_box, parse_boxes
 from ..videograin.host import attach, progress
-from ..videograin.host.conditioning import last_row, read, rows_of
+from ..videograin.host.conditioning import last_row, read, rows_of, rows_to_keys
 from ..videograin.host.plan import LEVELS, Placement
 from ..videograin.placement import Place
 from ..videograin.regions import Region, clip_masks
@@ -166,6 +166,7 @@ class PlaceObjects(io.ComfyNode):
             outer_weight=outer_weight,
             share=top_share,
             level=int(level.split("/")[1]),
+            rows=rows_to_keys(clip, model, "Place Objects"),
         )
         together = clip_masks(objects, max(len(region.mask) for region in objects)).any(0).float()
         return io.NodeOutput(attach.add(model, record), together, objects)

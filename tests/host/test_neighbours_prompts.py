@@ -6,10 +6,15 @@ import oracle as exact
 import pytest
 import rig
 import torch
+from cases import variants
 from compatibility import COMPOSED, claim
-from neighbours import assert_composes, prompts, st_layout, truth
+from fused import NEW, OLD, cross_fused, full_frame, invert, words_fused
+from neighbours import assert_composes, negpip, prompts, st_layout, truth
+from placed import encoded, looks, placed, run, steps
 
-from pack.videograin.host.conditioning import KEY
+from pack.demo.toybox import model as demo_model
+from pack.videograin.host.conditioning import KEY, bind
+from pack.videograin.host.showing import show_attention
 
 
 @pytest.fixture(autouse=True)
@@ -135,3 +140,128 @@ def test_controlnet_with_a_hint_for_each_frame(unet):
     assert rig.rms(ours - expected) < 2e-5 * rig.rms(expected)
     for model, pair in ((st_layout(unet), (positive, negative)), (unet, guided)):
         assert rig.rms(exact.one_step(model, *pair, x) - expected) > 1e-3 * rig.rms(expected)
+
+
+# ---- two rows a token -----------------------------------------------------------------------------------------------
+
+NEGPIP = claim("neighbour", "CLIP NegPip (two rows a token)", COMPOSED)
+WORDS = "a cat and a dog on grass"
+
+
+@pytest.fixture(scope="module")
+def clip():
+    return demo_model.load_clip(demo_model.FOLDER / demo_model.PAINTER)
+
+
+def both(clip, prompt=WORDS, replace=True):
+    """A prompt with the two regions of the equations."""
+    regions = exact.regions(3, 16, 16)
+    named = tuple(region._replace(phrase=phrase) for region, phrase in zip(regions, ("cat", "a dog"), strict=True))
+    return bind(clip, prompt, named, replace=replace)[0]
+
+
+def encode(clip, text):
+    return clip.encode_from_tokens_scheduled(clip.tokenize(text))
+
+
+@NEGPIP
+def test_a_phrases_rows_are_replaced_wherever_a_token_has_several(unet, clip):
+    _, twice = negpip(unet, clip)
+    for prompt in (WORDS, "grass, " * 45 + WORDS):
+        plain, found = both(clip, prompt)[0], both(twice, prompt)[0]
+        assert found[0].shape[1] == 2 * plain[0].shape[1]
+        assert torch.equal(found[0][:, 0::2], plain[0]) and torch.equal(found[0][:, 1::2], plain[0])
+        assert not torch.equal(plain[0], encode(clip, prompt)[0][0])
+        assert torch.equal(found[1][KEY].tokens, plain[1][KEY].tokens) and found[1][KEY].rows == 2
+    turned = both(twice, "a (cat:-1.2) and a dog on grass")[0][0]
+    assert torch.allclose(turned[:, 4], encode(clip, "(cat:1.2)")[0][0][:, 1], atol=1e-5)
+    assert torch.equal(turned[:, 5], -turned[:, 4])
+
+
+@NEGPIP
+@pytest.mark.parametrize("negative", variants("blur", "blur " * 90), ids=["alike", "longer"])
+def test_regions_of_tokens_with_two_rows(unet, clip, negative):
+    """A longer negative prompt has the positive repeated."""
+    model, twice = negpip(unet, clip)
+    positive, x = both(twice, "a (cat:-1.2) and a dog on grass"), rig.latent()
+    assert_composes(lambda model: negpip(model, clip)[0], unet, positive, encode(twice, negative), x)
+    assert not torch.equal(
+        *(
+            exact.one_step(model, both(twice, text), encode(twice, ""), x)
+            for text in (WORDS, "a (cat:-1) and a dog on grass")
+        )
+    )
+
+
+@NEGPIP
+def test_regions_where_every_row_is_a_key(unet, clip):
+    """The CLIP of NegPip without its MODEL: the network takes both rows for words."""
+    positive, x = both(negpip(unet, clip)[1]), rig.latent()
+    negative = encode(negpip(unet, clip)[1], "")
+    by_row = exact.Binding(positive[0][1][KEY].regions, positive[0][1][KEY].tokens.repeat_interleave(2, 1))
+    expected = exact.one_step(truth(unet, [[positive[0][0], {KEY: by_row}]]), positive, negative, x)
+    ours = exact.one_step(st_layout(unet), positive, negative, x)
+    assert rig.rms(ours - expected) < 2e-5 * rig.rms(expected)
+
+
+@NEGPIP
+def test_objects_are_placed_by_the_same_words(unet, clip, monkeypatch):
+    seen, x = looks(monkeypatch), rig.latent()
+    for model, text in ((unet, clip), negpip(unet, clip)):
+        run(placed(model, text, refinements=0), encoded(text), x, steps(unet), negative=encode(text, ""))
+    plain, ours = (seen[number][2] - seen[number][0] for number in (0, 3))
+    assert rig.rms(ours - plain) < 1e-5 * rig.rms(plain) and rig.rms(plain) > 0
+
+
+@NEGPIP
+@pytest.mark.parametrize("negative", variants("", "blur " * 90), ids=["alike", "longer"])
+def test_words_are_fused_with_two_rows_a_token(unet, clip, negative):
+    results = []
+    for model, text in ((unet, clip), negpip(unet, clip)):
+        _, inversion, _ = invert(model, encode(text, OLD))
+        prompts = encode(text, NEW), encode(text, negative), rig.latent(seed=5)
+        fused = cross_fused(model, inversion, text, emphasis="porsche: 4", prompt=encode(text, OLD))
+        results += [exact.one_step(each, *prompts) for each in (fused, model)]
+    plain, without, ours, _ = results
+    assert rig.rms(ours - plain) < 2e-5 * rig.rms(plain)
+    assert rig.rms(plain - without) > 1e-3 * rig.rms(plain)
+
+
+@NEGPIP
+@pytest.mark.once
+def test_words_are_shown_where_they_look(unet, clip):
+    shown = []
+    for model, text in ((unet, clip), negpip(unet, clip)):
+        _, inversion, _ = invert(full_frame(model), encode(text, WORDS), steps=2)
+        found = show_attention(
+            st_layout(model), inversion, both(text), torch.rand(3, 128, 128, 3), 0.0, 1.0, 1, "", "1/2", "all",
+            encode(text, "blur " * 90),
+        )  # fmt: skip
+        shown.append(torch.stack([column.maps for column in found.phrases]))
+    plain, ours = shown
+    assert (ours - plain).abs().max() < 1e-5 < (plain[:, 0] - plain[:, 1]).abs().max()
+
+
+@pytest.mark.once
+def test_two_rows_a_token_without_their_model_are_told(unet, clip):
+    _, twice = negpip(unet, clip)
+    _, inversion, _ = invert(unet)
+    message = r"`clip` gives 2 rows for each token \(CLIP NegPip\), but its `model` takes every row for a word"
+    for node in (lambda: placed(unet, twice), lambda: cross_fused(unet, inversion, twice),
+                 lambda: words_fused(unet, inversion, twice, prompt=encode(twice, OLD))):  # fmt: skip
+        with pytest.raises(ValueError, match=message):
+            node()
+
+
+@pytest.mark.once
+def test_rows_that_are_no_multiple_of_the_tokens_are_told(clip):
+    odd = clip.clone()
+    encoder = clip.patcher.model.clip_l
+
+    def one_more(chunks):
+        rows, *rest = type(encoder).encode_token_weights(encoder, chunks)
+        return torch.cat([rows, rows[:, -1:]], 1), *rest
+
+    odd.patcher.add_object_patch("clip_l.encode_token_weights", one_more)
+    with pytest.raises(ValueError, match=r"gives 78 rows for 77 tokens.*another node has changed the CLIP"):
+        both(odd)

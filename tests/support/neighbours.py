@@ -219,3 +219,24 @@ def motion_modules(model):
     model.set_injections("ADE", [comfy.patcher_extension.PatcherInjection(inject=inject, eject=eject)])
     model.set_model_patch((MotionModule, call), "forward_timestep_embed_patch")
     return model
+
+
+# ---- text encoders --------------------------------------------------------------------------------------------------
+
+
+def negpip(model, clip):
+    """As ppm's CLIP NegPip changes both: every token has a row for its key and one for its value, which a negative weight
+    turns round, and the network is shown each in its place."""
+    model, clip = model.clone(), clip.clone()
+    encoder = clip.patcher.model.clip_l
+
+    def encode(chunks):
+        sizes = [[(token, abs(weight)) for token, weight in chunk] for chunk in chunks]
+        keys, *rest = type(encoder).encode_token_weights(encoder, sizes)
+        turned = torch.tensor([weight < 0 for chunk in chunks for _, weight in chunk]).to(keys.device)
+        values = torch.where(turned[:, None], -keys, keys)
+        return torch.stack([keys, values], 2).flatten(1, 2), *rest
+
+    clip.patcher.add_object_patch("clip_l.encode_token_weights", encode)
+    model.set_model_attn2_patch(lambda q, k, v, extra: (q, k[:, 0::2], v[:, 1::2]))
+    return model, clip

@@ -26,6 +26,7 @@ from ..attention.flow import along_paths
 from ..attention.fusion import self_fusion
 from ..attention.row_range import sampled_keys
 from ..attention.st_layout import BACKGROUNDS, LEVELS, Layout, Modulation, Seen
+from ..binding import rows_a_key
 from ..regions import Grid, patterns, share_any
 from .compat import Site, attention_level
 from .fusing import WORDS
@@ -68,6 +69,7 @@ class Call:
         self.decay = run.decay(sigma)
         self.binding = run.binding_at(float(sigma))
         self.options = options
+        self.text = 0  # rows of the batch's text as the network is given it
         self.maps: Maps | None = None  # what Place Objects looks at, in a call of its own
 
     def _require_whole(self, x: Tensor) -> None:
@@ -386,7 +388,7 @@ class Call:
             wordless = layout.table.any(1) & ~(layout.table & chunk.binding.tokens.any(1)).any(1)
             factor = factor.masked_fill(wordless[:, None], 0.0)
         strength = (self.run.settings.cross_strength * self.decay * factor.to(device)[labels, frame]).clamp(max=1)
-        token_labels, words = patterns(token_regions(chunk, k.shape[1]))
+        token_labels, words = patterns(token_regions(chunk, k.shape[1], self.text))
         positive = share_any(layout.table, words).to(device)
         return Modulation(strength, labels, token_labels.to(device).expand(self.frames, -1), positive)
 
@@ -405,15 +407,15 @@ def _heads(x: Tensor, heads: int) -> Tensor:
     return rearrange(x, "b n (h d) -> b h n d", h=heads)
 
 
-def token_regions(chunk: Chunk, keys: int) -> Tensor:
-    """(K, keys) bool: the regions of every key of a batch's text.
+def token_regions(chunk: Chunk, keys: int, rows: int) -> Tensor:
+    """(K, keys) bool: the regions of every key of a batch's text of so many rows.
 
     A prompt batched with a longer one is repeated to its length; text appended to it (Conditioning Concat) and keys
     another patch appended belong to no region.
     """
-    bound = chunk.binding.tokens
+    bound = chunk.binding.tokens.repeat_interleave(chunk.binding.rows, 1)
     own = torch.nn.functional.pad(bound, (0, max(0, chunk.tokens - bound.shape[1])))
-    tiled = own.repeat(1, max(1, keys // own.shape[1]))
+    tiled = own.repeat(1, max(1, rows // own.shape[1]))[:, :: rows_a_key(keys, rows)]
     return torch.nn.functional.pad(tiled, (0, keys - tiled.shape[1]))
 
 

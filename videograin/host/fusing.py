@@ -15,6 +15,7 @@ from torch import Tensor
 from ..attention import fusion
 from ..attention.fusion import Attend, Own
 from ..attention.st_layout import LEVELS
+from ..binding import rows_a_key
 from ..regions import Grid
 from .compat import Site, site_levels
 from .plan import EVERYWHERE, OUTSIDE_REGIONS, OUTSIDE_WORDS, CrossFusion, SelfFusion
@@ -123,7 +124,8 @@ class CrossFuser(Fuser):
             inside = self.covered(call, chunk, grid)
         if inside is not None and inside.all() and (words.gains == 1).all():
             return None
-        fused = fusion.cross_fusion(v, *theirs, words, chunk.tokens, attend, own)
+        tokens = chunk.tokens // rows_a_key(v.shape[1], call.text)
+        fused = fusion.cross_fusion(v, *theirs, words, tokens, attend, own)
         if inside is None or not inside.any():
             return fused
-        return own(fusion.emphasised(v, words, chunk.tokens)).where(inside.to(q.device)[..., None], fused)
+        return own(fusion.emphasised(v, words, tokens)).where(inside.to(q.device)[..., None], fused)

@@ -111,7 +111,9 @@ class Placer:
 
     def call(self, options: dict[str, Any], z: Tensor) -> Call:
         """One call of the network to look at the positive prompt's maps as they are."""
-        plain = {"patches": {}, "patches_replace": {}, "optimized_attention_override": _differentiable}
+        # CLIP NegPip's, by which a token's two rows become one key and one value: the words are those of the keys.
+        kept = {"attn2_patch": options.get("patches", {}).get("attn2_patch", [])} if self.record.rows > 1 else {}
+        plain = {"patches": kept, "patches_replace": {}, "optimized_attention_override": _differentiable}
         call = Call(self.run, {**options, **plain}, z)
         call.decay, call.maps = 0.0, Maps(self.sites)
         return call
@@ -121,7 +123,7 @@ class Placer:
         network, (z, *rest) = executor.class_obj, args
         given = (*rest, *kwargs.values())
         if any(isinstance(value, dict) and "output" in value for value in given):  # ControlNet adds to skips in place
-            call.options["patches"] = {"input_block_patch_after_skip": [_apart]}
+            call.options["patches"] = {**call.options["patches"], "input_block_patch_after_skip": [_apart]}
         if call.indices is not None:
             with (
                 torch.inference_mode(False), torch.enable_grad(),

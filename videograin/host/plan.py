@@ -224,7 +224,7 @@ class Placement:
 
     length, end: tokens of the prompt the words are of, and its encoding's last row. mode: one of placement.MODES. end_percent: share of the noise
     schedule until which it acts. refinements: most gradient steps at a refined level, besides its ordinary one. share:
-    of the highest values in a mask that count. level: one of LEVELS.
+    of the highest values in a mask that count. level: one of LEVELS. rows: of the encoding, for each token.
     """
 
     places: tuple[Place, ...]
@@ -237,6 +237,7 @@ class Placement:
     outer_weight: float
     share: float
     level: int
+    rows: int = 1
 
     node = "Place Objects"
 

@@ -398,6 +398,8 @@ def diffusion_model(executor, *args, **kwargs):
     run: Run = options[RUN]
     placing = run.placer is not None and run.placer.look is not None
     call = run.placer.call(options, args[0]) if placing else Call(run, options, x=args[0])
+    context = args[2] if len(args) > 2 else kwargs.get("context")
+    call.text = 0 if context is None else context.shape[1]
     patched = call.patched_options()
     args = tuple(patched if a is options else a for a in args)
     kwargs = {name: patched if a is options else a for name, a in kwargs.items()}

@@ -64,7 +64,7 @@ class Shower(Onlooker):
             if chunk is None or chunk.role != "positive" or chunk.binding not in self.phrases:
                 continue
             modulation = layout and call.cross_modulation(chunk, layout, k[number])
-            words = token_regions(chunk, k.shape[2])
+            words = token_regions(chunk, k.shape[2], call.text)
             self.phrases[chunk.binding].add(phrase_shares(q[number], k[number], heads, words, modulation))
             self.sites.add(site)
             self.seen = True
