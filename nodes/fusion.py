@@ -243,6 +243,11 @@ class CrossAttentionFusion(io.ComfyNode):
         start, end = window(preset, start_percent, end_percent, CrossFusion.node)
         words, table = aligned_words(clip, source_prompt, prompt, mode, emphasis)
         rows_to_keys(clip, model, CrossFusion.node)
+        if not source_prompt.strip():
+            progress.warn(
+                "Cross-Attention Fusion's `source_prompt` is empty, so no word takes its attention from the source. Write the "
+                "text there that `conditioning` encodes, the clip as it is."
+            )
         record = CrossFusion(
             inversion=inversion,
             conditioning=conditioning,

@@ -9,6 +9,9 @@ from collections.abc import Iterable
 from .spelling import Span, Text, plain, read
 
 BRACKETS = "()[]{}"
+SMALL_WORDS = frozenset(  # which name nothing
+    "a an the and or of in on at to by with for from over under before behind near is are be this that it its".split()
+)
 # Scripts written without spaces, where words do not show: Thai to Khmer, kana, Chinese characters.
 UNSPACED = re.compile(
     r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]"

@@ -178,3 +178,18 @@ def test_without_a_prompt_nothing_is_read(model):
         model, rig.text(1), {"samples": rig.latent(2)}, 2, "ddim_uniform", 0
     ).result
     assert torch.isfinite(noise["samples"]).all() and len(sigmas) == 3
+
+
+@pytest.mark.once
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("", "is empty. Describe the clip there as it is"),
+        ("in the snow", "“in the snow”, has no words for what “a bear” is to replace"),
+    ],
+)
+def test_a_source_prompt_that_says_too_little_is_noted(model, text, told):
+    encoder = PROMPT[INVERSION]["inputs"]["conditioning"][0]
+    notes = look(model, changed(encoder, text=text))
+    assert told in notes[0] and "(#" in notes[0]
+    assert look(model, changed(encoder, text="a cat and a dog in the snow")) == []

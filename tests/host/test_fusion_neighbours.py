@@ -6,7 +6,7 @@ import pytest
 import rig
 import torch
 from cases import variants
-from fused import OLD, close, cross_fused, edit, full_frame, invert, self_fused, st_layout, words_fused
+from fused import NEW, OLD, close, cross_fused, edit, full_frame, invert, self_fused, st_layout, words_fused
 from oracle import SIGMA, bound, one_step, regions
 
 from pack.demo.toybox import model as demo_model
@@ -184,6 +184,12 @@ def test_weights_and_long_prompts_align_too(clip):
     words, _ = aligned_words(clip, "a cat", long, "refine", "dog: 2")
     assert words.taken.shape == (77, 154) and (words.gains == 2).sum() == 10
     assert read(clip, "a Swarovski swan").spelling == ("a", "swarovski", "swan")
+
+
+def test_an_empty_source_prompt_is_told(unet, clip, caplog):
+    _, inversion, _ = invert(unet)
+    cross_fused(unet, inversion, clip, texts=(" ", NEW))
+    assert "Cross-Attention Fusion's `source_prompt` is empty" in caplog.text
 
 
 def test_a_word_that_is_not_there_is_told_with_the_closest(unet, clip, caplog):

@@ -13,6 +13,7 @@ from comfy.model_patcher import ModelPatcher
 from comfy_execution.utils import get_executing_context
 from torch import Tensor
 
+from .. import source_prompt
 from ..attention.st_layout import LEVELS, ROLES
 from ..prompt_graph import Link, PromptGraph
 from ..trajectory import levels
@@ -61,12 +62,14 @@ def check(
     `steps` and `scheduler`, where those made the levels; size, (height, width) of the clip in pixels.
     Returns what the user is to know, but what does not stop the run. Raises ValueError for what would.
     """
-    notes: list[str] = []
+    source = graph.link(node, "conditioning")
+    notes = source_prompt.remarks(graph, source, None)
     for edit in edits(graph, node):
         _check_noise(graph, edit)
         notes += _check_levels(graph, edit, model, sigmas, own) if edit.noise else _check_latent(graph, edit, node)
         notes += _check_layout(graph, edit, size)
-    return notes
+        notes += source_prompt.remarks(graph, source, next(iter(edit.prompts.values()), None))
+    return list(dict.fromkeys(notes))
 
 
 def edits(graph: PromptGraph, node: str) -> Iterator[Edit]:

@@ -11,7 +11,7 @@ from comfy.model_patcher import ModelPatcher
 from torch import Tensor
 
 from ..layout import ROWS, AttentionInputs, AttentionRows, ClusterLayout, WordMaps, blur_rows, cluster, name_clusters
-from ..phrases import occurrences
+from ..phrases import SMALL_WORDS, occurrences
 from ..trajectory import Inversion
 from .attach import for_features
 from .compat import Site, attention_modules, require_text, require_unet, site_levels
@@ -24,10 +24,6 @@ from .rooms import room
 
 if TYPE_CHECKING:
     from .dispatch import Call
-
-SMALL_WORDS = frozenset(
-    "a an the and or of in on at to by with for from over under before behind near is are be this that it its".split()
-)
 
 
 class Observer(Onlooker):
