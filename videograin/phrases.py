@@ -21,11 +21,12 @@ UNSPACED = re.compile(
 def occurrences(text: Text, phrase: str) -> list[Span]:
     """The letters of a phrase, wherever words begin and end with it. Spaces count between words only.
 
-    A phrase's weights do not count, and where it occurs nowhere without them, its parentheses are taken for signs.
+    A phrase's weights do not count, and where it occurs nowhere without them, its parentheses are taken for signs. A part of
+    a word with a hyphen is meant where the phrase occurs nowhere else: “man” is the man beside Spider-Man.
     """
     for wanted in (read(phrase), plain(phrase)):
         if found := [span for span in _matches(text.letters, wanted.letters) if _whole(text.letters, span)]:
-            return found
+            return [span for span in found if not _hyphened(text.letters, span)] or found
     return []
 
 
@@ -58,6 +59,12 @@ def _whole(letters: str, span: Span) -> bool:
     start, end = span
     before, after = letters[max(0, start - 1) : start + 1], letters[end - 1 : end + 1]
     return not any(len(pair) == 2 and _joined(*pair) for pair in (before if start else "", after))
+
+
+def _hyphened(letters: str, span: Span) -> bool:
+    """Whether letters are a part of a word with a hyphen."""
+    before, after = letters[max(0, span[0] - 2) : span[0]], letters[span[1] : span[1] + 2]
+    return (before[1:] == "-" and _is_word(before[0])) or (after[:1] == "-" and _is_word(after[1:] or " "))
 
 
 def _joined(one: str, other: str) -> bool:

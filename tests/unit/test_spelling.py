@@ -83,6 +83,15 @@ def test_a_match_begins_and_ends_with_words(prompt, phrase, count):
     assert len(occurrences(read(prompt), phrase)) == count
 
 
+def test_a_part_of_a_word_with_a_hyphen_is_meant_where_there_is_no_other():
+    assert occurrences(read("Spider-Man and a man"), "man") == [(17, 20)]
+    assert (
+        occurrences(read("Spider-Man on a road"), "man") == [(7, 10)]
+        and len(occurrences(read("a man - a man"), "man")) == 2
+    )
+    assert occurrences(read("a red-haired woman"), "red") == [(2, 5)]
+
+
 def test_phrases_take_the_first_free_occurrence():
     text = read("a b c a b")
     assert places(text, ["a b", "a b", "a b", "b a"]) == [(0, 3), (6, 9), None, None]
