@@ -30,8 +30,9 @@ from ..binding import rows_a_key
 from ..regions import Grid, patterns, share_any
 from .compat import Site, attention_level
 from .fusing import WORDS
+from .rows import in_order, one_part
 from .source import ROLE, Place
-from .strangers import foreign_shape
+from .strangers import by, foreign_shape, pack_of, unknown_frames
 
 if TYPE_CHECKING:
     from .placing import Maps
@@ -58,12 +59,10 @@ class Call:
             run.warn_once("A model call carries a prompt ComfyUI's sampler did not announce: its regions are ignored.")
         self._require_whole(x)
         self.sees_source = any(chunk and chunk.role == ROLE for chunk in self.chunks)
-        self.frames = x.shape[0] // len(self.chunks)
-        self.indices = frame_indices(options, self.frames, run.frames)
-        if self.indices is None:
-            run.warn_once(
-                f"A model call holds {self.frames} of {run.frames} frames and does not say which: no regions."
-            )
+        self.frames, left = divmod(x.shape[0], len(self.chunks))
+        self.indices = None if left else frame_indices(options, self.frames, run.frames)
+        if run.across and not self._knows_frames(x, options):
+            raise ValueError(unknown_frames(len(x), len(self.chunks), run.frames, run.across, run.wrapper))
         self.anchors = self._anchors()
         sigma = options["sigmas"].flatten()[0] if "sigmas" in options else torch.tensor(0.0)
         self.decay = run.decay(sigma)
@@ -82,6 +81,24 @@ class Call:
                 "runs the MODEL in tiles (Tiled Diffusion), and regions, paths and source features of the whole picture "
                 "would land in every tile. Remove that node; for memory take fewer frames, or Edit in Chunks."
             )
+
+    def _knows_frames(self, x: Tensor, options: dict[str, Any]) -> bool:
+        """Whether the rows are (chunk, frame): as many, and none shows another frame than ComfyUI was to show there."""
+        if self.indices is None:
+            return False
+        shown = self.run.shown_to_network(options.get("sigmas"), x)
+        if shown is None:
+            return True
+        if len(shown) != self.frames:  # the clip, of which another pack's window is shown
+            shown = shown[list(self.indices)]
+        for number, chunk in enumerate(self.chunks):
+            rows, frames = x[self.rows(number), : shown.shape[1]], shown
+            if chunk and chunk.area is not None:
+                (high, wide), (top, left) = _extent(chunk.area, *shown.shape[-2:]), chunk.area[2:]
+                frames = shown[..., top : top + high, left : left + wide]
+            if not (in_order if rows.shape == frames.shape else one_part)(rows, frames):
+                return False
+        return True
 
     def _anchors(self) -> tuple[int, ...]:
         """Which of the call's frames are the clip's anchors. Raises ValueError where they are not there."""
@@ -167,11 +184,22 @@ class Call:
         rows, tokens = len(self.chunks) * self.frames, grid.height * grid.width
         if q.shape[:2] == (rows, tokens):
             return True
-        if modulated:
+        part = q.shape[1] == tokens and len(q) < rows
+        if modulated and not part:
             raise ValueError(foreign_shape(site, kind, q, rows, tokens, self.options))
+        if part:
+            self.run.warn_once(
+                "Another node has self-attention done once more for a part of the batch, as the Reference ControlNet of "
+                f"Advanced-ControlNet and ContextRef of AnimateDiff-Evolved do (first at block {site[0]} {site[1]}): in that "
+                "part each frame sees itself alone, without ST-Layout. Set their `style_fidelity` to 0.",
+                about="a part of the batch",
+            )
+            return False
+        who = by(self.options.get("patches", {}).get(f"{kind}_patch", []))
         self.run.warn_once(
-            f"Another node tiles or merges the tokens of block {site[0]} {site[1]} (HyperTile and ToMe do): "
-            "Full-Frame Attention, Inject Source Features and both fusions are off there."
+            f"Another node{who} tiles or merges tokens (HyperTile and ToMe do), first at block {site[0]} {site[1]}: Full-Frame "
+            "Attention, Inject Source Features and both fusions are off where it does.",
+            about="tokens",
         )
         return False
 
@@ -220,10 +248,11 @@ class Call:
         if previous is not None:
             theirs, base = previous(q, k, v, extra), self.base(q, k, v, extra)
             if not torch.allclose(theirs.float(), base.float(), rtol=1e-2, atol=1e-2 * float(base.float().std())):
-                owner = getattr(previous, "__module__", None) or type(previous).__module__
+                owner = pack_of(previous)
                 self.run.warn_once(
-                    f"{owner} replaces self-attention at block {site[0]} {site[1]}. Its result stands there, and "
-                    "Full-Frame and ST-Layout Attention are off at that block while it is active."
+                    f"{owner} replaces self-attention, first at block {site[0]} {site[1]}. Its result stands where it does, and "
+                    "Full-Frame and ST-Layout Attention are off there.",
+                    about=f"self-attention of {owner}",
                 )
                 return theirs
         q, k, v = (self.split(x) for x in (q, k, v))

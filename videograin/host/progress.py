@@ -31,12 +31,17 @@ class Notes:
     """Warnings of one node's work: each is logged once, and they stand on the node, above its phase, until it runs again."""
 
     def __init__(self):
-        self.lines: list[str] = []
+        self._lines: dict[str, str] = {}  # by what each is about
 
-    def add(self, line: str) -> None:
-        if line not in self.lines:
+    @property
+    def lines(self) -> list[str]:
+        return list(self._lines.values())
+
+    def add(self, line: str, about: str | None = None) -> None:
+        """about: what a line tells of, where its words differ from one time to the next."""
+        if (about or line) not in self._lines:
             logger.warning(line)
-            self.lines.append(line)
+            self._lines[about or line] = line
             self.tell()
 
     def tell(self, *phase: str) -> None:

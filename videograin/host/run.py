@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from ..attention import st_layout
+from ..attention.key_sets import OWN
 from ..attention.st_layout import Layout, Seen
 from ..binding import Binding
 from ..blend import (
@@ -122,6 +123,9 @@ class Run:
         self.placer = Placer(self, placement) if placement and not placement.neutral else None
         self.chunks: dict[uuid.UUID, Chunk] = {}
         self.notes: Notes = guider.model_options["transformer_options"].get(NOTES) or Notes()
+        self.wrapper: Any = guider.model_options.get("model_function_wrapper")
+        self.shown: Tensor | None = None  # to ComfyUI's batching: the clip or a window of it, (f, c, h, w)
+        self.asked: set[Site] = set()  # where another pack's cross-attention is known
         self._layouts: dict[tuple, Layout] = {}
         self._covered: dict[tuple, Tensor] = {}
         self._paths: dict[tuple, Tensor] = {}
@@ -132,8 +136,21 @@ class Run:
         """Whether something has its place in the whole picture, and would be wrong in a part of it."""
         return bool(self.settings or self.motion or self.sources or self.observer or self.placer)
 
-    def warn_once(self, message: str) -> None:
-        self.notes.add(message)
+    @property
+    def across(self) -> list[str]:
+        """The nodes that need to know which frame is which."""
+        looking = [record.node for record in self.plan if not isinstance(record, Blend)]
+        return looking if self.placed or self.anchors or self.key_sets.describe() != OWN else []
+
+    def shown_to_network(self, sigma: Tensor | None, x: Tensor) -> Tensor | None:
+        """What ComfyUI was to show, as the network's input x has it: scaled to sigma, in x's dtype; None if unknown."""
+        if self.shown is None or sigma is None:
+            return None
+        return self.model.model_sampling.calculate_input(sigma[:1].to(self.shown), self.shown).to(x)
+
+    def warn_once(self, message: str, about: str | None = None) -> None:
+        """about: what a message tells of, where its words differ from one time to the next."""
+        self.notes.add(message, about)
 
     def _reader(self, kind: type[Reader], record: type) -> Any:
         found = find(self.plan, record)
@@ -362,9 +379,16 @@ def sampler_sample(executor, guider, *args, **kwargs):
 
 def calc_cond_batch(executor, model, conds, x, timestep, model_options, *args, **kwargs):
     options = model_options.get("transformer_options", {})
-    if RUN in options and "context_window" in options:
-        conds = options[RUN].hints.windowed(conds, options["context_window"])
-    return executor(model, conds, x, timestep, model_options, *args, **kwargs)
+    run: Run | None = options.get(RUN)
+    if run is None:
+        return executor(model, conds, x, timestep, model_options, *args, **kwargs)
+    if "context_window" in options:
+        conds = run.hints.windowed(conds, options["context_window"])
+    run.shown = x
+    try:
+        return executor(model, conds, x, timestep, model_options, *args, **kwargs)
+    finally:
+        run.shown = None
 
 
 def predict_noise(executor, x, timestep, model_options=None, *args, **kwargs):
