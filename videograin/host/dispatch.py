@@ -319,7 +319,7 @@ class Call:
         if previous is not None:
             return previous(q, k, v, extra)
         return optimized_attention(
-            q, k, v, extra["n_heads"], attn_precision=extra["attn_precision"], transformer_options=self.options
+            q, k, v, extra["n_heads"], attn_precision=extra.get("attn_precision"), transformer_options=self.options
         )
 
     def wide(self, q: Tensor, k: Tensor, v: Tensor, extra: dict) -> Tensor:
@@ -331,12 +331,12 @@ class Call:
         sliced = q.device.type == "cpu" and optimized_attention in IN_SLICES
         attend = attention_pytorch if sliced else optimized_attention
         return attend(
-            q, k, v, extra["n_heads"], attn_precision=extra["attn_precision"], transformer_options=self.options
+            q, k, v, extra["n_heads"], attn_precision=extra.get("attn_precision"), transformer_options=self.options
         )
 
     def base(self, q: Tensor, k: Tensor, v: Tensor, extra: dict) -> Tensor:
         """Per-frame attention without anybody's patch or override."""
-        return optimized_attention(q, k, v, extra["n_heads"], attn_precision=extra["attn_precision"])
+        return optimized_attention(q, k, v, extra["n_heads"], attn_precision=extra.get("attn_precision"))
 
     def split(self, x: Tensor) -> Tensor:
         return rearrange(x, "(c f) n d -> c f n d", c=len(self.chunks))
