@@ -293,7 +293,10 @@ class Call:
         out, fuser = self.plain(previous, q, k, v, extra), self.run.cross_fuser
         if not any(layouts) and not (fuser and ("attn2", *site) in fuser.places):
             return out
-        base = None if previous is None else self.split(self.base(q, k, v, extra))
+        base = None if previous is None else self.base(q, k, v, extra)
+        if previous is not None:
+            self._warn_unless_added(site, previous, q, k, v, out - base, base, extra)
+            base = self.split(base)
         out, q, k, v = (self.split(x) for x in (out, q, k, v))
         out = out.clone()
         for i, layout in enumerate(layouts):
@@ -307,6 +310,25 @@ class Call:
                 ours = (ours.float() + (out[i].float() - base[i].float())).to(ours.dtype)
             out[i] = ours
         return rearrange(out, "c f n d -> (c f) n d")
+
+    def _warn_unless_added(
+        self, site: Site, previous: Any, q: Tensor, k: Tensor, v: Tensor, added: Tensor, base: Tensor, extra: dict
+    ) -> None:
+        """Names a replacement that does more than add to the words' attention: what it adds has then to do with words.
+
+        added, base: what it adds to ordinary attention, and that. Asked once at each site: what does it add to no words?
+        """
+        if site in self.run.asked:
+            return
+        self.run.asked.add(site)
+        alone = previous(q, k, torch.zeros_like(v), extra)
+        if (alone - added).float().std() > 0.05 * base.float().std():
+            self.run.warn_once(
+                f"{pack_of(previous)} replaces cross-attention by one with words of its own (attention couple does), first at "
+                f"block {site[0]} {site[1]}: its words and regions and ours act at once. Remove its node and give the words to "
+                "Bind Region Prompts, or set ST-Layout's `cross_strength` to 0.",
+                about=f"cross-attention of {pack_of(previous)}",
+            )
 
     def own_cross(self, chunk: Chunk, layout: Layout | None, extra: dict, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
         """One chunk's cross-attention without a source: modulated where it has a layout, else ordinary."""
