@@ -11,6 +11,7 @@ from einops import rearrange
 from torch import Tensor, nn
 
 from .injecting import RESNET, last_convolution
+from .strangers import groupnorm_pack
 
 if TYPE_CHECKING:
     from .dispatch import Call
@@ -23,10 +24,20 @@ def hooked(call: Call, network: UNetModel) -> Iterator[None]:
         for module, hook in _injections(call, network):
             hooks.callback(module.register_forward_hook(hook).remove)
         if call.run.key_sets.clip_norm and call.frames > 1:
+            _require_own_norm(call)
             for norm in norms(network):
                 hooks.callback(norm.register_forward_pre_hook(_joined(call.frames)).remove)
                 hooks.callback(norm.register_forward_hook(_separated(call.frames)).remove)
         yield
+
+
+def _require_own_norm(call: Call) -> None:
+    if pack := groupnorm_pack(call.options):
+        raise ValueError(
+            f"Full-Frame Attention's `clip_norm` and {pack} both have GroupNorm take its statistics over the frames: "
+            "AnimateDiff's motion modules v1 and PIA bring that with them. Switch `clip_norm` off, for the inversion and "
+            "the edit alike."
+        )
 
 
 def norms(network: UNetModel) -> list[nn.Module]:
