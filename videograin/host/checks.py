@@ -14,6 +14,7 @@ from .compat import ignores_picture, require_picture, require_text, require_unet
 from .conditioning import binding_of
 from .origin import require_origin
 from .plan import Blend, CrossFusion, Injection, SelfFusion, STLayout, find
+from .strangers import TWICE, iterations
 
 if TYPE_CHECKING:
     from .run import Run
@@ -202,6 +203,8 @@ def _check_inversion(
         )
     if denoise_mask is not None:
         raise ValueError(NOISE_MASK)
+    if iterations(guider.model_patcher) > 1:
+        raise ValueError(TWICE)
     for side, conds in guider.conds.items():
         require_picture(guider.model_patcher, conds, f"the sampler's `{side}` prompt")
     if ignores_picture(guider.model_patcher, [cond for conds in guider.conds.values() for cond in conds]):

@@ -63,6 +63,7 @@ from .plan import (
 )
 from .progress import Notes
 from .source import CONDS, ROLE, Reader, Source
+from .strangers import TWICE
 
 RUN = "videograin_run"
 NOTES = "videograin_notes"  # of a node that samples within its work
@@ -166,7 +167,12 @@ class Run:
         return self.sources[-1]
 
     def learn_chunks(self, guider: Any) -> None:
-        """Reads the final list of conditionings; ComfyUI completes it just before the sampler starts."""
+        """Reads the final list of conditionings; ComfyUI completes it just before the sampler starts.
+
+        Raises ValueError where the sampler starts a second time: regions and paths are those of one run from the start.
+        """
+        if self.chunks and (self.placed or self.blend):
+            raise ValueError(TWICE)
         for name, conds in guider.conds.items():
             if name == CONDS:  # a source has its prompt prepared apart, as it was while inverting
                 continue

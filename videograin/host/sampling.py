@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import wraps
+from itertools import count
 from typing import Any
 
 import comfy.sample
@@ -20,6 +22,7 @@ from .compat import model_identity, model_name, require_picture, require_text, r
 from .plan import describe, records
 from .progress import Notes
 from .rooms import room
+from .strangers import TWICE, iterations
 
 STEP_CACHES = ("easycache", "lazycache")
 
@@ -43,8 +46,10 @@ def walk_clip(
     Args: source, LATENT samples; sigmas, told to core, one step less than levels; walk, as k-diffusion's samplers;
     negative, a prompt for the other half of guidance, if the network is to see it too; on_step, called after each
     step as core's callbacks are, instead of the node's own progress bar.
-    Returns LATENT samples.
+    Returns LATENT samples. Raises ValueError where another node has the sampler run more than once.
     """
+    if iterations(model) > 1:
+        raise ValueError(TWICE)
     guider = comfy.samplers.CFGGuider(model)
     guider.inner_set_conds({"positive": conditioning})
     if negative is not None:
@@ -53,11 +58,24 @@ def walk_clip(
     return guider.sample(
         torch.zeros_like(source),
         source,
-        comfy.samplers.KSAMPLER(torch.no_grad()(walk)),  # nodes run in inference mode, other callers may not
+        comfy.samplers.KSAMPLER(torch.no_grad()(once(walk))),  # nodes run in inference mode, other callers may not
         sigmas,
         callback=on_step or latent_preview.prepare_callback(model, len(sigmas) - 1),
         seed=0,
     )
+
+
+def once(walk: Callable) -> Callable:
+    """A sampler function that raises ValueError the second time: it would start from its own result, not from the clip."""
+    runs = count()
+
+    @wraps(walk)
+    def walk_once(*args: Any, **kwargs: Any) -> Tensor:
+        if next(runs):
+            raise ValueError(TWICE)
+        return walk(*args, **kwargs)
+
+    return walk_once
 
 
 def invert(
