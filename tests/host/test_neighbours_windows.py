@@ -9,11 +9,15 @@ import pytest
 import rig
 import torch
 from compatibility import COMPOSED, claim
+from fused import cross_fused, self_fused
 from neighbours import assert_composes, motion_modules, prompts, sliding_windows, st_layout, window_by_window
+from placed import PROMPT, encoded, half, placed
 
+from pack.demo.toybox import model as demo_model
 from pack.nodes.attention import FullFrameAttention
 from pack.nodes.blend import LatentBlend
 from pack.nodes.inversion import DDIMInversion
+from pack.nodes.source import InjectSourceFeatures
 
 
 @pytest.fixture(autouse=True)
@@ -25,6 +29,11 @@ def _no_gradients():
 @pytest.fixture(scope="module")
 def unet():
     return rig.random_unet()
+
+
+@pytest.fixture(scope="module")
+def clip():
+    return demo_model.load_clip(demo_model.FOLDER / demo_model.PAINTER)
 
 
 def causal_fix(on):
@@ -142,3 +151,29 @@ def test_motion_modules_are_not_another_model(unet):
     comfy.model_management.unload_all_models()
     assert torch.equal(rig.sample(blended, *prompt, scheduler="normal"), loaded)
     assert len(unet.model.diffusion_model.input_blocks[1]) in (2, 3)
+
+
+@claim("neighbour", "AnimateDiff-Evolved windows with source features, fusion and Place Objects", COMPOSED)
+def test_looks_of_our_own_go_through_animatediffs_windows(unet, clip):
+    """Its sampling function prepares the windows. Core's, of the same frames and weights, are the truth."""
+    source, words = {"samples": rig.latent(5)}, (PROMPT, "a cat and a dog on snow")
+    prompt, positive, negative = (encoded(clip, text) for text in (*words, ""))
+    full = FullFrameAttention.execute(unet, "all frames").args[0]
+    noise, inversion, _ = DDIMInversion.execute(
+        rig.windowed(full, **causal_fix(False)), prompt, source, 2, "ddim_uniform", 0
+    ).args
+    nodes = {
+        "features": lambda m: InjectSourceFeatures.execute(m, inversion, prompt, 1.0, 1.0).args[0],
+        "self": lambda m: self_fused(m, inversion, prompt=prompt),
+        "cross": lambda m: cross_fused(m, inversion, clip, prompt=prompt, texts=words),
+        "placed": lambda m: placed(m, clip, mask=half(5), prompt=words[1]),
+    }
+    plain = rig.sample(sliding_windows(full), positive, negative, noise["samples"], steps=2)
+    for node in nodes.values():
+        expected = rig.sample(
+            rig.windowed(node(full), **causal_fix(False)), positive, negative, noise["samples"], steps=2
+        )
+        for model in (sliding_windows(node(full)), node(sliding_windows(full))):
+            ours = rig.sample(model, positive, negative, noise["samples"], steps=2)
+            assert rig.rms(ours - expected) < 1e-5 * rig.rms(expected)
+        assert rig.rms(ours - plain) > 1e-3 * rig.rms(plain)

@@ -1,5 +1,7 @@
 """Stand-ins for other packs, patching a MODEL the way each real one does, and what must come out with them."""
 
+from functools import partial
+
 import comfy.patcher_extension
 import comfy.samplers
 import oracle as exact
@@ -140,14 +142,31 @@ PYRAMID = {3: [1.0, 2.0, 1.0]}  # core's weights of a window's frames, and Anima
 
 
 def sliding_windows(model, windows=((0, 1, 2), (2, 3, 4)), total=5):
-    """AnimateDiff-Evolved's windows: a CALC_COND_BATCH wrapper that says in `ad_params` which frames a call holds."""
+    """AnimateDiff-Evolved's windows: a CALC_COND_BATCH wrapper that says in `ad_params` which frames a call holds.
+
+    `ad_params` come from a sampling function of its own, in the place of core's while a run lasts.
+    """
+
+    def evolved(ordinary, model, x, timestep, uncond, cond, scale, model_options, **more):
+        options = {**model_options["transformer_options"], "ad_params": {"full_length": total, "sub_idxs": None}}
+        return ordinary(
+            model, x, timestep, uncond, cond, scale, {**model_options, "transformer_options": options}, **more
+        )
+
+    def outer(executor, *args, **kwargs):
+        ordinary = comfy.samplers.sampling_function
+        comfy.samplers.sampling_function = partial(evolved, ordinary)
+        try:
+            return executor(*args, **kwargs)
+        finally:
+            comfy.samplers.sampling_function = ordinary
 
     def slide(executor, network, conds, x, timestep, model_options):
         sums, counts = [torch.zeros_like(x) for _ in conds], torch.zeros(total, 1, 1, 1)
-        options = model_options["transformer_options"]
+        shown = model_options["transformer_options"]["ad_params"]
         for window in windows:
             frames = list(window)
-            options["ad_params"] = {"full_length": total, "context_length": len(window), "sub_idxs": frames}
+            shown |= {"context_length": len(window), "sub_idxs": frames}
             part = executor(network, conds, x[frames], timestep[frames], model_options)
             weights = torch.tensor(PYRAMID[len(window)]).view(-1, 1, 1, 1)
             for out, result in zip(sums, part, strict=True):
@@ -156,6 +175,7 @@ def sliding_windows(model, windows=((0, 1, 2), (2, 3, 4)), total=5):
         return [out / counts for out in sums]
 
     model = model.clone()
+    model.add_wrapper_with_key(comfy.patcher_extension.WrappersMP.OUTER_SAMPLE, "ADE", outer)
     model.add_wrapper_with_key(comfy.patcher_extension.WrappersMP.CALC_COND_BATCH, "ADE", slide)
     return model
 

@@ -23,7 +23,6 @@ from typing import TYPE_CHECKING, Any
 import torch
 from comfy.ldm.modules.attention import attention_pytorch
 from comfy.ldm.modules.diffusionmodules.openaimodel import UNetModel
-from comfy.samplers import calc_cond_batch
 from einops import rearrange
 from torch import Tensor, nn
 
@@ -33,6 +32,7 @@ from .compat import Site, logger, site_levels, training_timestep
 from .dispatch import Call
 from .hooks import hooked
 from .plan import Placement
+from .source import call_network
 
 if TYPE_CHECKING:
     from .run import Run
@@ -99,7 +99,7 @@ class Placer:
         acting = [chunk for chunk in guider.conds["positive"] if self._acts(chunk, sigma)]
         look = self.look = Look(ends, refined, torch.zeros_like(x), x.new_zeros(len(x)))
         try:
-            calc_cond_batch(guider.inner_model, [acting[:1]], x, x.new_full((len(x),), sigma), options)
+            call_network(guider.inner_model, acting[:1], x, x.new_full((len(x),), sigma), options)
         finally:
             self.look = None
         look.gradient /= look.windows.clamp(min=1).view(-1, 1, 1, 1)

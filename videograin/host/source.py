@@ -13,20 +13,27 @@ from contextlib import contextmanager
 from itertools import chain, combinations
 from typing import TYPE_CHECKING, Any
 
+import comfy.samplers
 import torch
 from comfy.sampler_helpers import convert_cond
-from comfy.samplers import calc_cond_batch, process_conds
+from comfy.samplers import process_conds
 from torch import Tensor
 
 from ..blend import next_level
 from ..trajectory import Inversion
 
 if TYPE_CHECKING:
+    from comfy.model_base import BaseModel
+
     from .dispatch import Call
     from .run import Chunk, Run
 
 ROLE = "source"  # of a chunk that shows the source
 CONDS = "videograin_source"  # the sources' prompts among the guider's
+GUIDANCE = (  # what a sampling function does besides calling the network with the prompts
+    "sampler_calc_cond_batch_function", "sampler_pre_cfg_function", "sampler_cfg_function", "sampler_post_cfg_function",
+    "disable_cfg1_optimization",
+)  # fmt: skip
 EXACT, NEXT, RELEASED = PAIRINGS = ("exact", "next step", "as released")
 
 Place = tuple  # a kind of tensor and its address, as in ("attn1", "output", 4, 0)
@@ -103,7 +110,7 @@ class Source:
     def _look(self, shown: Tensor, level: float, guider: Any, options: dict) -> None:
         acting = ([c for c in conds if _end(c) <= level <= _start(c)][:1] for conds in self._ready.values())
         timestep = shown.new_full((len(shown),), level)
-        calc_cond_batch(guider.inner_model, [list(chain.from_iterable(acting))], shown, timestep, options)
+        call_network(guider.inner_model, list(chain.from_iterable(acting)), shown, timestep, options)
 
     def keep(self, place: Place, area: Area, window: Window, tensors: tuple[Tensor, ...]) -> None:
         """Tensors of one chunk of the source, (frames of the window, ...) each."""
@@ -175,6 +182,16 @@ class Reader:
             for ours, tensor in zip(replaced, theirs, strict=True):
                 ours[rows] = tensor.to(ours)
         return replaced or tensors
+
+
+def call_network(model: BaseModel, conds: list[dict[str, Any]], x: Tensor, timestep: Tensor, options: dict) -> None:
+    """Shows the network x under some conditionings, through the function a sampler asks.
+
+    AnimateDiff-Evolved puts its own in that function's place, which prepares its windows. What other nodes do to guidance
+    is left out, for some of it calls the network more often.
+    """
+    plain = {name: value for name, value in options.items() if name not in GUIDANCE}
+    comfy.samplers.sampling_function(model, x, timestep, None, conds, 1.0, plain)
 
 
 def _start(cond: dict[str, Any]) -> float:
