@@ -15,6 +15,8 @@ from comfy.model_patcher import ModelPatcher
 from comfy.model_sampling import CONST, ModelSamplingDiscrete
 from torch import Tensor, nn
 
+from .strangers import pack_of
+
 logger = logging.getLogger("videograin")
 
 Site = tuple[str, int, int]  # block group, block number, transformer block: ComfyUI's own address of an attention pair
@@ -30,9 +32,18 @@ def require_unet(model: ModelPatcher, node: str) -> None:
             "TorchCompileModel node instead, or remove the node and unload the models."
         )
     if not isinstance(network, UNetModel):
+        pack, fix = pack_of(network), "Connect a UNet checkpoint"
+        if not pack.startswith("comfy."):
+            fix = f"It is a network of {pack}'s own: load a Stable Diffusion checkpoint with Load Checkpoint instead"
         raise ValueError(
             f"{node} works on Stable Diffusion UNets (SD 1.x, SD 2.x, SDXL), but its `model` input is a "
-            f"{type(network).__name__}. Connect a UNet checkpoint."
+            f"{type(network).__name__}. {fix}."
+        )
+    if attention := _foreign_attention(model):
+        raise ValueError(
+            f"{node}'s `model` has attention layers of {pack_of(attention)} in the place of ComfyUI's "
+            f"({type(attention).__name__}), which leave no room for this pack's. Connect the MODEL from before that node; of "
+            "LayerDiffuse, choose a `config` without “attn_sharing”."
         )
     if any(isinstance(module, SpatialVideoTransformer) for module in network.modules()):
         raise ValueError(
@@ -44,6 +55,14 @@ def require_unet(model: ModelPatcher, node: str) -> None:
             f"{node}'s `model` input samples by rectified flow (ModelSamplingSD3 or a flow checkpoint); the method is "
             "made for epsilon- and v-prediction. Remove that node, or connect another checkpoint."
         )
+
+
+def _foreign_attention(model: ModelPatcher) -> nn.Module | None:
+    """A layer that a node has put, or will put, where the network's attention is, and that has not its projections."""
+    network = model.model.diffusion_model
+    layers = {f"diffusion_model.{name}": module for name, module in network.named_modules()} | model.object_patches
+    attentions = (layer for name, layer in layers.items() if name.endswith((".attn1", ".attn2")) and layer is not None)
+    return next((a for a in attentions if not all(hasattr(a, f"to_{part}") for part in ("q", "k", "v", "out"))), None)
 
 
 def require_text(model: ModelPatcher, encoded: Iterable[Tensor], whose: str) -> None:
