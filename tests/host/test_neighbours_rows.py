@@ -17,7 +17,7 @@ from pack.nodes.inversion import DDIMInversion
 from pack.nodes.source import InjectSourceFeatures
 
 FRAMES = 4
-UNKNOWN = r"which of the 4 frames .* cannot be known: another node \(ComfyUI-TiledDiffusion\).*`tile_batch_size` to 1"
+UNKNOWN = r"4 frames .* which row shows which frame cannot be known: another node \(ComfyUI-TiledDiffusion\).*`tile_batch_size` to 1"
 
 
 @pytest.fixture(autouse=True)
@@ -65,7 +65,7 @@ def test_they_are_refused_in_the_inversion_and_with_the_sources_features(unet):
         DDIMInversion.execute(in_rows(full(unet), **tiles), rig.text(1), source, 3, "ddim_uniform", 0)
     noise, inversion, _ = DDIMInversion.execute(unet, rig.text(1), source, 3, "ddim_uniform", 0).args
     injected = InjectSourceFeatures.execute(unet, inversion, rig.text(1), 1.0, 1.0).args[0]
-    with pytest.raises(ValueError, match=r"in tiles \(Tiled Diffusion\).*source features"):
+    with pytest.raises(ValueError, match=r"another node \(ComfyUI-TiledDiffusion\) runs the MODEL in tiles.*source features"):
         rig.sample(in_rows(injected, **tiles), rig.text(2), rig.text(3), noise["samples"])
 
 

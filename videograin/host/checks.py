@@ -48,6 +48,8 @@ def check(run: Run, guider: Any, sampler: Any, noise: Tensor, latent: Tensor, de
         for name, entries in guider.conds.items():
             texts = (entry["cross_attn"] for entry in entries if entry.get("cross_attn") is not None)
             require_text(guider.model_patcher, texts, f"The sampler's `{name}`")
+    if iterations(guider.model_patcher) > 1 and (run.placed or run.blend):
+        raise ValueError(TWICE)
     if run.motion is not None:
         _check_motion(run)
     if find(run.plan, STLayout) is not None:
@@ -203,8 +205,6 @@ def _check_inversion(
         )
     if denoise_mask is not None:
         raise ValueError(NOISE_MASK)
-    if iterations(guider.model_patcher) > 1:
-        raise ValueError(TWICE)
     for side, conds in guider.conds.items():
         require_picture(guider.model_patcher, conds, f"the sampler's `{side}` prompt")
     if ignores_picture(guider.model_patcher, [cond for conds in guider.conds.values() for cond in conds]):

@@ -77,9 +77,10 @@ class Call:
         whole = {_extent(chunk.area, run.height, run.width) for chunk in self.chunks if chunk}
         if run.placed and whole and whole != {shown}:
             raise ValueError(
-                f"A model call shows {shown[1]}×{shown[0]} latent cells of a picture of {run.width}×{run.height}: another node "
-                "runs the MODEL in tiles (Tiled Diffusion), and regions, paths and source features of the whole picture "
-                "would land in every tile. Remove that node; for memory take fewer frames, or Edit in Chunks."
+                f"A model call shows {shown[1]}×{shown[0]} latent cells of a picture of {run.width}×{run.height}: another node"
+                f"{by([run.wrapper] if run.wrapper else [])} runs the MODEL in tiles, as Tiled Diffusion does, and regions, paths "
+                "and source features of the whole picture would land in every tile. Remove that node; for memory take fewer "
+                "frames, or Edit in Chunks."
             )
 
     def _knows_frames(self, x: Tensor, options: dict[str, Any]) -> bool:

@@ -24,8 +24,8 @@ GROUPNORM = "ADE_groupnormed_diffusion_model"  # AnimateDiff-Evolved's wrapper t
 
 TWICE = (
     "Another node on the MODEL has the sampler run more than once (Iteration Options, FreeInit or Image Injection of AnimateDiff-Evolved's "
-    "sample settings), and the second time it starts from its own result, where an inversion or its edit has to start from "
-    "the clip. Remove these options from that node."
+    "sample settings), and the second time it starts from its own result, where an inversion and what is edited by regions or "
+    "a source have to start from the clip. Remove these options from that node."
 )
 
 
@@ -74,9 +74,10 @@ def unknown_frames(rows: int, prompts: int, frames: int, nodes: Iterable[str], w
     """Why a call's frames cannot be known, for nodes of ours that look across them. wrapper: around the model, or None."""
     who = by([wrapper] if wrapper is not None else [])
     return (
-        f"A model call has {rows} rows, and which of the {frames} frames of {prompts} prompt(s) they show cannot be known: "
-        f"another node{who} shows the MODEL several tiles or batches at once. {', '.join(nodes)} would mix them. Set "
-        "that node's `tile_batch_size` to 1 if it has one, or remove it; for memory take fewer frames, or Edit in Chunks."
+        f"A model call has {rows} rows, for {frames} frames under {prompts} prompt{'s' * (prompts > 1)}, and which row shows "
+        f"which frame cannot be known: another node{who} shows the MODEL several tiles or batches at once. "
+        f"{', '.join(nodes)} would mix them. Set that node's `tile_batch_size` to 1 if it has one, or remove it; for memory "
+        "take fewer frames, or Edit in Chunks."
     )
 
 
