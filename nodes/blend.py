@@ -14,7 +14,7 @@ class LatentBlend(io.ComfyNode):
     def define_schema(cls) -> io.Schema:
         return io.Schema(
             node_id="VideoGrainLatentBlend",
-            display_name="Latent Blend",
+            display_name="Latent Blend (Keep Background)",
             category=CATEGORY,
             description=(
                 "Holds the clip to its source outside the editable area, at every step, and puts the source's own "

@@ -1,5 +1,6 @@
 """The pack inside the host: which `nodes` is imported, and what core's own loader makes of the pack."""
 
+import ast
 import asyncio
 import logging
 from pathlib import Path
@@ -33,3 +34,27 @@ def test_core_loads_the_pack_and_exactly_the_nodes_it_lists(caplog):
     assert ours == asyncio.run(listed())
     assert ours and all(name.startswith("VideoGrain") for name in ours)
     assert {nodes.NODE_CLASS_MAPPINGS[name].RELATIVE_PYTHON_MODULE for name in ours} == {f"custom_nodes.{ROOT.name}"}
+
+
+def named_by_core(tree):
+    """The display names of core's own nodes, of both kinds."""
+    for path in (tree / "nodes.py", *(tree / "comfy_extras").glob("*.py"), *(tree / "comfy_api_nodes").glob("*.py")):
+        for part in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(part, ast.Assign) and getattr(part.targets[0], "id", "") == "NODE_DISPLAY_NAME_MAPPINGS":
+                yield from (value.value for value in part.value.values if isinstance(value, ast.Constant))
+            if isinstance(part, ast.Call) and getattr(part.func, "attr", "") == "Schema":
+                names = {key.arg: key.value.value for key in part.keywords if isinstance(key.value, ast.Constant)}
+                yield names.get("display_name") or names.get("node_id", "")
+
+
+def test_no_node_is_called_as_one_of_cores(comfyui_tree):
+    """Two equal entries in the search tell nobody which is which."""
+    import pack
+
+    async def ours() -> set[str]:
+        extension = await pack.comfy_entrypoint()
+        return {node.GET_SCHEMA().display_name.lower() for node in await extension.get_node_list()}
+
+    core = {name.lower() for name in named_by_core(comfyui_tree)}
+    assert {"ksampler (advanced)", "load video"} <= core
+    assert core & asyncio.run(ours()) == set()

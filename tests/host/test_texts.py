@@ -72,7 +72,10 @@ def test_a_translation_names_choices_as_the_list_shows_them(language):
 @pytest.mark.parametrize("language", TRANSLATED)
 def test_a_translation_calls_our_nodes_by_their_translated_names(language):
     english, translated = read("en"), read(language)
-    names = {node["display_name"]: translated[node_id]["display_name"] for node_id, node in english.items()}
+    both = ((node["display_name"], translated[node_id]["display_name"]) for node_id, node in english.items())
+    names = {
+        name.partition(" (")[0]: there.partition("（")[0] for name, there in both
+    }  # the rest tells it from others'
     for path, text in flat(english).items():
         for name in sorted(names, key=len, reverse=True):  # “Bind Region Prompts” before “Region Prompt”
             if name in text:
