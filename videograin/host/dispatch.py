@@ -60,10 +60,12 @@ class Call:
         self._require_whole(x)
         self.sees_source = any(chunk and chunk.role == ROLE for chunk in self.chunks)
         self.frames, left = divmod(x.shape[0], len(self.chunks))
-        self.indices = None if left else frame_indices(options, self.frames, run.frames)
+        told = frames_told(options, run.frames)
+        self._require_anchors(told)
+        self.indices = told if len(told) == self.frames and not left else None
         if run.across and not self._knows_frames(x, options):
             raise ValueError(unknown_frames(len(x), len(self.chunks), run.frames, run.across, run.wrapper))
-        self.anchors = self._anchors()
+        self.anchors = tuple(self.indices.index(frame) for frame in run.anchors) if run.anchors else ()
         sigma = options["sigmas"].flatten()[0] if "sigmas" in options else torch.tensor(0.0)
         self.decay = run.decay(sigma)
         self.binding = run.binding_at(float(sigma))
@@ -101,16 +103,14 @@ class Call:
                 return False
         return True
 
-    def _anchors(self) -> tuple[int, ...]:
-        """Which of the call's frames are the clip's anchors. Raises ValueError where they are not there."""
-        wanted = self.run.anchors
-        if not set(wanted) <= set(self.indices or ()):
+    def _require_anchors(self, frames: tuple[int, ...]) -> None:
+        """Raises ValueError where the clip's anchors are not among the call's frames."""
+        if not set(self.run.anchors) <= set(frames):
             raise ValueError(
-                f"Anchor Attention's anchors, frames {', '.join(map(str, wanted))}, are not all among the {self.frames} "
-                "frames of a model call: another node runs the MODEL in windows. Remove that node and take Edit in "
-                "Chunks, which has the anchors in every chunk."
+                f"Anchor Attention's anchors, frames {', '.join(map(str, self.run.anchors))}, are not all among the "
+                f"{len(frames)} frames of a model call: another node runs the MODEL in windows. Remove that node and take Edit "
+                "in Chunks, which has the anchors in every chunk."
             )
-        return tuple(self.indices.index(frame) for frame in wanted)
 
     def groups(self, kind: str) -> list[anchors.Group]:
         """Who looks at whom where there are anchors, in the call's own frames; empty without."""
@@ -471,11 +471,9 @@ def token_regions(chunk: Chunk, keys: int, rows: int) -> Tensor:
     return torch.nn.functional.pad(tiled, (0, keys - tiled.shape[1]))
 
 
-def frame_indices(options: dict[str, Any], frames: int, total: int) -> tuple[int, ...] | None:
-    """The clip's frames in this call: all of them, or those of a context window; None if that cannot be known."""
+def frames_told(options: dict[str, Any], total: int) -> tuple[int, ...]:
+    """The clip's frames that a call is said to hold: all of them, or those of a context window."""
     window, animatediff = options.get("context_window"), options.get("ad_params") or {}
     if window is not None:  # get_tensor and not index_list: only the former has the window's anchor frame
-        indices = window.get_tensor(torch.arange(total), dim=0).tolist()
-    else:
-        indices = animatediff.get("sub_idxs") or range(total)
-    return tuple(int(i) for i in indices) if len(indices) == frames else None
+        return tuple(window.get_tensor(torch.arange(total), dim=0).tolist())
+    return tuple(int(i) for i in animatediff.get("sub_idxs") or range(total))
