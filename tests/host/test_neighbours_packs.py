@@ -7,7 +7,7 @@ import oracle as exact
 import pytest
 import rig
 import torch
-from compatibility import COMPOSED, REFUSED, claim
+from compatibility import COMPOSED, REFUSED, WORKS, claim
 from einops import rearrange
 from neighbour_calls import Reference, absolute, couple_by_replacement, norm_over_frames, of_pack, sampled_twice
 from neighbours import BLOCKS, assert_composes, prompts, st_layout
@@ -126,11 +126,7 @@ def test_a_reference_beside_full_frames_and_regions(unet, caplog):
     assert not warnings(caplog)
 
 
-@claim(
-    "neighbour",
-    "Advanced-ControlNet Reference, ContextRef: `style_fidelity` above 0 (negative rows per frame)",
-    COMPOSED,
-)
+@claim("neighbour", "Advanced-ControlNet Reference, ContextRef: `style_fidelity` above 0", WORKS)
 def test_a_second_call_for_the_negative_rows_is_told_once_and_rightly(unet, caplog):
     """What the positive half predicts is all frames' and modulated; the negative half mixes in attention to own frames."""
     positive, negative, x = prompts()
@@ -189,7 +185,7 @@ def test_regions_are_not_lost_in_a_second_run(unet):
 # ---- attention couple -----------------------------------------------------------------------------------------------
 
 
-@claim("neighbour", "attention-couple-ComfyUI (cross-attention replaced): both act, told", COMPOSED)
+@claim("neighbour", "attention-couple-ComfyUI (cross-attention replaced)", WORKS)
 def test_a_replacement_with_words_of_its_own_is_named_once(unet, caplog):
     positive, negative, x = prompts()
     model = couple_by_replacement(unet, rig.text(7), rig.text(8))

@@ -65,7 +65,9 @@ def test_they_are_refused_in_the_inversion_and_with_the_sources_features(unet):
         DDIMInversion.execute(in_rows(full(unet), **tiles), rig.text(1), source, 3, "ddim_uniform", 0)
     noise, inversion, _ = DDIMInversion.execute(unet, rig.text(1), source, 3, "ddim_uniform", 0).args
     injected = InjectSourceFeatures.execute(unet, inversion, rig.text(1), 1.0, 1.0).args[0]
-    with pytest.raises(ValueError, match=r"another node \(ComfyUI-TiledDiffusion\) runs the MODEL in tiles.*source features"):
+    with pytest.raises(
+        ValueError, match=r"another node \(ComfyUI-TiledDiffusion\) runs the MODEL in tiles.*source features"
+    ):
         rig.sample(in_rows(injected, **tiles), rig.text(2), rig.text(3), noise["samples"])
 
 
@@ -132,7 +134,7 @@ ACROSS = {
 }
 
 
-@claim("neighbour", "Any order of prompts, frames and tiles in a call, with rows and keys of others", REFUSED)
+@claim("neighbour", "Rows of a call in another pack's own order, where frames cannot be told", REFUSED)
 def test_no_rows_give_a_wrong_picture(unet):
     truths, met = {}, {"exact": 0, "refused": 0}
 

@@ -12,12 +12,12 @@ PAGE = Path(__file__).resolve().parents[2] / "docs" / "compatibility.md"
 SECTIONS = {
     "neighbour": ("Other nodes", "Beside Full-Frame Attention, ST-Layout Attention, DDIM Inversion and Latent Blend: what "
                   "changes the model goes before the inversion and the edit alike. Each with core's own node, or with a "
-                  "stand-in that patches the model as the real pack does: the packs themselves were not run. “Composed”: both act, "
-                  "and the tensor is what the equations give, computed without this pack. “Refused”: an error that names the node and the "
+                  "stand-in that patches the model as the real pack does. “Composed”: both act, "
+                  "and the tensor is what the equations give, computed without this pack. “Works”: both act, and a warning says "
+                  "what that means. “Refused”: an error that names the node and the "
                   "fix, before anything is sampled or at the first call of the network. Some of our nodes ask for more and say so: Anchor "
                   "Attention, Edit in Chunks, Show Attention and Attention Layout refuse Context Windows, Inject Source Features, "
-                  "the fusions and Place Objects refuse EasyCache, and where Perturbed-Attention Guidance acts in a block, its attention stands. "
-                  "Not told yet: attention-couple-ComfyUI replaces cross-attention by regions of its own, which are added to ours."),
+                  "the fusions and Place Objects refuse EasyCache, and where Perturbed-Attention Guidance acts in a block, its attention stands."),
     "model": ("Models", "At reduced width, with random weights: attention and inversion against their equations, "
               "the background of an edit."),
     "sampler": ("Samplers", "“inversion” and “renoised” are Latent Blend's modes. With “inversion” the background comes "
@@ -26,9 +26,38 @@ SECTIONS = {
     "fault": ("Faults", "After each, the next run is right and nothing is left behind."),
     "bad input": ("Bad input", "Told with what was found, what was expected and what to change."),
 }  # fmt: skip
+# Tried by hand, on ComfyUI 0.30.0 unless it says another: (pack, commit, what was found).
+PACKS = (
+    ("IPAdapter_plus", "9d076a3", "Composes, within 2.1e-6 of the equations: one image, two adapters, an image or a mask for each "
+     "frame, “style transfer precise”. Put all IPAdapters before the MODEL branches to inversion and edit: the pack's own "
+     "nodes change what they find on it."),
+    ("AnimateDiff-Evolved", "d8d163c", "Motion modules v1, v2, v3 and all windows compose, within 1.9e-6 window by window; "
+     "Anchor Attention is refused in windows. *Again after a mend:* in its windows Inject Source Features, both fusions and Place "
+     "Objects give the same bits as in core's; iterations are refused before the inversion. v1 modules with `clip_norm` are "
+     "refused. With keyframes, the “next step” pairing of source features may reach a keyframe a step early."),
+    ("Advanced-ControlNet", "9e60d8a", "Hints, strength and masks for each frame, keyframes, windows: within 2.5e-6 of the equations. "
+     "*Again after a mend:* Reference, and AnimateDiff-Evolved's ContextRef, act in inversion and edit; with `style_fidelity` "
+     "above 0 one warning says that the negative half sees frames one by one."),
+    ("ComfyUI-ppm", "200f460", "Does not load on 0.30.0 or 0.26.0 by itself (an import of its own); on 0.18.2, and with that import "
+     "put in: guidance nodes and schedulers compose, Attention Couple is refused by name, and its fix works."),
+    ("cgem156-ComfyUI", "884563c", "Reference concat and replace compose; Attention Couple is refused, and its fix works."),
+    ("attention-couple-ComfyUI", "8730461", "*Again after a mend:* a replacement of cross-attention: its regions and ours act at "
+     "once, and a warning names it; with `cross_strength` 0 its own alone act."),
+    ("KJNodes", "3f20054", "Mask nodes, previews, CFG Zero Star and TorchCompileModelAdvanced (runs uncompiled, says so) compose. "
+     "SageAttention needs a GPU and was not run."),
+    ("VideoHelperSuite", "4ee72c0", "Video Combine, Load Video, inversion, decode, Combine: the frames are plain IMAGEs."),
+    ("Impact Pack", "727295b", "SEGS and mask lists into Region Prompt and Latent Blend as batches (V7.10.6, without its subpack)."),
+    ("FLATTEN", "7ea5105", "Apply Flatten Attention stands at its five blocks, and is named. Its own network is refused by name."),
+    ("TiledDiffusion", "a155b1b", "*Again after a mend:* with `tile_batch_size` 1, Full-Frame Attention composes in each tile, the "
+     "same bits in either order, by all three methods (SpotDiffusion stops in an inversion, with an error of its own); with more, "
+     "all that looks across frames is refused; regions always."),
+    ("layerdiffuse", "fffa28a", "Attention sharing does not run on 0.30.0 by itself; it is refused by name."),
+    ("controlnet_aux", "e8b689a", "Loads beside this pack; its pictures are plain IMAGEs."),
+)  # fmt: skip
 UNTESTED = (
     "Any GPU: all of this ran on a CPU, most of it in float32.",
-    "Stable Diffusion's own weights, and the packs IPAdapter, AnimateDiff-Evolved and the like themselves.",
+    "Stable Diffusion's own weights: all networks here, also beside the real packs, have random ones, most at a tenth of the width.",
+    "FaceID, real CLIP Vision, SparseCtrl and CADS; SDXL beside the real packs.",
     "Multi-GPU clones (MultiGPU Work Units).",
 )
 ROW = re.compile(r"^\| (?P<name>[^|]+?) \| (?P<outcome>[^|]+?) \|$", re.M)
@@ -47,6 +76,8 @@ def page(results: dict[str, dict[str, list[dict]]]) -> str:
         if found := [claim for claim in claims if claim.kind == kind]:
             rows = "\n".join(f"| {claim.name} | {claim.outcome} |" for claim in found)
             parts.append(f"## {title}\n\n{about}\n\n| what | outcome |\n|---|---|\n{rows}\n")
+        if kind == "neighbour":
+            parts.append(_packs())
     parts.append("## Untested\n\n" + "\n".join(f"- {line}" for line in UNTESTED) + "\n")
     return "\n".join(parts)
 
@@ -61,6 +92,15 @@ def claims_on(text: str) -> set[Claim]:
             table = body.split("|---|---|\n", 1)[1]
             found |= {Claim(kinds[title], row["name"], row["outcome"]) for row in ROW.finditer(table)}
     return found
+
+
+def _packs() -> str:
+    rows = "\n".join(f"| {name} | {commit} | {found} |" for name, commit, found in PACKS)
+    return (
+        "## Real packs\n\nThe packs themselves, loaded by ComfyUI's own loader in both orders, on 29 November 2026. All that "
+        "composes does so to the same bits whichever node comes first, and leaves the MODEL as it was; the background before "
+        f"pasting is within 2.3e-7 of the source.\n\n| pack | commit | found |\n|---|---|---|\n{rows}\n"
+    )
 
 
 def _counts(claims: Iterable[Claim], hosts: dict[str, list[dict]]) -> str:
