@@ -32,7 +32,8 @@ def read(path: Path, job: str, window: Window) -> Tensor:
             facts = file.metadata() or {}
             latents = file.get_tensor("latents")
     except (SafetensorError, OSError) as error:
-        raise ValueError(f"{path.name} is damaged ({error})") from error
+        reason = getattr(error, "strerror", None) or error  # an OSError's own text has the whole path
+        raise ValueError(f"{path.name} is damaged ({reason})") from error
     wanted = {"format": FORMAT, "job": job, "window": json.dumps(window)}
     if {name: facts.get(name) for name in wanted} != wanted or latents.shape[:1] != (window.stop - window.start,):
         raise ValueError(f"{path.name} is of another edit")

@@ -138,8 +138,9 @@ def test_a_full_disk(unet, vae, tmp_path):
     file.with_name(f"{file.name}.{os.getpid()}.part").symlink_to("/dev/full")  # where it is about to write
     with pytest.raises(
         ValueError, match=r"keeps finished chunks in .*the disk is full\. Free space there and run again"
-    ):
+    ) as told:
         edited(unet, vae, frames, 8)
+    assert str(tmp_path) not in str(told.value)
     assert not list(file.parent.iterdir())
     again, _ = edited(unet, vae, frames, 8)
     assert torch.equal(again, out) and list(file.parent.iterdir()) == [file]

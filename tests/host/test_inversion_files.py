@@ -235,8 +235,9 @@ def test_a_full_disk(unet, inverted, monkeypatch):
     monkeypatch.setattr(tensor_file.os, "replace", full)
     with pytest.raises(
         ValueError, match=r"Save Inversion writes into .*the disk is full\. Free space.*`precision` fp16"
-    ):
+    ) as told:
         SaveInversion.execute(inversion, noise, "clip")
+    assert str(inversion_files.roots()["output/inversions"]) not in str(told.value)
     assert not list(inversion_files.roots()["output/inversions"].iterdir())
     monkeypatch.undo()
     name = SaveInversion.execute(inversion, noise, "clip").args[0]

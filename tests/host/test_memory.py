@@ -97,8 +97,9 @@ def test_a_full_disk_is_told_before_sampling(unet, monkeypatch):
 
     monkeypatch.setattr(level_store, "IN_MEMORY", 0)
     monkeypatch.setattr(level_store, "_blank_file", full)
-    with pytest.raises(ValueError, match=r"disk is full.*`precision` fp16"):
+    with pytest.raises(ValueError, match=r"disk is full.*`precision` fp16") as told:
         inverted(unet, "fp32")
+    assert folder_paths.get_temp_directory() not in str(told.value)
 
 
 def test_zero_terminal_snr_keeps_single_precision(unet):

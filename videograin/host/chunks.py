@@ -115,7 +115,7 @@ def _results(
             progress.begin(number)
             latents = edit_chunk(job, window, progress)
             with told(
-                f"Edit in Chunks keeps finished chunks in {folder}",
+                f"Edit in Chunks keeps finished chunks in ComfyUI's output/{FOLDER} folder",
                 "Free space there and run again: those before are kept.",
             ):
                 chunk_file.write(path, latents, done, window)

@@ -105,7 +105,9 @@ def save(inversion: Inversion, noise: Tensor, prefix: str, precision: str) -> st
     while path.exists():
         number += 1
         path = path.with_name(f"{name}_{number:05}_{SUFFIX}")
-    with told(f"Save Inversion writes into {folder}", "Free space there, or choose `precision` fp16."):
+    with told(
+        f"Save Inversion writes into ComfyUI's output/{FOLDER} folder", "Free space there, or choose `precision` fp16."
+    ):
         inversion_file.write(path, inversion, noise, precision)
     return f"output/{FOLDER}/{path.relative_to(root).as_posix()}"
 

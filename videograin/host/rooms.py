@@ -26,9 +26,9 @@ def room(shape: Sequence[int], dtype: torch.dtype, owner: str, fix: str, purpose
     """
     megabytes, folder = math.prod(shape) * dtype.itemsize / 1e6, Path(folder_paths.get_temp_directory())
     if keeps:
-        where = "in memory" if megabytes <= level_store.IN_MEMORY / 1e6 else f"in a file in {folder}"
+        where = "in memory" if megabytes <= level_store.IN_MEMORY / 1e6 else "in a file in ComfyUI's temporary folder"
         logger.info("%s keeps %s %s: %.0f MB (%s).", owner, keeps, where, megabytes, dtype)
-    need = f"{owner} needs {megabytes:.0f} MB in ComfyUI's temporary folder, {folder}"
+    need = f"{owner} needs {megabytes:.0f} MB in ComfyUI's temporary folder"
     with told(f"{need}, {purpose}" if purpose else need, fix):
         return level_store.room(shape, dtype, folder)
 
