@@ -8,6 +8,7 @@ from comfy_execution.validation import validate_node_input
 from ..videograin import compare, fit
 from ..videograin.backdrop import colour_of
 from ..videograin.host import media, previews, progress
+from ..videograin.rates import meant
 from ..videograin.shots import UNTIMED_RATE, Pick, Trim
 from ..videograin.video import load
 from .declared import declared
@@ -166,7 +167,7 @@ class LoadVideoFrames(io.ComfyNode):
     def execute(cls, file: str, force_rate: float, skip: int, every_nth: int, cap: int, size: str, width: int,
                 height: int, video=None, start_time: float = 0.0, duration: float = 0.0,
                 background: str = "white") -> io.NodeOutput:  # fmt: skip
-        rate, colour = Fraction(force_rate).limit_denominator(1001), colour_of(background)
+        rate, colour = meant(force_rate), colour_of(background)
         source = media.from_input(file, rate, colour) if video is None else media.from_video(video, colour)
         clip = load(
             source,

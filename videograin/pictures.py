@@ -18,7 +18,8 @@ from torch import Tensor
 
 from .backdrop import WHITE, Colour, over
 from .limits import LARGEST_FRAME, check_frames, too_large
-from .shots import UNTIMED_RATE, Facts, Shot, Sound, held, mean_rate
+from .rates import MILLISECOND, rhythm
+from .shots import UNTIMED_RATE, Facts, Shot, Sound, Source, held, mean_rate
 
 SUFFIXES = frozenset((".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff"))
 FORMATS = ("WEBP", "PNG", "JPEG", "BMP", "TIFF")
@@ -37,7 +38,7 @@ def images_in(folder: Path) -> list[Path]:
     return sorted((path for path in files if not path.name.startswith(".")), key=lambda path: natural(path.name))
 
 
-class Folder:
+class Folder(Source):
     """The images of a folder as a clip of `rate` frames per second. Raises ValueError if there are none."""
 
     def __init__(self, folder: Path, name: str, rate: Fraction, background: Colour = WHITE):
@@ -61,7 +62,7 @@ class Folder:
         return None
 
 
-class Picture:
+class Picture(Source):
     """An image file; an animated WebP plays its frames for their own times, which FFmpeg cannot read."""
 
     def __init__(self, path: Path, name: str, rate: Fraction, background: Colour = WHITE):
@@ -75,8 +76,11 @@ class Picture:
         if len(durations) != count:
             durations = [1 / (rate or UNTIMED_RATE)] * count
         *starts, end = accumulate(durations, initial=Fraction(0))
-        nominal = [rate] if count == 1 else []
-        self.facts = Facts(name, kind, width, height, starts, end, mean_rate(starts, nominal))
+        found = rhythm(starts, [], MILLISECOND)
+        starts, end = [found.exact(start) for start in starts], found.exact(end, 2)
+        self.facts = Facts(
+            name, kind, width, height, starts, end, mean_rate(starts, [rate if count == 1 else found.rate])
+        )
 
     def shots(self) -> Iterator[Shot]:
         with open_image(self.path) as image:

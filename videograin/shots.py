@@ -13,6 +13,7 @@ from typing import NamedTuple, Protocol
 from torch import Tensor
 
 NODE = "Load Video Frames"
+TYPED = Fraction(1, 1000)  # seconds to which a person types a time
 UNTIMED_RATE = Fraction(24)  # frames per second of pictures that have no timing of their own
 
 
@@ -44,6 +45,7 @@ class Facts(NamedTuple):
     notes: tuple[str, ...] = ()
     first: str = "frame 0"  # label of the first frame
     origin: Fraction = Fraction(0)  # when these frames begin, in a longer clip that they are a part of
+    header: str = ""  # its length as its header says, where the clip was not read to its end
 
     @property
     def uneven(self) -> bool:
@@ -71,14 +73,14 @@ class Trim(NamedTuple):
         """What is known of the part, its times since its own first frame. Raises ValueError if no frame is in it."""
         if self == Trim():
             return whole
-        starts = [start for start in whole.starts if start >= self.start and not self._past(start)]
+        starts = [start for start in whole.starts if not before(start, self.start) and not self._past(start)]
         if not starts:
             raise ValueError(
                 f"No frame of {whole.name} appears {self.told}: it lasts {float(whole.end):.2f} s, and its last frame "
                 f"appears at {float(whole.starts[-1]):.3f} s. Lower {NODE}' `start_time`"
                 f"{', or raise `duration` (0: to the end)' if self.duration else ''}."
             )
-        origin, stop = starts[0], self.start + self.duration
+        origin, stop = starts[0], min([self.start + self.duration, *filter(self._past, whole.starts)])
         inside = 0 < self.duration and stop <= whole.end
         return whole._replace(
             name=f"{whole.name} ({self.told})",
@@ -88,12 +90,16 @@ class Trim(NamedTuple):
             origin=origin,
         )
 
+    def known(self, clip: Facts) -> bool:
+        """True if no frame beyond those of a clip that is known in part would be left."""
+        return 0 < self.duration <= clip.end - self.start
+
     def shots(self, shots: Iterable[Shot], part: Facts) -> Iterator[Shot]:
         """The shots of the part, at times since its first frame."""
         for shot in shots:
             if self._past(shot.start):
                 return
-            if shot.start >= self.start:
+            if not before(shot.start, self.start):
                 end = min(shot.end, self.start + self.duration) if self.duration else shot.end
                 yield shot._replace(start=shot.start - part.origin, end=end - part.origin)
 
@@ -102,13 +108,25 @@ class Trim(NamedTuple):
         return f"from {float(self.start):g} s on" + (f" for {float(self.duration):g} s" if self.duration else "")
 
     def _past(self, time: Fraction) -> bool:
-        return bool(self.duration) and time >= self.start + self.duration
+        return bool(self.duration) and not before(time, self.start + self.duration)
+
+
+def before(time: Fraction, typed: Fraction) -> bool:
+    """True if a time comes before one that a person typed. Typing 0.067 means the frame at 2/30 s."""
+    return time < typed - TYPED / 2
 
 
 class Source(Protocol):
     """Where a clip comes from: a video file, pictures, frames in memory."""
 
     facts: Facts
+
+    def known(self, enough: Callable[[Facts], bool], start: Fraction = Fraction(0)) -> Facts:
+        """The facts, as far as they have to be read until they are enough: of the clip's frames up to some moment.
+
+        start: of frames that appear earlier, in seconds, nothing need be known but the first one's time.
+        """
+        return self.facts
 
     def shots(self) -> Iterator[Shot]:
         """Yields the frames in the order of their times, one in memory at a time."""
@@ -143,6 +161,18 @@ class Pick(NamedTuple):
     def count(self, facts: Facts) -> int:
         """Frames that will be taken."""
         return min(self.available(facts), self.cap or self.available(facts))
+
+    def known(self, part: Facts) -> bool:
+        """True if no frame beyond those of a clip that is known in part would be taken."""
+        return 0 < self.cap <= self.available(part)
+
+    def facts(self, clip: Facts) -> Facts:
+        """A clip as far as its frames are needed, at the rate that these have, which may differ from the whole clip's."""
+        passed = self.skip + self.count(clip) * self.every
+        if not self.cap or self.rate or passed >= len(clip.starts):
+            return clip
+        starts = clip.starts[: passed + 1]  # one more, which ends the last
+        return clip._replace(starts=starts, rate=mean_rate(starts, [clip.rate]))
 
     def finish(self, facts: Facts) -> Fraction:
         """The time up to which the clip has to be read."""

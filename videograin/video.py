@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from fractions import Fraction
 from functools import partial
 from io import BytesIO
@@ -34,15 +35,19 @@ UNEVEN = (
 
 
 class Clip(NamedTuple):
-    """frames (F, H, W, 3) float32 in 0…1 · fps, of these frames · sound of their time, or None · info, as text."""
+    """frames (F, H, W, 3) float32 in 0…1 · fps, of these frames · sound of their time, or None · info, as text.
+
+    notes: the lines of info that a person should see unasked.
+    """
 
     frames: Tensor
     fps: float
     sound: Sound | None
     info: str
+    notes: tuple[str, ...] = ()
 
 
-class Frames:
+class Frames(Source):
     """A clip that is in memory already: images (F, H, W, 3 or 4) float in 0…1, at `rate` per second.
 
     background: what shows through their transparent parts.
@@ -107,7 +112,8 @@ def load(
     Raises ValueError, naming the input to change: nothing left to take, too much for `limit`, a file that is cut off,
     frames of different sizes.
     """
-    facts = trim.facts(source.facts)
+    whole = source.known(partial(sufficient, pick, trim), trim.start)
+    facts = pick.facts(trim.facts(whole))
     check(facts, pick)
     height, width = fit.size(facts.height, facts.width)
     check_memory(pick.count(facts), height, width, limit)
@@ -130,7 +136,16 @@ def load(
     frames = frames[:count]
     start, end = facts.origin + start, facts.origin + end
     sound = source.sound(start, end, None if limit is None else limit - frames.nbytes)
-    return Clip(frames, float(pick.fps(facts)), sound, info(source.facts, facts, pick, frames, start, end, sound))
+    notes = remarks(facts)
+    told = info(whole, facts, pick, frames, start, end, sound)
+    return Clip(frames, float(pick.fps(facts)), sound, "\n".join([*told, *notes]), notes)
+
+
+def sufficient(pick: Pick, trim: Trim, known: Facts) -> bool:
+    """True if a clip is known far enough to load from it what is asked for."""
+    with suppress(ValueError):  # none of the part's frames is known yet
+        return pick.known(trim.facts(known)) or trim.known(known)
+    return False
 
 
 def watched(shots: Iterable[Shot], finish: Fraction, watch: Callable[[float], None]) -> Iterator[Shot]:
@@ -166,19 +181,20 @@ def check_size(facts: Facts, fit: Fit, shot: Shot, picture: Tensor) -> None:
 
 
 def info(whole: Facts, facts: Facts, pick: Pick, frames: Tensor, start: Fraction, end: Fraction,
-         sound: Sound | None) -> str:  # fmt: skip
+         sound: Sound | None) -> list[str]:  # fmt: skip
     """What the file is and what was loaded of it, for a person to read."""
     count, height, width = frames.shape[:3]
     heard = f"{sound.waveform.shape[-1] / sound.sample_rate:.2f} s of sound" if sound else "no sound"
-    lines = [
-        f"{whole.name}: {whole.kind}, {whole.width}×{whole.height}, {float(whole.rate):.6g} fps, "
-        f"{len(whole.starts)} frames, {float(whole.end):.2f} s, {whole.audio}",
+    length = whole.header or f"{len(whole.starts)} frames, {float(whole.end):.2f} s"
+    return [
+        f"{whole.name}: {whole.kind}, {whole.width}×{whole.height}, {float(whole.rate):.6g} fps, {length}, {whole.audio}",
         f"loaded: {count} frames, {width}×{height}, {float(pick.fps(facts)):.6g} fps, "
         f"from {float(start):.2f} to {float(end):.2f} s, {heard}",
-        *facts.notes,
     ]
-    if facts.uneven:
-        lines.append("the frames are not evenly spaced in time")
-    if facts.missing:
-        lines.append(f"the file is cut off: about {facts.missing:.2f} s are missing")
-    return "\n".join(lines)
+
+
+def remarks(facts: Facts) -> tuple[str, ...]:
+    """What a person should know of a clip, a line each."""
+    uneven = "the frames are not evenly spaced in time"
+    cut = f"the file is cut off: about {facts.missing:.2f} s are missing"
+    return (*facts.notes, *[uneven] * facts.uneven, *[cut] * bool(facts.missing))

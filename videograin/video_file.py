@@ -1,14 +1,16 @@
-"""A video file, read by FFmpeg through PyAV: one pass over its packets for the times, one for the pictures."""
+"""A video file, read by FFmpeg through PyAV: one pass over its packets for the times, one for the pictures.
+
+Neither goes further into the file than what is asked of it, and both begin near a late start.
+"""
 
 from __future__ import annotations
 
 import logging
-from collections import deque
-from collections.abc import Iterator
+from bisect import bisect_left
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from fractions import Fraction
 from functools import partial
-from heapq import heappop, heappush
 from io import BytesIO
 from pathlib import Path
 
@@ -22,8 +24,10 @@ from av.stream import Disposition
 from torch import Tensor
 
 from .backdrop import WHITE, Colour, over
-from .limits import LARGEST_FRAME, check_frame, check_frames, check_sound
-from .shots import Facts, Shot, Sound, held, mean_rate
+from .limits import LARGEST_FRAME, check_frame, check_sound
+from .packets import Packets, in_order, lost, promised, sought
+from .rates import Rhythm, rhythm
+from .shots import Facts, Shot, Sound, Source, before, held, mean_rate
 
 logger = logging.getLogger("videograin")
 
@@ -34,15 +38,16 @@ CONTAINERS = frozenset(
     "mov matroska avi gif apng mpeg mpegts mpegvideo asf flv ogg mxf nut dv rm swf ivf h264 hevc m4v mjpeg obu "
     "yuv4mpegpipe wav mp3 flac aac aiff caf".split()
 )
-REORDER = 3  # frames whose times may be swapped
+READ_AHEAD = 24  # frames whose packets are read at first
+PREROLL = Fraction(1)  # seconds of sound that a decoder needs before it is right
 FRAME_LIMIT = {"max_pixels": str(LARGEST_FRAME)}  # for the decoder: a clip's frames may grow
 ALPHA_DECODERS = {"vp8": "libvpx", "vp9": "libvpx-vp9"}  # FFmpeg's own decoders of these leave transparency out
 Matrix = tuple[tuple[int, int], tuple[int, int]]
 GAP = 0.1  # seconds between two sounds; below it a timestamp is merely rounded
 
 
-class VideoFile:
-    """A clip in a file, or in memory as a file.
+class VideoFile(Source):
+    """A clip in a file, or in memory as a file. Its packets are read as far as is asked, at first to its first frame.
 
     window: (start, duration) in seconds of the file's own clock, duration 0 to the end.
     background: what shows through transparent parts.
@@ -59,14 +64,27 @@ class VideoFile:
             raise ValueError(f"{name} is empty (0 bytes). Copy or upload the file again.")
         if head.startswith(PLAYLISTS) or min(head) >= 9:  # text has no such bytes, and every video has
             raise ValueError(self._unreadable("it is text"))
-        self.facts = self._scan()
+        self.matrix, self.width, self.height, self.notes = self._first_frame()
+        self._facts: Facts | None = None
+
+    @property
+    def facts(self) -> Facts:
+        return self.known(lambda facts: False)
+
+    def known(self, enough: Callable[[Facts], bool], start: Fraction = Fraction(0)) -> Facts:
+        if self._facts is None or self._facts.header:
+            self._facts = self._scan(enough, start)
+        return self._facts
 
     def shots(self) -> Iterator[Shot]:
-        pictures = ((time - self.origin, f"frame {i}", p) for i, (time, p) in enumerate(self._pictures()))
-        return held(pictures, self.facts.end)
+        facts = self._facts or self.facts
+        pictures = ((time - self.origin, f"frame {i}", p) for i, (time, p) in enumerate(self._pictures(facts)))
+        return held(pictures, facts.end)
 
     def sound(self, start: Fraction, end: Fraction, limit: int | None = None) -> Sound | None:
-        with self._opened() as container:
+        late = start + (self.first or 0) > PREROLL
+        near = self.origin + start - PREROLL if late else None
+        with self._opened(near, "audio", PREROLL) as container:
             stream = container.streams.best("audio")
             if stream is None or stream.codec_context is None or not stream.codec_context.sample_rate:
                 return None
@@ -75,10 +93,23 @@ class VideoFile:
             return read_sound(container, stream, self.origin + start, end - start)
 
     def _inside(self, time: Fraction) -> bool:
-        return (self.first is None or time >= self.first) and (self.stop is None or time < self.stop)
+        return not (self.first is not None and before(time, self.first)) and not self._past(time)
+
+    def _past(self, time: Fraction) -> bool:
+        return self.stop is not None and not before(time, self.stop)
 
     @contextmanager
-    def _opened(self) -> Iterator[InputContainer]:
+    def _opened(self, near: Fraction | None = None, kind: str = "video", slack: Fraction = Fraction(0)
+                ) -> Iterator[InputContainer]:  # fmt: skip
+        """The file, to be read from its beginning; or from a key frame at or before `near`, if its index knows one.
+
+        slack: seconds after `near` at which the stream of a kind may begin there.
+        """
+        if near is not None:
+            with self._opened() as container:
+                if sought(container, container.streams.best(kind), near, near + slack) is not None:
+                    yield container
+                    return
         if isinstance(self.file, BytesIO):
             self.file.seek(0)
         source = self.file if isinstance(self.file, BytesIO) else str(self.file)
@@ -98,77 +129,87 @@ class VideoFile:
             "something else. Copy it again, or convert it to MP4 (H.264)."
         )
 
-    def _scan(self) -> Facts:
+    def _first_frame(self) -> tuple[Matrix, int, int, tuple[str, ...]]:
+        """How the frames are turned, their size when they are, and what a person should know of them."""
         with self._opened() as container:
             stream = video_stream(container, self.name)
             check_frame(self.name, stream.codec_context.width, stream.codec_context.height)
-            nominal = [stream.average_rate, stream.guessed_rate]
-            times, end, latest, cut = packet_times(container, stream, self.name)
-            times = sorted(time for time in times if self._inside(time))
-            if not times:
-                raise ValueError(f"{self.name} has no frames in the chosen part of it. Trim the video differently.")
-            self.origin = times[0]
-            starts = [time - self.origin for time in times]
-            missing = lost(container, latest, cut)
-            rate = mean_rate(starts, nominal, nominal_only=missing > 0)
-            end = max(min(end, self.stop or end) - self.origin, starts[-1])
-            if end == starts[-1]:
-                end += 1 / rate  # the file does not say how long its last frame lasts
-            audio = audio_text(container)
-            kind = f"{container.format.name.split(',')[0]}, {stream.codec_context.name}"
-            aspect = stream.sample_aspect_ratio
-        frame = next(self._frames(), None)
-        if frame is None:
-            raise ValueError(f"{self.name}: not one of its frames can be decoded. It is damaged; copy it again.")
-        self.matrix = display_matrix(frame)
-        height, width = upright(np.empty((frame.height, frame.width, 0)), self.matrix).shape[:2]
-        notes = (
-            (f"pixels are not square ({aspect}); frames keep the stored size",) if aspect not in (None, 0, 1) else ()
-        )
-        return Facts(self.name, kind, width, height, starts, end, rate, missing, audio, notes)
+            frame = next(self._frames(container), None)
+            if frame is None:
+                raise ValueError(f"{self.name}: not one of its frames can be decoded. It is damaged; copy it again.")
+            matrix = display_matrix(frame)
+            height, width = upright(np.empty((frame.height, frame.width, 0)), matrix).shape[:2]
+            return matrix, width, height, remarks(stream)
 
-    def _frames(self) -> Iterator[av.VideoFrame]:
+    def _scan(self, enough: Callable[[Facts], bool], start: Fraction) -> Facts:
+        """Reads packets until what they tell is enough, without those between the first ones and a late start."""
+        for passing in (True, False):  # over what lies before, if that can be done
+            with self._opened() as container:
+                packets = Packets(container, video_stream(container, self.name), self.name)
+                packets.read(READ_AHEAD)
+                self._near = packets.before(start, self.first) if passing else None
+                if self._near is not None and not packets.pass_to(self._near):
+                    continue
+                while True:
+                    facts = self._told(packets)
+                    if facts is not None and (packets.over or not facts.header or enough(facts)):
+                        return facts
+                    packets.read(2 * packets.count)
+
+    def _told(self, packets: Packets) -> Facts | None:
+        """What the packets read so far tell; None if none of them lies in the window and more are to come."""
+        container, stream, nominal = packets.container, packets.stream, packets.nominal
+        stamps, end = packets.times()
+        self.rhythm = rhythm(stamps, nominal, stream.time_base) if stamps else Rhythm(Fraction(0))
+        exact = sorted(map(self.rhythm.exact, stamps))
+        times = [time for time in exact if self._inside(time)]
+        over = packets.over or any(map(self._past, exact))
+        if not times and not over:
+            return None
+        if not times:
+            raise ValueError(f"{self.name} has no frames in the chosen part of it. Trim the video differently.")
+        self.origin = times[0]
+        starts = [time - self.origin for time in times]
+        missing = lost(container, packets.latest, packets.cut) if packets.over else 0.0
+        passed = min(bisect_left(times, self._near), len(times) - 1) if self._near is not None else 0
+        rate = mean_rate([time - times[passed] for time in times[passed:]], [self.rhythm.rate, *nominal], missing > 0)
+        stop = min([self.rhythm.exact(end, 2), *filter(self._past, [*exact, self.stop or end])])
+        end = max(stop - self.origin, starts[-1])
+        if end == starts[-1]:
+            end += 1 / rate  # the file does not say how long its last frame lasts
+        kind = f"{container.format.name.split(',')[0]}, {stream.codec_context.name}"
+        counted = over and (self._near is None or self.first is not None)
+        header = "" if counted else promised(container, stream, rate, self.first, self.stop)
+        return Facts(self.name, kind, self.width, self.height, starts, end, rate, missing, audio_text(container),
+                     self.notes, header=header)  # fmt: skip
+
+    def _frames(self, container: InputContainer) -> Iterator[av.VideoFrame]:
         """Decodes the video stream. Like a player it leaves out what is damaged."""
         damaged = False
         try:
-            with self._opened() as container:
-                stream = video_stream(container, self.name)
-                decoder = decoder_of(stream)
-                for packet in container.demux(stream):
-                    try:
-                        yield from decoder.decode(packet)
-                    except av.error.FFmpegError:
-                        damaged = True
+            stream = video_stream(container, self.name)
+            decoder = decoder_of(stream)
+            for packet in container.demux(stream):
+                try:
+                    yield from decoder.decode(packet)
+                except av.error.FFmpegError:
+                    damaged = True
         except av.error.FFmpegError:  # the file ends within a packet
             damaged = True
         finally:
             if damaged:
                 logger.warning("%s is damaged; frames that cannot be decoded were left out.", self.name)
 
-    def _pictures(self) -> Iterator[tuple[Fraction, partial[Tensor]]]:
+    def _pictures(self, facts: Facts) -> Iterator[tuple[Fraction, partial[Tensor]]]:
         """(time on the file's clock, conversion) of the frames inside the window."""
         convert = Converter(self.name, self.background, self.matrix)
-        for time, frame in in_order(self._frames(), 1 / self.facts.rate):
-            if self.stop is not None and time >= self.stop:
-                return
-            if self._inside(time):
-                yield time, partial(convert, frame)
-
-
-def in_order(frames: Iterator[av.VideoFrame], step: Fraction) -> Iterator[tuple[Fraction, av.VideoFrame]]:
-    """Gives each frame its time: (time, frame).
-
-    Frames come as they are shown, but an AVI stores no times, and those made up for it may be swapped among a few
-    neighbours: the earliest of the next few times is the frame's own. step: seconds between frames without any.
-    """
-    times, waiting = [], deque()
-    for index, frame in enumerate(frames):
-        heappush(times, index * step if frame.pts is None else frame.pts * frame.time_base)
-        waiting.append(frame)
-        if len(waiting) > REORDER:
-            yield heappop(times), waiting.popleft()
-    while waiting:
-        yield heappop(times), waiting.popleft()
+        with self._opened(self._near) as container:
+            for stamp, frame in in_order(self._frames(container), 1 / facts.rate):
+                time = self.rhythm.exact(stamp)
+                if self._past(time):
+                    return
+                if self._inside(time):
+                    yield time, partial(convert, frame)
 
 
 def read_head(path: Path) -> bytes:
@@ -197,46 +238,6 @@ def decoder_of(stream: av.VideoStream) -> av.VideoCodecContext:
     return decoder
 
 
-def packet_times(
-    container: InputContainer, stream: av.VideoStream, name: str
-) -> tuple[list[Fraction], Fraction, Fraction, bool]:
-    """Reads all packets, decoding none.
-
-    Returns the video frames' times, when the last of them ends, when the last packet of any stream ends (seconds on
-    the file's clock), and whether the last video packet is incomplete.
-    """
-    times, end, latest, cut = [], Fraction(0), Fraction(0), False
-    step = 1 / (stream.guessed_rate or stream.average_rate or 25)
-    try:
-        for packet in container.demux():
-            if not packet.size or packet.is_discard:
-                continue
-            stamp = packet.pts if packet.pts is not None else packet.dts
-            video = packet.stream_index == stream.index
-            if stamp is None and not video:
-                continue
-            time = len(times) * step if stamp is None else stamp * packet.time_base
-            until = time + (packet.duration or 0) * packet.time_base
-            latest = max(latest, until)
-            if video:
-                times.append(time)
-                check_frames(name, len(times))
-                end, cut = max(end, until), packet.is_corrupt
-    except av.error.FFmpegError:
-        cut = True
-    return times, end, latest, cut
-
-
-def lost(container: InputContainer, latest: Fraction, cut: bool) -> float:
-    """Seconds that the file's header promises beyond its last packet; 0 for a whole file.
-
-    A header may round, or count a last frame's time that no packet tells: up to 0.5 s or 5 % is no loss.
-    """
-    promised = (container.duration or 0) / av.time_base
-    missing = promised - float(latest - Fraction(container.start_time or 0, av.time_base))
-    return max(missing, 0.01) if cut or missing > max(0.5, promised / 20) else 0.0
-
-
 def upright(array: np.ndarray, matrix: Matrix) -> np.ndarray:
     """Turns and mirrors a picture (H, W, …) as its file asks for: phones film sideways, some mirror who holds them.
 
@@ -255,6 +256,14 @@ def display_matrix(frame: av.VideoFrame) -> Matrix:
         return (1, 0), (0, 1)
     a, b, _, c, d, *_ = np.frombuffer(data, np.int32).tolist()
     return (a, b), (c, d)
+
+
+def remarks(stream: av.VideoStream) -> tuple[str, ...]:
+    """What a person should know of a clip's pictures, by its header."""
+    found, aspect = [], stream.sample_aspect_ratio
+    if aspect not in (None, 0, 1):
+        found.append(f"pixels are not square ({aspect}); frames keep the stored size")
+    return tuple(found)
 
 
 class Converter:

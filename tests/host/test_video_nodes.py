@@ -187,6 +187,19 @@ def test_cores_video_of_frames_keeps_every_bit():
     assert torch.equal(sound["waveform"], audio["waveform"][..., 8000:32000])
 
 
+def test_a_typed_ntsc_rate_is_the_exact_one(inputs, tmp_path):
+    """As core's Create Video and Save Video hold it, and as a file has it."""
+    images = torch.from_numpy(footage.scene(30)).float() / 255
+    for typed in (29.97, float(Fraction(30000, 1001))):
+        parts = Types.VideoComponents(images=images, audio=None, frame_rate=Fraction(typed))
+        frames, fps, *_ = run(video=InputImpl.VideoFromComponents(parts), force_rate=29.97)
+        assert torch.equal(frames, images) and fps == 30000 / 1001
+    footage.write(tmp_path / "ntsc.mkv", footage.scene(30), "libx264", Fraction(30000, 1001))
+    video = InputImpl.VideoFromFile(str(tmp_path / "ntsc.mkv"))
+    whole, forced = run(video=video), run(video=video, force_rate=29.97)
+    assert torch.equal(forced[0], whole[0]) and forced[1] == whole[1] == 30000 / 1001
+
+
 def test_the_outputs_make_a_video_again(inputs, tmp_path):
     from comfy_extras.nodes_video import CreateVideo
 

@@ -145,7 +145,8 @@ def test_animated_webp_agrees_with_opencv(template_clips, name):
     assert worst(clip, expected) <= 1
     facts = open_clip(path).facts
     assert float(facts.end) == pytest.approx(sum(animation.durations) / 1000)
-    assert [float(start) for start in facts.starts] == pytest.approx(np.cumsum([0, *animation.durations[:-1]]) / 1000)
+    shown = np.cumsum([0, *animation.durations[:-1]]) / 1000  # rounded: 66, 67, 67 ms for 15 frames per second
+    assert np.abs(np.array(facts.starts, float) - shown).max() < 1e-3
 
 
 def test_every_template_clip_loads(template_clips):

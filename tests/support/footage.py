@@ -40,24 +40,34 @@ def write(path: Path, frames: np.ndarray, codec: str, rate: Fraction | int = 25,
             sound.layout = "stereo" if len(audio) == 2 else "mono"
         if times is not None:
             stream.time_base = stream.codec_context.time_base = Fraction(1, 1000)
+        unit = Fraction(1, 1000) if times is not None else 1 / Fraction(rate)
         stamps = [round(time * 1000) for time in times] if times is not None else range(len(frames))
+        heard = 0  # samples encoded: sound is stored beside its frames, as cameras do
         for stamp, array in zip(stamps, frames, strict=True):
             frame = av.VideoFrame.from_ndarray(array, "rgba" if array.shape[-1] == 4 else "rgb24")
             frame = frame.reformat(
                 format=pixels, dst_colorspace=colour[0] % 2 and colour[0], dst_color_range=colour[1] or None
             )
-            frame.pts, frame.time_base = stamp, Fraction(1, 1000) if times is not None else 1 / Fraction(rate)
+            frame.pts, frame.time_base = stamp, unit
             file.mux(stream.encode(frame))
+            if sound is not None:
+                heard = mux_sound(file, sound, audio, heard, stamp * unit)
         file.mux(stream.encode())
         if sound is not None:
-            for start in range(0, audio.shape[1], 960):
-                part = av.AudioFrame.from_ndarray(
-                    np.ascontiguousarray(audio[:, start : start + 960]), "fltp", sound.layout.name
-                )
-                part.sample_rate, part.pts, part.time_base = 48000, start, Fraction(1, 48000)
-                file.mux(sound.encode(part))
+            mux_sound(file, sound, audio, heard, None)
             file.mux(sound.encode())
     return path
+
+
+def mux_sound(file, stream: av.AudioStream, audio: np.ndarray, start: int, until: Fraction | None) -> int:
+    """Encodes audio (channels, samples) at 48 kHz from sample `start` to a time, or to its end; returns how far it came."""
+    while start < audio.shape[1] and (until is None or Fraction(start, 48000) <= until):
+        part = np.ascontiguousarray(audio[:, start : start + 960])
+        frame = av.AudioFrame.from_ndarray(part, "fltp", stream.layout.name)
+        frame.sample_rate, frame.pts, frame.time_base = 48000, start, Fraction(1, 48000)
+        file.mux(stream.encode(frame))
+        start += 960
+    return start
 
 
 def ffmpeg_frames(path: Path, height: int, width: int, *options: str) -> np.ndarray:

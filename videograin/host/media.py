@@ -16,6 +16,7 @@ from ..backdrop import Colour
 from ..names import leads_out
 from ..pictures import SUFFIXES as IMAGE_SUFFIXES
 from ..pictures import images_in
+from ..rates import meant
 from ..shots import NODE, Sound, Source
 from ..video import Frames, open_clip
 
@@ -90,7 +91,7 @@ def from_video(video: Input.Video, background: Colour) -> Source:
     if isinstance(video, InputImpl.VideoFromComponents):
         parts = video.get_components()
         audio = parts.audio and Sound(parts.audio["waveform"], parts.audio["sample_rate"])
-        return Frames(parts.images, Fraction(parts.frame_rate), audio, background=background)
+        return Frames(parts.images, meant(parts.frame_rate), audio, background=background)
     file = video.get_stream_source()
     path = Path(file) if isinstance(file, str) else file
     return open_clip(path, name="the video input", window=trim(video), background=background)

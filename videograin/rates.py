@@ -1,0 +1,73 @@
+"""Frame rates as exact fractions, and the even rhythm behind times that a container has rounded.
+
+Matroska, WebM, FLV and animated WebP store times in milliseconds, QuickTime often in 1/600 s, GIF in 1/100 s. At 30
+frames per second the second frame then appears at 0.033 s and the third at 0.067 s, one before and one after its turn.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from fractions import Fraction
+from typing import NamedTuple
+
+import numpy as np
+
+NTSC = tuple(Fraction(1000 * whole, 1001) for whole in (24, 30, 48, 60, 120, 240))
+MILLISECOND = Fraction(1, 1000)  # clips are copied from containers that round to it into others that need not
+NEAR = Fraction(3, 1000)  # how far off, of a rate, a container's own account of it may be
+FITTING = 0.9  # of the frames have to be in the rhythm; a few odd times do not undo it
+COARSE = 3  # ticks between frames, without which left-out frames cannot be told from rounding
+
+
+class Rhythm(NamedTuple):
+    """The times origin + i / rate, which a clip's frames keep, rounded by up to `tick` seconds; rate 0: they keep none."""
+
+    origin: Fraction
+    rate: Fraction = Fraction(0)
+    tick: Fraction = MILLISECOND
+
+    def exact(self, time: Fraction, ticks: int = 1) -> Fraction:
+        """A time as it was before it was rounded; unchanged if it is more than `ticks` off the rhythm."""
+        if not self.rate:
+            return time
+        turn = self.origin + round((time - self.origin) * self.rate) / self.rate
+        return turn if abs(turn - time) <= self.tick * ticks else time
+
+
+def meant(rate: float | Fraction) -> Fraction:
+    """The exact rate that a decimal number stands for: 29.97 is 30000/1001, 23.976 and 23.98 are 24000/1001."""
+    near = (ntsc for ntsc in NTSC if abs(ntsc - Fraction(rate)) < Fraction(1, 200))
+    return next(near, Fraction(rate).limit_denominator(1001))
+
+
+def rhythm(times: list[Fraction], nominal: Iterable[Fraction | None], tick: Fraction) -> Rhythm:
+    """Finds the rhythm of a clip: the first of the rates that could be meant, unless its frames keep another far better.
+
+    times: when its frames appear, ascending. nominal: rates that its file tells. tick: the unit of its times.
+    """
+    tick, origin = max(tick, MILLISECOND), times[0]
+    seconds = np.array([float(time - origin) for time in times])
+    best, least = Rhythm(origin, tick=tick), np.inf
+    for rate in candidates(seconds, nominal):
+        allowed = min(float(tick), float(1 / (2 * rate)))
+        turns = np.rint(seconds * float(rate))
+        off = np.abs(seconds - turns / float(rate))
+        fits = off <= allowed * (1 + 1e-6)
+        coarse = rate * tick * COARSE <= 1 and (np.diff(turns[fits]) > 0).all()
+        apart = coarse or (np.diff(turns) == 1).all()
+        error = np.minimum(off, allowed).mean()
+        if fits.mean() >= FITTING and apart and error < least / 2:  # a short clip cannot tell 29.97 from 30
+            best, least = Rhythm(origin, rate, min(tick, 1 / (2 * rate))), error
+    return best
+
+
+def candidates(seconds: np.ndarray, nominal: Iterable[Fraction | None]) -> list[Fraction]:
+    """Rates that a clip may have: whole numbers and NTSC's near what is told or measured, then what is told."""
+    told = [Fraction(rate) for rate in nominal if rate]
+    if seconds[-1] > 0:
+        told.append(Fraction((len(seconds) - 1) / seconds[-1]).limit_denominator(100_000))
+    found = []
+    for rate in told:
+        usual = [usual for usual in (Fraction(round(rate)), *NTSC) if abs(usual - rate) <= rate * NEAR]
+        found += [*sorted(usual, key=lambda usual: abs(usual - rate)), rate]
+    return list(dict.fromkeys(rate for rate in found if rate))
