@@ -177,6 +177,8 @@ class LoadVideoFrames(io.ComfyNode):
             watch=progress.watcher(),
             trim=Trim(*(Fraction(seconds).limit_denominator(1_000_000) for seconds in (start_time, duration))),
         )
+        if clip.notes:
+            progress.tell("\n".join(clip.notes))
         return io.NodeOutput(clip.frames, clip.fps, clip.sound and clip.sound._asdict(), clip.info, len(clip.frames))
 
 

@@ -43,6 +43,7 @@ PREROLL = Fraction(1)  # seconds of sound that a decoder needs before it is righ
 FRAME_LIMIT = {"max_pixels": str(LARGEST_FRAME)}  # for the decoder: a clip's frames may grow
 ALPHA_DECODERS = {"vp8": "libvpx", "vp9": "libvpx-vp9"}  # FFmpeg's own decoders of these leave transparency out
 Matrix = tuple[tuple[int, int], tuple[int, int]]
+HDR = {16: "PQ", 18: "HLG"}  # FFmpeg's numbers of transfer curves
 GAP = 0.1  # seconds between two sounds; below it a timestamp is merely rounded
 
 
@@ -139,7 +140,7 @@ class VideoFile(Source):
                 raise ValueError(f"{self.name}: not one of its frames can be decoded. It is damaged; copy it again.")
             matrix = display_matrix(frame)
             height, width = upright(np.empty((frame.height, frame.width, 0)), matrix).shape[:2]
-            return matrix, width, height, remarks(stream)
+            return matrix, width, height, remarks(stream, frame)
 
     def _scan(self, enough: Callable[[Facts], bool], start: Fraction) -> Facts:
         """Reads packets until what they tell is enough, without those between the first ones and a late start."""
@@ -258,11 +259,18 @@ def display_matrix(frame: av.VideoFrame) -> Matrix:
     return (a, b), (c, d)
 
 
-def remarks(stream: av.VideoStream) -> tuple[str, ...]:
-    """What a person should know of a clip's pictures, by its header."""
+def remarks(stream: av.VideoStream, frame: av.VideoFrame) -> tuple[str, ...]:
+    """What a person should know of a clip's pictures, by its header and its first frame."""
     found, aspect = [], stream.sample_aspect_ratio
     if aspect not in (None, 0, 1):
         found.append(f"pixels are not square ({aspect}); frames keep the stored size")
+    curve = HDR.get(int(stream.codec_context.color_trc or 0))
+    if curve:
+        found.append(
+            f"HDR ({curve}): its colours are taken as they are stored, pale and grey; convert the clip to SDR first"
+        )
+    if frame.interlaced_frame:
+        found.append("interlaced: moving edges are torn into lines; deinterlace the clip first")
     return tuple(found)
 
 

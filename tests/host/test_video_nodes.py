@@ -200,6 +200,17 @@ def test_a_typed_ntsc_rate_is_the_exact_one(inputs, tmp_path):
     assert torch.equal(forced[0], whole[0]) and forced[1] == whole[1] == 30000 / 1001
 
 
+def test_what_a_clip_is_stands_on_the_node(inputs, monkeypatch):
+    said = []
+    monkeypatch.setattr("pack.videograin.host.progress.tell", said.append)
+    footage.write(inputs / "pq.mp4", footage.scene(2), "libx264", options={"color_trc": "smpte2084"})
+    info = run("pq.mp4")[3]
+    (inputs / "pq.mp4").unlink()
+    assert said == [info.splitlines()[2]] and said[0].startswith("HDR (PQ)")
+    run("clip.mp4")
+    assert len(said) == 1
+
+
 def test_the_outputs_make_a_video_again(inputs, tmp_path):
     from comfy_extras.nodes_video import CreateVideo
 

@@ -145,6 +145,28 @@ def test_sound_whose_channels_change_falls_silent_with_a_warning(tmp_path, caplo
     assert "its channels change in the middle" in caplog.text
 
 
+REMARKS = {
+    "pq.mp4": ("libx264", {"color_trc": "smpte2084"}, "HDR (PQ)"),
+    "hlg.mkv": ("libx264", {"color_trc": "arib-std-b67"}, "HDR (HLG)"),
+    "pq.webm": ("libvpx-vp9", {"color_trc": "smpte2084", "deadline": "realtime"}, "HDR (PQ)"),
+    "fields.mp4": ("libx264", {"flags": "+ildct+ilme"}, "interlaced"),
+    "fields.mkv": ("libx264", {"x264-params": "tff=1"}, "interlaced"),
+    "fields.mpg": ("mpeg2video", {"flags": "+ildct+ilme"}, "interlaced"),
+    "plain.mp4": ("libx264", {"color_trc": "bt709"}, ""),
+    "plain.mpg": ("mpeg2video", {}, ""),
+}
+
+
+@pytest.mark.parametrize("name", REMARKS)
+def test_hdr_and_interlaced_clips_are_named(tmp_path, name):
+    codec, options, said = REMARKS[name]
+    path = footage.write(tmp_path / name, footage.scene(3, 48, 64), codec, options=options)
+    clip = load(open_clip(path), Pick(cap=2))
+    notes = clip.info.splitlines()[2:]
+    assert tuple(notes) == clip.notes and len(notes) == bool(said)
+    assert not said or notes[0].startswith(said)
+
+
 # Every kind of file, and what damages it: most of the bytes that are changed lie in a video's frames.
 KINDS = {
     "a.mp4": lambda f: odd_media.clip(f, "a.mp4", audio=TONE, container={"movflags": "faststart"}),
