@@ -51,14 +51,14 @@ def copied(source: Path, path: Path) -> Path:
 def made(tmp_path_factory):
     folder, clips = tmp_path_factory.mktemp("media"), {}
 
-    def clip(kind: str) -> tuple[Path, Fraction]:
+    def clip(kind: str, audio: np.ndarray | None = None) -> tuple[Path, Fraction]:
         rate, name, *scale = kind.split()
         if kind not in clips:
             path = folder / "_".join([rate, *scale, name])
             if name.startswith("copied"):
                 clips[kind] = copied(clip(f"{rate} a.mkv")[0], path)
             else:
-                clips[kind] = encode(path, RATES[rate], *scale)
+                clips[kind] = encode(path, RATES[rate], *scale, audio=audio)
         return clips[kind], RATES[rate]
 
     return clip
@@ -122,15 +122,15 @@ def test_the_window_of_a_video_means_the_same_frames_too(made):
 @pytest.mark.parametrize(
     "pick", [Pick(), Pick(skip=1, cap=4), Pick(Fraction(30), 5, 3, 7), Pick(Fraction(15), 1, 1, 9)]
 )
-def test_the_sound_is_as_long_as_the_frames_and_begins_with_them(tmp_path, name, pick):
-    clip = load(open_clip(encode(tmp_path / name, Fraction(30), audio=TONE)), pick)
+def test_the_sound_is_as_long_as_the_frames_and_begins_with_them(made, name, pick):
+    clip = load(open_clip(made(f"30 heard_{name}", TONE)[0]), pick)
     seconds = len(clip.frames) * pick.every / (pick.rate or 30)
     waveform, rate = clip.sound
     assert (waveform.shape[-1], rate) == (round(seconds * 48000), 48000)
     first = round(pick.skip / (pick.rate or 30) * 48000)
     heard, expected = waveform[0, 0], torch.from_numpy(TONE[0, first : first + waveform.shape[-1]])
     lags = range(-60, 61, 4)  # FLV and TS round the sound's own times
-    inner = slice(200, len(heard) - 200)
+    inner = slice(200, min(len(heard) - 200, 48_000))
     matches = [torch.corrcoef(torch.stack([heard.roll(lag)[inner], expected[inner]]))[0, 1] for lag in lags]
     assert max(matches) > 0.95
 
