@@ -18,6 +18,7 @@ from .rates import MILLISECOND
 
 INDEXED = ("mov", "matroska")  # containers that tell where key frames lie, and every packet's time
 NEARBY = 500  # packets among which every stream has one
+APART = Fraction(15)  # seconds that sound and picture of one time may be stored apart
 REORDER = 3  # frames whose times may be swapped
 MOST_REORDERED = 16  # frames that may be stored before one that is shown earlier: H.264's and HEVC's limit
 
@@ -108,6 +109,15 @@ def sought(container: InputContainer, stream: av.stream.Stream, near: Fraction, 
     except av.error.FFmpegError:
         return None
     return packet.pts * packet.time_base
+
+
+def sounding(container: InputContainer, stream: av.AudioStream, end: Fraction) -> Iterator[av.Packet]:
+    """The packets of a sound, until the pictures stored beside them are well past `end`: it may be over long before."""
+    for packet in container.demux(*{stream, container.streams.best("video")}):
+        if packet.stream_index == stream.index:
+            yield packet
+        elif packet.dts is not None and packet.dts * packet.time_base > end + APART:
+            return
 
 
 def in_order(frames: Iterator[av.VideoFrame], step: Fraction) -> Iterator[tuple[Fraction, av.VideoFrame]]:

@@ -25,7 +25,7 @@ from torch import Tensor
 
 from .backdrop import WHITE, Colour, over
 from .limits import LARGEST_FRAME, check_frame, check_sound
-from .packets import Packets, in_order, lost, promised, sought
+from .packets import Packets, in_order, lost, promised, sought, sounding
 from .rates import Rhythm, rhythm
 from .shots import Facts, Shot, Sound, Source, before, held, mean_rate
 
@@ -324,7 +324,7 @@ def read_sound(container: InputContainer, stream: av.AudioStream, start: Fractio
     length = round(duration * rate)
     resampler = av.AudioResampler(format="fltp")
     waveform, position, broken = None, None, False
-    for packet in container.demux(stream):
+    for packet in sounding(container, stream, start + duration):
         try:
             decoded = [part for frame in packet.decode() for part in resampler.resample(frame)]
         except (av.error.FFmpegError, ValueError):  # damaged, or suddenly with other channels

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 
+from pack.videograin import packets
 from pack.videograin.shots import Pick, Trim
 from pack.videograin.video import Clip, load, open_clip
 
@@ -141,6 +142,15 @@ def test_a_video_of_another_node_is_read_near_its_window_only(long):
         assert numbers(clip.frames) == list(expected)
         assert file.taken < 0.6 * len(file.getbuffer())
         assert clip.sound.waveform.shape[-1] == len(expected) * 1600
+
+
+def test_sound_that_is_over_is_not_looked_for_to_the_end(tmp_path, monkeypatch):
+    monkeypatch.setattr(packets, "APART", Fraction(1))
+    noise = np.random.default_rng(0).integers(0, 256, (300, 48, 80, 3), dtype=np.uint8)
+    path = footage.write(tmp_path / "a.mkv", noise, "libx264", RATE, audio=np.ones((1, 9600), np.float32) / 2)
+    clip, share = taken(path, Pick(cap=12), Trim())
+    assert clip.sound.waveform.shape[-1] == 19_200 and share < 0.8
+    assert clip.sound.waveform[0, 0, 4000:8000].min() > 0.3 and (clip.sound.waveform[0, 0, 12_000:] == 0).all()
 
 
 def test_one_source_can_be_asked_for_more(long):
