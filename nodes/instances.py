@@ -3,6 +3,7 @@
 import torch
 from comfy_api.latest import io
 
+from ..videograin.cells import cut_like
 from ..videograin.host import previews
 from ..videograin.host.motion import dis_between
 from ..videograin.instances import LEFT_TO_RIGHT, ORDERS, coloured, portrait, split
@@ -82,6 +83,8 @@ class SplitInstances(io.ComfyNode):
     @declared
     def execute(cls, mask, instances: int, order: str, names: str = "", frames=None) -> io.NodeOutput:
         mask = mask.reshape(-1, *mask.shape[-2:])
+        if frames is not None:
+            frames = cut_like(frames, tuple(mask.shape[1:]))
         if frames is not None and frames.shape[:3] != mask.shape:
             raise ValueError(
                 f"Split Instances' `frames` are {_size(frames)}, but its `mask` is {_size(mask)}. Connect the frames that "

@@ -6,6 +6,7 @@ from zlib import compress
 import torch
 from comfy_api.latest import io
 
+from ..videograin.cells import cut_like
 from ..videograin.choice import chosen_mask, parse_choice
 from ..videograin.host import features, previews
 from ..videograin.host.observing import AUTO, BLOCKS
@@ -203,6 +204,8 @@ class ClustersToMask(io.ComfyNode):
                 f"Clusters to Mask's `frames` has {len(frames)} frames, but the layout has {len(layout.labels)}. Connect "
                 "the frames that were encoded for the layout, or nothing."
             )
+        if frames is not None:
+            frames = cut_like(frames, (layout.height, layout.width))
         view = picker(layout, clusters, invert, frames)
         try:
             mask = chosen_mask(layout, parse_choice(layout, clusters))

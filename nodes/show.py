@@ -137,6 +137,6 @@ class ShowAttention(io.ComfyNode):
         shown = show_attention(
             model, inversion, conditioning, frames, start_percent, end_percent, steps, points, level, blocks, negative
         )
-        pictures = [sheets(frames, columns, scale, size) for columns in (shown.phrases, shown.points)]
+        pictures = [sheets(shown.frames, columns, scale, size) for columns in (shown.phrases, shown.points)]
         files = [file for clip in pictures for file in previews.pictures(clip, "attention", PREVIEW_SIDE)]
         return io.NodeOutput(*pictures, shown.text, ui={"images": files})

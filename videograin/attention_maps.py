@@ -20,6 +20,13 @@ class Point(NamedTuple):
     y: int
     frame: int
 
+    def moved(self, x: int, y: int) -> Point:
+        return Point(self.x + x, self.y + y, self.frame)
+
+    def within(self, width: int, height: int) -> Point:
+        """The point, or the one nearest to it, in a picture of this size."""
+        return Point(min(max(self.x, 0), width - 1), min(max(self.y, 0), height - 1), self.frame)
+
     def token(self, size: tuple[int, int], grid: tuple[int, int]) -> int:
         """The token of a grid (height, width) that lies there; size: (height, width) of the frames."""
         return self.y * grid[0] // size[0] * grid[1] + self.x * grid[1] // size[1]

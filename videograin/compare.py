@@ -7,6 +7,7 @@ from math import cos, pi
 
 from torch import Tensor
 
+from .cells import laid_back, same_clip
 from .fit import resized
 
 logger = logging.getLogger("videograin")
@@ -31,7 +32,8 @@ def before_after(
     mode, one of MODES. position 0…1, where a fixed line stands. line, width in pixels of the line or gap. colour, of
     COLOURS. The source is left of the line, or first. A moving line goes to the right end and back once.
 
-    Returns (F, H', W', 3) float32. An edit of another size is resized, with a warning.
+    Returns (F, H', W', 3) float32. An edit whose clip was cut to whole latent cells lies at its place on the source; one of
+    another size is resized, with a warning.
     Raises ValueError for clips of different lengths.
     """
     counts = {len(source), len(edited)} - {1}
@@ -41,15 +43,16 @@ def before_after(
             "same length, or a single frame to one of them."
         )
     height, width = source.shape[1:3]
-    if edited.shape[1:3] != (height, width):
+    alike = same_clip((height, width), tuple(edited.shape[1:3]))
+    if not alike:
         found = f"{edited.shape[2]}×{edited.shape[1]}"
         logger.warning("Before/After Video: `edited` is %s and was resized to `source`'s %d×%d.", found, width, height)
     frames = max(len(source), len(edited))
     tall, wide = size(height, width, mode, line)
     out = source.new_full((frames, tall, wide, 3), COLOURS[colour])
     for index in range(frames):
-        before = source[index % len(source), ..., :3]
-        after = resized(edited[index % len(edited), ..., :3], height, width)
+        before, after = source[index % len(source), ..., :3], edited[index % len(edited), ..., :3]
+        after = laid_back(after[None], before[None])[0] if alike else resized(after, height, width)
         if mode == SIDE_BY_SIDE:
             out[index, :, :width], out[index, :, width + line :] = before, after
         elif mode == TOP_AND_BOTTOM:

@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
+from .cells import cut_like
 from .layout import shades
 from .overview import Finding, Overview
 
@@ -31,6 +32,8 @@ def strip(overview: Overview, frames: Tensor | None) -> Tensor:
     Args: frames (F, H, W, 3 or more) float in 0…1, or None for plain grey. Returns (1, h, w, 3) float32, w <= 920.
     """
     masks = overview.masks
+    if frames is not None and len(masks):
+        frames = cut_like(frames, tuple(masks.shape[2:]))
     height, width = frames.shape[1:3] if frames is not None else masks.shape[2:]
     shown = shown_frames(masks.shape[1] if len(masks) or frames is None else len(frames))
     across = (WIDTH - 2 * MARGIN - GAP * (COLUMNS - 1)) // COLUMNS

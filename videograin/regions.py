@@ -12,6 +12,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from .cells import on_cells
+
 
 class Region(NamedTuple):
     """One region of a clip.
@@ -41,15 +43,16 @@ class Grid(NamedTuple):
     width: int
 
 
-def clip_masks(regions: Regions, frames: int) -> Tensor:
+def clip_masks(regions: Regions, frames: int, cells: tuple[int, int] | None = None) -> Tensor:
     """The regions' masks side by side, all at the size of the largest, so that none is shrunk and lost.
 
+    cells: (height, width) of the latent they lie beside; a mask of its clip's size is cut to what the latent shows.
     Returns (K, frames, H, W) bool. Raises ValueError where a mask has neither one frame nor `frames`.
     """
-    height, width = (max(region.mask.shape[side] for region in regions) for side in (-2, -1))
+    placed = [region.mask if cells is None else on_cells(region.mask, cells) for region in regions]
+    height, width = (max(mask.shape[side] for mask in placed) for side in (-2, -1))
     masks = []
-    for number, region in enumerate(regions, 1):
-        mask = region.mask
+    for number, (region, mask) in enumerate(zip(regions, placed, strict=True), 1):
         if mask.shape[0] not in (1, frames):
             raise ValueError(
                 f"Region {number} {region.name} has {mask.shape[0]} masks, but the latent has {frames} frames. "

@@ -33,9 +33,9 @@ def test_a_moving_line_goes_to_the_right_end_and_back():
 
 @pytest.mark.parametrize("mode", MODES)
 def test_another_size_is_resized_with_one_warning(mode, caplog):
-    out = before_after(SOURCE, torch.rand(8, 16, 24, 4), mode)
+    out = before_after(SOURCE, torch.rand(8, 32, 48, 4), mode)
     assert len(out) == 8
-    assert len(caplog.records) == 1 and "`edited` is 24×16" in caplog.text
+    assert len(caplog.records) == 1 and "`edited` is 48×32" in caplog.text
 
 
 def test_a_single_frame_stands_still():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ..cells import CELL
 from ..regions import Regions, clip_masks
 from ..trajectory import levels
 from .checks import RANDOM_SAMPLERS
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
     from .chunks import Job
 
 NODE = "Edit in Chunks"
-CELL = 8  # pixels to a number of the latent, a side
 CUTTABLE = (KeySets, Anchors, STLayout)  # what means the same in a part of the clip
 
 

@@ -21,6 +21,7 @@ from comfy.model_patcher import ModelPatcher
 from torch import Tensor
 
 from .. import chunk_file
+from ..cells import CELL, frames_on_cells, laid_back, padded
 from ..windows import Window, joined, windows
 from . import attach, chunk_checks, sampling
 from .compat import logger, model_identity
@@ -64,6 +65,18 @@ class Job:
     boundary: int
 
     @property
+    def cells(self) -> tuple[int, int] | None:
+        """(height, width) of the latent that the frames are padded for; None where they need not, or must not.
+
+        A latent that a prompt brings (inpainting, instruct-pix2pix) was cut by VAE Encode, and the clip's must go with it.
+        """
+        height, width = self.frames.shape[1:3]
+        prompts = (*self.source, *self.positive, *self.negative)
+        cut = any("concat_latent_image" in notes for _, notes in prompts)
+        whole = height % CELL == width % CELL == 0
+        return None if cut or whole else (padded(height), padded(width))
+
+    @property
     def anchoring(self) -> Anchors | None:
         """The MODEL's own anchors, else as many as were asked for."""
         there: Anchors | None = find(records(self.model), Anchors)
@@ -98,6 +111,7 @@ def edit_in_chunks(job: Job, graph: list, resume: bool) -> tuple[Tensor, str]:
     for latents in joined(cuts, results):
         pixels = job.vae.decode(latents)
         pixels = pixels.reshape(-1, *pixels.shape[-3:])
+        pixels = laid_back(pixels, job.frames[filled : filled + len(pixels)])
         clip = _room((len(job.frames), *pixels.shape[1:])) if clip is None else clip
         clip[filled : filled + len(pixels)] = pixels
         filled += len(pixels)
@@ -144,8 +158,9 @@ def edit_chunk(job: Job, window: Window, progress: ClipProgress) -> Tensor:
 
     places = tuple(batch.index(frame) for frame in anchors)
     model = attach.with_plan(job.model, _plan(job.model, anchoring and replace(anchoring, count=0, frames=places)))
-    latent = {"samples": job.vae.encode(job.frames[batch][..., :3])}
-    source, positive, negative = (sliced(c, batch, total) for c in (job.source, job.positive, job.negative))
+    frames = job.frames[batch][..., :3]
+    latent = {"samples": job.vae.encode(frames if job.cells is None else frames_on_cells(frames, job.cells))}
+    source, positive, negative = (sliced(c, batch, total, job.cells) for c in (job.source, job.positive, job.negative))
     noise, inversion = sampling.invert(
         model, source, latent, job.sigmas, job.convention, job.refinements,
         on_step=progress.phase("inverting"), notes=progress.notes, numbers=batch,

@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from .. import evaluation, metrics
+from ..cells import CELL, cut_like
 from ..detections import counts_of, parse_detections, parse_relations, relations_of, unseen
 from ..evaluation import Measured
 from ..flow import DIS, occluded
@@ -107,6 +108,7 @@ def placed(
 
 def check_clips(source: Tensor, edited: Tensor) -> tuple[Tensor, Tensor]:
     """Both clips as (F, H, W, 3) float32 on the CPU. Raises ValueError unless they are alike and finite."""
+    source = cut_like(source, tuple(edited.shape[1:3]))
     here, there = (f"{len(clip)} frames of {clip.shape[2]}×{clip.shape[1]}" for clip in (source, edited))
     if source.shape[:3] != edited.shape[:3]:
         raise ValueError(
@@ -133,7 +135,8 @@ def region_masks(regions: Regions, frames: int, height: int, width: int) -> Tens
                 f"Evaluate Edit: region {number} {region.name} has {len(region.mask)} masks, but `source` and `edited` "
                 f"have {frames} frames. Give Region Prompt's `mask` one mask, or one for each of the {frames} frames."
             )
-    masks = clip_masks(regions, frames)
+    encoded = height % CELL == width % CELL == 0
+    masks = clip_masks(regions, frames, (height // CELL, width // CELL) if encoded else None)
     if masks.shape[-2:] == (height, width):
         return masks
     found = f"{masks.shape[-1]}×{masks.shape[-2]}"

@@ -142,7 +142,7 @@ class Placer:
         """dL/dz of what was seen; (frames, channels, h, w) float32."""
         record, look, maps = self.record, self.look, call.maps.mean()
         regions = tuple(Region(place.mask, place.name) for place in record.places)
-        masks = clip_masks(regions, self.run.frames)[:, list(call.indices)]
+        masks = clip_masks(regions, self.run.frames, self.run.cells)[:, list(call.indices)]
         inside = placement.token_masks(masks, Grid(*maps.shape[:3]), record.mode).to(maps.device)
         words = torch.stack([place.tokens for place in record.places]).to(maps.device)
         found = placement.word_maps(maps, nn.functional.pad(words, (0, maps.shape[-1] - words.shape[1])))

@@ -32,6 +32,7 @@ from ..blend import (
     remaining,
     towards,
 )
+from ..cells import on_cells
 from ..paths import paths, token_steps
 from ..placement import carried
 from ..regions import Grid, Regions, clip_masks, membership
@@ -107,6 +108,7 @@ class Run:
         self.model = guider.model_patcher.model
         self.attend = st_layout.attention_on(guider.model_patcher.load_device)
         self.frames, self.height, self.width = latent.shape[0], latent.shape[-2], latent.shape[-1]
+        self.cells = self.height, self.width
         self.anchoring: Anchors | None = anchored(plan)
         self.anchors = self.anchoring.of(self.frames) if self.anchoring else ()
         self.sigmas = [float(sigma) for sigma in sigmas]
@@ -239,25 +241,28 @@ class Run:
         return self._covered[key]
 
     def _masks(self, binding: Binding, area: tuple[int, ...] | None, indices: tuple[int, ...]) -> Tensor:
-        masks = clip_masks(binding.regions, self.frames)[:, list(indices)]
-        return masks if area is None else self._crop(masks, area)
+        masks = clip_masks(binding.regions, self.frames, self.cells)[:, list(indices)]
+        return self._crop(masks, area)
 
     def paths(self, area: tuple[int, ...] | None, indices: tuple[int, ...], grid: Grid) -> Tensor:
         """(P, frames) the motion paths on one level's tokens, of a window's frames, read once per run."""
         key = (area, indices, grid)
         if key not in self._paths:
             flow, hidden = self.motion.flow, self.motion.hidden
-            if area is not None:
-                # As a picture's axes, (pairs, H, W), for the masks' own crop.
-                flow = torch.stack([self._crop(axis, area) for axis in flow.unbind(-1)], -1)
-                hidden = None if hidden is None else self._crop(hidden, area)
+            # As a picture's axes, (pairs, H, W), which are cut as masks are.
+            flow = torch.stack([self._crop(axis, area) for axis in flow.unbind(-1)], -1)
+            hidden = None if hidden is None else self._crop(hidden, area)
             if hidden is not None:
                 hidden = torch.nn.functional.interpolate(hidden[None].float(), grid[1:], mode="nearest")[0] > 0
             found = paths(token_steps(flow, grid.height, grid.width), hidden)[:, list(indices)]
             self._paths[key] = found[(found >= 0).sum(1) > 1]
         return self._paths[key]
 
-    def _crop(self, masks: Tensor, area: tuple[int, ...]) -> Tensor:
+    def _crop(self, masks: Tensor, area: tuple[int, ...] | None) -> Tensor:
+        """What the latent, or an area of it, shows of masks, (..., H, W) pixels."""
+        masks = on_cells(masks, self.cells)
+        if area is None:
+            return masks
         high, wide = masks.shape[-2] / self.height, masks.shape[-1] / self.width
         h, w, y, x = area
         return masks[..., round(y * high) : round((y + h) * high), round(x * wide) : round((x + w) * wide)]
@@ -267,8 +272,10 @@ class Run:
         if self._mask is None:
             masks = self.blend.mask
             if masks is None:
-                masks = clip_masks(self.regions, self.frames).any(0)
-            self._mask = blend_mask(masks, self.height, self.width, self.blend.grow, self.blend.feather)
+                masks = clip_masks(self.regions, self.frames, self.cells).any(0)
+            self._mask = blend_mask(
+                self._crop(masks, None), self.height, self.width, self.blend.grow, self.blend.feather
+            )
         return self._mask
 
     def mask_at(self, sigma: float) -> Tensor:

@@ -15,6 +15,7 @@ from ..attention.probabilities import phrase_shares, point_shares
 from ..attention.st_layout import Settings
 from ..attention_maps import Average, Column, Point, middle, parse_points, report
 from ..binding import Binding
+from ..cells import CELL, cut_like, offset
 from ..regions import clip_masks
 from ..trajectory import Inversion
 from .attach import for_showing
@@ -71,8 +72,9 @@ class Shower(Onlooker):
 
 
 class Shown(NamedTuple):
-    """phrases, points: columns of maps; text: the numbers."""
+    """frames: what the model sees of the clip's. phrases, points: columns of maps; text: the numbers."""
 
+    frames: Tensor
     phrases: list[Column]
     points: list[Column]
     text: str
@@ -97,13 +99,15 @@ def show_attention(
             f"{NODE}'s `conditioning` carries no phrases with regions. Connect the CONDITIONING of Bind Region Prompts, "
             "with Region Prompts connected to its `regions`."
         )
-    masks = {binding: clip_masks(binding.regions, len(frames)) for binding in bindings}
+    height, width = inversion.source.shape[-2:]
+    whole, frames = frames, cut_like(frames, (height * CELL, width * CELL))
+    masks = {binding: clip_masks(binding.regions, len(frames), (height, width)) for binding in bindings}
     named = [(region.name, mask) for b in bindings for region, mask in zip(b.regions, masks[b], strict=True)]
-    picked = _picked(points, frames, named)
+    begin = offset(whole.shape[2], frames.shape[2]), offset(whole.shape[1], frames.shape[1])
+    picked = _picked(points, whole, frames, begin, named)
 
     settings = _settings(model)
     half = _half(settings, negative)
-    height, width = inversion.source.shape[-2:]
     divisor = choose_level(level, height, width)
     grid = (-(-height // divisor), -(-width // divisor))
     tokens = [(point.frame, point.token(tuple(frames.shape[1:3]), grid)) for _, point, _ in picked]
@@ -126,7 +130,8 @@ def show_attention(
     ]  # fmt: skip
     found = zip(picked, shower.points.mean().unbind(1), strict=True)
     columns = [Column(name, maps[rows].unflatten(-1, grid), mask, point) for (name, point, mask), maps in found]
-    return Shown(phrases, columns, report(phrases, columns, where))
+    told = [column._replace(point=column.point.moved(*begin)) for column in columns]
+    return Shown(frames, phrases, columns, report(phrases, told, where))
 
 
 def _several(count: int, thing: str) -> str:
@@ -151,14 +156,20 @@ def _half(settings: Settings | None, negative: list | None) -> str:
     return "negative"
 
 
-def _picked(points: str, frames: Tensor, named: list[tuple[str, Tensor]]) -> list[tuple[str, Point, Tensor | None]]:
-    """(name, point, mask of its region) of the points asked for; without any, the middle of each region."""
+def _picked(
+    points: str, whole: Tensor, frames: Tensor, begin: tuple[int, int], named: list[tuple[str, Tensor]]
+) -> list[tuple[str, Point, Tensor | None]]:
+    """(name, point, mask of its region) of the points asked for; without any, the middle of each region.
+
+    whole: the clip's frames, in whose pixels points are asked for; frames: what the model sees of them, from (x, y) `begin`.
+    """
     if not points.strip():
         return [(name, _scaled(middle(mask), mask, frames), mask) for name, mask in named]
     picked = []
-    for point in parse_points(points, *frames.shape[:3]):
+    for asked in parse_points(points, *whole.shape[:3]):
+        point = asked.moved(-begin[0], -begin[1]).within(frames.shape[2], frames.shape[1])
         there = [mask for _, mask in named if mask[(point.frame, *_place(point, frames, mask))]]
-        picked.append((str(tuple(point)), point, there[0] if there else None))
+        picked.append((str(tuple(asked)), point, there[0] if there else None))
     return picked
 
 
