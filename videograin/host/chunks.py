@@ -26,6 +26,7 @@ from ..windows import Window, joined, windows
 from . import attach, chunk_checks, sampling
 from .compat import logger, model_identity
 from .fingerprint import code, fingerprint, weights
+from .finite import broken_frames
 from .plan import Anchors, Blend, Record, find, records
 from .progress import ClipProgress
 from .rooms import room, told
@@ -111,6 +112,11 @@ def edit_in_chunks(job: Job, graph: list, resume: bool) -> tuple[Tensor, str]:
     for latents in joined(cuts, results):
         pixels = job.vae.decode(latents)
         pixels = pixels.reshape(-1, *pixels.shape[-3:])
+        if broken := broken_frames(pixels):
+            raise ValueError(
+                f"{chunk_checks.NODE}'s `vae` decodes frame {filled + broken[0]} (from 0) to NaN or infinite values, though its "
+                "latent is sound. Start ComfyUI with --fp32-vae, or connect another VAE, and run again: finished chunks are kept."
+            )
         pixels = laid_back(pixels, job.frames[filled : filled + len(pixels)])
         clip = _room((len(job.frames), *pixels.shape[1:])) if clip is None else clip
         clip[filled : filled + len(pixels)] = pixels

@@ -40,6 +40,7 @@ from . import checks
 from .compat import Site, attention_sites, stopping_level, training_timestep
 from .conditioning import binding_of
 from .dispatch import Call
+from .finite import require_finite
 from .fusing import CrossFuser, SelfFuser
 from .hints import Hints
 from .hooks import hooked
@@ -414,6 +415,7 @@ def predict_noise(executor, x, timestep, model_options=None, *args, **kwargs):
         for source in run.sources:
             looking.enter_context(source.seen_at(sigma, guider, x, model_options))
         denoised = _blended(run, sigma, executor, moved, timestep, model_options, *args, **kwargs)
+    require_finite(denoised, sigma, run.sigmas)
     return denoised if moved is x else carried(denoised, moved, x, sigma, run.sigmas)
 
 

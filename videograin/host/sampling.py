@@ -19,6 +19,7 @@ from ..inversion import SETTLED, ddim_invert
 from ..trajectory import Inversion, dtype_of, levels
 from .attach import for_inversion, noting
 from .compat import model_identity, model_name, require_picture, require_text, require_unet
+from .finite import require_finite
 from .plan import describe, records
 from .progress import Notes
 from .rooms import room
@@ -110,11 +111,15 @@ def invert(
     latents = _room(count, source, dtype)  # written in place: never held twice
 
     def walk(denoiser, x, levels, extra_args, callback, disable):
+        walked = levels.tolist()
+
         def denoise(x: Tensor, sigma: float) -> Tensor:
-            return denoiser(x, x.new_full((len(x),), sigma), **extra_args)
+            denoised = denoiser(x, x.new_full((len(x),), sigma), **extra_args)
+            require_finite(denoised, sigma, walked)
+            return denoised
 
         latents[-1] = x
-        pairs = ddim_invert(denoise, x, levels.tolist(), convention, refinements)
+        pairs = ddim_invert(denoise, x, walked, convention, refinements)
         for step, (x, denoised, residual) in enumerate(tqdm(pairs, "DDIM inversion", len(levels) - 1, disable=disable)):
             latents[-2 - step] = x
             torch.maximum(worst, residual.cpu().float(), out=worst)
