@@ -21,6 +21,7 @@ class LatentBlend(io.ComfyNode):
                 "latents there at the end. Finish with ImageCompositeMasked to keep the pixels too."
             ),
             search_aliases=["video inpaint", "keep background", "latent composite", "masked edit", "blended diffusion"],
+            is_input_list=True,  # of masks and frames: one clip's
             inputs=[
                 io.Model.Input("model", tooltip="A Stable Diffusion UNet."),
                 io.Combo.Input(

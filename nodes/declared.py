@@ -11,6 +11,8 @@ from typing import Any
 
 from torch import Tensor
 
+from .joined import joined
+
 
 def _is_conditioning(value: Any) -> bool:
     pairs = (
@@ -38,6 +40,8 @@ FILE = "file"  # is looked for when it is read; the list is only what was there 
 def declared(execute: Callable) -> Callable:
     """Holds a node's inputs to what its schema declares before it runs; below `@classmethod`. Grey frames become RGB.
 
+    Where the schema has `is_input_list`, lists become single values first (joined.py).
+
     Raises ValueError for a number outside its range or no number, a choice that is none, frames or a mask without a pixel.
     """
     signature = inspect.signature(execute)
@@ -49,6 +53,11 @@ def declared(execute: Callable) -> Callable:
         owner = schema.display_name + ("'" if schema.display_name.endswith("s") else "'s")
         for entry in schema.inputs:
             value = given.arguments.get(entry.id)
+            if schema.is_input_list and isinstance(value, list):
+                _, fits = FORMS.get(entry.get_io_type(), ("", lambda found: not isinstance(found, list)))
+                value = given.arguments[entry.id] = joined(owner, entry, value, fits)
+                if value is None and entry.optional:
+                    del given.arguments[entry.id]
             if value is None and entry.get_io_type() in FORMS and not entry.optional and entry.id in given.arguments:
                 raise ValueError(f"{owner} `{entry.id}` is empty. Connect {FORMS[entry.get_io_type()][0]}.")
             if value is not None:

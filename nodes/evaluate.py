@@ -30,6 +30,7 @@ class EvaluateEdit(io.ComfyNode):
                 "quality",
                 "benchmark",
             ],
+            is_input_list=True,  # of masks and frames: one clip's
             inputs=[
                 io.Image.Input(
                     "source", tooltip="The clip before the edit, as it was encoded: same frames, same size."

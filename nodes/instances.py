@@ -35,6 +35,7 @@ class SplitInstances(io.ComfyNode):
                 "track",
             ],
             is_output_node=True,  # so that it can be run alone, to look before binding
+            is_input_list=True,  # of masks and frames: one clip's
             inputs=[
                 io.Mask.Input(
                     "mask",

@@ -174,6 +174,7 @@ class ClustersToMask(io.ComfyNode):
             ),
             search_aliases=["K-Means mask", "cluster mask", "layout to mask", "cluster picker", "click to segment"],
             is_output_node=True,  # so that it can be run alone, to look before picking
+            is_input_list=True,  # of masks and frames: one clip's
             inputs=[
                 Layout.Input("layout", tooltip="From Attention Layout (K-Means)."),
                 io.String.Input(

@@ -26,6 +26,7 @@ class PointsToRegion(io.ComfyNode):
             ),
             search_aliases=["GrabCut", "click to segment", "box to mask", "rotoscope", "point prompt", "SAM"],
             is_output_node=True,  # so that it can be run alone, to look before marking
+            is_input_list=True,  # of masks and frames: one clip's
             inputs=[
                 io.Image.Input("frames", tooltip="The frames of the clip."),
                 io.String.Input(

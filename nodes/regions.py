@@ -23,6 +23,7 @@ class RegionPrompt(io.ComfyNode):
                 "from any node, one for all frames or one per frame."
             ),
             search_aliases=["regional prompt", "region mask", "attention couple", "mask prompt", "area prompt"],
+            is_input_list=True,  # of masks and frames: one clip's
             inputs=[
                 io.Mask.Input(
                     "mask", tooltip="Where the region is, 1 inside: one mask, or one for every frame of the clip."
@@ -49,8 +50,25 @@ class RegionPrompt(io.ComfyNode):
         )
 
     @classmethod
+    def execute(cls, mask, phrase, strength=1.0, regions=()) -> io.NodeOutput:
+        """A list of masks is one region's clip; with a list of as many phrases, each is a region of its own."""
+        phrases = phrase if isinstance(phrase, list) else [phrase]
+        if len(phrases) < 2:
+            return cls.region(mask, phrase, strength, regions)
+        masks, strengths = (value if isinstance(value, list) else [value] for value in (mask, strength))
+        if len(masks) != len(phrases) or len(strengths) not in (1, len(phrases)):
+            raise ValueError(
+                f"Region Prompt's `phrase` is a list of {len(phrases)}, but its `mask` is one of {len(masks)} and its "
+                f"`strength` one of {len(strengths)}. Connect as many masks as phrases for a region each, or a single phrase, to "
+                "which all masks belong."
+            )
+        for number, (one, words) in enumerate(zip(masks, phrases, strict=True)):
+            regions = cls.region(one, words, strengths[number % len(strengths)], regions).args[0]
+        return io.NodeOutput(regions)
+
+    @classmethod
     @declared
-    def execute(cls, mask, phrase: str, strength: float = 1.0, regions=()) -> io.NodeOutput:
+    def region(cls, mask, phrase: str, strength: float = 1.0, regions=()) -> io.NodeOutput:
         mask = mask.reshape(-1, *mask.shape[-2:])
         region = Region(mask.cpu(), phrase.strip(), strength)
         if not (mask > 0.5).any():
@@ -75,6 +93,7 @@ class BindRegionPrompts(io.ComfyNode):
             ),
             search_aliases=["regional prompt", "attention couple", "CLIP text encode regions", "bind masks"],
             is_output_node=True,  # so that it can be run alone, to look before sampling
+            is_input_list=True,  # of masks and frames: one clip's
             inputs=[
                 io.Clip.Input("clip", tooltip="The text encoder of the checkpoint."),
                 io.String.Input(

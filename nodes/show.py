@@ -26,6 +26,7 @@ class ShowAttention(io.ComfyNode):
             ),
             search_aliases=["attention map", "visualize attention", "heatmap", "DAAM", "cross-attention map"],
             is_output_node=True,  # so that it can be run alone, to look before sampling
+            is_input_list=True,  # of masks and frames: one clip's
             inputs=[
                 io.Model.Input(
                     "model", tooltip="The sampler's MODEL. Latent Blend does not change attention and may be on it."
