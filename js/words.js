@@ -46,6 +46,7 @@ export const WORDS = {
     // Bind Region Prompts: videograin/overview.py has the same in English
     mark_free: '{share} of the clip belongs to no region.',
     mark_loose: 'The prompt has a “{sign}” without its other half: it is read as a sign, and a weight there as words.',
+    mark_size: 'has masks of {size} pixels, not of {expected}: they are resized to fit',
     mark_count: 'has masks for {count} frames, another region for {frames}',
     mark_empty: 'is empty in {where}',
     mark_lost: 'vanishes at {side} by {side} tokens in {where}: it covers half of no token there',
@@ -114,6 +115,7 @@ export const WORDS = {
     no_phrase: '（无短语）',
     mark_free: '整段视频有 {share} 不属于任何区域。',
     mark_loose: '提示词中的“{sign}”没有配对：它被当作普通符号，其后的权重被当作文字。',
+    mark_size: '遮罩为 {size} 像素，而不是 {expected}：会缩放以适应',
     mark_count: '有 {count} 帧的遮罩，而另一区域有 {frames} 帧',
     mark_empty: '在{where}为空',
     mark_lost: '在{where}以 {side}×{side} 个令牌计时消失：那里没有一个令牌被它覆盖一半',
@@ -180,6 +182,7 @@ export const WORDS = {
     no_phrase: '（語句なし）',
     mark_free: 'クリップの {share} はどの領域にも属していません。',
     mark_loose: 'プロンプトの「{sign}」に対応する括弧がありません。記号として読まれ、その重みは文字として読まれます。',
+    mark_size: 'マスクは {expected} ではなく {size} ピクセルです。合うように拡大縮小されます',
     mark_count: 'マスクは {count} フレーム分ですが、別の領域は {frames} フレーム分です',
     mark_empty: '{where}では空です',
     mark_lost: '{where}では {side}×{side} トークンで消えます：半分を覆うトークンがそこにありません',

@@ -152,7 +152,7 @@ class BindRegionPrompts(io.ComfyNode):
                 "Load CLIP."
             )
         bound, encoded = conditioning.bind(clip, prompt, regions, missing_phrase, encode_phrases_alone)
-        overview = look(regions, prompt, encoded)
+        overview = look(regions, prompt, encoded, None if frames is None else tuple(frames.shape[1:3]))
         top = strip(overview, frames)
         return io.NodeOutput(
             bound, encoded, overview_picture(overview, top), ui=previews.shown("regions", sheet(overview, top))

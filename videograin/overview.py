@@ -11,6 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from .cells import same_clip
 from .phrases import places
 from .regions import Regions
 from .spelling import read
@@ -22,6 +23,7 @@ SHARED = 0.01  # of the smaller region: less is a shared edge, not an overlap
 MARKS = {  # in English; js/words.js has them in all languages
     "free": "{share} of the clip belongs to no region.",
     "loose": "The prompt has a “{sign}” without its other half: it is read as a sign, and a weight there as words.",
+    "size": "has masks of {size} pixels, not of {expected}: they are resized to fit",
     "count": "has masks for {count} frames, another region for {frames}",
     "empty": "is empty in {where}",
     "lost": "vanishes at {side} by {side} tokens in {where}: it covers half of no token there",
@@ -64,9 +66,10 @@ class Overview(NamedTuple):
     marks: list[Mark]
 
 
-def look(regions: Regions, prompt: str, encoded: str) -> Overview:
-    """prompt: as it was given; encoded: with the phrases that were appended to it."""
+def look(regions: Regions, prompt: str, encoded: str, size: tuple[int, int] | None = None) -> Overview:
+    """prompt: as it was given; encoded: with the phrases that were appended to it. size: (height, width) of the frames."""
     masks, short = stacked(regions)
+    resized = size_marks(regions, size or tuple(masks.shape[2:]))
     spans = phrase_spans(encoded, [region.phrase for region in regions])
     appended = missing(regions, prompt, encoded)
     overlaps = overlap_marks(masks)
@@ -74,7 +77,8 @@ def look(regions: Regions, prompt: str, encoded: str) -> Overview:
     for number, region in enumerate(regions):
         marks = [short[number]] if number in short else []
         marks += word_marks(region.phrase, prompt, number in appended) + place_marks(masks[number])
-        findings.append(Finding(region.phrase, masks[number].float().mean((1, 2)).tolist(), marks + overlaps[number]))
+        marks += overlaps[number] + resized.get(number, [])
+        findings.append(Finding(region.phrase, masks[number].float().mean((1, 2)).tolist(), marks))
     marks = [Mark("loose", {"sign": sign}) for sign in dict.fromkeys(read(encoded).loose)]
     if regions:
         free = float((~masks.any(0)).float().mean())
@@ -103,6 +107,17 @@ def stacked(regions: Regions) -> tuple[Tensor, dict[int, Mark]]:
         if count not in (1, frames):
             short[number] = Mark("count", {"count": count, "frames": frames})
     return masks, short
+
+
+def size_marks(regions: Regions, size: tuple[int, int]) -> dict[int, list[Mark]]:
+    """A mark for each region whose masks are of another clip's size than `size`, (height, width)."""
+    marks = {}
+    for number, region in enumerate(regions):
+        own = tuple(region.mask.shape[1:])
+        if not same_clip(size, own) and not same_clip(own, size):
+            values = {"size": f"{own[1]}×{own[0]}", "expected": f"{size[1]}×{size[0]}"}
+            marks[number] = [Mark("size", values)]
+    return marks
 
 
 def extent(mask: Tensor) -> list[float]:

@@ -1,5 +1,7 @@
 """Clips whose sides are no multiple of 8: what VAE Encode cuts, and what is padded, lies where it lay in the clip."""
 
+import json
+
 import nodes as host
 import pytest
 import rig
@@ -16,6 +18,7 @@ from pack.nodes.instances import SplitInstances
 from pack.nodes.inversion import DDIMInversion
 from pack.nodes.layout import ClustersToMask
 from pack.nodes.placement import PlaceObjects
+from pack.nodes.regions import BindRegionPrompts, RegionPrompt
 from pack.nodes.show import ShowAttention
 from pack.videograin.host import attach
 from pack.videograin.host.plan import Motion
@@ -217,3 +220,37 @@ def test_place_objects_judges_by_what_the_model_sees(demo):
         return tuple(Region(mask, phrase) for mask, phrase in zip(masks, ("cat", "dog"), strict=True))
 
     assert torch.equal(placed(masks), placed(cut(masks, 2)))
+
+
+# ---- what is resized is told ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.once
+def test_masks_of_another_size_are_told_on_the_node_and_at_the_sampler(demo, caplog):
+    """Of each region, whichever is the largest; of the same clip's size, cut or whole, nothing is said."""
+    unet, clip_ = rig.random_unet(), demo[1]
+    blended = LatentBlend.execute(unet, "renoised", source={"samples": rig.latent(2, 12, 12)}).args[0]
+    placed = PlaceObjects.execute(
+        unet, clip_, "a cat and a dog", boxes="cat: 1, 1, 20, 20", frames=clip(2, 48, 48)
+    ).args[0]
+
+    def told(model, sizes, frames=None):
+        caplog.clear()
+        found = ()
+        for size, phrase in zip(sizes, ("a cat", "a dog"), strict=False):
+            (found,) = RegionPrompt.execute(torch.ones(1, *size), phrase, regions=found).args
+        bind = BindRegionPrompts.execute(clip_, "a cat and a dog", found, frames=frames)
+        rig.sample(model, bind.args[0], rig.text(3), rig.latent(2, 12, 12), noise=True, steps=1)
+        sheet = json.loads(bind.ui["videograin"][0])
+        marks = [
+            mark["values"]["size"] for region in sheet["regions"] for mark in region["marks"] if mark["key"] == "size"
+        ]
+        return marks, [record.getMessage() for record in caplog.records if "resized to fit" in record.getMessage()]
+
+    marks, warnings = told(st_layout(unet), ((48, 48), (96, 96)))
+    assert marks == ["48×48"] and len(warnings) == 1
+    assert 'The masks of region 1 "a cat" are 48×48 pixels, but the frames are 96×96' in warnings[0]
+    marks, warnings = told(blended, ((96, 96), (96, 128)), clip(2, 96, 96))
+    assert marks == ["128×96"] and 'region 2 "a dog" are 128×96' in warnings[0]
+    assert told(st_layout(blended), ((96, 96), (103, 97)), clip(2, 103, 97)) == ([], [])
+    assert any("Place Objects' masks of “cat” are 48×48" in warning for warning in told(placed, ((96, 96),))[1])

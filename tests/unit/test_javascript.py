@@ -150,7 +150,17 @@ def test_the_picker_shows_the_mask_that_the_node_makes():
 
 
 def test_the_overview_says_of_regions_what_its_picture_says():
-    values = {"share": "33%", "count": 3, "frames": 4, "side": 8, "other": 2, "near": "{share} & <b>", "sign": "("}
+    values = {
+        "size": "48×48",
+        "expected": "96×64",
+        "share": "33%",
+        "count": 3,
+        "frames": 4,
+        "side": 8,
+        "other": 2,
+        "near": "{share} & <b>",
+        "sign": "(",
+    }
     where = ([[3, 3]], [[0, 1]], [[1, 3], [7, 7], [9, 10]])
     marks = [
         Mark(key, {name: value for name, value in {**values, "where": runs}.items() if f"{{{name}}}" in text})

@@ -38,6 +38,24 @@ def test_gaps_are_told_by_their_frames():
     assert told(found.marks) == ["is empty in frames 1 to 2"] and found.area == [0.125, 0, 0, 0.125]
 
 
+@pytest.mark.parametrize(
+    "sizes, frames, resized",
+    [
+        (((48, 48), (96, 96)), None, {0: ("48×48", "96×96")}),
+        (((96, 96), (96, 128)), None, {0: ("96×96", "128×96")}),
+        (((48, 48), (48, 48)), (96, 96), {0: ("48×48", "96×96"), 1: ("48×48", "96×96")}),
+        (((96, 96), (96, 96)), (96, 128), {0: ("96×96", "128×96"), 1: ("96×96", "128×96")}),
+        (((120, 176), (127, 181)), (127, 181), {}),  # one as VAE Encode cuts it
+        (((127, 181), (120, 176)), (120, 176), {}),
+    ],
+)
+def test_masks_that_are_resized_are_told(sizes, frames, resized):
+    regions = tuple(Region(torch.ones(1, *size), word) for size, word in zip(sizes, ("cat", "dog"), strict=True))
+    found = look(regions, "cat dog", "cat dog", frames).findings
+    told = {number: mark.values for number, one in enumerate(found) for mark in one.marks if mark.key == "size"}
+    assert told == {number: {"size": own, "expected": theirs} for number, (own, theirs) in resized.items()}
+
+
 def test_an_extent_holds_a_region_wherever_it_goes():
     moving = torch.stack([box(8, 16, 16, 24)[0], box(24, 48, 8, 20)[0]]) > 0.5
     assert extent(moving) == [8 / SIZE, 8 / SIZE, 48 / SIZE, 24 / SIZE]

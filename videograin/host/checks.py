@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from ..blend import IRJS, PATHS, PROGRESSIVE
+from ..cells import CELL, fits
 from ..regions import clip_masks
 from . import clashes
 from .compat import ignores_picture, require_picture, require_text, require_unet, sampler_name
@@ -54,6 +55,7 @@ def check(run: Run, guider: Any, sampler: Any, noise: Tensor, latent: Tensor, de
         _check_motion(run)
     if find(run.plan, STLayout) is not None:
         _check_regions(run, guider)
+    _warn_region_sizes(run, guider)
     if run.blend is not None:
         _check_blend(run, run.blend, latent)
         _check_path(run.blend, noise)
@@ -96,15 +98,24 @@ def _check_regions(run: Run, guider: Any) -> None:
         )
     for binding in bindings:
         if binding.regions:
-            _warn_size("The region masks", clip_masks(binding.regions, run.frames), run)
+            clip_masks(binding.regions, run.frames)  # raises where masks and frames do not go together
+
+
+def _warn_region_sizes(run: Run, guider: Any) -> None:
+    """Of every region that a prompt brings, and every object that is placed."""
+    bindings = dict.fromkeys(b for conds in guider.conds.values() for cond in conds if (b := binding_of(cond)))
+    for binding in bindings:
+        for number, region in enumerate(binding.regions, 1):
+            _warn_size(f"The masks of region {number} {region.name}", region.mask, run)
+    for place in run.placer.record.places if run.placer is not None else ():
+        _warn_size(f"Place Objects' masks of “{place.name}”", place.mask, run)
 
 
 def _warn_size(what: str, masks: Tensor, run: Run) -> None:
-    """VAEs of this family shrink 8 times and drop what is left over."""
     height, width = masks.shape[-2:]
-    if (height // 8, width // 8) != (run.height, run.width):
+    if not fits((height, width), run.cells):
         run.warn_once(
-            f"{what} are {width}×{height} pixels, but the frames are {run.width * 8}×{run.height * 8}: "
+            f"{what} are {width}×{height} pixels, but the frames are {run.width * CELL}×{run.height * CELL}: "
             "the masks are resized to fit. Give them the size of the frames to be sure they sit where you drew them."
         )
 
