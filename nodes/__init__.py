@@ -15,6 +15,7 @@ from .inversion_file import LoadInversion, SaveInversion
 from .layout import AttentionLayout, ClustersToMask
 from .marks import PointsToRegion
 from .motion import FlowGuidedAttention
+from .paste import PasteEdit
 from .placement import PlaceObjects
 from .regions import BindRegionPrompts, RegionPrompt
 from .show import ShowAttention
@@ -50,4 +51,5 @@ class VideoGrainExtension(ComfyExtension):
             PlaceObjects,
             AnchorAttention,
             EditInChunks,
+            PasteEdit,
         ]

@@ -18,7 +18,7 @@ class LatentBlend(io.ComfyNode):
             category=CATEGORY,
             description=(
                 "Holds the clip to its source outside the editable area, at every step, and puts the source's own "
-                "latents there at the end. Finish with ImageCompositeMasked to keep the pixels too."
+                "latents there at the end. Finish with Paste Edit to keep the pixels too."
             ),
             search_aliases=["video inpaint", "keep background", "latent composite", "masked edit", "blended diffusion"],
             is_input_list=True,  # of masks and frames: one clip's
