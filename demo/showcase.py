@@ -59,9 +59,9 @@ def measured(prompt: Prompt) -> Prompt:
     rebuilt = add("KSampler (Advanced), source again", "KSamplerAdvanced", **{**edit, **source})
     save("rebuilt", add("decode rebuilt", "VAEDecode", samples=rebuilt, vae=vae))
     save("vae", add("decode source", "VAEDecode", samples=inversion["latent"], vae=vae))
-    save("source", paste["destination"])
+    save("source", paste["source"])
     save("edit", [titled(graph, "Paste over the source"), 0])
-    save("edit_unpasted", paste["source"])
+    save("edit_unpasted", paste["edited"])
     save("left_mask", add("left mask", "MaskToImage", mask=[clip, 1]))
     save("right_mask", add("right mask", "MaskToImage", mask=[clip, 2]))
     return graph

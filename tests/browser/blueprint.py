@@ -17,7 +17,7 @@ OUTSIDE = Group(
             Node("model", "VideoGrainLoadDemoModel"),
             Node("clip", "VideoGrainDemoClip"),
             Node("region", "VideoGrainRegionPrompt", links={"mask": "clip.left_mask"}, values={"phrase": "a bear"}),
-            Node("preview", "PreviewImage", links={"images": "decoded.IMAGE"}),
+            Node("preview", "PreviewImage", links={"images": "result.frames"}),
         ]
     ],
 )
@@ -81,6 +81,11 @@ schedulers. Full-Frame Attention stands before both.""",
                 },
             ),
             Node("decoded", "VAEDecode", links={"samples": "sampler.LATENT", "vae": "model.vae"}),
+            Node(
+                "result",
+                "VideoGrainPasteEdit",
+                links={"source": "clip.frames", "edited": "decoded.IMAGE", "regions": "region.regions"},
+            ),
         ],
     ],
 )

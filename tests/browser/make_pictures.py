@@ -176,6 +176,7 @@ PLACES = {
         "VideoGrainDDIMInversion",
         "VideoGrainFullFrameAttention",
         "VideoGrainRegionPrompt",
+        "VideoGrainPasteEdit",
     ),
     "instance_edit_sd15": ("VideoGrainLoadVideoFrames",),
     "save_inversion": ("VideoGrainSaveInversion",),

@@ -123,7 +123,7 @@ def compared(api: Prompt) -> tuple[list, list]:
         if node["class_type"] == "VideoGrainBeforeAfterVideo":
             return node["inputs"]["source"], node["inputs"]["edited"]
     paste = titled(api, "Paste over the source")
-    return api[paste]["inputs"]["destination"], [paste, 0]
+    return api[paste]["inputs"]["source"], [paste, 0]
 
 
 def badged(sheet: Image.Image) -> Image.Image:

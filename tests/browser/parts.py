@@ -151,28 +151,22 @@ def decoded() -> Node:
     return Node("decoded", "VAEDecode", links={"samples": "sampler.LATENT", "vae": "model.vae"})
 
 
-def soft_mask(mask: str, grow: int = 4) -> list[Node]:
-    """A mask grown by so many pixels and blurred to a soft edge: `soft_mask.MASK`."""
-    return [
-        Node("grown", "GrowMask", links={"mask": mask}, values={"expand": grow}),
-        Node("as_image", "MaskToImage", links={"mask": "grown.MASK"}),
-        Node("soft", "ImageBlur", links={"image": "as_image.IMAGE"}, values={"blur_radius": 3, "sigma": 1.5}),
-        Node("soft_mask", "ImageToMask", links={"image": "soft.IMAGE"}, values={"channel": "red"}),
-    ]
-
-
 def both_masks(left: str, right: str) -> Node:
     """Two masks in one: `both.MASK`."""
     return Node("both", "MaskComposite", links={"destination": left, "source": right}, values={"operation": "or"})
 
 
-def paste(title: str = "Paste over the source", onto: str = "clip.frames", edited: str = "decoded.IMAGE") -> Node:
-    """The edit over the source, inside the soft mask: `result.IMAGE`."""
+def paste(
+    where: dict[str, str], title: str = "Paste over the source", onto: str = "clip.frames", edited: str = "decoded.IMAGE",
+    **edge: int,
+) -> Node:  # fmt: skip
+    """The edit over the source: `result.frames`. where: a link to `regions` or to a `mask`. edge: `grow`, `feather`."""
     return Node(
         "result",
-        "ImageCompositeMasked",
+        "VideoGrainPasteEdit",
         title=title,
-        links={"destination": onto, "source": edited, "mask": "soft_mask.MASK"},
+        links={"source": onto, "edited": edited, **where},
+        values={"grow": 1, "feather": 6, **edge},
     )
 
 
@@ -203,23 +197,22 @@ def compare(edited: str) -> Node:
 
 
 def result_group(
-    title: str, note: str, masks: list[Node], onto: str = "clip.frames", edited: str = "decoded.IMAGE"
+    title: str, note: str, where: dict[str, str], onto: str = "clip.frames", edited: str = "decoded.IMAGE", **edge: int
 ) -> Group:
     """The edit pasted over the source and saved, alone and beside it.
 
-    masks: nodes that end in `soft_mask`. onto: the frames that were edited, if they are not the clip's. edited: those
-    that came of it, if no VAE Decode gives them.
+    where, edge: as in `paste`. onto: the frames that were edited, if they are not the clip's. edited: those that came of
+    it, if no VAE Decode gives them.
     """
     return Group(
         title,
         RESULT,
         note,
         columns=[
-            masks,
             [
-                paste(onto=onto, edited=edited),
-                video("edit_video", "Edited clip", "result.IMAGE"),
-                compare("result.IMAGE"),
+                paste(where, onto=onto, edited=edited, **edge),
+                video("edit_video", "Edited clip", "result.frames"),
+                compare("result.frames"),
                 video("compare_video", "Before and after", "compare.frames"),
             ],
             [

@@ -7,13 +7,11 @@ from parts import (
     LAYOUT,
     REGIONS,
     bind,
-    both_masks,
     clip_group,
     edit_group,
     inversion_group,
     region,
     result_group,
-    soft_mask,
 )
 from twin import checkpoint, twin
 
@@ -75,8 +73,8 @@ As in *instance_edit*.""",
         "6 Result",
         """\
 ## Keep every background pixel
-Both masks, grown and blurred, decide where the edit is pasted over the source.""",
-        masks=[both_masks("left_mask.masks", "right_mask.masks"), *soft_mask("both.MASK")],
+The edit is pasted into the source's own frames, inside the two regions and a soft edge around them.""",
+        where={"regions": "right.regions"},
     )
     columns = [[clip], [inversion, masks], [regions, edit], [result]]
     return twin(Graph(name, columns, picture="instance_edit_clusters"))

@@ -27,7 +27,7 @@ CONNECT = """(title) => {
   link(clip, 'frames', whole, 'frames')
   link(clip, 'left_mask', region, 'mask')
   link(region, 'regions', whole, 'regions')
-  link(whole, 'IMAGE', preview, 'images')
+  link(whole, 'frames', preview, 'images')
   const values = { source_prompt: 'a cat and a dog on grass', prompt: 'a bear and a dog on grass', steps: 2 }
   for (const [name, value] of Object.entries(values)) whole.widgets.find((widget) => widget.name === name).value = value
 }"""

@@ -169,10 +169,11 @@ The words here are for {caption}: put in your own, as plainly.
 
 def own_clip(node: Node, demo: Graph, caption: str) -> Node:
     """A node with the loaders' outputs for the demo's, with other words, and with the paper's settings."""
+    sound = {"audio": "clip.audio"} if node.type == "CreateVideo" else {}
     written = {name: caption for name, link in node.links.items() if link == "clip.caption"}
     links = {name: relinked(link) for name, link in node.links.items() if name not in written}
     values = {name: reworded(v, demo.footage) if isinstance(v, str) else v for name, v in node.values.items()}
-    return replace(node, links=links, values={**values, **written, **paper(node)})
+    return replace(node, links={**links, **sound}, values={**values, **written, **paper(node)})
 
 
 def relinked(link: str) -> str:
@@ -202,10 +203,8 @@ def paper(node: Node) -> dict[str, Any]:
             return {"steps": STEPS, "cfg": 7.5 if node.values["cfg"] > 1 else 1.0}  # 1: the clip is only given back
         case "CLIPTextEncode" if node.title == "Negative prompt":
             return {"text": NEGATIVE}
-        case "GrowMask":
-            return {"expand": round(wider * node.values["expand"])}
-        case "ImageBlur":
-            return {"blur_radius": round(wider * node.values["blur_radius"]), "sigma": wider * node.values["sigma"]}
+        case "VideoGrainPasteEdit":
+            return {name: round(wider * node.values[name]) for name in ("grow", "feather")}
         case "VideoGrainSaveInversion":
             return {"filename_prefix": node.values["filename_prefix"].replace("demo/", "sd15/")}
         case "VideoGrainLoadInversion":

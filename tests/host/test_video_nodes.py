@@ -1,9 +1,11 @@
 """Load Video Frames and Before/After Video inside ComfyUI: its folders, its VIDEO type, its validation and cancel."""
 
 import asyncio
+import io
 import os
 from fractions import Fraction
 
+import av
 import comfy.model_management
 import execution
 import folder_paths
@@ -48,6 +50,33 @@ def inputs(tmp_path_factory):
 
 def run(file: str = "", **changes):
     return LoadVideoFrames.execute(file, **(SETTINGS | changes)).result
+
+
+def saved(frames, fps, audio) -> tuple[float, float | None]:
+    """Seconds of picture and of sound in the file that Create Video and Save Video make."""
+    from comfy_extras.nodes_video import CreateVideo
+
+    file = io.BytesIO()
+    CreateVideo.execute(frames, fps, audio).args[0].save_to(file, Types.VideoContainer.MP4, Types.VideoCodec.H264)
+    file.seek(0)
+    with av.open(file) as container:
+        sound = container.streams.audio
+        samples = sum(frame.samples for frame in container.decode(sound[0])) if sound else 0
+        heard = samples / sound[0].rate if sound else None
+    file.seek(0)
+    with av.open(file) as container:
+        shown = sum(1 for _ in container.decode(video=0)) / fps
+    return shown, heard
+
+
+def test_create_video_takes_the_sound_along(inputs):
+    """As the workflows connect it: as long as the frames, with a codec's last block; none from a clip without."""
+    for pick in ({}, {"cap": 16}, {"skip": 5, "every_nth": 2, "cap": 6}):
+        frames, fps, audio, *_ = run("clip.mp4", **pick)
+        shown, heard = saved(frames, fps, audio)
+        assert shown == pytest.approx(len(frames) / fps) and 0 <= heard - shown < 0.06
+    frames, fps, audio, *_ = run("shots")
+    assert audio is None and saved(frames, fps, audio)[1] is None
 
 
 def as_bytes(frames: torch.Tensor) -> np.ndarray:

@@ -1,7 +1,7 @@
 """workflows/background_only: another place around objects that stay as they are."""
 
 from graph import Graph, Group, Node
-from parts import REGIONS, bind, both_masks, clip_group, edit_group, inversion_group, region, result_group, soft_mask
+from parts import REGIONS, bind, both_masks, clip_group, edit_group, inversion_group, region, result_group
 
 clip = clip_group(
     "1 Clip",
@@ -62,8 +62,10 @@ result = result_group(
     "5 Result",
     """\
 ## Both animals, pixel for pixel
-The new place is pasted around them. Its mask grows by a single pixel here, for the edge must not eat into what stays.""",
-    masks=soft_mask("place.MASK", grow=1),
+The new place is pasted around them. Its soft edge is narrow here, for it must not eat into what stays.""",
+    where={"mask": "place.MASK"},
+    grow=0,
+    feather=3,
 )
 
 GRAPH = Graph(

@@ -1,7 +1,7 @@
 """workflows/controlnet_depth: a ControlNet holds the shapes, in the inversion and in the edit."""
 
 from graph import Graph, Group
-from parts import REGIONS, bind, both_masks, clip_group, edit_group, inversion_group, region, result_group, soft_mask
+from parts import REGIONS, bind, clip_group, edit_group, inversion_group, region, result_group
 
 clip = clip_group(
     "1 Clip",
@@ -54,8 +54,8 @@ result = result_group(
     "5 Result",
     """\
 ## Keep every background pixel
-Inside the two masks, grown and blurred, the edit; elsewhere the source's own frames.""",
-    masks=[both_masks("clip.left_mask", "clip.right_mask"), *soft_mask("both.MASK")],
+The edit is pasted into the source's own frames, inside the two regions and a soft edge around them.""",
+    where={"regions": "right.regions"},
 )
 
 GRAPH = Graph("controlnet_depth", columns=[[clip], [inversion, regions], [edit], [result]])

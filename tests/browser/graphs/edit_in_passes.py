@@ -11,7 +11,6 @@ from parts import (
     paste,
     region,
     result_group,
-    soft_mask,
     tagged,
 )
 
@@ -60,7 +59,7 @@ All but the left region is held to the source.""",
             """\
 ## Hand over pixels
 Pasted over the source, so that the second pass finds pig and snow untouched.""",
-            columns=[soft_mask("clip.left_mask"), [paste("Paste the first edit")]],
+            columns=[[paste({"regions": "left.regions"}, "Paste the first edit")]],
         ),
     ],
     "first",
@@ -71,7 +70,7 @@ inversion = inversion_group(
     """\
 ## The edited clip, to noise
 Its source is the first pass's result, and its words are those that the first pass drew.""",
-    of="result_first.IMAGE",
+    of="result_first.frames",
     words="a bear and a pig in the snow",
 )
 
@@ -83,7 +82,7 @@ regions = Group(
 The bear is part of the source by now, and stays.""",
     columns=[
         [region("right", "Region Prompt (right)", "clip.right_mask", "a frog")],
-        [bind("right", "a bear and a frog in the snow", frames="result_first.IMAGE")],
+        [bind("right", "a bear and a frog in the snow", frames="result_first.frames")],
     ],
 )
 
@@ -99,8 +98,8 @@ result = result_group(
     """\
 ## Both edits, beside the clip
 The snow is still the clip's own, pixel for pixel.""",
-    masks=soft_mask("clip.right_mask"),
-    onto="result_first.IMAGE",
+    where={"regions": "right.regions"},
+    onto="result_first.frames",
 )
 
 GRAPH = Graph(

@@ -5,14 +5,12 @@ from parts import (
     REGIONS,
     RESULT,
     bind,
-    both_masks,
     clip_group,
     edit_group,
     inversion_group,
     paste,
     region,
     save,
-    soft_mask,
     video,
 )
 
@@ -71,16 +69,14 @@ result = Group(
     RESULT,
     """\
 ## Keep every background pixel
-The VAE alone changes pixels a little everywhere. So the edit is pasted over the \
-source inside the two masks, grown and blurred to a soft edge; farther out the frames are the source's own.
+The VAE alone changes pixels a little everywhere. So the edit is pasted into the \
+source's own frames: inside the regions and a soft edge around them. Farther out every pixel is the source's, whatever the clip's size.
 
-A third region? Join its mask here as well, or the source covers its edit again. Do the masks fill the frame? Then take VAE \
-Decode's frames.""",
+A third region? Chain its Region Prompt, and connect the last one here too. Is the new thing cut off? Raise *grow*.""",
     columns=[
-        [both_masks("clip.left_mask", "clip.right_mask"), *soft_mask("both.MASK")],
         [
-            paste(),
-            video("edit_video", "Edited clip", "result.IMAGE"),
+            paste({"regions": "right.regions"}),
+            video("edit_video", "Edited clip", "result.frames"),
             video("source_video", "Source clip", "clip.frames"),
         ],
         [

@@ -5,13 +5,11 @@ from parts import (
     LAYOUT,
     REGIONS,
     bind,
-    both_masks,
     clip_group,
     edit_group,
     inversion_group,
     region,
     result_group,
-    soft_mask,
 )
 
 clip = clip_group(
@@ -107,8 +105,8 @@ result = result_group(
     "6 Result",
     """\
 ## Keep every background pixel
-Both masks, grown and blurred, decide where the edit is pasted over the source.""",
-    masks=[both_masks("left_mask.mask", "right_mask.mask"), *soft_mask("both.MASK")],
+The edit is pasted into the source's own frames, inside the two regions and a soft edge around them.""",
+    where={"regions": "right.regions"},
 )
 
 GRAPH = Graph(

@@ -1,7 +1,7 @@
 """workflows/instruct_pix2pix_sd15: an edit by instruction, from fresh noise, held together by anchors; SD 1.5 only."""
 
 from graph import Checkpoint, Graph, Group, Node, Weights
-from parts import EDIT, LAYOUT, REGIONS, clip_group, encoded, encoded_text, result_group, soft_mask
+from parts import EDIT, LAYOUT, REGIONS, clip_group, encoded, encoded_text, result_group
 from twin import twin
 
 INSTRUCT_PIX2PIX = Checkpoint(
@@ -117,8 +117,8 @@ result = result_group(
     "5 Result",
     """\
 ## Keep every background pixel
-Inside the mask, grown and blurred, the edit; elsewhere the source's own frames.""",
-    masks=soft_mask("clip.left_mask"),
+The edit is pasted into the source's own frames, inside the mask and a soft edge around it.""",
+    where={"mask": "clip.left_mask"},
 )
 
 GRAPH = twin(

@@ -5,12 +5,10 @@ from parts import (
     EDIT,
     REGIONS,
     bind,
-    both_masks,
     clip_group,
     negative_prompt,
     region,
     result_group,
-    soft_mask,
     source_prompt,
     st_layout,
 )
@@ -92,8 +90,8 @@ result = result_group(
     "4 Result",
     """\
 ## Keep every background pixel
-Inside the two masks, grown and blurred, the edit; elsewhere the source's own frames.""",
-    masks=[both_masks("clip.left_mask", "clip.right_mask"), *soft_mask("both.MASK")],
+The edit is pasted into the source's own frames, inside the two regions and a soft edge around them.""",
+    where={"regions": "right.regions"},
     edited="chunks.frames",
 )
 

@@ -1,7 +1,7 @@
 """workflows/object_only: one object becomes another; the other one and the background stay as they are."""
 
 from graph import Graph, Group
-from parts import REGIONS, bind, clip_group, edit_group, inversion_group, region, result_group, soft_mask
+from parts import REGIONS, bind, clip_group, edit_group, inversion_group, region, result_group
 
 clip = clip_group(
     "1 Clip",
@@ -48,7 +48,7 @@ result = result_group(
     """\
 ## The rest, pixel for pixel
 Beyond the soft edge around the mask each frame is the source's own: compare the fox in *Save before and after*.""",
-    masks=soft_mask("clip.right_mask"),
+    where={"regions": "right.regions"},
 )
 
 GRAPH = Graph(

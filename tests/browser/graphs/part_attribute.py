@@ -1,7 +1,7 @@
 """workflows/part_attribute: something an object has becomes another; all else about it, and around it, stays."""
 
 from graph import Graph, Group
-from parts import REGIONS, bind, clip_group, edit_group, inversion_group, region, result_group, soft_mask
+from parts import REGIONS, bind, clip_group, edit_group, inversion_group, region, result_group
 
 clip = clip_group(
     "1 Clip",
@@ -56,7 +56,7 @@ result = result_group(
     """\
 ## The rest, pixel for pixel
 Dog and grass are the source's own, beyond the soft edge around the panda.""",
-    masks=soft_mask("clip.edit_mask"),
+    where={"mask": "clip.edit_mask"},
 )
 
 GRAPH = Graph("part_attribute", columns=[[clip], [inversion, regions], [edit], [result]], footage={"panda": "cat"})

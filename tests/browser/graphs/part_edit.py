@@ -1,7 +1,7 @@
 """workflows/part_edit: one object puts something on; all else about it, and everything around it, stays."""
 
 from graph import Graph, Group
-from parts import REGIONS, bind, clip_group, edit_group, inversion_group, region, result_group, soft_mask
+from parts import REGIONS, bind, clip_group, edit_group, inversion_group, region, result_group
 
 clip = clip_group(
     "1 Clip",
@@ -55,7 +55,7 @@ result = result_group(
     """\
 ## The rest, pixel for pixel
 Dog and grass are the source's own, beyond the soft edge around the cat and its hat.""",
-    masks=soft_mask("clip.edit_mask"),
+    where={"mask": "clip.edit_mask"},
 )
 
 GRAPH = Graph("part_edit", columns=[[clip], [inversion, regions], [edit], [result]])

@@ -14,7 +14,6 @@ from parts import (
     region,
     result_group,
     sampler,
-    soft_mask,
     st_layout,
 )
 
@@ -122,8 +121,8 @@ result = result_group(
     "5 Result",
     """\
 ## Keep every background pixel
-Inside the masks, grown and blurred, the edit; elsewhere the source's own frames.""",
-    masks=soft_mask("places.mask"),
+The edit is pasted into the source's own frames, inside the masks and a soft edge around them.""",
+    where={"mask": "places.mask"},
 )
 
 GRAPH = Graph(

@@ -6,14 +6,12 @@ from parts import (
     INVERSION,
     REGIONS,
     bind,
-    both_masks,
     clip_group,
     edit_group,
     encoded,
     full_frames,
     region,
     result_group,
-    soft_mask,
 )
 
 clip = clip_group(
@@ -72,8 +70,8 @@ result = result_group(
     "5 Result",
     """\
 ## Keep every background pixel
-Inside the two masks, grown and blurred, the edit; elsewhere the source's own frames.""",
-    masks=[both_masks("clip.left_mask", "clip.right_mask"), *soft_mask("both.MASK")],
+The edit is pasted into the source's own frames, inside the two regions and a soft edge around them.""",
+    where={"regions": "right.regions"},
 )
 
 GRAPH = Graph("re_edit", columns=[[clip], [inversion, regions], [edit], [result]])
