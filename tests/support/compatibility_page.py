@@ -30,7 +30,7 @@ SECTIONS = {
 PACKS = (
     ("IPAdapter_plus", "9d076a3", "Composes, within 2.1e-6 of the equations: one image, two adapters, an image or a mask for each "
      "frame, “style transfer precise”. Put all IPAdapters before the MODEL branches to inversion and edit: the pack's own "
-     "nodes change what they find on it."),
+     "nodes change what they find on it. *Again after a mend:* the object that it puts on cross-attention composes, and nothing is said."),
     ("AnimateDiff-Evolved", "d8d163c", "Motion modules v1, v2, v3 and all windows compose, within 1.9e-6 window by window; "
      "Anchor Attention is refused in windows. *Again after a mend:* in its windows Inject Source Features, both fusions and Place "
      "Objects give the same bits as in core's; iterations are refused before the inversion. v1 modules with `clip_norm` are "
@@ -47,11 +47,12 @@ PACKS = (
      "SageAttention needs a GPU and was not run."),
     ("VideoHelperSuite", "4ee72c0", "Video Combine, Load Video, inversion, decode, Combine: the frames are plain IMAGEs."),
     ("Impact Pack", "727295b", "SEGS and mask lists into Region Prompt and Latent Blend as batches (V7.10.6, without its subpack)."),
-    ("FLATTEN", "7ea5105", "Apply Flatten Attention stands at its five blocks, and is named. Its own network is refused by name."),
+    ("FLATTEN", "7ea5105", "Apply Flatten Attention stands at its five blocks, and is named. *Again after a mend:* its own network is "
+     "refused by name."),
     ("TiledDiffusion", "a155b1b", "*Again after a mend:* with `tile_batch_size` 1, Full-Frame Attention composes in each tile, the "
      "same bits in either order, by all three methods (SpotDiffusion stops in an inversion, with an error of its own); with more, "
      "all that looks across frames is refused; regions always."),
-    ("layerdiffuse", "fffa28a", "Attention sharing does not run on 0.30.0 by itself; it is refused by name."),
+    ("layerdiffuse", "fffa28a", "Attention sharing does not run on 0.30.0 by itself. It is refused by name (a stand-in, in the tests)."),
     ("controlnet_aux", "e8b689a", "Loads beside this pack; its pictures are plain IMAGEs."),
 )  # fmt: skip
 UNTESTED = (
