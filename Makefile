@@ -5,7 +5,7 @@ PROVISION := python3 demo/host/provision.py
 OLDEST := 0.16.3
 NEWEST := 0.30.0
 HOST_VERSIONS ?= $(if $(VIDEOGRAIN_COMFYUI),installed,$(NEWEST) $(OLDEST))
-MATRIX := $(OLDEST) 0.20.1 0.24.1 0.27.0 $(NEWEST)
+MATRIX := $(OLDEST) 0.18.2 0.20.1 0.24.1 0.26.0 0.27.0 $(NEWEST)
 
 # The environment has no bytecode until it is used: without, every start of ComfyUI compiles thousands of modules.
 unexport PYTHONDONTWRITEBYTECODE
@@ -13,7 +13,7 @@ unexport PYTHONDONTWRITEBYTECODE
 # Shell prefix: runs the host's Python, or stops with the provisioner's message.
 python = python="$$($(PROVISION) --print-python)" && "$$python"
 
-.PHONY: help host demo workflows pictures schema train-demo bench bench-edit bench-response test lint unit compatibility test-media test-host test-e2e test-browser test-headless-opencv matrix soak
+.PHONY: help host demo workflows pictures schema train-demo bench bench-edit bench-response test lint unit compatibility test-media test-host test-e2e test-browser test-headless-opencv test-newest-frontend test-newest-kernels matrix soak
 help:  ## show this list
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 22
 
@@ -71,15 +71,25 @@ test-host-%:
 	echo "host tests in $$tree"; export VIDEOGRAIN_COMFYUI_TREE="$$tree"; \
 	$(python) -m pytest tests/host $(if $(and $(OLDER_SKIP),$(filter-out $(NEWEST) installed,$*)),-m "not soak and not $(OLDER_SKIP)")
 
-matrix: host  ## host and end-to-end tests on five versions of ComfyUI, and both builds of OpenCV: an hour or more
+matrix: host  ## every version of ComfyUI, the newest frontend and kernels, both builds of OpenCV: two hours or more
 	@OMP_NUM_THREADS=1 $(MAKE) --no-print-directory --jobs=2 --output-sync=target --keep-going \
-	  $(MATRIX:%=test-host-%) $(MATRIX:%=test-e2e-%) test-headless-opencv OLDER_SKIP=once
+	  test-newest-frontend test-newest-kernels $(MATRIX:%=test-host-%) $(MATRIX:%=test-e2e-%) test-headless-opencv \
+	  OLDER_SKIP=once
 
 test-headless-opencv:  ## what uses OpenCV, with its headless build instead
-	@export PYTHONPATH="$$($(PROVISION) --print-headless-opencv)" VIDEOGRAIN_COMFYUI_TREE="$$($(PROVISION) --print-comfyui)"; \
+	@export PYTHONPATH="$$($(PROVISION) --print-overlay headless-opencv)" VIDEOGRAIN_COMFYUI_TREE="$$($(PROVISION) --print-comfyui)"; \
 	$(python) -c 'import cv2, os, sys; sys.exit(not cv2.__file__.startswith(os.environ["PYTHONPATH"] + os.sep))' && \
 	"$$python" -m pytest $(addprefix tests/unit/test_,flow.py marks.py metrics.py evaluation.py) && \
 	"$$python" -m pytest $(addprefix tests/host/test_,flow_guided.py marks.py evaluate_edit.py)
+
+test-newest-kernels:  ## host tests with the newest comfy-kitchen and comfy-aimdo
+	@overlay="$$($(PROVISION) --print-overlay newest-kernels)" && tree="$$($(PROVISION) --print-comfyui)" || exit 1; \
+	export PYTHONPATH="$$overlay" VIDEOGRAIN_COMFYUI_TREE="$$tree"; \
+	$(python) -m pytest tests/host -m "not soak and not once"
+
+test-newest-frontend:  ## browser tests in the newest comfyui-frontend-package
+	@overlay="$$($(PROVISION) --print-overlay newest-frontend)" || exit 1; \
+	export PYTHONPATH="$$overlay"; $(python) -m pytest tests/browser
 
 soak:  ## 600 frames in chunks on the demo model, stopped once and resumed, and 200 prompts in a row: hours on a CPU
 	@export VIDEOGRAIN_COMFYUI_TREE="$$($(PROVISION) --print-comfyui)"; $(python) -m pytest -s -m soak tests/host/test_soak.py tests/host/test_prompts.py

@@ -1,6 +1,6 @@
 """Sets up ComfyUI and its Python environment for development, in a cache outside the checkout.
 
-    python3 demo/host/provision.py [--version 0.30.0] [--print-python | --print-comfyui | --print-headless-opencv]
+    python3 demo/host/provision.py [--version 0.30.0] [--print-python | --print-comfyui | --print-overlay NAME]
 
 Needs nothing but a bare Python. The first run downloads and installs; later runs return at once, and an
 interrupted run is finished by the next. VIDEOGRAIN_COMFYUI=/path/to/ComfyUI uses that installation instead;
@@ -28,7 +28,11 @@ from typing import BinaryIO, NamedTuple
 
 HERE = Path(__file__).resolve().parent
 LOCK = HERE / "requirements.lock"
-HEADLESS = HERE / "headless.lock"
+OVERLAYS = {  # packages that replace the environment's own while their folder is on PYTHONPATH
+    "headless-opencv": HERE / "headless.lock",
+    "newest-frontend": HERE / "newest-frontend.lock",
+    "newest-kernels": HERE / "newest-kernels.lock",
+}
 SOURCES = HERE / "sources.json"
 NEWEST, OLDEST = "0.30.0", "0.16.3"
 OLDEST_PYTHON = (3, 11)
@@ -130,16 +134,17 @@ def require_space(cache: Path) -> None:
         )
 
 
-def headless_opencv(cache: Path, python: Path, lock: Path = HEADLESS) -> Path:
-    """Returns a folder with OpenCV's build for servers, installed first if need be: on PYTHONPATH it replaces the other.
+def overlay(cache: Path, python: Path, name: str, lock: Path | None = None) -> Path:
+    """Returns a folder with an overlay's packages, installed first if need be: on PYTHONPATH they replace the others.
 
-    The two builds overwrite each other in one environment, and users have either.
+    Two builds or versions of a package overwrite each other in one environment, and users have either.
     """
-    folder = cache / f"headless-opencv-{hashlib.sha256(lock.read_bytes()).hexdigest()[:16]}"
+    lock = lock or OVERLAYS[name]
+    folder = cache / f"{name}-{hashlib.sha256(lock.read_bytes()).hexdigest()[:16]}"
     if not folder.exists():
         with exclusive(cache) as held:
             if not folder.exists():
-                say("installing OpenCV's headless build")
+                say(f"installing {name.replace('-', ' ')}")
                 with tempfile.TemporaryDirectory(prefix="tmp-", dir=cache) as temporary:
                     ready = Path(temporary) / "ready"
                     pip(python, cache, held, "install", "--no-deps", "--requirement", str(lock), "--target", str(ready))
@@ -331,12 +336,14 @@ def main() -> int:
     parser.add_argument("--print-python", action="store_true", help="print only the path of its Python")
     parser.add_argument("--print-comfyui", action="store_true", help="print only the path of its folder")
     parser.add_argument(
-        "--print-headless-opencv", action="store_true", help="install OpenCV's headless build too; print its folder"
+        "--print-overlay",
+        choices=OVERLAYS,
+        help="install these packages beside it too; print their folder for PYTHONPATH",
     )
     options = parser.parse_args()
     try:
         host = provision(options.version)
-        headless = headless_opencv(cache_folder(), host.python) if options.print_headless_opencv else None
+        beside = overlay(cache_folder(), host.python, options.print_overlay) if options.print_overlay else None
     except SetupError as error:
         print(textwrap.fill(f"error: {error}", 100, break_on_hyphens=False, break_long_words=False), file=sys.stderr)
         return 1
@@ -347,7 +354,7 @@ def main() -> int:
         print("\ninterrupted; the next run finishes the set-up", file=sys.stderr)
         return 130
     chosen = [str(host.python)] * options.print_python + [str(host.comfyui)] * options.print_comfyui
-    chosen += [str(headless)] * options.print_headless_opencv
+    chosen += [str(beside)] if beside else []
     print(*chosen or [f"python   {host.python}", f"ComfyUI  {host.comfyui}"], sep="\n")
     return 0
 

@@ -5,6 +5,7 @@ VIDEOGRAIN_COMFYUI_TREE names the ComfyUI folder; `make test-host` sets it, once
 """
 
 import gc
+import importlib.metadata
 import os
 import tempfile
 from pathlib import Path
@@ -27,7 +28,15 @@ def pytest_configure(config: pytest.Config) -> None:
     import comfyui_version
 
     config.addinivalue_line("markers", f"{MARK}(claim): what works together, for docs/compatibility.md")
-    config.pluginmanager.register(Recorder(comfyui_version.__version__), MARK)
+    config.pluginmanager.register(Recorder(comfyui_version.__version__ + _overlaid()), MARK)
+
+
+def _overlaid() -> str:
+    """Packages that an overlay on PYTHONPATH replaces, such as " with comfy-kitchen 0.2.40"; empty without one."""
+    folders = [folder for folder in os.environ.get("PYTHONPATH", "").split(os.pathsep) if folder]
+    found = importlib.metadata.distributions(path=folders) if folders else ()
+    packages = ", ".join(sorted(f"{package.name} {package.version}" for package in found))
+    return packages and f" with {packages}"
 
 
 def pytest_collection_finish() -> None:

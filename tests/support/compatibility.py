@@ -6,6 +6,7 @@ tests/out/compatibility.json, and `make compatibility` makes docs/compatibility.
 
 import json
 import os
+import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
@@ -98,4 +99,5 @@ def _version(path: Path) -> str:
 
 
 def version_key(version: str) -> tuple[int, ...]:
-    return tuple(int(part) for part in version.split(".") if part.isdigit())
+    """Of a host such as "0.30.0 with comfy-kitchen 0.2.40": it comes after 0.30.0."""
+    return tuple(int(part) for part in re.findall(r"\d+", version))

@@ -111,7 +111,7 @@ def _counts(claims: Iterable[Claim], hosts: dict[str, list[dict]]) -> str:
     counts += [
         f"{SECTIONS[kind][0].lower()}: {kinds[kind]}" for kind in SECTIONS if kind != "neighbour" and kinds[kind]
     ]
-    return "; ".join([*counts, f"ComfyUI versions: {len(hosts)}"]) + "."
+    return "; ".join([*counts, f"ComfyUI versions: {len({host.split()[0] for host in hosts})}"]) + "."
 
 
 def _hosts(hosts: dict[str, list[dict]]) -> str:

@@ -2,7 +2,9 @@
 
 import hashlib
 import io
+import json
 import os
+import re
 import subprocess
 import sys
 import tarfile
@@ -146,13 +148,13 @@ def test_opencvs_other_build_stands_beside_the_environment_whole_or_not_at_all(t
 
     monkeypatch.setattr(p, "pip", failing)
     with pytest.raises(p.SetupError, match="no network"):
-        p.headless_opencv(tmp_path, Path("python"), lock)
+        p.overlay(tmp_path, Path("python"), "headless-opencv", lock)
     assert not list(tmp_path.glob("*opencv*")) and not list(tmp_path.glob("tmp-*"))
     monkeypatch.setattr(p, "pip", lambda *arguments: (Path(arguments[-1]) / "cv2").mkdir(parents=True))
-    folder = p.headless_opencv(tmp_path, Path("python"), lock)
+    folder = p.overlay(tmp_path, Path("python"), "headless-opencv", lock)
     assert (folder / "cv2").is_dir() and not (tmp_path / "env-").exists()
     monkeypatch.setattr(p, "pip", failing)
-    assert p.headless_opencv(tmp_path, Path("python"), lock) == folder  # no second installation
+    assert p.overlay(tmp_path, Path("python"), "headless-opencv", lock) == folder  # no second installation
 
 
 def test_too_little_disk_space_is_told_before_anything_is_built(tmp_path, monkeypatch):
@@ -222,3 +224,21 @@ def test_existing_installation_without_the_packs_requirements_names_them(tmp_pat
 def test_unknown_version_names_the_known_ones(tmp_path):
     with pytest.raises(p.SetupError, match=r"0\.9.*0\.30\.0, .*0\.16\.3"):
         p.comfyui_tree(tmp_path, "0.9", Path(sys.executable))
+
+
+def test_the_matrix_is_every_version_that_can_be_provisioned():
+    makefile = (PROVISION.parents[2] / "Makefile").read_text(encoding="utf-8")
+    values = dict(re.findall(r"^([A-Z]+) := (.*)$", makefile, re.M))
+    matrix = re.sub(r"\$\((\w+)\)", lambda name: values[name[1]], values["MATRIX"]).split()
+    assert matrix == sorted(json.loads(p.SOURCES.read_text()), key=p.as_numbers)
+    assert {"0.18.2", "0.26.0"} < set(matrix) and (matrix[0], matrix[-1]) == (p.OLDEST, p.NEWEST)
+
+
+@pytest.mark.parametrize("name", [name for name in p.OVERLAYS if name.startswith("newest")])
+def test_an_overlay_of_the_newest_is_newer_than_the_environment_and_sealed(name):
+    pin = re.compile(r"^([\w-]+)==([\d.]+)", re.M)
+    own = {package.replace("_", "-"): version for package, version in pin.findall(p.LOCK.read_text())}
+    text = p.OVERLAYS[name].read_text()
+    for package, version in pin.findall(text):
+        assert p.as_numbers(version) > p.as_numbers(own[package])
+        assert re.search(rf"^{package}==\S+( \\\n    --hash=sha256:[0-9a-f]{{64}})+$", text, re.M)
