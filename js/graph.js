@@ -31,14 +31,19 @@ export function regionsBefore(node) {
     .flatMap((bind) => shownBy(outputOf(bind), 'regions')?.regions ?? [])
 }
 
+/** Nodes at the other end of a node's inputs. Its graph is asked: getInputNode of a subgraph's node looks among its outputs. */
+function sourcesOf(node) {
+  const links = [...(node.graph?.links.values() ?? [])].filter((link) => String(link.target_id) === String(node.id))
+  return links.map((link) => node.graph.getNodeById(link.origin_id))
+}
+
 /** All nodes that lead to a node, those inside subgraphs too. */
 function before(node) {
   const found = new Set()
   const open = [node]
   while (open.length) {
     const next = open.pop()
-    const sources = (next.inputs ?? []).map((_, index) => next.getInputNode(index))
-    for (const source of [...sources, ...(next.subgraph?.nodes ?? [])]) {
+    for (const source of [...sourcesOf(next), ...(next.subgraph?.nodes ?? [])]) {
       if (!source || found.has(source)) continue
       found.add(source)
       open.push(source)

@@ -2,7 +2,7 @@
 // for the undo history. A smaller one from a saved workflow stays as it is until it runs, then grows as far as it must.
 
 import { app } from '../../scripts/app.js'
-import { shownBy } from './graph.js'
+import { outputOf, shownBy } from './graph.js'
 import { marked, worded } from './words.js'
 
 const MEMORY = 'videograin_memory'
@@ -44,7 +44,8 @@ export function placeAt(event, canvas, zoom) {
   ]
 }
 
-export const isLinked = (node, name) => Boolean(node.inputs?.some((input) => input.widget?.name === name && input.link != null))
+export const isLinked = (node, name) =>
+  Boolean(node.inputs?.some((input, index) => input.widget?.name === name && node.isInputConnected(index)))
 
 /** Gives a widget a value as its user would: one step for undo. */
 export function setValue(node, widget, value) {
@@ -96,7 +97,7 @@ export class Panel {
     const first = this.waiting
     this.view.element.classList.remove('waiting')
     for (const part of this.view.element.children) part.hidden = false
-    this.memory = memoryOf(output, this.memory)
+    this.memory = memoryOf([output, outputOf(this.node)], this.memory)
     this.view.show(data, this.memory)
     this.view.element.style.minHeight = `${this.view.height}px`
     if (first) this.node.setDirtyCanvas?.(true, true)
@@ -119,11 +120,15 @@ export class Panel {
   }
 }
 
+const memories = [] // of every output that was shown
+
 /**
- * What a view remembers from run to run, and while its node is made anew (the frame it stood at). It lies in the output, of
- * which the frontend keeps a copy whenever it loads a graph, for undo too. before: that of the last output.
+ * What a view remembers from run to run, and while its node is made anew (the frame it stood at). The output holds its
+ * number: the frontend keeps a copy of an output whenever it loads a graph, for undo too. copies: the output as a view was
+ * given it, and as the frontend holds it; newer ones hold another object. before: what the view remembers of the last output.
  */
-function memoryOf(output, before) {
-  output[MEMORY] ??= { ...before }
-  return output[MEMORY]
+function memoryOf(copies, before) {
+  const [number] = copies[0][MEMORY] ?? [memories.length]
+  for (const copy of copies) if (copy) copy[MEMORY] = [number]
+  return (memories[number] ??= { ...before })
 }
