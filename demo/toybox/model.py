@@ -5,7 +5,6 @@ UNet, text encoder and ControlNet are ComfyUI's own classes at a small size; onl
 here. All go through ComfyUI's model management like any checkpoint. Nothing is kept between two calls of `load`.
 """
 
-import json
 import logging
 import re
 from pathlib import Path
@@ -128,9 +127,8 @@ class DemoTokenizer(comfy.sd1_clip.SD1Tokenizer):
 
 
 def vocabulary() -> dict[int, str]:
-    """SD 1's tokens in writing, by number; a tokenizer knows them too, but takes over three times as long to make."""
-    file = Path(comfy.sd1_clip.__file__).parent / "sd1_tokenizer" / "vocab.json"
-    return {number: piece for piece, number in json.loads(file.read_text(encoding="utf-8")).items()}
+    """SD 1's tokens in writing, by number; of core's tokenizer, which alone knows in which of core's files they are."""
+    return comfy.sd1_clip.SDTokenizer().inv_vocab
 
 
 class DemoTextEncoder(comfy.sd1_clip.SDClipModel):

@@ -10,6 +10,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 HOST_MODULES = {"comfy", "comfy_api", "comfy_execution", "comfy_extras", "execution", "folder_paths", "nodes", "server"}
 PACK = sorted([*ROOT.glob("*.py"), *ROOT.glob("nodes/**/*.py"), *ROOT.glob("videograin/**/*.py")])
+SHIPPED = sorted({*PACK, *ROOT.glob("demo/*.py"), *ROOT.glob("demo/toybox/*.py")})
 METHOD = [path for path in PACK if path.is_relative_to(ROOT / "videograin")]
 PURE = [path for path in METHOD if not path.is_relative_to(ROOT / "videograin" / "host")]
 
@@ -48,6 +49,14 @@ def test_cv2_is_imported_inside_functions_only_and_own_modules_relatively(path):
 def test_sources_have_only_letters_that_every_windows_console_can_show(path):
     """comfy-test's first level asks for it: what is logged or raised there must not end in an encoding error."""
     path.read_text(encoding="utf-8").encode("cp1252")
+
+
+@pytest.mark.parametrize("path", SHIPPED, ids=named)
+def test_nothing_looks_for_files_beside_the_hosts_modules(path):
+    """Where ComfyUI keeps its files may change with any version; comfy-import-guard calls that a pack that will break."""
+    attributes = [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Attribute)]
+    names = [dotted(node) for node in attributes if node.attr in ("__file__", "__path__")]
+    assert not [name for name in names if name.partition(".")[0] in HOST_MODULES]
 
 
 def test_unit_tests_run_without_comfyui():
