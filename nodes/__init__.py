@@ -1,7 +1,9 @@
 """The nodes, one file per user task. They declare, validate and hand over; the method is in videograin/."""
 
+import comfyui_version
 from comfy_api.latest import ComfyExtension, io
 
+from ..videograin.host.compat import tell_if_newer
 from .anchors import AnchorAttention
 from .attention import FullFrameAttention, STLayoutAttention
 from .blend import LatentBlend
@@ -24,6 +26,9 @@ from .video import BeforeAfterVideo, LoadVideoFrames
 
 
 class VideoGrainExtension(ComfyExtension):
+    async def on_load(self) -> None:
+        tell_if_newer(comfyui_version.__version__)
+
     async def get_node_list(self) -> list[type[io.ComfyNode]]:
         return [
             LoadVideoFrames,

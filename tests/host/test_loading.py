@@ -5,7 +5,12 @@ import asyncio
 import logging
 from pathlib import Path
 
+import comfyui_version
 import nodes
+import pytest
+
+from pack.demo.host.provision import NEWEST
+from pack.videograin.host.compat import TESTED
 
 ROOT = Path(__file__).parents[2]
 
@@ -58,3 +63,19 @@ def test_no_node_is_called_as_one_of_cores(comfyui_tree):
     core = {name.lower() for name in named_by_core(comfyui_tree)}
     assert {"ksampler (advanced)", "load video"} <= core
     assert core & asyncio.run(ours()) == set()
+
+
+def test_tested_is_what_the_tests_run_on():
+    assert TESTED == NEWEST
+
+
+@pytest.mark.parametrize(
+    ("version", "lines"),
+    [("0.30.0", 0), ("0.16.3", 0), ("0.30", 0), ("0.30.1", 1), ("0.38.1", 1), ("1.0.0rc2", 1), ("unknown", 0)],
+)
+def test_a_host_newer_than_tested_is_told_once_as_the_pack_is_loaded(monkeypatch, caplog, version, lines):
+    monkeypatch.setattr(comfyui_version, "__version__", version)
+    with caplog.at_level(logging.INFO):
+        assert asyncio.run(nodes.load_custom_node(str(ROOT)))
+    told = [record.getMessage() for record in caplog.records if record.name == "videograin"]
+    assert len(told) == lines and all(f"tested with ComfyUI up to {TESTED}; this is {version}" in line for line in told)

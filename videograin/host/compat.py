@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -19,7 +20,20 @@ from .strangers import pack_of
 
 logger = logging.getLogger("videograin")
 
+TESTED = "0.30.0"  # the newest ComfyUI that the tests run on
+
 Site = tuple[str, int, int]  # block group, block number, transformer block: ComfyUI's own address of an attention pair
+
+
+def tell_if_newer(version: str) -> None:
+    """One line in the log on a ComfyUI that is newer than any this pack was tested with. version: such as "0.38.1"."""
+    found, tested = ([int(part) for part in re.findall(r"\d+", text)[:3]] for text in (version, TESTED))
+    if found > tested:
+        logger.info(
+            "VideoGrain is tested with ComfyUI up to %s; this is %s. What may differ: docs/compatibility.md.",
+            TESTED,
+            version,
+        )
 
 
 def require_unet(model: ModelPatcher, node: str) -> None:
