@@ -7,6 +7,8 @@ import compatibility_page
 import pytest
 from compatibility import MARK
 
+from pack.demo.host.provision import LOCK, OVERLAYS
+
 HERE = Path(__file__).parent
 HOW = "Run `make test-host`, then `make compatibility`."
 
@@ -37,3 +39,20 @@ def test_a_page_is_read_as_it_was_written(claims):
     entries = [{**claim._asdict(), "result": "passed", "tests": {}} for claim in claims]
     page = compatibility_page.page({"0.0.1": {"test_some.py": entries}})
     assert compatibility_page.claims_on(page) == claims and "ComfyUI versions: 1." in page
+
+
+def test_the_page_has_the_texts_it_is_made_with():
+    text = compatibility_page.PAGE.read_text(encoding="utf-8")
+    about = [about for _, about in compatibility_page.SECTIONS.values()]
+    lines = [f"- {line}\n" for line in (*compatibility_page.NEWER, *compatibility_page.UNTESTED)]
+    assert [part for part in (*about, *lines) if part not in text] == []
+
+
+@pytest.mark.parametrize("name", ["newest-frontend", "newest-kernels"])
+def test_the_page_names_the_versions_that_are_tested(name):
+    pin = re.compile(r"^(comfy[\w-]+)==([\d.]+)", re.M)
+    own = {package.replace("_", "-"): version for package, version in pin.findall(LOCK.read_text())}
+    for package, newest in pin.findall(OVERLAYS[name].read_text()):
+        assert re.search(
+            rf"{package} {re.escape(own[package])}\b.*\b{re.escape(newest)}\b", compatibility_page.NEWER[0]
+        )

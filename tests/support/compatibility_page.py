@@ -61,6 +61,24 @@ UNTESTED = (
     "FaceID, real CLIP Vision, SparseCtrl and CADS; SDXL beside the real packs.",
     "Multi-GPU clones (MultiGPU Work Units).",
 )
+NEWER = (
+    "Frontends: the browser tests run on comfyui-frontend-package 1.47.12, which ComfyUI 0.30.0 asks for, and on 1.58.1, in "
+    "both renderers. Helpers: the host tests run with comfy-kitchen 0.2.26 and comfy-aimdo 0.4.11, and with 0.2.40 and 0.6.0.",
+    "ComfyUI after 0.30.0, up to 0.38.1, read and not run: `comfy/samplers.py` (311c014), `sampler_helpers.py` (5375777), "
+    "`model_patcher.py` (08d0e51), `model_base.py` (094c74c) and `ldm/modules/attention.py` (05080f6). The wrappers there "
+    "(OUTER_SAMPLE, PREPARE_SAMPLING, SAMPLER_SAMPLE, PREDICT_NOISE, CALC_COND_BATCH), the prompts' `uuids`, the order of rows, "
+    "what a replacement of attention is called with, and `ModelPatcher.clone` are as in 0.30.0. Not read: `patcher_extension.py` "
+    "and the UNet's own `openaimodel.py`, which has DIFFUSION_MODEL. The pack says at start when ComfyUI is newer than tested.",
+    "There a checkpoint can ask for int8 attention at a site (`CrossAttention.comfy_attention`, `preferred_attention`). A "
+    "replacement is not told of it: where a node of this pack acts, attention is computed in the model's own precision. What "
+    "another pack's replacement adds is then measured against that. `--use-ck-attention` takes int8 at every site of the "
+    "network, here too, except ST-Layout's; inversion comes back less exactly.",
+    "There core hands q, k and v to attention functions in containers that can be emptied once (`AttentionTensorContainer`). "
+    "`optimized_attention_override` still gets tensors, and so does everything here; a pack that takes the place of "
+    "`optimized_attention` itself meets both.",
+    "There the memory for a run is asked of `call_model_memory_required`, which knows of `optimized_attention_memory_efficient`. "
+    "This pack asks for more by a larger batch, measured with `memory_required`; beside such an override it may ask for too much.",
+)
 ROW = re.compile(r"^\| (?P<name>[^|]+?) \| (?P<outcome>[^|]+?) \|$", re.M)
 
 
@@ -79,6 +97,7 @@ def page(results: dict[str, dict[str, list[dict]]]) -> str:
             parts.append(f"## {title}\n\n{about}\n\n| what | outcome |\n|---|---|\n{rows}\n")
         if kind == "neighbour":
             parts.append(_packs())
+    parts.append("## Newer versions\n\n" + "\n".join(f"- {line}" for line in NEWER) + "\n")
     parts.append("## Untested\n\n" + "\n".join(f"- {line}" for line in UNTESTED) + "\n")
     return "\n".join(parts)
 
