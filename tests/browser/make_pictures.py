@@ -292,7 +292,7 @@ def make_places(page: Page, server: Server) -> None:
 def main() -> None:
     host = provision()
     with Server(host.python, host.comfyui, ROOT) as server, chromium() as browser:
-        server.post("/settings", SETTINGS)
+        server.post("/settings", SETTINGS | {"Comfy.Minimap.Visible": False})  # it would lie over the pictures
         page = open_frontend(browser, server.url)
         make_places(page, server)
         if "--places" not in sys.argv:

@@ -28,6 +28,10 @@ CONNECT = """(title) => {
   link(clip, 'left_mask', region, 'mask')
   link(region, 'regions', whole, 'regions')
   link(whole, 'frames', preview, 'images')
+  const compare = add('VideoGrainBeforeAfterVideo')
+  link(clip, 'frames', compare, 'source')
+  link(whole, 'frames', compare, 'edited')
+  compare.pos = [whole.pos[0] + whole.size[0] + 60, whole.pos[1]]
   const values = { source_prompt: 'a cat and a dog on grass', prompt: 'a bear and a dog on grass', steps: 2 }
   for (const [name, value] of Object.entries(values)) whole.widgets.find((widget) => widget.name === name).value = value
 }"""
@@ -78,6 +82,12 @@ def test_found_dragged_run_and_unpacked(page, server, picture):
     page.get_by_test_id("queue-button").click()
     page.wait_for_function("() => window.outcome", timeout=240_000)
     assert page.evaluate("() => window.outcome") == ["execution_success", ""]
+    player = page.locator(".videograin", has=page.get_by_label("Zoom", exact=True))
+    player.get_by_role("status").get_by_text("fps").wait_for()  # it has both clips, and the regions from inside
+    assert player.get_by_label("Zoom", exact=True).locator("option").all_inner_texts()[:2] == [
+        "whole picture",
+        "1 a bear",
+    ]
     page.screenshot(path=picture("blueprint_run"))
     assert console.complaints() == []
     page.evaluate(UNPACK, NAME)  # the frontend grumbles about links of widgets, and forgets what was typed there

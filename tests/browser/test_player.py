@@ -132,6 +132,13 @@ def test_it_plays_and_pauses_and_both_clips_keep_together(player):
     assert player.page.evaluate("() => app.graph.nodes.length") == 4  # no key reached the graph
 
 
+def line_is(player, value):
+    """Waits until undo has made all nodes anew."""
+    node = f"app.graph.nodes.find(({{ type }}) => type === '{KIND}')"
+    player.page.wait_for_function(f"() => {node}.widgets.find(({{ name }}) => name === 'line').value === {value}")
+    player.page.wait_for_timeout(500)  # milliseconds, for the pictures
+
+
 def test_undo_of_something_else_keeps_the_frame_the_line_and_the_zoom(player):
     player.stage.focus()
     player.page.keyboard.press("ArrowRight")
@@ -139,14 +146,15 @@ def test_undo_of_something_else_keeps_the_frame_the_line_and_the_zoom(player):
     player.page.keyboard.press("+")
     player.set_value(KIND, "line", 8)
     player.page.keyboard.press("Control+z", delay=150)
-    player.page.wait_for_function(
-        f"() => app.graph.nodes.find(({{ type }}) => type === '{KIND}').widgets.find(({{ name }}) => name === 'line').value === 4"
-    )
-    player.page.wait_for_timeout(500)
+    line_is(player, 4)
     assert counter(player) == "2 / 8" and zoom(player) == "part of the picture"
     assert float(player.view().get_by_role("slider", name="Line").input_value()) == pytest.approx(0.27)
     player.view().get_by_role("button", name="One frame forward").click()
-    assert counter(player) == "3 / 8" and player.console.complaints() == []
+    player.set_value(KIND, "line", 6)
+    player.page.keyboard.press("Control+z", delay=150)
+    line_is(player, 4)
+    assert counter(player) == "3 / 8" and zoom(player) == "part of the picture"  # the new node's view remembers too
+    assert player.console.complaints() == []
 
 
 def test_another_run_keeps_the_frame_and_the_comparison_unless_the_node_asks_for_another(player):
@@ -374,6 +382,8 @@ def test_the_regions_of_the_edit_are_offered_by_their_words(widgets, picture):
     widgets.set_value("VideoGrainDemoClip", "seed", 3)
     widgets.run()
     assert menu.locator("option").all_inner_texts()[:3] == ["whole picture", "1 a cat", "2 <b>a dog</b>"]
+    player.get_by_role("status").get_by_text("fps").wait_for()
+    widgets.page.screenshot(path=picture(f"player_subgraph_{widgets.renderer}"))
     assert widgets.console.complaints() == []
 
 

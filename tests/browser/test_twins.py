@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from frontend import MISSING, Console, drop, exported, open_frontend, without_view
+from frontend import MISSING, Console, drop, exported, open_frontend, plain_prompt, plain_workflow
 from shipped import ROOT, TWINS, prompt, require_nodes, saved
 
 PREVIEWS = r"404 .*/api/view\?type=input&filename=\w+\.mp4"  # of clips that are yet to be uploaded
@@ -29,7 +29,7 @@ def test_opens_with_nothing_missing_but_its_files(page, schemas, picture, name):
     drop(page, ROOT / "workflows" / f"{name}.json")
     assert page.evaluate(MISSING) == []
     workflow, api = exported(page)
-    assert api == prompt(name) and without_view(workflow) == without_view(saved(name))
+    assert plain_prompt(api) == prompt(name) and plain_workflow(workflow) == plain_workflow(saved(name))
     panel = page.get_by_test_id("error-group-missing-model")
     if not panel.is_visible():  # it stays open from one workflow to the next
         page.get_by_test_id("error-overlay-see-errors").click()

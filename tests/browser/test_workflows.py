@@ -3,7 +3,19 @@
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from frontend import MISSING, TITLE, VIEW, Console, drop, exported, open_frontend, open_template, visit, without_view
+from frontend import (
+    MISSING,
+    TITLE,
+    VIEW,
+    Console,
+    drop,
+    exported,
+    open_frontend,
+    open_template,
+    plain_prompt,
+    plain_workflow,
+    visit,
+)
 from shipped import AFTER, DEMO, ROOT, prompt, saved, shortened
 
 FIRST = "instance_edit"
@@ -54,7 +66,7 @@ def test_it_opens_complete_and_without_complaint_runs_and_shows_its_result(page,
     assert page.get_by_test_id("error-overlay").count() == 0
     page.screenshot(path=picture(f"{name}_opened"))
     workflow, api = exported(page)
-    assert api == prompt(name) and without_view(workflow) == without_view(saved(name))
+    assert plain_prompt(api) == prompt(name) and plain_workflow(workflow) == plain_workflow(saved(name))
     assert console.complaints() == []
 
     page.evaluate(SHORTEN)
@@ -81,7 +93,7 @@ def test_found_in_the_gallery(page, picture):
     page.screenshot(path=picture("gallery"))
     card.click()
     page.wait_for_function(f"() => {TITLE} === '{FIRST}'")
-    assert exported(page)[1] == prompt(FIRST)
+    assert plain_prompt(exported(page)[1]) == prompt(FIRST)
 
 
 def test_saved_with_the_keyboard_and_opened_again_it_is_the_same(browser, server, picture):
@@ -95,6 +107,6 @@ def test_saved_with_the_keyboard_and_opened_again_it_is_the_same(browser, server
     visit(page, server.url)
     drop(page, file)
     workflow, api = exported(page)
-    assert api == prompt(FIRST) and without_view(workflow) == without_view(saved(FIRST))
+    assert plain_prompt(api) == prompt(FIRST) and plain_workflow(workflow) == plain_workflow(saved(FIRST))
     page.screenshot(path=picture(f"{FIRST}_reopened"))
     page.context.close()

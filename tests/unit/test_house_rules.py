@@ -138,3 +138,13 @@ JAVASCRIPT = re.compile(
 @pytest.mark.parametrize("path", sorted(ROOT.glob("js/**/*.js")), ids=named)
 def test_the_web_page_is_given_text_never_markup_and_asks_nobody_else(path):
     assert JAVASCRIPT.findall(path.read_text(encoding="utf-8")) == []
+
+
+OTHERWISE_ELSEWHERE = re.compile(r"\.link\b|\.links\[|\bgetInput(Node|Link)\(")
+
+
+@pytest.mark.parametrize("path", sorted(ROOT.glob("js/**/*.js")), ids=named)
+def test_the_web_page_asks_for_nothing_that_frontends_answer_differently(path):
+    """A slot's links are deprecated, and a subgraph's node answers about its outputs: isInputConnected and graph.links.values()."""
+    code = re.sub(r"^\s*(//|/?\*).*$", "", path.read_text(encoding="utf-8"), flags=re.M)
+    assert OTHERWISE_ELSEWHERE.findall(code) == []
