@@ -13,6 +13,9 @@ unexport PYTHONDONTWRITEBYTECODE
 # Shell prefix: runs the host's Python, or stops with the provisioner's message.
 python = python="$$($(PROVISION) --print-python)" && "$$python"
 
+# The same, and whether this module is the overlay's.
+overlaid = $(python) -c 'import $1 as it, os, sys; sys.exit(not it.__file__.startswith(os.environ["PYTHONPATH"] + os.sep))'
+
 .PHONY: help host demo workflows pictures schema train-demo bench bench-edit bench-response test lint unit compatibility test-media test-host test-e2e test-browser test-headless-opencv test-newest-frontend test-newest-kernels matrix soak
 help:  ## show this list
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 22
@@ -78,18 +81,18 @@ matrix: host  ## every version of ComfyUI, the newest frontend and kernels, both
 
 test-headless-opencv:  ## what uses OpenCV, with its headless build instead
 	@export PYTHONPATH="$$($(PROVISION) --print-overlay headless-opencv)" VIDEOGRAIN_COMFYUI_TREE="$$($(PROVISION) --print-comfyui)"; \
-	$(python) -c 'import cv2, os, sys; sys.exit(not cv2.__file__.startswith(os.environ["PYTHONPATH"] + os.sep))' && \
+	$(call overlaid,cv2) && \
 	"$$python" -m pytest $(addprefix tests/unit/test_,flow.py marks.py metrics.py evaluation.py) && \
 	"$$python" -m pytest $(addprefix tests/host/test_,flow_guided.py marks.py evaluate_edit.py)
 
 test-newest-kernels:  ## host tests with the newest comfy-kitchen and comfy-aimdo
 	@overlay="$$($(PROVISION) --print-overlay newest-kernels)" && tree="$$($(PROVISION) --print-comfyui)" || exit 1; \
 	export PYTHONPATH="$$overlay" VIDEOGRAIN_COMFYUI_TREE="$$tree"; \
-	$(python) -m pytest tests/host -m "not soak and not once"
+	$(call overlaid,comfy_kitchen) && "$$python" -m pytest tests/host -m "not soak and not once"
 
 test-newest-frontend:  ## browser tests in the newest comfyui-frontend-package
 	@overlay="$$($(PROVISION) --print-overlay newest-frontend)" || exit 1; \
-	export PYTHONPATH="$$overlay"; $(python) -m pytest tests/browser
+	export PYTHONPATH="$$overlay"; $(call overlaid,comfyui_frontend_package) && "$$python" -m pytest tests/browser
 
 soak:  ## 600 frames in chunks on the demo model, stopped once and resumed, and 200 prompts in a row: hours on a CPU
 	@export VIDEOGRAIN_COMFYUI_TREE="$$($(PROVISION) --print-comfyui)"; $(python) -m pytest -s -m soak tests/host/test_soak.py tests/host/test_prompts.py
