@@ -6,7 +6,7 @@ from ..videograin.host import conditioning, previews
 from ..videograin.layout import shades
 from ..videograin.overview import Overview, extent, look
 from ..videograin.overview_picture import overview_picture, strip
-from ..videograin.regions import Region
+from ..videograin.regions import Region, require_a_mask_a_frame
 from .declared import declared
 from .types import CATEGORY, Regions
 
@@ -151,6 +151,8 @@ class BindRegionPrompts(io.ComfyNode):
                 "Bind Region Prompts' `clip` is empty: the loader found no text encoder in its checkpoint. Load one with "
                 "Load CLIP."
             )
+        if frames is not None and len(frames) > 1:  # a single frame is only looked at
+            require_a_mask_a_frame(regions, len(frames), "Bind Region Prompts' `frames` has")
         bound, encoded = conditioning.bind(clip, prompt, regions, missing_phrase, encode_phrases_alone)
         overview = look(regions, prompt, encoded, None if frames is None else tuple(frames.shape[1:3]))
         top = strip(overview, frames)

@@ -49,19 +49,25 @@ def clip_masks(regions: Regions, frames: int, cells: tuple[int, int] | None = No
     cells: (height, width) of the latent they lie beside; a mask of its clip's size is cut to what the latent shows.
     Returns (K, frames, H, W) bool. Raises ValueError where a mask has neither one frame nor `frames`.
     """
+    require_a_mask_a_frame(regions, frames, "the latent has")
     placed = [region.mask if cells is None else on_cells(region.mask, cells) for region in regions]
     height, width = (max(mask.shape[side] for mask in placed) for side in (-2, -1))
     masks = []
-    for number, (region, mask) in enumerate(zip(regions, placed, strict=True), 1):
-        if mask.shape[0] not in (1, frames):
-            raise ValueError(
-                f"Region {number} {region.name} has {mask.shape[0]} masks, but the latent has {frames} frames. "
-                f"Give Region Prompt's `mask` one mask, or one for each of the {frames} frames."
-            )
+    for mask in placed:
         if mask.shape[-2:] != (height, width):
             mask = F.interpolate(mask[:, None].float(), (height, width), mode="nearest-exact")[:, 0]
         masks.append((mask > 0.5).expand(frames, -1, -1))
     return torch.stack(masks)
+
+
+def require_a_mask_a_frame(regions: Regions, frames: int, clip: str) -> None:
+    """Raises ValueError where a region has neither one mask nor one for each frame. clip: for the message, "the latent has"."""
+    for number, region in enumerate(regions, 1):
+        if len(region.mask) not in (1, frames):
+            raise ValueError(
+                f"Region {number} {region.name} has {len(region.mask)} masks, but {clip} {frames} frames. "
+                f"Give Region Prompt's `mask` one mask, or one for each of the {frames} frames."
+            )
 
 
 def membership(masks: Tensor, grid: Grid, rule: str = "area") -> Tensor:

@@ -44,6 +44,19 @@ def bound(clip, mask, phrase="a cat", prompt="a cat and a dog on grass", **optio
     return BindRegionPrompts.execute(clip, prompt, RegionPrompt.execute(mask, phrase).result[0], **options).result
 
 
+@pytest.mark.once
+def test_masks_for_other_frames_are_told_as_words_are_bound(clip):
+    with pytest.raises(
+        ValueError, match=r'Region 1 "a cat" has 3 masks, but Bind Region Prompts\' `frames` has 4 frames'
+    ):
+        bound(clip, square(3), frames=torch.rand(4, 128, 128, 3))
+    for mask, frames in (
+        (square(3), 1),
+        (square(1), 4),
+    ):  # a single frame is only looked at, a single mask holds for all
+        bound(clip, mask, frames=torch.rand(frames, 128, 128, 3))
+
+
 def st_layout(model):
     return STLayoutAttention.execute(model, "default", 0.3, 1.0, 0.5, power=5.0).result[0]
 
