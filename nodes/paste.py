@@ -2,6 +2,7 @@
 
 from comfy_api.latest import io
 
+from ..videograin.host import progress
 from ..videograin.paste import paste
 from .declared import declared
 from .types import CATEGORY, Regions
@@ -72,4 +73,4 @@ class PasteEdit(io.ComfyNode):
     @declared
     def execute(cls, source, edited, mask=None, regions=(), grow: int = 1, feather: int = 6) -> io.NodeOutput:
         areas = [region.mask for region in regions] if mask is None else [mask.reshape(-1, *mask.shape[-2:])]
-        return io.NodeOutput(paste(source, edited, areas, grow, feather))
+        return io.NodeOutput(paste(source, edited, areas, grow, feather, progress.warn))

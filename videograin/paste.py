@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F
@@ -16,18 +17,26 @@ logger = logging.getLogger("videograin")
 NODE = "Paste Edit"
 
 
-def paste(source: Tensor, edited: Tensor, areas: list[Tensor], grow: int, feather: int) -> Tensor:
+def paste(
+    source: Tensor,
+    edited: Tensor,
+    areas: list[Tensor],
+    grow: int,
+    feather: int,
+    warn: Callable[[str], None] = logger.warning,
+) -> Tensor:
     """Pastes an edit over its source.
 
     Args: source (F, H, W, 3 or more) and edited (F, h, w, 3) in 0…1; edited may be cut or padded to whole latent cells
     (cells.py) and lies at its place, what it lacks of a frame is the source's. areas: masks, each (F or 1, H, W) in 0…1,
-    that are pasted together; none: the whole picture. grow, feather: pixels, as in `soft`.
+    that are pasted together; none: the whole picture. grow, feather: pixels, as in `soft`. warn: is told of masks that had
+    to be resized.
     Returns (F, H, W, 3) float32, equal to the source to the bit where the mask and its edge are 0.
     Raises ValueError for clips or masks that do not go together.
     """
     frames, height, width = source.shape[:3]
     _check(source, edited, areas)
-    masks = [at_source(area, (height, width)) for area in areas]
+    masks = [at_source(area, (height, width), warn) for area in areas]
     result = torch.empty(frames, height, width, 3)
     for number in range(frames):
         before = source[number : number + 1, ..., :3].float().cpu()
@@ -57,7 +66,7 @@ def soft(mask: Tensor, grow: int, feather: int) -> Tensor:
     return torch.maximum(mask, ramp.clamp(0, 1))
 
 
-def at_source(masks: Tensor, size: tuple[int, int]) -> Tensor:
+def at_source(masks: Tensor, size: tuple[int, int], warn: Callable[[str], None] = logger.warning) -> Tensor:
     """Masks (F, …) as (F, *size) float32: of the source's size, of what was encoded of it, or resized with a warning."""
     masks = masks.float().cpu()
     own = tuple(masks.shape[1:])
@@ -68,10 +77,10 @@ def at_source(masks: Tensor, size: tuple[int, int]) -> Tensor:
         (rows, columns), (own_rows, own_columns) = overlap(size, own)
         whole[:, rows, columns] = masks[:, own_rows, own_columns]
         return whole
-    logger.warning(
-        "%s: the masks are %d×%d pixels and were resized to the source's %d×%d. Give them the size of the frames to be sure they "
-        "sit where you drew them.", NODE, own[1], own[0], size[1], size[0],
-    )  # fmt: skip
+    warn(
+        f"{NODE}: the masks are {own[1]}×{own[0]} pixels and were resized to the source's {size[1]}×{size[0]}. Give them the size of the "
+        "frames to be sure they sit where you drew them."
+    )
     return F.interpolate(masks[:, None], size, mode="bilinear")[:, 0]
 
 
