@@ -74,7 +74,7 @@ def test_a_translation_calls_our_nodes_by_their_translated_names(language):
     english, translated = read("en"), read(language)
     both = ((node["display_name"], translated[node_id]["display_name"]) for node_id, node in english.items())
     names = {
-        name.partition(" (")[0]: there.partition("（")[0] for name, there in both
+        name.partition(" (")[0]: there.partition("\uff08")[0] for name, there in both
     }  # the rest tells it from others'
     for path, text in flat(english).items():
         for name in sorted(names, key=len, reverse=True):  # “Bind Region Prompts” before “Region Prompt”
