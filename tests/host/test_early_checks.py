@@ -23,7 +23,7 @@ def titled(title):
 
 CLIP, INVERSION, SAMPLER = titled("Demo Clip"), titled("DDIM Inversion"), titled("KSampler (Advanced), edit")
 LAYOUT, BLEND, NEGATIVE, LATENT = (
-    titled(t) for t in ("ST-Layout Attention", "Latent Blend", "Negative prompt", "VAE Encode")
+    titled(t) for t in ("ST-Layout Attention", "Latent Blend (Keep Background)", "Negative prompt", "VAE Encode")
 )
 
 
