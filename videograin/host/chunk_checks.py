@@ -8,19 +8,20 @@ from ..cells import CELL
 from ..regions import Regions, clip_masks
 from ..trajectory import levels
 from .checks import RANDOM_SAMPLERS
-from .compat import logger, require_text, require_unet
+from .compat import require_text, require_unet
 from .conditioning import binding_of
 from .plan import Anchors, Blend, KeySets, Motion, STLayout, find, records
 
 if TYPE_CHECKING:
     from .chunks import Job
+    from .progress import Notes
 
 NODE = "Edit in Chunks"
 CUTTABLE = (KeySets, Anchors, STLayout)  # what means the same in a part of the clip
 
 
-def check(job: Job) -> None:
-    """Raises ValueError with what was found, what was expected and the input to change."""
+def check(job: Job, notes: Notes) -> None:
+    """Raises ValueError with what was found, what was expected and the input to change; what does not stop goes to notes."""
     require_unet(job.model, NODE)
     _check_pictures(job)
     for name in ("source", "positive", "negative"):
@@ -29,10 +30,10 @@ def check(job: Job) -> None:
     _check_plan(job)
     _check_areas(job)
     if any(part in job.sampler for part in RANDOM_SAMPLERS):
-        logger.warning(
-            "%s's sampler %s adds noise on the way, another for each place in a chunk: anchors, and frames that two chunks share, "
-            "differ between chunks, and the source's path is left. Choose a deterministic one such as euler.", NODE, job.sampler,
-        )  # fmt: skip
+        notes.add(
+            f"{NODE}'s sampler {job.sampler} adds noise on the way, another for each place in a chunk: anchors, and frames that two chunks "
+            "share, differ between chunks, and the source's path is left. Choose a deterministic one such as euler."
+        )
 
 
 def _check_pictures(job: Job) -> None:

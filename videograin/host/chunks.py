@@ -24,11 +24,11 @@ from .. import chunk_file
 from ..cells import CELL, frames_on_cells, laid_back, padded
 from ..windows import Window, joined, windows
 from . import attach, chunk_checks, sampling
-from .compat import logger, model_identity
+from .compat import model_identity
 from .fingerprint import code, fingerprint, weights
 from .finite import broken_frames
 from .plan import Anchors, Blend, Record, find, records
-from .progress import ClipProgress
+from .progress import ClipProgress, Notes
 from .rooms import room, told
 from .slices import sliced
 
@@ -102,11 +102,12 @@ def edit_in_chunks(job: Job, graph: list, resume: bool) -> tuple[Tensor, str]:
     Returns (frames (F, H, W, 3) float32, in a file in ComfyUI's temporary folder past 1 GiB; a report).
     Raises ValueError for what does not fit together, before anything is computed.
     """
-    chunk_checks.check(job)
+    notes = Notes()
+    chunk_checks.check(job, notes)
     began, done = time.monotonic(), fingerprint(job.result_of(), graph)
     folder = Path(folder_paths.get_output_directory()) / FOLDER / done
     cuts = windows(len(job.frames), job.length, job.overlap)
-    progress, kept = ClipProgress(job.model, len(cuts), 2 * (len(job.sigmas) - 1)), []
+    progress, kept = ClipProgress(job.model, len(cuts), 2 * (len(job.sigmas) - 1), notes), []
     results = _results(job, cuts, folder, done, resume, progress, kept)
     clip, filled = None, 0
     for latents in joined(cuts, results):
@@ -130,7 +131,7 @@ def _results(
     """The latents of each window in turn, from disk or made now; what came from disk is noted in `kept`."""
     for number, window in enumerate(cuts):
         path = chunk_file.path_of(folder, window)
-        latents = _finished(path, done, window) if resume else None
+        latents = _finished(path, done, window, progress.notes) if resume else None
         if latents is None:
             progress.begin(number)
             latents = edit_chunk(job, window, progress)
@@ -144,13 +145,13 @@ def _results(
         yield latents
 
 
-def _finished(path: Path, done: str, window: Window) -> Tensor | None:
+def _finished(path: Path, done: str, window: Window, notes: Notes) -> Tensor | None:
     if not path.exists():
         return None
     try:
         return chunk_file.read(path, done, window)
     except ValueError as error:
-        logger.warning("Edit in Chunks makes frames %d to %d anew: %s.", window.start, window.stop - 1, error)
+        notes.add(f"Edit in Chunks makes frames {window.start} to {window.stop - 1} anew: {error}.")
         return None
 
 

@@ -81,11 +81,11 @@ class ClipProgress:
     shown: the frame of the batch that previews show.
     """
 
-    def __init__(self, model: ModelPatcher, chunks: int, steps: int):
+    def __init__(self, model: ModelPatcher, chunks: int, steps: int, notes: Notes):
         self.previewer = latent_preview.get_previewer(model.load_device, model.model.latent_format)
         self.bar = comfy.utils.ProgressBar(chunks * steps)
         self.chunks, self.steps, self.chunk, self.shown = chunks, steps, 0, 0
-        self.notes = Notes()
+        self.notes = notes
 
     def begin(self, chunk: int) -> None:
         self.chunk = chunk
