@@ -66,7 +66,9 @@ def run(node, inputs, things):
 
 
 def ours(error: BaseException) -> bool:
-    """True for an error that this pack raised itself, for people: it has words, and begins where a check stands."""
+    """True for an error that this pack raised itself, for people: it has words, no path of this machine, and begins at a check."""
+    if any(str(folder) in str(error) for folder in (ROOT, folder_paths.base_path, folder_paths.get_input_directory())):
+        return False
     last = traceback.extract_tb(error.__traceback__)[-1]
     inside = Path(last.filename).is_relative_to(ROOT) and not Path(last.filename).is_relative_to(ROOT / "tests")
     return inside and isinstance(error, (ValueError, TypeError)) and len(str(error).split()) >= 5

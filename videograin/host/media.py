@@ -60,7 +60,7 @@ def resolve(name: str) -> Path:
     name = name.removesuffix(" [input]")
     if not name.strip("/. "):
         raise ValueError(
-            f"No clip is chosen. Upload one with {NODE}' button, put files or folders of images into {root}, or connect "
+            f"No clip is chosen. Upload one with {NODE}' button, put files or folders of images into ComfyUI's input folder, or connect "
             "`video`."
         )
     safe = found = False
