@@ -138,6 +138,9 @@ class Source(Protocol):
         """
 
 
+SAME_RATE = Fraction(1, 200)  # frames per second: nobody types it closer
+
+
 class Pick(NamedTuple):
     """Which frames are taken. Applied in this order: rate, skip, every, cap.
 
@@ -149,6 +152,11 @@ class Pick(NamedTuple):
     skip: int = 0
     every: int = 1
     cap: int = 0
+
+    def own(self, facts: Facts) -> Pick:
+        """The same at the clip's own rate, where that is meant: 29.97 of a clip that keeps 2997/100, not 30000/1001."""
+        meant = self.rate and abs(self.rate - facts.rate) < SAME_RATE and not facts.uneven
+        return self._replace(rate=facts.rate) if meant else self
 
     def total(self, facts: Facts) -> int:
         """Frames of the clip after `rate`."""

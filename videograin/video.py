@@ -114,6 +114,7 @@ def load(
     """
     whole = source.known(partial(sufficient, pick, trim), trim.start)
     facts = pick.facts(trim.facts(whole))
+    pick = pick.own(facts)
     check(facts, pick)
     height, width = fit.size(facts.height, facts.width)
     check_memory(pick.count(facts), height, width, limit)

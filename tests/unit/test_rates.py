@@ -211,3 +211,15 @@ def test_frames_in_memory_at_a_typed_rate():
     images = torch.from_numpy(PICTURES).float() / 255
     source = Frames(images, meant(Fraction(29.97)))
     assert numbers(load(source, Pick(meant(29.97))).frames) == list(range(COUNT))
+
+
+@pytest.mark.parametrize(
+    ("rate", "typed"), [("2997/100", 29.97), ("23976/1000", 23.976), ("30000/1001", 29.97), ("5994/100", 59.94)]
+)
+def test_a_typed_rate_is_the_clips_own_where_it_is_that(tmp_path, rate, typed):
+    """A clip made at "29.97" keeps 2997/100, which is not NTSC's 30000/1001: no frame may come a turn late."""
+    path = tmp_path / "a.mp4"
+    encode(path, Fraction(rate))
+    clip = load(open_clip(path), Pick(meant(typed)))
+    assert numbers(clip.frames) == list(range(COUNT)) and clip.fps == float(Fraction(rate))
+    assert numbers(load(open_clip(path), Pick(meant(typed), skip=3, cap=4)).frames) == [3, 4, 5, 6]
