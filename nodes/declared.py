@@ -30,6 +30,7 @@ FORMS = {  # socket type -> what it carries, in words and as a test
     ),
     "FLOAT": ("a number", lambda value: isinstance(value, Real)),
     "IMAGE": ("an IMAGE", lambda value: isinstance(value, Tensor)),
+    "STRING": ("a text", lambda value: isinstance(value, str)),
     "MASK": ("a MASK", lambda value: isinstance(value, Tensor)),
     "LATENT": ("a LATENT", lambda value: isinstance(value, dict) and isinstance(value.get("samples"), Tensor)),
     "CONDITIONING": ("a CONDITIONING with at least one prompt", _is_conditioning),
@@ -64,6 +65,8 @@ def declared(execute: Callable) -> Callable:
                 _check(owner, entry, value)
                 if entry.get_io_type() == "INT":
                     given.arguments[entry.id] = int(value)
+                if entry.get_io_type() == "MASK" and value.ndim == 4 and value.shape[-1] == 1 < value.shape[1]:
+                    given.arguments[entry.id] = value[..., 0]  # (frames, height, width, 1), as some packs have it
                 if entry.get_io_type() == "IMAGE" and value.shape[-1] < 3:  # with or without alpha
                     given.arguments[entry.id] = value[..., :1].expand(-1, -1, -1, 3)
         return execute(*given.args, **given.kwargs)
@@ -88,6 +91,8 @@ def _check(owner: str, entry: Any, value: Any) -> None:
         raise ValueError(
             f"{owner} `{entry.id}` is {tuple(value.shape)}, but must be frames, (count, height, width, 3), at least one."
         )
+    elif kind == "MASK" and not value.isfinite().all():
+        raise ValueError(f"{owner} `{entry.id}` holds NaN or infinite values. Look at the node that made the mask.")
     elif kind == "MASK" and (value.ndim < 2 or not value.numel()):
         raise ValueError(
             f"{owner} `{entry.id}` is {tuple(value.shape)}, but must be a mask, (count, height, width), without an empty side."

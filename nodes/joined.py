@@ -15,11 +15,16 @@ def joined(owner: str, entry: Any, value: Any, fits: Any) -> Any:
 
     Args: owner, as in "Latent Blend's"; entry, the input's declaration; value, as ComfyUI gives it to a node with
     `is_input_list`, or as any other caller does, bare; fits, tells whether something is a bare value.
-    Raises ValueError for pictures of several sizes, and for several values where one is taken.
+    Raises ValueError for no picture at all, pictures of several sizes, and for several values where one is taken.
     """
     if not isinstance(value, list) or fits(value):
         return value
     kind = entry.get_io_type()
+    if kind in CLIPS and not value:
+        raise ValueError(
+            f"{owner} `{entry.id}` is empty: the node connected there found nothing, and gives a list of none. Look at what it was given, or take "
+            "the link out."
+        )
     if kind in CLIPS:
         return clip(owner, entry.id, value, CLIPS[kind])
     if any(other is not value[0] and not _equal(other, value[0]) for other in value[1:]):

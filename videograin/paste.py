@@ -68,7 +68,7 @@ def soft(mask: Tensor, grow: int, feather: int) -> Tensor:
 
 def at_source(masks: Tensor, size: tuple[int, int], warn: Callable[[str], None] = logger.warning) -> Tensor:
     """Masks (F, …) as (F, *size) float32: of the source's size, of what was encoded of it, or resized with a warning."""
-    masks = masks.float().cpu()
+    masks = masks.float().cpu().clamp(0, 1)
     own = tuple(masks.shape[1:])
     if own == size:
         return masks

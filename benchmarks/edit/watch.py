@@ -80,6 +80,7 @@ def _directed(number: int, q: Tensor, k: Tensor, tokens: Tensor, frames: int, ex
         return None
     shown = run.shown_to_network(extra["sigmas"], q)
     call = Call(run, extra, shown.repeat(len(q) // len(shown), 1, 1, 1))
+    call.text = k.shape[1]
     chunk, settings, fuser, grid = call.chunks[number], run.settings, run.cross_fuser, call.grid(extra)
     layout = settings and call.layout(chunk, settings.cross_strength, settings.cross_role, chunk.binding, grid)
     q, k = call.split(q)[number], call.split(k)[number]

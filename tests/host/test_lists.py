@@ -14,6 +14,7 @@ from pack.nodes import VideoGrainExtension
 from pack.nodes.blend import LatentBlend
 from pack.nodes.evaluate import EvaluateEdit
 from pack.nodes.instances import SplitInstances
+from pack.nodes.paste import PasteEdit
 from pack.nodes.regions import RegionPrompt
 from pack.nodes.video import BeforeAfterVideo
 
@@ -140,6 +141,26 @@ def test_a_list_of_anything_else_is_told_and_not_run_one_by_one():
 
 
 @pytest.mark.once
+def test_an_empty_list_is_no_missing_link():
+    """A segmenter that found nothing: without a mask the whole edit would be pasted, and every region be editable."""
+    frames = torch.rand(2, 64, 64, 3)
+    with pytest.raises(ValueError, match=r"Paste Edit's `mask` is empty: .*found nothing"):
+        PasteEdit.execute([frames], [frames], [])
+    with pytest.raises(ValueError, match=r"`mask` is empty: "):
+        LatentBlend.execute([rig.small_unet()], ["renoised"], source=[{"samples": rig.latent()}], mask=[])
+
+
+def test_odd_masks_are_told_or_read_as_meant():
+    holes = moving(2).clone()
+    holes[0, 0, 0] = float("nan")
+    with pytest.raises(ValueError, match=r"Region Prompt's `mask` holds NaN"):
+        RegionPrompt.execute([holes], ["a cat"])
+    with pytest.raises(ValueError, match=r"`phrase` is int '7', but must be a text"):
+        RegionPrompt.execute([moving(2)], [7])
+    (regions,) = RegionPrompt.execute([moving(2)[..., None]], ["a cat"]).args  # (frames, height, width, 1)
+    assert torch.equal(regions[0].mask, moving(2))
+
+
 def test_pictures_one_by_one_are_a_clip():
     frames = torch.rand(3, 64, 64, 3)
     one_by_one = [frame[None] for frame in frames]
