@@ -30,23 +30,23 @@ class PromptGraph:
 
     def name(self, node: str) -> str:
         """As the user sees it: its title, else its kind; and its number, which the frontend can show."""
-        title = self._nodes[node].get("_meta", {}).get("title") or self.kind(node)
+        title = (self._nodes[node].get("_meta") or {}).get("title") or self.kind(node)
         return f"“{title}” (#{node})"
 
     def value(self, node: str, name: str) -> Any:
         """A widget's value; None where there is none, or a link brings it."""
-        found = self._nodes.get(node, {}).get("inputs", {}).get(name)
+        found = self._inputs(node).get(name)
         return None if _is_link(found) else found
 
     def link(self, node: str, name: str) -> Link | None:
         """What an input is connected to."""
-        found = self._nodes.get(node, {}).get("inputs", {}).get(name)
+        found = self._inputs(node).get(name)
         return Link(str(found[0]), int(found[1])) if _is_link(found) else None
 
     def readers(self, link: Link) -> Iterator[tuple[str, str]]:
         """(node, input) of everything that is connected to an output."""
-        for node, entry in self._nodes.items():
-            for name in entry.get("inputs", {}):
+        for node in self._nodes:
+            for name in self._inputs(node):
                 if self.link(node, name) == link:
                     yield node, name
 
@@ -58,6 +58,20 @@ class PromptGraph:
             link = self.link(link.node, name)
         return found
 
+    def ends(self, node: str) -> set[str]:
+        """The last nodes that its outputs reach; itself where nobody reads them."""
+        below: dict[str, set[str]] = {}
+        for reader in self._nodes:
+            for name in self._inputs(reader):
+                if link := self.link(reader, name):
+                    below.setdefault(link.node, set()).add(reader)
+        found, waiting = {node}, [node]
+        while waiting:
+            new = below.get(waiting.pop(), set()) - found
+            found |= new
+            waiting += new
+        return {last for last in found if not below.get(last)}
+
     def above(self, link: Link | None) -> set[str]:
         """Every node that an output depends on, its own included."""
         found: set[str] = set()
@@ -66,10 +80,11 @@ class PromptGraph:
             node = waiting.pop()
             if node in self and node not in found:
                 found.add(node)
-                waiting += [
-                    link.node for name in self._nodes[node].get("inputs", {}) if (link := self.link(node, name))
-                ]
+                waiting += [link.node for name in self._inputs(node) if (link := self.link(node, name))]
         return found
+
+    def _inputs(self, node: str) -> Mapping[str, Any]:
+        return self._nodes.get(node, {}).get("inputs") or {}
 
 
 def _is_link(value: Any) -> bool:

@@ -62,6 +62,8 @@ def remarks(graph: PromptGraph, conditioning: Link | None, positive: Link | None
     edit = _encoder(graph, positive)
     prompt = _text(graph, edit, "prompt") if edit and graph.kind(edit) == BIND else None
     phrases = _phrases(graph, edit) if prompt is not None else []
+    if phrases and read(source).letters == read(prompt).letters:
+        return [f"{where} says the same as the edit's prompt. Describe the clip there as it is, before the edit."]
     return [
         f"{where}, “{source}”, has no words for what “{phrase}” is to replace. Say there what the clip shows in that region, in the "
         "order of the edit's prompt."

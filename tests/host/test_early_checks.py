@@ -21,6 +21,7 @@ def titled(title):
     return next(node for node, entry in PROMPT.items() if entry["_meta"]["title"] == title)
 
 
+BOUND, FRAMES = titled("Bind Region Prompts"), titled("Full-Frame Attention")
 CLIP, INVERSION, SAMPLER = titled("Demo Clip"), titled("DDIM Inversion"), titled("KSampler (Advanced), edit")
 LAYOUT, BLEND, NEGATIVE, LATENT = (
     titled(t) for t in ("ST-Layout Attention", "Latent Blend (Keep Background)", "Negative prompt", "VAE Encode")
@@ -81,6 +82,12 @@ def inserted(kind, **inputs):
     return prompt
 
 
+def without_full_frame():
+    prompt = changed(LAYOUT, model=["1", 0])
+    prompt[INVERSION]["inputs"]["model"] = ["1", 0]
+    return prompt
+
+
 @pytest.mark.once
 @pytest.mark.parametrize("name", sorted(path.name for path in (PACK / "demo").glob("*.api.json")))
 def test_every_workflow_of_ours_passes_without_a_word(model, name):
@@ -103,6 +110,12 @@ def test_every_workflow_of_ours_passes_without_a_word(model, name):
         (changed(SAMPLER, latent_image=[LATENT, 0]), r"starts from “VAE Encode” .*Connect DDIM Inversion's `noise`"),
         (changed(SAMPLER, positive=[NEGATIVE, 0]), r"no regions in its prompt.*Bind Region Prompts"),
         (advanced(noise=["fresh", 0]), r"adds noise of its own.*Connect DisableNoise to its `noise`"),
+        (changed(BOUND, regions=None), r"no regions in its prompt.*Bind Region Prompts' `regions`"),
+        (changed(BLEND, model=[FRAMES, 0]) | {BOUND: {**PROMPT[BOUND], "inputs": {**PROMPT[BOUND]["inputs"], "regions": None}}},
+         r"“Latent Blend .*” .*has no editable area"),
+        (changed(INVERSION, model=["1", 0]), r"“Full-Frame Attention” .*is on the MODEL of the sampler, but not on that of DDIM Inv"),
+        (changed(LAYOUT, model=["1", 0]), r"“Full-Frame Attention” .*is on the MODEL of DDIM Inversion, but not on that of the sampler"),
+        (without_full_frame(), r"ST-Layout Attention lets every frame see all others.*Put Full-Frame Attention before both"),
         (inserted("TiledDiffusion", tile_width=96, tile_height=96, tile_batch_size=4), r"“Theirs” .*tiles of 96×96.*192×192"),
         (inserted("AttentionCouplePPM"), r"“Theirs” .*rows of its own.*`cross_strength` to 0"),
         (inserted("TomePatchModel", ratio=0.3), r"“Theirs” .*merges tokens.*below full resolution"),
@@ -159,6 +172,57 @@ def test_a_sampler_that_starts_from_another_inversion_is_a_note(model):
     prompt["second"] = {**PROMPT[INVERSION], "_meta": {"title": "Another"}}
     (note,) = look(model, prompt)
     assert "“Another”" in note and "“DDIM Inversion”" in note
+
+
+def test_only_what_is_run_is_looked_at(model):
+    """A sampler whose picture nobody saves is not run, and ComfyUI has not looked at its widgets."""
+    for kind, steps in (("KSampler", 20), ("KSamplerAdvanced", 25), ("KSamplerAdvanced", "2"), ("KSamplerAdvanced", 0)):
+        prompt = changed(SAMPLER)
+        prompt["loose"] = {"class_type": kind, "inputs": {**PROMPT[SAMPLER]["inputs"], "steps": steps}, "_meta": None}
+        prompt["seen"] = {"class_type": "VAEDecode", "inputs": {"samples": ["loose", 0], "vae": ["1", 2]}}
+        assert look(model, prompt) == []
+    prompt["saved"] = {"class_type": "PreviewImage", "inputs": {"images": ["seen", 0]}}
+    prompt["loose"]["inputs"]["steps"] = 25
+    with pytest.raises(ValueError, match=r"“KSamplerAdvanced” \(#loose\)"):
+        look(model, prompt)
+
+
+def test_levels_from_a_link_and_a_schedulers_own_model_are_left_to_the_run(model):
+    prompt, sigmas = advanced(sigmas=["levels", 0]), sampling.schedule(model, "karras", 7)
+    prompt["levels"]["inputs"]["steps"] = 9
+    assert early_checks.check(PromptGraph(prompt), INVERSION, model, sigmas, {}, SIZE) == []
+
+
+def test_an_injection_of_nothing_asks_nothing(model):
+    prompt = changed(SAMPLER, model=["inject", 0], latent_image=[LATENT, 0], add_noise="enable")
+    prompt["inject"] = {
+        "class_type": "VideoGrainInjectSourceFeatures",
+        "inputs": {"model": [FRAMES, 0], "inversion": [INVERSION, 1], "features": 0, "attention": 0},
+    }
+    assert look(model, prompt) == []
+    prompt["inject"]["inputs"]["attention"] = 0.5
+    with pytest.raises(ValueError, match="adds noise of its own"):
+        look(model, prompt)
+
+
+def test_a_prompt_from_a_node_that_is_not_known_may_have_regions(model):
+    prompt = changed(SAMPLER, positive=["kept", 0])
+    prompt["kept"] = {"class_type": "LoadConditioning", "inputs": {"name": "a"}}
+    assert look(model, prompt) == []
+
+
+def test_an_ancestral_sampler_is_a_note(model):
+    (note,) = look(model, changed(SAMPLER, sampler_name="euler_ancestral"))
+    assert note.startswith("euler_ancestral adds noise on the way")
+    prompt = changed(SAMPLER, sampler_name="euler_ancestral")
+    prompt[BLEND]["inputs"]["mode"] = "renoised"
+    assert look(model, prompt) == []
+
+
+def test_the_edits_own_words_as_source_are_a_note(model):
+    prompt = changed(INVERSION, conditioning=[BOUND, 0])
+    (note,) = look(model, prompt)
+    assert "“Bind Region Prompts”" in note and "says the same as the edit's prompt" in note
 
 
 def test_the_node_refuses_before_the_first_step(model, monkeypatch):

@@ -92,7 +92,9 @@ def test_frames_that_do_not_settle_are_named_by_their_place_in_the_clip(caplog):
         notes = Notes()
         sampling.invert(model, rig.text(1), latent, levels, CONVENTIONS[1], refinements, notes=notes, numbers=(4, 5, 9))
         assert len(notes.lines) == refinements
-    assert notes.lines[0].startswith("Frames 4, 5, 9 may come back changed") and "Set it to 2." in notes.lines[0]
+    assert (
+        notes.lines[0].startswith("Frames 4, 5, 9 may come back changed") and "set `refinements` to 2" in notes.lines[0]
+    )
     assert caplog.messages.count(notes.lines[0]) == 1
 
 

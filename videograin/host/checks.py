@@ -160,10 +160,14 @@ def _check_path(blend: Blend, noise: Tensor) -> None:
 def _warn_random(run: Run, sampler: Any) -> None:
     name = sampler_name(sampler)
     if run.blend.mode in PATHS and any(part in name for part in RANDOM_SAMPLERS):
-        run.warn_once(
-            f"{name} adds noise on the way, which leaves the path Latent Blend's mode "
-            f'"{run.blend.mode}" follows. Use a deterministic sampler such as euler, or the mode "renoised".'
-        )
+        run.warn_once(leaves_path(name, run.blend.mode))
+
+
+def leaves_path(name: str, mode: str) -> str:
+    return (
+        f"{name} adds noise on the way, but Latent Blend's mode “{mode}” holds what is not edited to the source's own noise, so seams "
+        "may show. Take a deterministic `sampler_name` such as euler, or the mode “renoised”."
+    )
 
 
 def _warn_leaving(run: Run, sampler: Any) -> None:

@@ -5,22 +5,30 @@ Only what stands in widgets is read; what a link brings is left to the run, whic
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 import comfy.samplers
+import nodes as host
 from comfy.model_patcher import ModelPatcher
 from comfy_execution.utils import get_executing_context
 from torch import Tensor
 
 from .. import source_prompt
+from ..attention.key_sets import OWN
 from ..attention.st_layout import LEVELS, ROLES
+from ..blend import PATHS
 from ..prompt_graph import Link, PromptGraph
 from ..trajectory import levels
+from .checks import RANDOM_SAMPLERS, leaves_path
 from .progress import Notes
 
 INVERSION, BIND, ST_LAYOUT = "VideoGrainDDIMInversion", "VideoGrainBindRegionPrompts", "VideoGrainSTLayoutAttention"
-NOISE, RECORD, SIGMAS = range(3)  # DDIM Inversion's outputs
+BLEND, INJECT = "VideoGrainLatentBlend", "VideoGrainInjectSourceFeatures"
+FULL, ANCHORS, FLOW = SEEING = (
+    "VideoGrainFullFrameAttention", "VideoGrainAnchorAttention", "VideoGrainFlowGuidedAttention"
+)  # fmt: skip
+NOISE, RECORD = range(2)  # DDIM Inversion's outputs
 SAMPLERS = ("KSampler", "KSamplerAdvanced", "SamplerCustom", "SamplerCustomAdvanced")
 ENCODERS = ("VAEEncode", "VAEEncodeTiled", "VAEEncodeForInpaint")
 EMPTY = ("EmptyLatentImage", "EmptySD3LatentImage")
@@ -31,13 +39,15 @@ SAME = 1e-4  # of the first noise level, as the run compares
 
 class Edit(NamedTuple):
     """A sampler that takes an inversion up. models: the nodes its MODEL passed, the nearest first. prompts: what it is
-    guided by, by name; empty where that is not known. noise: whether it starts from the inversion's own noise.
+    guided by, by name; empty where that is not known. noise: whether it starts from the inversion's own noise. carries:
+    whether its MODEL carries the inversion.
     """
 
     sampler: str
     models: list[str]
     prompts: dict[str, Link | None]
     noise: bool
+    carries: bool
 
 
 def at_work(
@@ -67,24 +77,42 @@ def check(
     for edit in edits(graph, node):
         _check_noise(graph, edit)
         notes += _check_levels(graph, edit, model, sigmas, own) if edit.noise else _check_latent(graph, edit, node)
+        if edit.carries:
+            _check_seen(graph, edit, node)
         notes += _check_layout(graph, edit, size)
+        notes += _check_blend(graph, edit)
         notes += source_prompt.remarks(graph, source, next(iter(edit.prompts.values()), None))
     return list(dict.fromkeys(notes))
 
 
 def edits(graph: PromptGraph, node: str) -> Iterator[Edit]:
-    riders = {reader for reader, name in graph.readers(Link(node, RECORD)) if name == "inversion"}
+    riders = {
+        reader
+        for reader, name in graph.readers(Link(node, RECORD))
+        if name == "inversion" and not _neutral(graph, reader)
+    }
     for sampler in graph:
-        if graph.kind(sampler) not in SAMPLERS:
+        if graph.kind(sampler) not in SAMPLERS or not _is_run(graph, sampler):
             continue
         guider = graph.link(sampler, "guider")
         holder = sampler if guider is None else guider.node
         models = graph.chain(graph.link(holder, "model"), "model")
-        noise = graph.link(sampler, "latent_image") == Link(node, NOISE)
-        if noise or riders & set(models):
+        noise, carries = graph.link(sampler, "latent_image") == Link(node, NOISE), bool(riders & set(models))
+        if noise or carries:
             names = ("positive", "negative") if graph.link(holder, "positive") else ("conditioning",)
             prompts = {name: graph.link(holder, name) for name in names}
-            yield Edit(sampler, models, prompts if any(prompts.values()) else {}, noise)
+            yield Edit(sampler, models, prompts if any(prompts.values()) else {}, noise, carries)
+
+
+def _is_run(graph: PromptGraph, node: str) -> bool:
+    """Whether anything that ComfyUI runs for comes of a node; a node that is not known here may be such a thing."""
+    classes = (host.NODE_CLASS_MAPPINGS.get(graph.kind(last)) for last in graph.ends(node))
+    return any(found is None or getattr(found, "OUTPUT_NODE", False) for found in classes)
+
+
+def _neutral(graph: PromptGraph, node: str) -> bool:
+    """Whether a node with an `inversion` asks nothing of it."""
+    return graph.kind(node) == INJECT and graph.value(node, "features") == 0 and graph.value(node, "attention") == 0
 
 
 def _check_noise(graph: PromptGraph, edit: Edit) -> None:
@@ -107,7 +135,7 @@ def _check_levels(
     graph: PromptGraph, edit: Edit, model: ModelPatcher, sigmas: Tensor, own: dict[str, Any]
 ) -> list[str]:
     """The sampler's first level must be the inversion's highest, where its noise stands."""
-    asked_levels, asked = _levels(graph, edit.sampler, model)
+    asked_levels, asked = _levels(graph, edit.sampler, model) if own else (None, {})
     if asked_levels is None or not len(asked_levels):
         return []
     first, top = float(asked_levels[0]), float(sigmas[0])
@@ -122,8 +150,10 @@ def _check_levels(
             differing.append(f"start_at_step: {asked['start_at_step']}, where 0 is needed.")
         if asked.get("denoise", 1) != 1:
             differing.append(f"Denoise: {asked['denoise']}, where 1 is needed.")
+        if not differing and "sampler_name" not in asked:  # the scheduler's own MODEL has other levels
+            return []
         if not differing:
-            differing.append(f"Under this scheduler {asked.get('sampler_name')} starts elsewhere: take euler.")
+            differing.append(f"Under this scheduler {asked['sampler_name']} starts elsewhere: take euler.")
         raise ValueError(
             f"The sampler {where} does not start where DDIM Inversion ends. {' '.join(differing)} Set both alike, or connect DDIM "
             "Inversion's `sigmas` to a sampler that takes SIGMAS."
@@ -145,7 +175,7 @@ def _levels(graph: PromptGraph, sampler: str, model: ModelPatcher) -> tuple[Tens
             return None, {}
         node, names = scheduler.node, ("steps", "scheduler", "denoise")
     asked = {name: graph.value(node, name) for name in names}
-    if None in asked.values():
+    if None in asked.values() or not isinstance(asked["steps"], int) or asked["steps"] < 1:
         return None, asked
     scheduled = comfy.samplers.KSampler(
         model,
@@ -177,32 +207,84 @@ def _check_latent(graph: PromptGraph, edit: Edit, node: str) -> list[str]:
     return []
 
 
+def _check_seen(graph: PromptGraph, edit: Edit, node: str) -> None:
+    """The frames that each frame sees have to be the same in both, where both MODELs can be followed to one loader."""
+    inverting = graph.chain(graph.link(node, "model"), "model")
+    if not inverting or not edit.models or inverting[-1] != edit.models[-1]:
+        return
+    here, there = (
+        {graph.kind(one): one for one in models if graph.kind(one) in SEEING and _acts(graph, one)}
+        for models in (inverting, edit.models)
+    )
+    for kind in {*here, *there} - ({*here} & {*there}):
+        has, lacks = ("DDIM Inversion", "the sampler") if kind in here else ("the sampler", "DDIM Inversion")
+        raise ValueError(
+            f"{graph.name((here | there)[kind])} is on the MODEL of {has}, but not on that of {lacks}, so the edit would not start where the "
+            "inversion ends. Put it before both."
+        )
+    kinds = {graph.kind(one) for one in inverting}
+    if not {FULL, ST_LAYOUT} & kinds and ANCHORS not in here and _layout(graph, edit):
+        raise ValueError(
+            f"ST-Layout Attention lets every frame see all others in the sampler {graph.name(edit.sampler)}, but the clip is inverted frame by "
+            "frame. Put Full-Frame Attention before both DDIM Inversion and ST-Layout Attention."
+        )
+
+
+def _acts(graph: PromptGraph, node: str) -> bool:
+    """Whether a node changes what frames see, as far as its widgets tell."""
+    return graph.value(node, "key_set") != OWN and graph.value(node, "count") != 0
+
+
+def _layout(graph: PromptGraph, edit: Edit) -> str | None:
+    """The edit's ST-Layout Attention, if it acts."""
+    layout = next((node for node in edit.models if graph.kind(node) == ST_LAYOUT), None)
+    strengths = [] if layout is None else [graph.value(layout, f"{name}_strength") for name in ("self", "cross")]
+    return layout if any(value is None or value > 0 for value in strengths) else None
+
+
+def _lacks_regions(graph: PromptGraph, prompts: Iterable[Link | None]) -> bool:
+    """Whether no Region Prompt stands above some prompts; a prompt from a node that is not known may have some."""
+    above = {node for prompt in prompts for node in graph.above(prompt)}
+    kinds = {graph.kind(node) for node in above}
+    bound = any(graph.kind(node) == BIND and graph.link(node, "regions") for node in above)
+    return not bound and (BIND in kinds or any(kind.startswith("CLIPTextEncode") for kind in kinds))
+
+
 def _check_layout(graph: PromptGraph, edit: Edit, size: tuple[int, int]) -> list[str]:
     """ST-Layout without regions, and nodes of other packs that it cannot stand beside."""
-    layout = next((node for node in edit.models if graph.kind(node) == ST_LAYOUT), None)
+    layout = _layout(graph, edit)
     if layout is None:
         return []
-    strength = {name: graph.value(layout, f"{name}_strength") for name in ("self", "cross")}
-    if not any(value is None or value > 0 for value in strength.values()):
-        return []
-    if edit.prompts:
-        read = (
-            edit.prompts.values()
-            if graph.value(layout, "cross_role") in ROLES[1:]
-            else [next(iter(edit.prompts.values()))]
+    both = graph.value(layout, "cross_role") in ROLES[1:]
+    read = list(edit.prompts.values())[: None if both else 1]
+    if read and _lacks_regions(graph, read):
+        raise ValueError(
+            f"The sampler {graph.name(edit.sampler)} has ST-Layout Attention on its MODEL, but no regions in its prompt. Connect Region "
+            "Prompts to Bind Region Prompts' `regions`, and its CONDITIONING to the `positive`."
         )
-        if all(prompt is not None for prompt in read) and not any(
-            graph.kind(node) == BIND for prompt in read for node in graph.above(prompt)
-        ):
-            raise ValueError(
-                f"The sampler {graph.name(edit.sampler)} has ST-Layout Attention on its MODEL, but no regions in its prompt. Connect the "
-                "CONDITIONING of Bind Region Prompts, with Region Prompts in its `regions`, to the `positive`."
-            )
+    strength = {name: graph.value(layout, f"{name}_strength") for name in ("self", "cross")}
     full = graph.value(layout, "levels") != LEVELS[1] and graph.value(layout, "mode") != "reference"
     notes = []
     for node in edit.models:
         notes += _check_neighbour(graph, node, strength, full, size)
     return notes
+
+
+def _check_blend(graph: PromptGraph, edit: Edit) -> list[str]:
+    """Latent Blend without an area, and a sampler that leaves the path it holds to."""
+    blend = next((node for node in edit.models if graph.kind(node) == BLEND), None)
+    if blend is None:
+        return []
+    if graph.link(blend, "mask") is None and _lacks_regions(graph, list(edit.prompts.values())[:1]):
+        raise ValueError(
+            f"{graph.name(blend)} has no editable area: its `mask` is not connected, and the prompt of the sampler "
+            f"{graph.name(edit.sampler)} carries no regions. Connect `mask`, or Region Prompts to Bind Region Prompts' `regions`."
+        )
+    chosen = graph.link(edit.sampler, "sampler")
+    name = graph.value(edit.sampler if chosen is None else chosen.node, "sampler_name")
+    if graph.value(blend, "mode") in PATHS and any(part in str(name) for part in RANDOM_SAMPLERS):
+        return [leaves_path(str(name), graph.value(blend, "mode"))]
+    return []
 
 
 def _check_neighbour(

@@ -25,6 +25,7 @@ from .progress import Notes
 from .rooms import room
 from .strangers import TWICE, iterations
 
+ENOUGH = 4  # refinements; where these do not settle, one more hardly will
 STEP_CACHES = ("easycache", "lazycache")
 
 
@@ -145,9 +146,10 @@ def invert(
 
 
 def _unsettled(frames: list[int], residual: float, refinements: int) -> str:
+    cure = f"set `refinements` to {refinements + 1}" if refinements < ENOUGH else "take more `steps`"
     return (
-        f"{'Frame' if len(frames) == 1 else 'Frames'} {', '.join(map(str, frames))} may come back changed where nothing is edited: "
-        f"the inverse of a step was still {100 * residual:.0f} % off with `refinements` {refinements}. Set it to {refinements + 1}."
+        f"{'Frame' if len(frames) == 1 else 'Frames'} {', '.join(map(str, frames))} may come back changed: with `refinements` {refinements}, "
+        f"the noise found for a step was still {100 * residual:.0f} % off. To mend it, {cure}."
     )
 
 
