@@ -142,7 +142,8 @@ def lost(container: InputContainer, latest: Fraction, cut: bool) -> float:
     A header may round, or count a last frame's time that no packet tells: up to 0.5 s or 5 % is no loss.
     """
     promised = (container.duration or 0) / av.time_base
-    missing = promised - float(latest - Fraction(container.start_time or 0, av.time_base))
+    begins = 0 if "matroska" in container.format.name else container.start_time or 0  # Matroska counts from 0
+    missing = promised - float(latest - Fraction(begins, av.time_base))
     return max(missing, 0.01) if cut or missing > max(0.5, promised / 20) else 0.0
 
 

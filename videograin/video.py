@@ -137,7 +137,7 @@ def load(
     frames = frames[:count]
     start, end = facts.origin + start, facts.origin + end
     sound = source.sound(start, end, None if limit is None else limit - frames.nbytes)
-    notes = remarks(facts)
+    notes = (*remarks(facts), *unsavable(width, height))
     told = info(whole, facts, pick, frames, start, end, sound)
     return Clip(frames, float(pick.fps(facts)), sound, "\n".join([*told, *notes]), notes)
 
@@ -191,6 +191,16 @@ def info(whole: Facts, facts: Facts, pick: Pick, frames: Tensor, start: Fraction
         f"{whole.name}: {whole.kind}, {whole.width}×{whole.height}, {float(whole.rate):.6g} fps, {length}, {whole.audio}",
         f"loaded: {count} frames, {width}×{height}, {float(pick.fps(facts)):.6g} fps, "
         f"from {float(start):.2f} to {float(end):.2f} s, {heard}",
+    ]
+
+
+def unsavable(width: int, height: int) -> list[str]:
+    """What to know of a size that core's Save Video cannot write: H.264 in the usual colours has even sides."""
+    if width % 2 == 0 and height % 2 == 0:
+        return []
+    return [
+        f"{width}×{height} is odd, and Save Video needs even sides: {NODE}' `size` “multiple of 8, padded” gives them, or crop the edit "
+        "before you save it"
     ]
 
 

@@ -167,6 +167,22 @@ def test_hdr_and_interlaced_clips_are_named(tmp_path, name):
     assert not said or notes[0].startswith(said)
 
 
+@pytest.mark.parametrize("name", ["later.mkv", "later.webm", "later.mp4", "later.ts"])
+def test_a_clip_that_begins_late_is_not_cut_off(tmp_path, name):
+    """As `ffmpeg -copyts` leaves it: the first frame is at 2 s."""
+    codec = {"webm": "libvpx-vp9"}.get(name.partition(".")[2], "libx264")  # WebM takes no H.264
+    times = [2 + Fraction(number, 10) for number in range(12)]
+    path = odd_media.clip(tmp_path, name, 12, times=times, codec=codec)
+    clip = load(open_clip(path))
+    assert len(clip.frames) == 12 and clip.notes == ()
+
+
+def test_a_size_that_cannot_be_saved_is_named(tmp_path):
+    path = footage.write(tmp_path / "odd.mkv", footage.scene(3, 47, 63), "ffv1", pixels="bgr0")
+    assert load(open_clip(path)).notes[0].startswith("63×47 is odd, and Save Video needs even sides")
+    assert load(open_clip(path), fit=Fit("multiple of 8, padded")).notes == ()
+
+
 # Every kind of file, and what damages it: most of the bytes that are changed lie in a video's frames.
 KINDS = {
     "a.mp4": lambda f: odd_media.clip(f, "a.mp4", audio=TONE, container={"movflags": "faststart"}),
