@@ -4,7 +4,7 @@ from comfy.samplers import SAMPLER_NAMES, SCHEDULER_NAMES
 from comfy_api.latest import io
 
 from ..videograin import blend
-from ..videograin.host import sampling
+from ..videograin.host import early_checks, sampling
 from ..videograin.host.chunks import FOLDER, Job, edit_in_chunks
 from ..videograin.host.fingerprint import graph_below
 from ..videograin.inversion import CONVENTIONS
@@ -176,7 +176,7 @@ class EditInChunks(io.ComfyNode):
                     tooltip="Chunks, anchors, seconds a frame, and where finished chunks are kept, for Preview as Text.",
                 ),
             ],
-            hidden=[io.Hidden.unique_id, io.Hidden.dynprompt],
+            hidden=[io.Hidden.unique_id, io.Hidden.dynprompt, io.Hidden.prompt],
         )
 
     @classmethod
@@ -209,5 +209,8 @@ class EditInChunks(io.ComfyNode):
             boundary=boundary,
         )
         hidden = cls.hidden
-        graph = graph_below(hidden.dynprompt, hidden.unique_id) if hidden is not None else []
-        return io.NodeOutput(*edit_in_chunks(job, graph, resume))
+        if hidden is None:  # not run by ComfyUI
+            return io.NodeOutput(*edit_in_chunks(job, [], resume))
+        graph = graph_below(hidden.dynprompt, hidden.unique_id)
+        said = early_checks.of_source_prompt(hidden.prompt or {}, hidden.unique_id)
+        return io.NodeOutput(*edit_in_chunks(job, graph, resume, said))

@@ -257,3 +257,14 @@ def test_a_source_prompt_that_says_too_little_is_noted(model, text, told):
     notes = look(model, changed(encoder, text=text))
     assert told in notes[0] and "(#" in notes[0]
     assert look(model, changed(encoder, text="a cat and a dog in the snow")) == []
+
+
+@pytest.mark.once
+def test_edit_in_chunks_says_what_its_source_prompt_lacks():
+    prompt = json.loads((PACK / "demo" / "long_clip_sd15.api.json").read_text(encoding="utf-8"))
+    chunks = next(node for node, entry in prompt.items() if entry["class_type"] == "VideoGrainEditInChunks")
+    assert early_checks.of_source_prompt(prompt, chunks) == []
+    source = prompt[prompt[chunks]["inputs"]["source"][0]]
+    source["inputs"]["text"] = ""
+    (note,) = early_checks.of_source_prompt(prompt, chunks)
+    assert "is empty. Describe the clip there as it is" in note

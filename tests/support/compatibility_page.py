@@ -119,7 +119,7 @@ def _packs() -> str:
     return (
         "## Real packs\n\nThe packs themselves, loaded by ComfyUI's own loader in both orders, on 29 November 2026. All that "
         "composes does so to the same bits whichever node comes first, and leaves the MODEL as it was; the background before "
-        f"pasting is within 2.3e-7 of the source.\n\n| pack | commit | found |\n|---|---|---|\n{rows}\n"
+        f"pasting is within 2.3e-7 of the source. What does not say “again after a mend” was found before the mends of that day.\n\n| pack | commit | found |\n|---|---|---|\n{rows}\n"
     )
 
 

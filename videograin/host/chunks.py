@@ -8,7 +8,7 @@ out as they would from the whole clip; with more in the key set, chunks differ a
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -94,16 +94,18 @@ class Job:
         )  # fmt: skip
 
 
-def edit_in_chunks(job: Job, graph: list, resume: bool) -> tuple[Tensor, str]:
+def edit_in_chunks(job: Job, graph: list, resume: bool, said: Sequence[str] = ()) -> tuple[Tensor, str]:
     """Edits a clip of any length.
 
     Args: graph, what is upstream in the graph, from fingerprint.graph_below; resume, whether chunks finished before are
-    taken from disk.
+    taken from disk; said, what the user is to know of the prompts.
     Returns (frames (F, H, W, 3) float32, in a file in ComfyUI's temporary folder past 1 GiB; a report).
     Raises ValueError for what does not fit together, before anything is computed.
     """
     notes = Notes()
     chunk_checks.check(job, notes)
+    for line in said:
+        notes.add(line)
     began, done = time.monotonic(), fingerprint(job.result_of(), graph)
     folder = Path(folder_paths.get_output_directory()) / FOLDER / done
     cuts = windows(len(job.frames), job.length, job.overlap)

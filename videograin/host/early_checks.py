@@ -63,6 +63,12 @@ def at_work(
     return notes
 
 
+def of_source_prompt(prompt: dict[str, Any], node: str) -> list[str]:
+    """What is to be said of the words that a node's `source` takes, beside those of its `positive`."""
+    graph = PromptGraph(prompt)
+    return source_prompt.remarks(graph, graph.link(node, "source"), graph.link(node, "positive"))
+
+
 def check(
     graph: PromptGraph, node: str, model: ModelPatcher, sigmas: Tensor, own: dict[str, Any], size: tuple[int, int]
 ) -> list[str]:
