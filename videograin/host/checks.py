@@ -158,12 +158,14 @@ def _check_path(blend: Blend, noise: Tensor) -> None:
 
 
 def _warn_random(run: Run, sampler: Any) -> None:
-    name = sampler_name(sampler)
-    if run.blend.mode in PATHS and any(part in name for part in RANDOM_SAMPLERS):
-        run.warn_once(leaves_path(name, run.blend.mode))
+    if left := leaves_path(sampler_name(sampler), run.blend.mode):
+        run.warn_once(left)
 
 
-def leaves_path(name: str, mode: str) -> str:
+def leaves_path(name: str, mode: str) -> str | None:
+    """What is to be said of a sampler's name beside a mode of Latent Blend; None where they go together."""
+    if mode not in PATHS or not any(part in name for part in RANDOM_SAMPLERS):
+        return None
     return (
         f"{name} adds noise on the way, but Latent Blend's mode “{mode}” holds what is not edited to the source's own noise, so seams "
         "may show. Take a deterministic `sampler_name` such as euler, or the mode “renoised”."

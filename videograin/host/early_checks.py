@@ -17,10 +17,9 @@ from torch import Tensor
 from .. import source_prompt
 from ..attention.key_sets import OWN
 from ..attention.st_layout import LEVELS, ROLES
-from ..blend import PATHS
 from ..prompt_graph import Link, PromptGraph
 from ..trajectory import levels
-from .checks import RANDOM_SAMPLERS, leaves_path
+from .checks import leaves_path
 from .progress import Notes
 
 INVERSION, BIND, ST_LAYOUT = "VideoGrainDDIMInversion", "VideoGrainBindRegionPrompts", "VideoGrainSTLayoutAttention"
@@ -244,8 +243,13 @@ def _acts(graph: PromptGraph, node: str) -> bool:
 def _layout(graph: PromptGraph, edit: Edit) -> str | None:
     """The edit's ST-Layout Attention, if it acts."""
     layout = next((node for node in edit.models if graph.kind(node) == ST_LAYOUT), None)
-    strengths = [] if layout is None else [graph.value(layout, f"{name}_strength") for name in ("self", "cross")]
-    return layout if any(value is None or value > 0 for value in strengths) else None
+    acts = layout is not None and any(value is None or value > 0 for value in _strengths(graph, layout).values())
+    return layout if acts else None
+
+
+def _strengths(graph: PromptGraph, layout: str) -> dict[str, float | None]:
+    """ST-Layout's, for "self" and "cross"; None where a link brings one."""
+    return {name: graph.value(layout, f"{name}_strength") for name in ("self", "cross")}
 
 
 def _lacks_regions(graph: PromptGraph, prompts: Iterable[Link | None]) -> bool:
@@ -268,7 +272,7 @@ def _check_layout(graph: PromptGraph, edit: Edit, size: tuple[int, int]) -> list
             f"The sampler {graph.name(edit.sampler)} has ST-Layout Attention on its MODEL, but no regions in its prompt. Connect Region "
             "Prompts to Bind Region Prompts' `regions`, and its CONDITIONING to the `positive`."
         )
-    strength = {name: graph.value(layout, f"{name}_strength") for name in ("self", "cross")}
+    strength = _strengths(graph, layout)
     full = graph.value(layout, "levels") != LEVELS[1] and graph.value(layout, "mode") != "reference"
     notes = []
     for node in edit.models:
@@ -288,9 +292,8 @@ def _check_blend(graph: PromptGraph, edit: Edit) -> list[str]:
         )
     chosen = graph.link(edit.sampler, "sampler")
     name = graph.value(edit.sampler if chosen is None else chosen.node, "sampler_name")
-    if graph.value(blend, "mode") in PATHS and any(part in str(name) for part in RANDOM_SAMPLERS):
-        return [leaves_path(str(name), graph.value(blend, "mode"))]
-    return []
+    left = leaves_path(str(name), graph.value(blend, "mode"))
+    return [left] if left else []
 
 
 def _check_neighbour(
