@@ -1,7 +1,7 @@
 # Everything runs in the development host's own environment, which `make host` builds in a cache
 # outside this folder. VIDEOGRAIN_COMFYUI=/path/to/ComfyUI uses an existing installation instead.
 
-PROVISION := python3 demo/host/provision.py
+PROVISION := python3 tools/provision.py
 OLDEST := 0.16.3
 NEWEST := 0.30.0
 HOST_VERSIONS ?= $(if $(VIDEOGRAIN_COMFYUI),installed,$(NEWEST) $(OLDEST))

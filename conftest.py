@@ -11,7 +11,7 @@ import pytest
 ROOT = Path(__file__).parent
 collect_ignore = ["__init__.py"]  # the pack's entry point, not a test package
 
-runpy.run_path(str(ROOT / "demo" / "host" / "inprocess.py"))["import_pack"]()
+runpy.run_path(str(ROOT / "tools" / "inprocess.py"))["import_pack"]()
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -48,7 +48,7 @@ def arguments() -> argparse.Namespace:
 
 def main() -> int:
     chosen = arguments()
-    sys.path[0] = str(HERE.parent / "demo" / "host")
+    sys.path[0] = str(HERE.parent / "tools")
     from inprocess import enter_host, import_pack
 
     with tempfile.TemporaryDirectory(prefix="videograin-bench-") as base:

@@ -70,7 +70,7 @@ def colour_labels(frames, clusters, scope, seed=0):
     """The same K-Means on the frames' mean colour per token."""
     import torch.nn.functional as F
 
-    from pack.videograin.layout import cluster
+    from pack.videograin.core.attention_clusters import cluster
 
     small = F.interpolate(frames.movedim(-1, 1), (GRID, GRID), mode="area").movedim(1, -1).flatten(1, 2)
     return cluster(small.contiguous(), clusters, scope, seed).view(-1, GRID, GRID)
@@ -78,8 +78,8 @@ def colour_labels(frames, clusters, scope, seed=0):
 
 def collected(model, inversion, source) -> dict:
     """The features of a clip, looked up once: (frames, 576, C) by name."""
-    from pack.videograin.host.features import Observer, observe, widths
-    from pack.videograin.layout import INPUTS, ROWS, AttentionInputs, AttentionRows, blur_rows
+    from pack.videograin.core.attention_clusters import INPUTS, ROWS, AttentionInputs, AttentionRows, blur_rows
+    from pack.videograin.jobs.attention_clusters import Observer, observe, widths
 
     def look(features, start):
         observer = Observer(1, "all", features, None)
@@ -94,12 +94,12 @@ def collected(model, inversion, source) -> dict:
 
 
 def judge_clips(edits: int) -> tuple[list[dict], list[dict]]:
-    from pack.demo.toybox import clips
-    from pack.demo.toybox import model as demo_model
     from pack.nodes.attention import FullFrameAttention
     from pack.nodes.demo import DemoClip
     from pack.nodes.inversion import DDIMInversion
-    from pack.videograin.layout import SCOPES, cluster
+    from pack.videograin.core.attention_clusters import SCOPES, cluster
+    from pack.videograin.toybox import clips
+    from pack.videograin.toybox import model as demo_model
 
     plain, clip, vae = demo_model.load()
     model = FullFrameAttention.execute(plain, "all frames").result[0]
@@ -141,12 +141,12 @@ def edit(method, names, plain, model, clip, vae, frames, masks, caption, source,
     import nodes as host
     import torch
 
-    from pack.demo.toybox.judge import Judge
     from pack.nodes.attention import STLayoutAttention
     from pack.nodes.inversion import DDIMInversion
     from pack.nodes.layout import AttentionLayout, ClustersToMask
     from pack.nodes.regions import BindRegionPrompts, RegionPrompt
-    from pack.videograin.layout import ROWS
+    from pack.videograin.core.attention_clusters import ROWS
+    from pack.videograin.toybox.judge import Judge
 
     prompt = caption
     for old, new in zip(names[:2], EDIT_WORDS, strict=True):
@@ -184,7 +184,7 @@ def time_clustering() -> dict:
     import torch
     import torch.nn.functional as F
 
-    from pack.videograin.layout import PER_FRAME, AttentionRows, cluster
+    from pack.videograin.core.attention_clusters import PER_FRAME, AttentionRows, cluster
 
     generator = torch.Generator().manual_seed(0)
     kinds = torch.randn(5, 640, generator=generator)  # five kinds of tokens, so there is something to find
@@ -211,7 +211,7 @@ def main() -> None:
         "--edits", type=int, default=4, help="edit so many of the clips from their clusters (default 4)"
     )
     arguments = parser.parse_args()
-    sys.path.insert(0, str(HERE.parent / "demo" / "host"))
+    sys.path.insert(0, str(HERE.parent / "tools"))
     from inprocess import enter_host, import_pack
 
     with tempfile.TemporaryDirectory() as base:

@@ -22,7 +22,7 @@ RUNS = ((OURS, 20), (PLAIN, 20), (OURS, 50))  # method and steps
 
 def plain_walk(denoise, x, sigmas, convention, refinements):
     """What refinements did before: x+ <- x + (sigma+ - sigma) eps(x+, sigma+), from the variance-preserving guess."""
-    from pack.videograin.inversion import Step
+    from pack.videograin.core.ddim_inversion import Step
 
     for low, high in pairwise(sigmas):
         point = x * ((1 + high**2) / (1 + low**2)) ** 0.5
@@ -39,7 +39,7 @@ def shots():
     """(name, objects, place, frames, motion, seed) of the demo clip, then of clips drawn by chance."""
     import numpy as np
 
-    from pack.demo.toybox import world
+    from pack.videograin.toybox import world
 
     yield "demo clip", ("wolf", "pig"), "snow", 8, 1.0, 0
     for number in range(CLIPS):
@@ -59,12 +59,12 @@ def measure(rows: list[dict]) -> None:
     import comfy.samplers
     import torch
 
-    from pack.demo.toybox import clips
-    from pack.demo.toybox import model as demo_model
     from pack.nodes.attention import FullFrameAttention
-    from pack.videograin.host import sampling
-    from pack.videograin.host.progress import Notes
-    from pack.videograin.inversion import HIGH, ddim_invert
+    from pack.videograin.comfyui.progress import Notes
+    from pack.videograin.core.ddim_inversion import HIGH, ddim_invert
+    from pack.videograin.jobs import invert
+    from pack.videograin.toybox import clips
+    from pack.videograin.toybox import model as demo_model
 
     plain, clip, vae = demo_model.load()
     model = FullFrameAttention.execute(plain, "all frames").result[0]
@@ -78,9 +78,9 @@ def measure(rows: list[dict]) -> None:
         for method, steps in RUNS:
             if (name, method, steps) in done:
                 continue
-            sampling.ddim_invert = plain_walk if method == PLAIN else ddim_invert
-            levels, notes = sampling.schedule(model, "ddim_uniform", steps), Notes()
-            noise, _ = sampling.invert(
+            invert.ddim_invert = plain_walk if method == PLAIN else ddim_invert
+            levels, notes = invert.schedule(model, "ddim_uniform", steps), Notes()
+            noise, _ = invert.invert(
                 model, prompt, {"samples": latent}, levels, HIGH, 2, on_step=lambda *_: None, notes=notes
             )
             back = comfy.sample.sample_custom(
@@ -133,7 +133,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--tree", type=Path, default=os.environ.get("VIDEOGRAIN_COMFYUI_TREE"), help="ComfyUI's folder")
     arguments = parser.parse_args()
-    sys.path.insert(0, str(HERE.parent / "demo" / "host"))
+    sys.path.insert(0, str(HERE.parent / "tools"))
     from inprocess import enter_host, import_pack
 
     rows = json.loads(RESULTS.read_text()) if RESULTS.exists() else []

@@ -4,7 +4,7 @@
     python benchmarks/response.py --collect  # takes the numbers of their last run
 
 Writes benchmarks/response.json and RESPONSE.md. Run it with the interpreter of the development host
-(`python3 demo/host/provision.py --print-python`); needs Debian's Chromium.
+(`python3 tools/provision.py --print-python`); needs Debian's Chromium.
 """
 
 import argparse

@@ -66,7 +66,7 @@ def arguments() -> argparse.Namespace:
 
 def run_task(task: Row, tree: Path) -> Any:
     """Measures one case: {"what", "device", arguments of the function that measures it}."""
-    sys.path[0] = str(HERE.parent / "demo" / "host")
+    sys.path[0] = str(HERE.parent / "tools")
     from inprocess import enter_host, import_pack
 
     what, gpu = task.pop("what"), task["device"] == "cuda"
@@ -190,7 +190,7 @@ def main() -> None:
     if chosen.task:
         print(json.dumps(run_task(chosen.task, Path(chosen.tree).resolve())))
         return
-    sys.path[0] = str(HERE.parent / "demo" / "host")
+    sys.path[0] = str(HERE.parent / "tools")
     from inprocess import import_pack
 
     import_pack()

@@ -16,8 +16,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[0] = str(ROOT)  # instead of demo/; this process never imports comfy, which our nodes/ would confuse
 
-from demo.host.provision import SetupError  # noqa: E402
-from demo.host.reexec import enter_environment  # noqa: E402
+from tools.provision import SetupError  # noqa: E402
+from tools.reexec import enter_environment  # noqa: E402
 
 
 def arguments() -> argparse.Namespace:
@@ -42,8 +42,8 @@ def show(out: Path) -> None:
     """Runs the demo, in the environment's Python, and prints its report; ends the program if it fails."""
     require_writable(out)
     host = enter_environment()
-    from demo.host.server import PromptError, ServerError
     from demo.showcase import DemoFailed, demo
+    from tools.server import PromptError, ServerError
 
     try:
         report = demo(host, out)

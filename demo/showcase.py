@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from .host.provision import Host
-from .host.server import Progress, Prompt, Server
-from .toybox.judge import Judge
+from ..tools.provision import Host
+from ..tools.server import Progress, Prompt, Server
+from ..videograin.toybox.judge import Judge
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent

@@ -1,6 +1,6 @@
 """Makes the demo model from nothing, on a CPU or one GPU: `make train-demo` (or: python demo/train.py --help).
 
-Stops and continues at any time: every stage keeps its state under --folder. Writes the files of demo/toybox/ only when
+Stops and continues at any time: every stage keeps its state under --folder. Writes the files of videograin/toybox/ only when
 asked to (--export) and when every stage is done, so that a half-trained model replaces nothing. The shipped weights were
 trained on a CPU; a GPU is used where torch finds one, but that has not been tried.
 """
@@ -18,9 +18,9 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[0] = str(ROOT)
 
-from demo.host.inprocess import enter_host, import_pack  # noqa: E402
-from demo.host.provision import SetupError  # noqa: E402
-from demo.host.reexec import enter_environment  # noqa: E402
+from tools.inprocess import enter_host, import_pack  # noqa: E402
+from tools.provision import SetupError  # noqa: E402
+from tools.reexec import enter_environment  # noqa: E402
 
 STAGES = {"vae": 3000, "judge": 2000, "diffusion": 8000, "control": 500}  # and their steps
 
@@ -76,9 +76,11 @@ def arguments() -> argparse.Namespace:
             metavar="STEPS",
             help=f"when {stage} is done (default: {steps})",
         )
-    parser.add_argument("--export", action="store_true", help="afterwards, write the weights into demo/toybox/")
+    parser.add_argument("--export", action="store_true", help="afterwards, write the weights into videograin/toybox/")
     parser.add_argument(
-        "--evaluate", action="store_true", help="at the end, measure the weights in demo/toybox/, into its metrics.json"
+        "--evaluate",
+        action="store_true",
+        help="at the end, measure the weights in videograin/toybox/, into its metrics.json",
     )
     parser.add_argument(
         "--tree", type=Path, help="a ComfyUI folder (default: VIDEOGRAIN_COMFYUI, or else one is set up in a cache)"

@@ -1,4 +1,4 @@
-// The text in Clusters to Mask's `clusters`, and the connected parts it can ask for. Mirrors videograin/choice.py, which
+// The text in Clusters to Mask's `clusters`, and the connected parts it can ask for. Mirrors videograin/masks/cluster_choice.py, which
 // makes the mask; tests compare the two. Nothing here touches the page.
 
 /** The parts of a choice between its commas, those inside parentheses left alone. */

@@ -2,7 +2,7 @@
 
 import { app } from '../../scripts/app.js'
 
-const KEY = 'videograin' // in a node's ui output, as in videograin/host/previews.py
+const KEY = 'videograin' // in a node's ui output, as in videograin/comfyui/previews.py
 const BIND = 'VideoGrainBindRegionPrompts'
 
 const root = () => app.rootGraph ?? app.graph

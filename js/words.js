@@ -43,7 +43,7 @@ export const WORDS = {
     regions: 'Regions',
     regions_picture: '{count} regions on some frames of the clip',
     no_phrase: '(no phrase)',
-    // Bind Region Prompts: videograin/overview.py has the same in English
+    // Bind Region Prompts: videograin/views/region_report.py has the same in English
     mark_free: '{share} of the clip belongs to no region.',
     mark_loose: 'The prompt has a “{sign}” without its other half: it is read as a sign, and a weight there as words.',
     mark_size: 'has masks of {size} pixels, not of {expected}: they are resized to fit',

@@ -3,7 +3,7 @@
 import comfyui_version
 from comfy_api.latest import ComfyExtension, io
 
-from ..videograin.host.compat import tell_if_newer
+from ..videograin.comfyui.validate import tell_if_newer
 from .anchors import AnchorAttention
 from .attention import FullFrameAttention, STLayoutAttention
 from .blend import LatentBlend

@@ -4,9 +4,9 @@ import re
 
 from comfy_api.latest import io
 
-from ..videograin.attention.anchors import GATHERS, MODES
-from ..videograin.host import attach
-from ..videograin.host.plan import Anchors
+from ..videograin.comfyui import wrappers
+from ..videograin.comfyui.plan import Anchors
+from ..videograin.core.via_anchors import GATHERS, MODES
 from .declared import declared
 from .types import CATEGORY
 
@@ -64,7 +64,7 @@ class AnchorAttention(io.ComfyNode):
     @classmethod
     @declared
     def execute(cls, model, count: int, mode: str, frames: str = "", gather: str = GATHERS[0]) -> io.NodeOutput:
-        return io.NodeOutput(attach.add(model, Anchors(count, parse(frames), mode, gather)))
+        return io.NodeOutput(wrappers.add(model, Anchors(count, parse(frames), mode, gather)))
 
 
 def parse(frames: str) -> tuple[int, ...]:

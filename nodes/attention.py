@@ -2,11 +2,11 @@
 
 from comfy_api.latest import io
 
-from ..videograin.attention import st_layout
-from ..videograin.attention.key_sets import ALL, KEY_SETS
-from ..videograin.attention.st_layout import Settings
-from ..videograin.host import attach
-from ..videograin.host.plan import LEVELS, KeySets, STLayout
+from ..videograin.comfyui import wrappers
+from ..videograin.comfyui.plan import LEVELS, KeySets, STLayout
+from ..videograin.core import st_layout
+from ..videograin.core.cross_frame import ALL, KEY_SETS
+from ..videograin.core.st_layout import Settings
 from .declared import declared
 from .types import CATEGORY
 
@@ -66,7 +66,7 @@ class FullFrameAttention(io.ComfyNode):
     def execute(cls, model, key_set: str, clip_norm: bool = False, **levels: str) -> io.NodeOutput:
         chosen = {level: levels.get(f"level_{level}", SAME) for level in LEVELS}
         exceptions = tuple((level, kind) for level, kind in chosen.items() if kind != SAME)
-        return io.NodeOutput(attach.add(model, KeySets(key_set, exceptions, clip_norm)))
+        return io.NodeOutput(wrappers.add(model, KeySets(key_set, exceptions, clip_norm)))
 
 
 class STLayoutAttention(io.ComfyNode):
@@ -188,4 +188,4 @@ class STLayoutAttention(io.ComfyNode):
             "fast": fast,
             **chosen,
         }
-        return io.NodeOutput(attach.add(model, STLayout(Settings(**settings))))
+        return io.NodeOutput(wrappers.add(model, STLayout(Settings(**settings))))

@@ -2,9 +2,9 @@
 
 from comfy_api.latest import io
 
-from ..videograin import blend
-from ..videograin.host import attach
-from ..videograin.host.plan import Blend
+from ..videograin.comfyui import wrappers
+from ..videograin.comfyui.plan import Blend
+from ..videograin.core import latent_blend
 from .declared import declared
 from .types import CATEGORY, Inversion
 
@@ -26,8 +26,8 @@ class LatentBlend(io.ComfyNode):
                 io.Model.Input("model", tooltip="A Stable Diffusion UNet."),
                 io.Combo.Input(
                     "mode",
-                    options=list(blend.MODES),
-                    default=blend.INVERSION,
+                    options=list(latent_blend.MODES),
+                    default=latent_blend.INVERSION,
                     tooltip="“inversion” follows the source's inverted path and needs `inversion`; “renoised” shows the "
                     "source with fresh noise at each level (released code), works with ancestral and SDE samplers, and "
                     "with the plain KSampler if only `source` is connected. “irjs” shows the same, but keeps what the model "
@@ -90,8 +90,8 @@ class LatentBlend(io.ComfyNode):
                 ),
                 io.Combo.Input(
                     "noise",
-                    options=list(blend.NOISES),
-                    default=blend.FRESH,
+                    options=list(latent_blend.NOISES),
+                    default=latent_blend.FRESH,
                     optional=True,
                     advanced=True,
                     tooltip="Only for “irjs”: the source's noise outside the mask is drawn anew at each level (“fresh”, as "
@@ -99,7 +99,7 @@ class LatentBlend(io.ComfyNode):
                 ),
                 io.Int.Input(
                     "boundary",
-                    default=blend.BOUNDARY,
+                    default=latent_blend.BOUNDARY,
                     min=0,
                     max=32,
                     optional=True,
@@ -114,12 +114,12 @@ class LatentBlend(io.ComfyNode):
     @classmethod
     @declared
     def execute(cls, model, mode: str, inversion=None, source=None, mask=None, grow: int = 0, feather: int = 0,
-                start_percent: float = 0.0, end_percent: float = 1.0, noise: str = blend.FRESH,
-                boundary: int = blend.BOUNDARY) -> io.NodeOutput:  # fmt: skip
-        if mode == blend.INVERSION and inversion is None:
+                start_percent: float = 0.0, end_percent: float = 1.0, noise: str = latent_blend.FRESH,
+                boundary: int = latent_blend.BOUNDARY) -> io.NodeOutput:  # fmt: skip
+        if mode == latent_blend.INVERSION and inversion is None:
             raise ValueError(
                 f"Latent Blend's mode \"{mode}\" needs its `inversion` input. Connect DDIM Inversion's `inversion`, or "
-                f'choose "{blend.RENOISED}" with `source`.'
+                f'choose "{latent_blend.RENOISED}" with `source`.'
             )
         if inversion is None and source is None:
             raise ValueError(
@@ -148,4 +148,4 @@ class LatentBlend(io.ComfyNode):
             noise=noise,
             boundary=boundary,
         )
-        return io.NodeOutput(attach.add(model, record))
+        return io.NodeOutput(wrappers.add(model, record))

@@ -4,9 +4,9 @@ import numpy as np
 import torch
 from comfy_api.latest import io
 
-from ..demo.toybox import clips, world
-from ..demo.toybox import model as demo_model
-from ..demo.toybox.depth import depth
+from ..videograin.toybox import clips, world
+from ..videograin.toybox import model as demo_model
+from ..videograin.toybox.depth import depth
 from .declared import declared
 
 BARE = "none"

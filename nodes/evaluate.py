@@ -2,8 +2,8 @@
 
 from comfy_api.latest import io
 
-from ..videograin import evaluation
-from ..videograin.host.evaluate import measure
+from ..videograin.jobs.measure_edit import measure
+from ..videograin.metrics import report
 from .declared import declared
 from .types import CATEGORY, OpticalFlow, Regions
 
@@ -149,6 +149,6 @@ class EvaluateEdit(io.ComfyNode):
         found = measure(
             source, edited, regions, target_text, source_text, clip, clip_vision, optical_flow, detections, relations
         )
-        numbers = evaluation.numbers(found)
+        numbers = report.numbers(found)
         scores = [numbers[name] for name in SCORES]
-        return io.NodeOutput(*scores, evaluation.table(found), evaluation.plot(found), numbers["visor"])
+        return io.NodeOutput(*scores, report.table(found), report.plot(found), numbers["visor"])

@@ -3,13 +3,13 @@
 import torch
 from comfy_api.latest import io
 
-from ..videograin import alignment
-from ..videograin.attention.fusion import Words
-from ..videograin.attention.st_layout import LEVELS
-from ..videograin.host import attach, progress
-from ..videograin.host.conditioning import last_row, read, rows_of, rows_to_keys
-from ..videograin.host.plan import EVERYWHERE, OUTSIDE_REGIONS, OUTSIDE_WORDS, CrossFusion, SelfFusion
-from ..videograin.host.source import EXACT, RELEASED
+from ..videograin.comfyui import progress, wrappers
+from ..videograin.comfyui.plan import EVERYWHERE, OUTSIDE_REGIONS, OUTSIDE_WORDS, CrossFusion, SelfFusion
+from ..videograin.comfyui.prompts import last_row, read, rows_of, rows_to_keys
+from ..videograin.comfyui.source_pass import EXACT, RELEASED
+from ..videograin.core import prompt_alignment
+from ..videograin.core.fatezero import Words
+from ..videograin.core.st_layout import LEVELS
 from .declared import declared
 from .types import CATEGORY, Inversion
 
@@ -155,7 +155,7 @@ class SelfAttentionFusion(io.ComfyNode):
             levels=levels,
             pairing=source_pair,
         )
-        return io.NodeOutput(attach.add(model, record))
+        return io.NodeOutput(wrappers.add(model, record))
 
 
 def word_tokens(clip, source_prompt: str, words: str, source: list) -> torch.Tensor:
@@ -202,8 +202,8 @@ class CrossAttentionFusion(io.ComfyNode):
                 ),
                 io.Combo.Input(
                     "mode",
-                    options=list(alignment.MODES),
-                    default=alignment.REFINE,
+                    options=list(prompt_alignment.MODES),
+                    default=prompt_alignment.REFINE,
                     tooltip="“refine”: words in both prompts are aligned, whatever stands between them. “replace”: word "
                     "for word, new words appear where the old ones were; both prompts need as many words.",
                 ),
@@ -237,7 +237,7 @@ class CrossAttentionFusion(io.ComfyNode):
     @classmethod
     @declared
     def execute(cls, model, inversion, conditioning, preset: str, clip, source_prompt: str, prompt: str,
-                mode: str = alignment.REFINE, emphasis: str = "", where: str = OUTSIDE_REGIONS,
+                mode: str = prompt_alignment.REFINE, emphasis: str = "", where: str = OUTSIDE_REGIONS,
                 start_percent: float = 0.0, end_percent: float = 0.5, levels: str = LEVELS[1],
                 source_pair: str = EXACT) -> io.NodeOutput:  # fmt: skip
         start, end = window(preset, start_percent, end_percent, CrossFusion.node)
@@ -260,7 +260,7 @@ class CrossAttentionFusion(io.ComfyNode):
             levels=levels,
             pairing=source_pair,
         )
-        return io.NodeOutput(attach.add(model, record), table)
+        return io.NodeOutput(wrappers.add(model, record), table)
 
 
 def aligned_words(clip, source_prompt: str, prompt: str, mode: str, emphasis: str) -> tuple[Words, str]:
@@ -271,11 +271,11 @@ def aligned_words(clip, source_prompt: str, prompt: str, mode: str, emphasis: st
             "Load CLIP."
         )
     source, target = (read(clip, text) for text in (source_prompt, prompt))
-    taken, gains = alignment.alignment(source, target, mode), torch.ones(target.length)
-    for word, factor in alignment.parse_emphasis(emphasis).items():
+    taken, gains = prompt_alignment.alignment(source, target, mode), torch.ones(target.length)
+    for word, factor in prompt_alignment.parse_emphasis(emphasis).items():
         gains[rows_of(clip, target, word, "Cross-Attention Fusion's `emphasis`")] = factor
-        if factor > alignment.STRONG:
+        if factor > prompt_alignment.STRONG:
             progress.warn(
-                f'Cross-Attention Fusion emphasises "{word}" by {factor:g}; above {alignment.STRONG:g} colours tend to burn.'
+                f'Cross-Attention Fusion emphasises "{word}" by {factor:g}; above {prompt_alignment.STRONG:g} colours tend to burn.'
             )
-    return Words(taken, gains), alignment.table(source, target, taken)
+    return Words(taken, gains), prompt_alignment.table(source, target, taken)

@@ -3,11 +3,11 @@
 import torch
 from comfy_api.latest import io
 
-from ..videograin.cells import cut_like
-from ..videograin.host import previews
-from ..videograin.host.motion import dis_between
-from ..videograin.instances import LEFT_TO_RIGHT, ORDERS, coloured, portrait, split
-from ..videograin.layout import shades
+from ..videograin.comfyui import previews
+from ..videograin.comfyui.optical_flow import dis_between
+from ..videograin.core.attention_clusters import shades
+from ..videograin.core.cells import cut_like
+from ..videograin.masks.split_instances import LEFT_TO_RIGHT, ORDERS, coloured, portrait, split
 from .declared import declared
 from .types import CATEGORY
 

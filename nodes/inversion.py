@@ -3,9 +3,10 @@
 from comfy.samplers import SCHEDULER_NAMES
 from comfy_api.latest import io
 
-from ..videograin.host import early_checks, sampling
-from ..videograin.inversion import CONVENTIONS
-from ..videograin.trajectory import PRECISIONS
+from ..videograin.comfyui import early_checks
+from ..videograin.core.ddim_inversion import CONVENTIONS
+from ..videograin.core.inversion_record import PRECISIONS
+from ..videograin.jobs import invert
 from .declared import declared
 from .types import CATEGORY, Inversion
 
@@ -102,12 +103,12 @@ class DDIMInversion(io.ComfyNode):
     @declared
     def execute(cls, model, conditioning, latent, steps: int, scheduler: str, refinements: int,
                 convention: str = CONVENTIONS[1], sigmas=None, precision: str = "fp32", after=None) -> io.NodeOutput:  # fmt: skip
-        sampling.require_unet(model, "DDIM Inversion")
+        invert.require_unet(model, "DDIM Inversion")
         own = {"steps": steps, "scheduler": scheduler} if sigmas is None else {}
         if sigmas is None:
-            sigmas = sampling.schedule(model, scheduler, steps)
+            sigmas = invert.schedule(model, scheduler, steps)
         notes = early_checks.at_work(cls.hidden and cls.hidden.prompt, model, latent, sigmas, own)
-        noise, inversion = sampling.invert(
+        noise, inversion = invert.invert(
             model, conditioning, latent, sigmas, convention, refinements, precision, notes=notes
         )
         return io.NodeOutput(noise, inversion, sigmas)

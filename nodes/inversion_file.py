@@ -2,8 +2,8 @@
 
 from comfy_api.latest import io, ui
 
-from ..videograin.host import inversion_files
-from ..videograin.trajectory import PRECISIONS
+from ..videograin.comfyui import inversion_files
+from ..videograin.core.inversion_record import PRECISIONS
 from .declared import declared
 from .types import CATEGORY, Inversion
 

@@ -6,11 +6,12 @@ from zlib import compress
 import torch
 from comfy_api.latest import io
 
-from ..videograin.cells import cut_like
-from ..videograin.choice import chosen_mask, parse_choice
-from ..videograin.host import features, previews
-from ..videograin.host.observing import AUTO, BLOCKS
-from ..videograin.layout import FEATURES, PER_FRAME, ROWS, SCOPES, describe, picture, shades
+from ..videograin.comfyui import previews
+from ..videograin.core.attention_clusters import FEATURES, PER_FRAME, ROWS, SCOPES, describe, picture, shades
+from ..videograin.core.cells import cut_like
+from ..videograin.features.attention_probe import AUTO, BLOCKS
+from ..videograin.jobs import attention_clusters
+from ..videograin.masks.cluster_choice import chosen_mask, parse_choice
 from .declared import declared
 from .types import CATEGORY, Inversion, Layout
 
@@ -141,7 +142,7 @@ class AttentionLayout(io.ComfyNode):
     def execute(cls, model, inversion, conditioning, clusters: int, steps: int, feature: str, scope: str, seed: int = 0,
                 level: str = AUTO, blocks: str = "all", start_percent: float = 0.6, blur: int = 5, clip=None,
                 prompt: str = "", words: str = "") -> io.NodeOutput:  # fmt: skip
-        found = features.attention_layout(
+        found = attention_clusters.attention_layout(
             model,
             inversion,
             conditioning,

@@ -3,9 +3,9 @@
 import torch
 from comfy_api.latest import io
 
-from ..videograin.host import previews
-from ..videograin.host.motion import dis_between
-from ..videograin.marks import follow, parse_marks
+from ..videograin.comfyui import previews
+from ..videograin.comfyui.optical_flow import dis_between
+from ..videograin.masks.grabcut import follow, parse_marks
 from .declared import declared
 from .types import CATEGORY
 

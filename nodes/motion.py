@@ -2,10 +2,10 @@
 
 from comfy_api.latest import io
 
-from ..videograin.host import attach
-from ..videograin.host.motion import motion
-from ..videograin.path_picture import draw_paths
-from ..videograin.paths import paths, token_steps
+from ..videograin.comfyui import wrappers
+from ..videograin.comfyui.optical_flow import motion
+from ..videograin.core.flatten import paths, token_steps
+from ..videograin.views.trajectories import draw_paths
 from .declared import declared
 from .types import CATEGORY, OpticalFlow
 
@@ -74,4 +74,4 @@ class FlowGuidedAttention(io.ComfyNode):
         record = motion(images, optical_flow, LEVELS[levels], check_occlusion, queries == QUERIES[0])
         height, width = (max(1, side // SHOWN) for side in images.shape[1:3])
         seen = paths(token_steps(record.flow, height, width))
-        return io.NodeOutput(attach.add(model, record), draw_paths(images[..., :3], seen, height, width))
+        return io.NodeOutput(wrappers.add(model, record), draw_paths(images[..., :3], seen, height, width))

@@ -2,8 +2,8 @@
 
 from comfy_api.latest import io
 
-from ..videograin.host import progress
-from ..videograin.paste import paste
+from ..videograin.comfyui import progress
+from ..videograin.media.paste import paste
 from .declared import declared
 from .types import CATEGORY, Regions
 

@@ -3,14 +3,14 @@
 import torch
 from comfy_api.latest import io
 
-from ..videograin import placement
-from ..videograin.alignment import Prompt
-from ..videograin.boxes import box_masks, moving_box, parse_boxes
-from ..videograin.host import attach, progress
-from ..videograin.host.conditioning import last_row, read, rows_of, rows_to_keys
-from ..videograin.host.plan import LEVELS, Placement
-from ..videograin.placement import Place
-from ..videograin.regions import Region, clip_masks
+from ..videograin.comfyui import progress, wrappers
+from ..videograin.comfyui.plan import LEVELS, Placement
+from ..videograin.comfyui.prompts import last_row, read, rows_of, rows_to_keys
+from ..videograin.core import reatco
+from ..videograin.core.prompt_alignment import Prompt
+from ..videograin.core.reatco import Place
+from ..videograin.core.regions import Region, clip_masks
+from ..videograin.masks.boxes import box_masks, moving_box, parse_boxes
 from .declared import declared
 from .types import CATEGORY, Regions
 
@@ -88,8 +88,8 @@ class PlaceObjects(io.ComfyNode):
                 ),
                 io.Combo.Input(
                     "mode",
-                    options=list(placement.MODES),
-                    default=placement.DEFAULT,
+                    options=list(reatco.MODES),
+                    default=reatco.DEFAULT,
                     optional=True,
                     advanced=True,
                     tooltip="“default”: words are kept out of the rest at every step. “reference” does as the released "
@@ -142,7 +142,7 @@ class PlaceObjects(io.ComfyNode):
     @classmethod
     @declared
     def execute(cls, model, clip, prompt: str, regions=(), boxes: str = "", frames=None, strength: float = 20.0,
-                end_percent: float = 0.5, refinements: int = 20, mode: str = placement.DEFAULT,
+                end_percent: float = 0.5, refinements: int = 20, mode: str = reatco.DEFAULT,
                 outer_weight: float = 1.0, top_share: float = 0.2, level: str = "1/4") -> io.NodeOutput:  # fmt: skip
         if clip is None:
             raise ValueError(
@@ -170,7 +170,7 @@ class PlaceObjects(io.ComfyNode):
             rows=rows_to_keys(clip, model, "Place Objects"),
         )
         together = clip_masks(objects, max(len(region.mask) for region in objects)).any(0).float()
-        return io.NodeOutput(attach.add(model, record), together, objects)
+        return io.NodeOutput(wrappers.add(model, record), together, objects)
 
 
 def named(regions) -> tuple[Region, ...]:

@@ -2,11 +2,11 @@
 
 from comfy_api.latest import io
 
-from ..videograin.host import conditioning, previews
-from ..videograin.layout import shades
-from ..videograin.overview import Overview, extent, look
-from ..videograin.overview_picture import overview_picture, strip
-from ..videograin.regions import Region, require_a_mask_a_frame
+from ..videograin.comfyui import previews, prompts
+from ..videograin.core.attention_clusters import shades
+from ..videograin.core.regions import Region, require_a_mask_a_frame
+from ..videograin.views.region_report import Overview, extent, look
+from ..videograin.views.region_sheet import overview_picture, strip
 from .declared import declared
 from .types import CATEGORY, Regions
 
@@ -106,8 +106,8 @@ class BindRegionPrompts(io.ComfyNode):
                 Regions.Input("regions", optional=True, tooltip="Chain of Region Prompts; without it, a plain encode."),
                 io.Combo.Input(
                     "missing_phrase",
-                    options=list(conditioning.MISSING),
-                    default=conditioning.ERROR,
+                    options=list(prompts.MISSING),
+                    default=prompts.ERROR,
                     optional=True,
                     tooltip="What happens with a phrase that the prompt lacks: stop, or append it to the prompt.",
                 ),
@@ -144,7 +144,7 @@ class BindRegionPrompts(io.ComfyNode):
 
     @classmethod
     @declared
-    def execute(cls, clip, prompt: str, regions=(), missing_phrase: str = conditioning.ERROR,
+    def execute(cls, clip, prompt: str, regions=(), missing_phrase: str = prompts.ERROR,
                 encode_phrases_alone: bool = True, frames=None) -> io.NodeOutput:  # fmt: skip
         if clip is None:
             raise ValueError(
@@ -153,7 +153,7 @@ class BindRegionPrompts(io.ComfyNode):
             )
         if frames is not None and len(frames) > 1:  # a single frame is only looked at
             require_a_mask_a_frame(regions, len(frames), "Bind Region Prompts' `frames` has")
-        bound, encoded = conditioning.bind(clip, prompt, regions, missing_phrase, encode_phrases_alone)
+        bound, encoded = prompts.bind(clip, prompt, regions, missing_phrase, encode_phrases_alone)
         overview = look(regions, prompt, encoded, None if frames is None else tuple(frames.shape[1:3]))
         top = strip(overview, frames)
         return io.NodeOutput(

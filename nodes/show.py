@@ -2,10 +2,10 @@
 
 from comfy_api.latest import io
 
-from ..videograin.heat_picture import SCALES, SHARED, sheets
-from ..videograin.host import previews
-from ..videograin.host.observing import AUTO, BLOCKS
-from ..videograin.host.showing import show_attention
+from ..videograin.comfyui import previews
+from ..videograin.features.attention_probe import AUTO, BLOCKS
+from ..videograin.jobs.show_attention import show_attention
+from ..videograin.views.heatmaps import SCALES, SHARED, sheets
 from .declared import declared
 from .types import CATEGORY, Inversion
 

@@ -2,9 +2,9 @@
 
 from comfy_api.latest import io
 
-from ..videograin.attention.st_layout import ROLES
-from ..videograin.host import attach
-from ..videograin.host.plan import Injection
+from ..videograin.comfyui import wrappers
+from ..videograin.comfyui.plan import Injection
+from ..videograin.core.st_layout import ROLES
 from .declared import declared
 from .types import CATEGORY, Inversion
 
@@ -75,4 +75,4 @@ class InjectSourceFeatures(io.ComfyNode):
     def execute(cls, model, inversion, conditioning, features: float, attention: float, role: str = "both",
                 source_step: str = SAME) -> io.NodeOutput:  # fmt: skip
         record = Injection(inversion, conditioning, features, attention, role, shifted=source_step == NEXT)
-        return io.NodeOutput(attach.add(model, record))
+        return io.NodeOutput(wrappers.add(model, record))

@@ -5,12 +5,13 @@ from fractions import Fraction
 from comfy_api.latest import io
 from comfy_execution.validation import validate_node_input
 
-from ..videograin import compare, fit
-from ..videograin.backdrop import colour_of
-from ..videograin.host import media, previews, progress
-from ..videograin.rates import meant
-from ..videograin.shots import UNTIMED_RATE, Pick, Trim
-from ..videograin.video import load
+from ..videograin.comfyui import input_files, previews, progress
+from ..videograin.media import resize
+from ..videograin.media.backdrop import colour_of
+from ..videograin.media.load import load
+from ..videograin.media.rates import meant
+from ..videograin.media.timing import UNTIMED_RATE, Pick, Trim
+from ..videograin.views import before_after
 from .declared import declared
 from .types import CATEGORY
 
@@ -41,7 +42,7 @@ class LoadVideoFrames(io.ComfyNode):
             inputs=[
                 io.Combo.Input(
                     "file",
-                    options=media.listed() or [""],
+                    options=input_files.listed() or [""],
                     upload=io.UploadType.video,
                     tooltip="A video (MP4, MOV, WebM, MKV, AVI, GIF, animated WebP …) or a folder of images in "
                     "ComfyUI's input folder. A folder's images are sorted naturally: frame2 before frame10. Ignored "
@@ -76,7 +77,7 @@ class LoadVideoFrames(io.ComfyNode):
                 ),
                 io.Combo.Input(
                     "size",
-                    options=list(fit.MODES),
+                    options=list(resize.MODES),
                     default="multiple of 8, cropped",
                     tooltip="keep: the source's size. A multiple of 8 is what Stable Diffusion needs, of 64 what suits "
                     "every level of its UNet: cropped loses up to 7 or 63 pixels a side's length, padded repeats the "
@@ -150,7 +151,7 @@ class LoadVideoFrames(io.ComfyNode):
         if input_types.keys() & {"video", "file"}:
             return True
         try:
-            media.resolve(file)
+            input_files.resolve(file)
         except ValueError as error:
             return str(error)
         return True
@@ -158,7 +159,7 @@ class LoadVideoFrames(io.ComfyNode):
     @classmethod
     def fingerprint_inputs(cls, file: str = "", **inputs) -> str:
         try:
-            return media.fingerprint(media.resolve(file))
+            return input_files.fingerprint(input_files.resolve(file))
         except (ValueError, OSError):  # not there; also the case while `video` is connected and `file` stale
             return ""
 
@@ -168,12 +169,12 @@ class LoadVideoFrames(io.ComfyNode):
                 height: int, video=None, start_time: float = 0.0, duration: float = 0.0,
                 background: str = "white") -> io.NodeOutput:  # fmt: skip
         rate, colour = meant(force_rate), colour_of(background)
-        source = media.from_input(file, rate, colour) if video is None else media.from_video(video, colour)
+        source = input_files.from_input(file, rate, colour) if video is None else input_files.from_video(video, colour)
         clip = load(
             source,
             Pick(rate, skip, every_nth, cap),
-            fit.Fit(size, width, height),
-            limit=media.memory_limit(),
+            resize.Fit(size, width, height),
+            limit=input_files.memory_limit(),
             watch=progress.watcher(),
             trim=Trim(*(Fraction(seconds).limit_denominator(1_000_000) for seconds in (start_time, duration))),
         )
@@ -204,8 +205,8 @@ class BeforeAfterVideo(io.ComfyNode):
                 ),
                 io.Combo.Input(
                     "mode",
-                    options=list(compare.MODES),
-                    default=compare.SIDE_BY_SIDE,
+                    options=list(before_after.MODES),
+                    default=before_after.SIDE_BY_SIDE,
                     tooltip="Next to each other, one above the other, or wiped: the source left of a line. A moving line "
                     "goes to the right end and back once.",
                 ),
@@ -229,7 +230,7 @@ class BeforeAfterVideo(io.ComfyNode):
                 ),
                 io.Combo.Input(
                     "colour",
-                    options=list(compare.COLOURS),
+                    options=list(before_after.COLOURS),
                     default="white",
                     optional=True,
                     tooltip="Colour of the line or gap.",
@@ -249,7 +250,7 @@ class BeforeAfterVideo(io.ComfyNode):
     @declared
     def execute(cls, source, edited, mode: str, position: float, line: int = 4, colour: str = "white",
                 fps: float = PLAYER_RATE) -> io.NodeOutput:  # fmt: skip
-        frames = compare.before_after(source, edited, mode, position, line, colour)
+        frames = before_after.before_after(source, edited, mode, position, line, colour)
         player = {
             "source": previews.pictures(source, "before", PLAYER_SIDE),
             "edited": previews.pictures(edited, "after", PLAYER_SIDE),

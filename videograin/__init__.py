@@ -1,1 +1,1 @@
-"""The method: torch only. It reads like the papers and imports neither comfy nor the nodes."""
+"""The product without its nodes. docs/ARCHITECTURE.md says which folder holds what, and what may import what."""

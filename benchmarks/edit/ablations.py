@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from ...videograin.attention import st_layout
-from ...videograin.attention.key_sets import FIRST_PREVIOUS, OWN
+from ...videograin.core import st_layout
+from ...videograin.core.cross_frame import FIRST_PREVIOUS, OWN
 from .method import CHANGED_AREAS, CLUSTERS, DEFAULT, ST_LAYOUT
 from .suite import BOXES, DILATED, ERODED, SHIFTED
 

@@ -9,9 +9,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from ...demo.toybox import judge as judging
-from ...demo.toybox import model as demo_model
-from ...videograin import flow, metrics
+from ...videograin.core import optical_flow
+from ...videograin.metrics import measures
+from ...videograin.toybox import judge as judging
+from ...videograin.toybox import model as demo_model
 from . import lpips, measure, pictures, report, suite
 from .graph import Setup
 from .plan import jobs, name_of, plan, setup_of
@@ -54,7 +55,10 @@ def bench(options: argparse.Namespace, out: Path) -> int:
 
 def ruler() -> str:
     """Checksum of all that judges: the judge's weights, the measures' code, and whether there is an LPIPS."""
-    files = [judging.WEIGHTS, *(Path(module.__file__) for module in (judging, measure, suite, lpips, metrics, flow))]
+    files = [
+        judging.WEIGHTS,
+        *(Path(module.__file__) for module in (judging, measure, suite, lpips, measures, optical_flow)),
+    ]
     parts = [*(checksum(file) for file in files), str(lpips.Lpips.find() is not None)]
     return hashlib.sha256(" ".join(parts).encode()).hexdigest()[:16]
 

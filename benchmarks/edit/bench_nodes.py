@@ -13,10 +13,10 @@ import torch
 from comfy_api.latest import io
 from torch import Tensor
 
-from ...demo.toybox import model as demo_model
-from ...demo.toybox.depth import depth
-from ...videograin.host.conditioning import KEY
-from ...videograin.layout import ClusterLayout, cluster_masks
+from ...videograin.comfyui.prompts import KEY
+from ...videograin.core.attention_clusters import ClusterLayout, cluster_masks
+from ...videograin.toybox import model as demo_model
+from ...videograin.toybox.depth import depth
 from . import suite
 from .suite import Example
 from .watch import Watch, watched

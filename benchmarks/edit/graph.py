@@ -10,11 +10,20 @@ import hashlib
 import json
 from typing import Any, NamedTuple
 
-from ...demo.toybox import world
-from ...videograin.attention.key_sets import OWN
-from ...videograin.blend import IRJS
+from ...videograin.core.cross_frame import OWN
+from ...videograin.core.latent_blend import IRJS
+from ...videograin.toybox import world
 from . import suite
-from .method import CHANGED_AREAS, CLUSTERS, DRAWN, FRESH_NOISE, OUTSIDE_REGIONS, OUTSIDE_WORDS, SOURCE, Method
+from .method import (
+    CHANGED_AREAS,
+    CLUSTERS,
+    DRAWN,
+    FRESH_NOISE,
+    OUTSIDE_REGIONS,
+    OUTSIDE_WORDS,
+    SOURCE,
+    Method,
+)
 from .suite import Example
 
 Prompt = dict[str, dict[str, Any]]

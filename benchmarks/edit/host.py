@@ -1,6 +1,6 @@
 """Runs prompts through ComfyUI's own executor in this process, and tells what each node cost.
 
-To be imported once ComfyUI is (demo/host/inprocess.py).
+To be imported once ComfyUI is (tools/inprocess.py).
 """
 
 from __future__ import annotations

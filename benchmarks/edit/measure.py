@@ -9,9 +9,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ...demo.toybox import clips
-from ...demo.toybox.judge import Judge, Reading
-from ...videograin import metrics
+from ...videograin.metrics import measures
+from ...videograin.toybox import clips
+from ...videograin.toybox.judge import Judge, Reading
 from . import suite
 from .lpips import Lpips
 from .suite import Area, Example
@@ -37,13 +37,13 @@ def measure(one: Example, edited: np.ndarray, judge: Judge, lpips: Lpips | None)
     judged = judged_words(areas, seen)
     return {
         **judged,
-        "background_psnr": min(FINITE, metrics.background_psnr(source, frames, where[None])),
+        "background_psnr": min(FINITE, measures.background_psnr(source, frames, where[None])),
         "background_lpips": lpips(source, torch.where(where[..., None], source, frames)) if lpips else nan,
-        "embed_f": metrics.clip_f(reading.embedding),
-        "embed_pairs": metrics.frame_consistency(reading.embedding),
+        "embed_f": measures.clip_f(reading.embedding),
+        "embed_pairs": measures.frame_consistency(reading.embedding),
         "warp_err": masked,
         "warp_err_unmasked": unmasked,
-        "q_edit_acc": metrics.q_edit(100 * judged["edit_acc"], masked),
+        "q_edit_acc": measures.q_edit(100 * judged["edit_acc"], masked),
         "asked": [(area.word, area.changes) for area in areas],
         "seen": seen,
     }
@@ -76,9 +76,9 @@ def judged_words(areas: tuple[Area, ...], seen: Seen) -> dict[str, float]:
     shown = [word for words, _ in objects for word in words if word is not None]
     others = [{word for j, (_, word) in enumerate(objects) if j != i} for i in range(len(objects))]
     return {
-        "edit_acc": metrics.edit_acc(*_unzipped(changed)),
-        "kept": metrics.kept(*_unzipped(stay)) if stay else nan,
-        "leak": metrics.leak(*_unzipped(objects), others),
+        "edit_acc": measures.edit_acc(*_unzipped(changed)),
+        "kept": measures.kept(*_unzipped(stay)) if stay else nan,
+        "leak": measures.leak(*_unzipped(objects), others),
         "empty": shown.count(NOTHING) / len(shown) if shown else nan,
     }
 
@@ -94,4 +94,4 @@ def warp_errors(one: Example, frames: Tensor) -> tuple[float, float]:
     """
     flow, still_seen = (torch.from_numpy(part) for part in clips.flow(one.shot))
     pair = frames[1:], frames[:-1], flow
-    return tuple(float(metrics.warp_err(*pair, hidden).mean()) for hidden in (~still_seen, None))
+    return tuple(float(measures.warp_err(*pair, hidden).mean()) for hidden in (~still_seen, None))

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import KW_ONLY, dataclass, replace
 
-from ...videograin import blend as blending
-from ...videograin.attention import st_layout
-from ...videograin.attention.key_sets import ALL, FIRST_PREVIOUS, MIDDLE, OWN
-from ...videograin.attention.st_layout import Settings
+from ...videograin.core import latent_blend as blending
+from ...videograin.core import st_layout
+from ...videograin.core.cross_frame import ALL, FIRST_PREVIOUS, MIDDLE, OWN
+from ...videograin.core.st_layout import Settings
 from .suite import PLAIN, TRUE, WORDINGS
 
 DRAWN, SOURCE, FRESH_NOISE, INVERSION = STARTS = ("drawn", "source", "fresh noise", "inversion")

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from ...videograin.attention.key_sets import MIDDLE, OWN
-from ...videograin.blend import FIXED, IRJS, PROGRESSIVE
+from ...videograin.core.cross_frame import MIDDLE, OWN
+from ...videograin.core.latent_blend import FIXED, IRJS, PROGRESSIVE
 from .method import BASELINES, CROSS, DEFAULT, EVERYWHERE, OUTSIDE_REGIONS, OUTSIDE_WORDS, ST_LAYOUT
 
 FREE, HELD = replace(ST_LAYOUT, against=ST_LAYOUT.name), replace(DEFAULT, against=DEFAULT.name)

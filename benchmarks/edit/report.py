@@ -7,8 +7,8 @@ from collections.abc import Iterable, Sequence
 from math import isfinite, nan
 from typing import Any, NamedTuple
 
-from ...demo.toybox.clips import TASKS
-from ...videograin.metrics import mean_interval, paired_interval
+from ...videograin.metrics.measures import mean_interval, paired_interval
+from ...videograin.toybox.clips import TASKS
 from .methods import METHODS
 
 Row = dict[str, Any]

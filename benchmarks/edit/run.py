@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from math import nan
 from typing import Any
 
-from ...demo.toybox.judge import Judge
+from ...videograin.toybox.judge import Judge
 from .bench_nodes import Outcome, nodes
 from .graph import Prompt, Setup, edit_graph
 from .host import Host, Stopped

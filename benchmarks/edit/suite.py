@@ -13,8 +13,8 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from ...demo.toybox import clips, world
-from ...demo.toybox.clips import TASKS, Clip, Task
+from ...videograin.toybox import clips, world
+from ...videograin.toybox.clips import TASKS, Clip, Task
 
 DEVELOPMENT, TEST = SPLITS = ("development", "test")
 COUNTS = {DEVELOPMENT: 12, TEST: 24}

@@ -17,12 +17,12 @@ from comfy.model_patcher import ModelPatcher
 from einops import rearrange
 from torch import Tensor
 
-from ...videograin.binding import Binding
-from ...videograin.host.compat import attention_sites
-from ...videograin.host.dispatch import Call
-from ...videograin.host.run import RUN
-from ...videograin.host.source import ROLE
-from ...videograin.metrics import attention_inside
+from ...videograin.comfyui.attention import Call
+from ...videograin.comfyui.run import RUN
+from ...videograin.comfyui.source_pass import ROLE
+from ...videograin.comfyui.validate import attention_sites
+from ...videograin.core.phrase_tokens import Binding
+from ...videograin.metrics.measures import attention_inside
 
 STEPS = (0, 2, 4)  # of the sampling, where modulation is strong at any number of steps
 

@@ -12,8 +12,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ...videograin.attention import st_layout
-from ...videograin.attention.row_range import row_range, sampled_keys
+from ...videograin.core import st_layout
+from ...videograin.core.score_range import row_range, sampled_keys
 from . import machine
 from .rows import DENSE, FAST, GROUPED, OURS, SDPA
 

@@ -6,8 +6,8 @@ from itertools import pairwise
 
 import torch
 
-from ...videograin.flow import dis_flow
-from ...videograin.paths import paths, token_steps
+from ...videograin.core.flatten import paths, token_steps
+from ...videograin.core.optical_flow import dis_flow
 from .machine import seconds
 from .rows import Row
 

@@ -1,6 +1,6 @@
 """What Edit in Chunks costs a frame, and what it holds, by the length of the clip: the demo model, short and whole.
 
-To be imported once ComfyUI is (demo/host/inprocess.py).
+To be imported once ComfyUI is (tools/inprocess.py).
 """
 
 from __future__ import annotations
@@ -9,12 +9,12 @@ from typing import Any, NamedTuple
 
 import torch
 
-from ...demo.toybox import clips
-from ...demo.toybox import model as demo_model
 from ...nodes.attention import STLayoutAttention
 from ...nodes.chunks import EditInChunks
 from ...nodes.regions import BindRegionPrompts, RegionPrompt
-from ...videograin.windows import windows
+from ...videograin.core.chunking import windows
+from ...videograin.toybox import clips
+from ...videograin.toybox import model as demo_model
 from . import machine
 from .rows import Row
 

@@ -1,6 +1,6 @@
 """One guided step of an SD 1.5-size network, random weights: per frame, full-frame, ST-Layout; and whole edits.
 
-To be imported once ComfyUI is (demo/host/inprocess.py).
+To be imported once ComfyUI is (tools/inprocess.py).
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from comfy.model_patcher import ModelPatcher
 from ...nodes.attention import FullFrameAttention, STLayoutAttention
 from ...nodes.blend import LatentBlend
 from ...nodes.inversion import DDIMInversion
-from ...videograin.binding import Binding
-from ...videograin.host.conditioning import KEY
-from ...videograin.regions import Region
+from ...videograin.comfyui.prompts import KEY
+from ...videograin.core.phrase_tokens import Binding
+from ...videograin.core.regions import Region
 from . import machine
 from .rows import FULL_FRAME, PER_FRAME, Row
 

@@ -1,6 +1,6 @@
 """Where the time of the demo's edit goes: its own graph, run by ComfyUI's executor, with a stopwatch on each part.
 
-To be imported once ComfyUI is (demo/host/inprocess.py).
+To be imported once ComfyUI is (tools/inprocess.py).
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from pathlib import Path
 import comfy.model_base
 import nodes as stock
 
-from ...videograin.host.dispatch import Call
+from ...videograin.comfyui.attention import Call
 from ..edit.host import Host
 from .rows import Row, profile_rows
 

@@ -12,10 +12,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from ..toybox import world
-from ..toybox.depth import depth
-from ..toybox.model import Autoencoder, control_network
-from ..toybox.scenes import Scenes
+from ...videograin.toybox import world
+from ...videograin.toybox.depth import depth
+from ...videograin.toybox.model import Autoencoder, control_network
+from ...videograin.toybox.scenes import Scenes
 from .diffusion import DROPPED, Painter, Words, alphas_cumprod, latent_scale, load_vae
 from .run import DEVICE, Average, Stage, averaged, initialise, log, mixed_precision, rate
 from .vae import to_tensor

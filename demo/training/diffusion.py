@@ -18,9 +18,9 @@ from PIL import Image
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from ..toybox import world
-from ..toybox.model import TEXT, UNET, Autoencoder, DemoTokenizer
-from ..toybox.scenes import Scenes
+from ...videograin.toybox import world
+from ...videograin.toybox.model import TEXT, UNET, Autoencoder, DemoTokenizer
+from ...videograin.toybox.scenes import Scenes
 from .files import checksum, kept
 from .run import DEVICE, Average, Stage, averaged, initialise, log, mixed_precision, rate
 from .vae import to_tensor

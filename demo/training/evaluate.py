@@ -1,4 +1,4 @@
-"""Does the exported model keep its promises? Measured through ComfyUI's own sampler, into `demo/toybox/metrics.json`."""
+"""Does the exported model keep its promises? Measured through ComfyUI's own sampler, into `videograin/toybox/metrics.json`."""
 
 import json
 from itertools import combinations
@@ -9,10 +9,10 @@ import torch
 
 from ...nodes.attention import FullFrameAttention
 from ...nodes.inversion import DDIMInversion
-from ..toybox import clips, model, world
-from ..toybox.depth import depth
-from ..toybox.judge import Judge
-from ..toybox.scenes import Scenes
+from ...videograin.toybox import clips, model, world
+from ...videograin.toybox.depth import depth
+from ...videograin.toybox.judge import Judge
+from ...videograin.toybox.scenes import Scenes
 from .judge import accuracy
 from .run import log
 

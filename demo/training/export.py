@@ -1,4 +1,4 @@
-"""Last stage: the trained parts in fp16, as the safetensors files of `demo/toybox/`."""
+"""Last stage: the trained parts in fp16, as the safetensors files of `videograin/toybox/`."""
 
 import os
 import tempfile
@@ -9,8 +9,8 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from ..toybox import judge, model, world
-from ..toybox.scenes import Scenes
+from ...videograin.toybox import judge, model, world
+from ...videograin.toybox.scenes import Scenes
 from .diffusion import Painter, Words, latent_scale, load_vae
 from .run import NEEDS, averaged, made_from, read_state, require_done, require_made_from
 from .vae import to_tensor

@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from ..toybox import world
-from ..toybox.judge import CELL, WORDS, Judge, Network
-from ..toybox.scenes import Scene, Scenes
+from ...videograin.toybox import world
+from ...videograin.toybox.judge import CELL, WORDS, Judge, Network
+from ...videograin.toybox.scenes import Scene, Scenes
 from .diffusion import load_vae
 from .run import DEVICE, Average, Stage, mixed_precision, rate
 from .vae import to_tensor

@@ -8,9 +8,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from ..toybox import world
-from ..toybox.model import Autoencoder
-from ..toybox.scenes import Scenes
+from ...videograin.toybox import world
+from ...videograin.toybox.model import Autoencoder
+from ...videograin.toybox.scenes import Scenes
 from .run import DEVICE, Average, Stage, initialise, mixed_precision, rate
 
 CROP, BATCH, LEARNING_RATE = 96, 16, 8e-4

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from frontend import SETTINGS, chromium
 
-from pack.demo.host.provision import NEWEST, provision
-from pack.demo.host.server import Server
+from pack.tools.provision import NEWEST, provision
+from pack.tools.server import Server
 
 ROOT = Path(__file__).parents[2]
 OUT = Path(__file__).with_name("out")  # not committed; nothing but the tests' screenshots

@@ -14,7 +14,7 @@ from playwright.sync_api import Page
 # make_workflow has put the folders of these on the path
 import blueprint  # isort: skip
 from frontend import SETTINGS, chromium, exported, open_frontend  # isort: skip
-from demo.host.server import Server  # isort: skip
+from tools.server import Server  # isort: skip
 
 FILE = ROOT / "subgraphs" / f"{blueprint.NAME}.json"
 

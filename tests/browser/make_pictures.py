@@ -24,8 +24,8 @@ from frontend import SETTINGS, chromium, open_frontend, open_template  # noqa: E
 from graph import Graph, Group, Node  # noqa: E402
 from playwright.sync_api import Page  # noqa: E402
 
-from demo.host.provision import provision  # noqa: E402
-from demo.host.server import Server  # noqa: E402
+from tools.provision import provision  # noqa: E402
+from tools.server import Server  # noqa: E402
 
 DOCS = ROOT / "js" / "docs"
 WIDTH = 640  # pixels at most: a help page is a narrow column

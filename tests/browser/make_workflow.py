@@ -30,8 +30,8 @@ from graph import Graph  # noqa: E402
 from shipped import AFTER, prompt  # noqa: E402
 from twin import SUFFIX, twin  # noqa: E402
 
-from demo.host.provision import provision  # noqa: E402
-from demo.host.server import Prompt, Server  # noqa: E402
+from tools.provision import provision  # noqa: E402
+from tools.server import Prompt, Server  # noqa: E402
 
 PACK_VERSION = re.search(r'^version = "(.+)"', (ROOT / "pyproject.toml").read_text(), re.M)[1]
 THUMBNAIL_SIDE = 400  # pixels

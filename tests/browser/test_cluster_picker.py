@@ -16,7 +16,7 @@ from graph import Node
 from PIL import Image
 from widget_page import WidgetPage
 
-from pack.videograin.choice import chosen_mask, parse_choice
+from pack.videograin.masks.cluster_choice import chosen_mask, parse_choice
 
 PICKER = "VideoGrainClustersToMask"
 GRAPH = [

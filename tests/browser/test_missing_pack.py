@@ -4,8 +4,8 @@ import pytest
 from frontend import SETTINGS, drop, open_frontend
 from shipped import ROOT, saved
 
-from pack.demo.host.provision import NEWEST, provision
-from pack.demo.host.server import Server
+from pack.tools.provision import NEWEST, provision
+from pack.tools.server import Server
 
 
 @pytest.fixture(scope="module")

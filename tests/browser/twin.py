@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from graph import Checkpoint, Graph, Group, Node, Weights
 from parts import CLIP
 
-from demo.toybox import world
+from videograin.toybox import world
 
 SUFFIX = "_sd15"
 SIDE, STEPS = 512, 50  # pixels; of the inversion and again of the edit

@@ -13,8 +13,8 @@ from frontend import VIEW, Console, exported, visit
 from graph import Graph, Group, Node
 from playwright.sync_api import Browser, Locator, Page
 
-from pack.demo.host.server import Server
-from pack.videograin.layout import ClusterLayout
+from pack.tools.server import Server
+from pack.videograin.core.attention_clusters import ClusterLayout
 
 HERE = Path(__file__).parent
 RENDERERS = {"canvas": False, "nodes 2.0": True}

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from pack.demo.host.provision import NEWEST, provision
-from pack.demo.host.server import Server
+from pack.tools.provision import NEWEST, provision
+from pack.tools.server import Server
 
 ROOT = Path(__file__).parents[2]
 

@@ -8,7 +8,7 @@ import av
 import footage
 import numpy as np
 
-from pack.demo.toybox.clips import clip
+from pack.videograin.toybox.clips import clip
 
 
 def node(kind, **inputs):

@@ -9,9 +9,9 @@ import av
 import numpy as np
 import pytest
 
-from pack.demo.host.server import Interrupted, PromptError
-from pack.demo.toybox.clips import clip
-from pack.demo.toybox.judge import Judge
+from pack.tools.server import Interrupted, PromptError
+from pack.videograin.toybox.clips import clip
+from pack.videograin.toybox.judge import Judge
 
 PROMPT = json.loads((Path(__file__).parents[2] / "demo" / "instance_edit.api.json").read_text())
 

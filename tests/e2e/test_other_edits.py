@@ -8,8 +8,8 @@ from PIL import Image
 from scipy.ndimage import binary_dilation
 from shipped import prompt, shortened
 
-from pack.demo.toybox.clips import Clip, clip, task
-from pack.demo.toybox.judge import Judge, Seen
+from pack.videograin.toybox.clips import Clip, clip, task
+from pack.videograin.toybox.judge import Judge, Seen
 
 SOFT_EDGE = 4 + 3  # pixels that all of them grow and blur the mask by
 

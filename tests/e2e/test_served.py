@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from shipped import PATHS, ROOT, prompt, require_nodes
 
-from pack.demo.host.provision import NEWEST
+from pack.tools.provision import NEWEST
 
 OLDER = os.environ.get("VIDEOGRAIN_E2E_VERSION", NEWEST) != NEWEST
 NOTES = ("Note", "MarkdownNote")

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from pack.demo.host.provision import OLDEST, provision
-from pack.demo.host.server import Interrupted, PromptError, Server, ServerError
+from pack.tools.provision import OLDEST, provision
+from pack.tools.server import Interrupted, PromptError, Server, ServerError
 
 ROOT = Path(__file__).parents[2]
 IMAGES = {"class_type": "EmptyImage", "inputs": {"width": 64, "height": 32, "batch_size": 3, "color": 255}}

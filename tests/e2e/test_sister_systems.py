@@ -8,7 +8,7 @@ from PIL import Image
 from scipy.ndimage import binary_dilation
 from shipped import prompt, shortened
 
-from pack.demo.toybox.clips import Clip, clip
+from pack.videograin.toybox.clips import Clip, clip
 
 SOFT_EDGE = 4 + 3  # pixels that they grow and blur the mask by
 

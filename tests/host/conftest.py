@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 from compatibility import MARK, Recorder
 
-from pack.demo.host.inprocess import enter_host
-from pack.demo.host.provision import OLDEST
+from pack.tools.inprocess import enter_host
+from pack.tools.provision import OLDEST
 
 _tree = os.environ.get("VIDEOGRAIN_COMFYUI_TREE")
 if not _tree:

@@ -13,7 +13,6 @@ from oracle import SIGMA, Oracle, bound, one_step, regions
 from placed import PROMPT, encoded, half, looks, placed, run
 from torch.overrides import TorchFunctionMode
 
-from pack.demo.toybox import model as demo_model
 from pack.nodes.anchors import AnchorAttention
 from pack.nodes.attention import FullFrameAttention, STLayoutAttention
 from pack.nodes.blend import LatentBlend
@@ -21,11 +20,12 @@ from pack.nodes.inversion import DDIMInversion
 from pack.nodes.motion import FlowGuidedAttention
 from pack.nodes.regions import BindRegionPrompts, RegionPrompt
 from pack.nodes.show import ShowAttention
-from pack.videograin.attention import probabilities
-from pack.videograin.blend import blend_mask
-from pack.videograin.host import memory
-from pack.videograin.host.conditioning import KEY
-from pack.videograin.host.plan import describe, records
+from pack.videograin.comfyui import memory
+from pack.videograin.comfyui.plan import describe, records
+from pack.videograin.comfyui.prompts import KEY
+from pack.videograin.core import attention_probs
+from pack.videograin.core.latent_blend import blend_mask
+from pack.videograin.toybox import model as demo_model
 
 
 @pytest.fixture(autouse=True)
@@ -187,7 +187,7 @@ class Multiplications(TorchFunctionMode):
 def test_the_cost_of_a_frame_does_not_grow_with_the_clip(unet, monkeypatch):
     import comfy.ldm.modules.attention as core
 
-    monkeypatch.setattr("pack.videograin.host.dispatch.optimized_attention", core.attention_pytorch)
+    monkeypatch.setattr("pack.videograin.comfyui.attention.optimized_attention", core.attention_pytorch)
 
     def pairs(model, frames):
         with Multiplications() as counted:
@@ -231,13 +231,13 @@ def test_show_attention_sees_what_a_frame_sees(unet, monkeypatch):
     model = st_layout(anchored(unet, 2))
     _, inversion, _ = inverted(model)
     words = bound(rig.text(2), regions(4, 16, 16))
-    maps, original = [], probabilities.point_shares
+    maps, original = [], attention_probs.point_shares
 
     def record(*args):
         maps.append(original(*args))
         return maps[-1]
 
-    monkeypatch.setattr("pack.videograin.host.showing.point_shares", record)
+    monkeypatch.setattr("pack.videograin.jobs.show_attention.point_shares", record)
     ShowAttention.execute(model, inversion, words, torch.zeros(4, 128, 128, 3), 0.0, 1.0, 2, points="20, 20, 1")
     assert maps
     for found in maps:  # (before and after, points, frames, tokens)

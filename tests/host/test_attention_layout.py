@@ -5,20 +5,20 @@ import rig
 import torch
 from einops import rearrange
 
-from pack.demo.toybox import model as demo_model
 from pack.nodes.attention import FullFrameAttention, STLayoutAttention
 from pack.nodes.demo import DemoClip
 from pack.nodes.inversion import DDIMInversion
 from pack.nodes.layout import AttentionLayout, ClustersToMask
-from pack.videograin.attention import key_sets
-from pack.videograin.host.features import Observer, observe
-from pack.videograin.layout import FEATURES, AttentionRows
+from pack.videograin.core import cross_frame
+from pack.videograin.core.attention_clusters import FEATURES, AttentionRows
+from pack.videograin.jobs.attention_clusters import Observer, observe
+from pack.videograin.toybox import model as demo_model
 
 
 def invert(frames=8, steps=10):
     model, clip, vae = demo_model.load()
     pictures, left, right, caption, *_ = DemoClip.execute("wolf", "pig", "snow", 8, 1.0, 2).result
-    model = FullFrameAttention.execute(model, key_sets.ALL).result[0]
+    model = FullFrameAttention.execute(model, cross_frame.ALL).result[0]
     source = clip.encode_from_tokens_scheduled(clip.tokenize(caption))
     latent = {"samples": vae.encode(pictures[:frames])}
     _, inversion, _ = DDIMInversion.execute(model, source, latent, steps, "ddim_uniform", 0).result
@@ -95,7 +95,7 @@ def test_looking_is_bound_to_the_inverted_model(inverted):
     plain = demo_model.load_unet(demo_model.FOLDER / demo_model.PAINTER)
     with pytest.raises(ValueError, match='seeing "all frames", but Attention Layout\'s `model` sees "own"'):
         AttentionLayout.execute(plain, inversion, source, 3, 1, FEATURES[0], "per frame")
-    other = FullFrameAttention.execute(rig.random_unet(), key_sets.ALL).result[0]
+    other = FullFrameAttention.execute(rig.random_unet(), cross_frame.ALL).result[0]
     with pytest.raises(ValueError, match="inverted with another model"):
         AttentionLayout.execute(other, inversion, source, 3, 1, FEATURES[0], "per frame")
 

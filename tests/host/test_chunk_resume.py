@@ -13,12 +13,12 @@ from chunked import SIDE, STEPS, clip, edited, hinted, rows
 from comfy_api.latest import io
 from compatibility import SURVIVED, claim
 
-from pack.demo.toybox import model as demo_model
 from pack.nodes.attention import FullFrameAttention
 from pack.nodes.chunks import EditInChunks
-from pack.videograin.host import chunks
-from pack.videograin.host.chunks import FOLDER
-from pack.videograin.host.fingerprint import fingerprint, graph_below
+from pack.videograin.comfyui.fingerprint import fingerprint, graph_below
+from pack.videograin.jobs import long_video
+from pack.videograin.jobs.long_video import FOLDER
+from pack.videograin.toybox import model as demo_model
 
 
 @pytest.fixture(autouse=True)
@@ -164,7 +164,7 @@ def test_another_edit_takes_nothing_from_disk(unet, vae, tmp_path, monkeypatch):
         edited(rows(call.pop("model"), seen), vae, call.pop("frames"), 8, **call)
         assert seen, change
     with monkeypatch.context() as other_version:
-        other_version.setattr(chunks, "code", lambda: "of another version")
+        other_version.setattr(long_video, "code", lambda: "of another version")
         seen = []
         edited(rows(unet, seen), vae, frames, 8, words=words, **base)
         assert seen

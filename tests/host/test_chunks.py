@@ -14,16 +14,16 @@ from cases import variants
 from chunked import SIDE, STEPS, alike, areas, clip, edited, hinted, prompts, rows, st_layout
 from oracle import bound
 
-from pack.demo.toybox import model as demo_model
 from pack.nodes.anchors import AnchorAttention
 from pack.nodes.attention import FullFrameAttention
 from pack.nodes.blend import LatentBlend
 from pack.nodes.fusion import SelfAttentionFusion
 from pack.nodes.inversion import DDIMInversion
 from pack.nodes.motion import FlowGuidedAttention
-from pack.videograin.host import chunks
-from pack.videograin.host.fingerprint import fingerprint
-from pack.videograin.host.slices import sliced
+from pack.videograin.comfyui.context_windows import sliced
+from pack.videograin.comfyui.fingerprint import fingerprint
+from pack.videograin.jobs import long_video
+from pack.videograin.toybox import model as demo_model
 
 
 @pytest.fixture(autouse=True)
@@ -97,14 +97,14 @@ def test_masks_are_cut_to_each_chunk(unet, vae):
 def test_chunks_that_see_all_their_frames_give_way_to_each_other(unet, vae):
     """Then chunks differ, and over the shared frames the one fades into the other, at the latent."""
     frames, model = clip(10), FullFrameAttention.execute(unet, "all frames").args[0]
-    made, original = [], chunks.edit_chunk
+    made, original = [], long_video.edit_chunk
 
     def record(*args):
         made.append(original(*args))
         return made[-1]
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(chunks, "edit_chunk", record)
+        patch.setattr(long_video, "edit_chunk", record)
         out, _ = edited(model, vae, frames, 6, 2, blend="off")
     one, other = made
     weight = torch.tensor([1 / 3, 2 / 3])[:, None, None, None]
@@ -186,7 +186,7 @@ class Held:
 
 def most_held(unet, vae, count, monkeypatch):
     """Bytes of all tensors but the clip given and the clip returned, at the last call of the network in each chunk."""
-    frames, held, calls, rooms, room = clip(count), Held(), [], [], chunks._room
+    frames, held, calls, rooms, room = clip(count), Held(), [], [], long_video._room
     spied = unet.clone()
 
     def keep_room(shape):
@@ -203,7 +203,7 @@ def most_held(unet, vae, count, monkeypatch):
     mask = torch.zeros(1, SIDE, SIDE)
     mask[..., :32] = 1
     with monkeypatch.context() as patch:
-        patch.setattr(chunks, "_room", keep_room)
+        patch.setattr(long_video, "_room", keep_room)
         out, _ = edited(spied, vae, frames, 8, 2, words=(rig.text(1), rig.text(2), rig.text(3)), mask=mask)
     assert len(out) == count and len(rooms) == 1 and out is rooms[0]
     return held.most
@@ -221,7 +221,7 @@ def test_progress_runs_once_over_the_whole_clip(unet, vae, monkeypatch):
     reports = []
     monkeypatch.setattr(comfy.utils, "PROGRESS_BAR_HOOK", lambda value, total, *_, **__: reports.append((value, total)))
     texts = []
-    monkeypatch.setattr("pack.videograin.host.progress.tell", texts.append)
+    monkeypatch.setattr("pack.videograin.comfyui.progress.tell", texts.append)
     edited(unet, vae, clip(11), 5, 2)
     total = 3 * 2 * STEPS
     ours = [value for value, whole in reports if whole == total]

@@ -7,7 +7,7 @@ import compatibility_page
 import pytest
 from compatibility import MARK
 
-from pack.demo.host.provision import LOCK, OVERLAYS
+from pack.tools.provision import LOCK, OVERLAYS
 
 HERE = Path(__file__).parent
 HOW = "Run `make test-host`, then `make compatibility`."

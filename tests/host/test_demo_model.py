@@ -13,9 +13,9 @@ import pytest
 import torch
 from comfy.model_patcher import ModelPatcher
 
-from pack.demo.toybox import clips, model, world
-from pack.demo.toybox.judge import Judge
 from pack.nodes.demo import DemoClip, LoadDemoModel
+from pack.videograin.toybox import clips, model, world
+from pack.videograin.toybox.judge import Judge
 
 pytestmark = pytest.mark.once
 

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 import torch
 
-from pack.demo.toybox.model import Autoencoder
 from pack.demo.training import diffusion
 from pack.demo.training.export import export
 from pack.demo.training.files import TrainingError, checksum, write
 from pack.demo.training.run import NEEDS, initialise, made_from
+from pack.videograin.toybox.model import Autoencoder
 
 pytestmark = pytest.mark.once
 

@@ -8,10 +8,11 @@ import rig
 import torch
 from comfy_execution.utils import CurrentNodeContext
 
-from pack.demo.host.inprocess import PACK
 from pack.nodes.inversion import DDIMInversion
-from pack.videograin.host import early_checks, sampling
-from pack.videograin.prompt_graph import PromptGraph
+from pack.tools.inprocess import PACK
+from pack.videograin.comfyui import early_checks
+from pack.videograin.comfyui.prompt_graph import PromptGraph
+from pack.videograin.jobs import invert
 
 PROMPT = json.loads((PACK / "demo" / "instance_edit.api.json").read_text(encoding="utf-8"))
 SIZE = (192, 192)
@@ -34,7 +35,7 @@ def model():
 
 
 def look(model, prompt, steps=20, scheduler="ddim_uniform"):
-    sigmas = sampling.schedule(model, scheduler, steps)
+    sigmas = invert.schedule(model, scheduler, steps)
     own = {"steps": steps, "scheduler": scheduler}
     return early_checks.check(PromptGraph(prompt), INVERSION, model, sigmas, own, SIZE)
 
@@ -95,7 +96,7 @@ def test_every_workflow_of_ours_passes_without_a_word(model, name):
     for node, entry in prompt.items():
         if entry["class_type"] == "VideoGrainDDIMInversion" and not isinstance(entry["inputs"]["steps"], list):
             own = {name: entry["inputs"][name] for name in ("steps", "scheduler")}
-            sigmas = sampling.schedule(model, own["scheduler"], own["steps"])
+            sigmas = invert.schedule(model, own["scheduler"], own["steps"])
             assert early_checks.check(PromptGraph(prompt), node, model, sigmas, own, SIZE) == []
 
 
@@ -188,7 +189,7 @@ def test_only_what_is_run_is_looked_at(model):
 
 
 def test_levels_from_a_link_and_a_schedulers_own_model_are_left_to_the_run(model):
-    prompt, sigmas = advanced(sigmas=["levels", 0]), sampling.schedule(model, "karras", 7)
+    prompt, sigmas = advanced(sigmas=["levels", 0]), invert.schedule(model, "karras", 7)
     prompt["levels"]["inputs"]["steps"] = 9
     assert early_checks.check(PromptGraph(prompt), INVERSION, model, sigmas, {}, SIZE) == []
 

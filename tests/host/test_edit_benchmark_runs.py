@@ -12,7 +12,7 @@ from pack.benchmarks.edit.methods import METHODS
 from pack.benchmarks.edit.plan import jobs
 from pack.benchmarks.edit.run import Runner
 from pack.benchmarks.edit.store import Store
-from pack.demo.toybox.judge import Judge
+from pack.videograin.toybox.judge import Judge
 
 FRAMES = 2
 ROWS = ("sdedit", "pasted", "with_both", "fatezero", "flow_inject", "clip_norm", "default_control", "with_place", "via")

@@ -6,16 +6,16 @@ import rig
 import torch
 from cases import variants
 
-from pack.demo.toybox import model as demo_model
 from pack.nodes.attention import FullFrameAttention
 from pack.nodes.blend import LatentBlend
 from pack.nodes.demo import DemoClip
 from pack.nodes.inversion import DDIMInversion
 from pack.nodes.regions import BindRegionPrompts, RegionPrompt
-from pack.videograin.blend import blend_mask
-from pack.videograin.host import sampling
-from pack.videograin.host.progress import Notes
-from pack.videograin.inversion import CONVENTIONS
+from pack.videograin.comfyui.progress import Notes
+from pack.videograin.core.ddim_inversion import CONVENTIONS
+from pack.videograin.core.latent_blend import blend_mask
+from pack.videograin.jobs import invert
+from pack.videograin.toybox import model as demo_model
 
 DETERMINISTIC = ["euler", "dpm_2", "dpmpp_2m_cfg_pp"]  # of an order each; test_samplers.py has them all
 STEPS, SCHEDULER = 8, "normal"
@@ -76,8 +76,8 @@ def test_every_frame_comes_back(demo, clip_latent):
     frames, latent, caption = clip_latent[0][[1, 5]], clip_latent[1][[1, 5]], clip_latent[2]
     model = FullFrameAttention.execute(model, "all frames").result[0]
     positive, notes = encode(demo, caption), Notes()
-    levels = sampling.schedule(model, "ddim_uniform", 12)
-    noise, _ = sampling.invert(model, positive, {"samples": latent}, levels, CONVENTIONS[1], 2, notes=notes)
+    levels = invert.schedule(model, "ddim_uniform", 12)
+    noise, _ = invert.invert(model, positive, {"samples": latent}, levels, CONVENTIONS[1], 2, notes=notes)
     back = rig.sample(model, positive, positive, noise["samples"], steps=12, cfg=1.0)
     for frame in range(2):
         ceiling = psnr(vae.decode(latent)[frame], frames[frame])
@@ -87,10 +87,10 @@ def test_every_frame_comes_back(demo, clip_latent):
 
 def test_frames_that_do_not_settle_are_named_by_their_place_in_the_clip(caplog):
     model, latent = rig.small_unet(), {"samples": rig.latent(3)}
-    levels = sampling.schedule(model, "ddim_uniform", 2)
+    levels = invert.schedule(model, "ddim_uniform", 2)
     for refinements in (0, 1):
         notes = Notes()
-        sampling.invert(model, rig.text(1), latent, levels, CONVENTIONS[1], refinements, notes=notes, numbers=(4, 5, 9))
+        invert.invert(model, rig.text(1), latent, levels, CONVENTIONS[1], refinements, notes=notes, numbers=(4, 5, 9))
         assert len(notes.lines) == refinements
     assert (
         notes.lines[0].startswith("Frames 4, 5, 9 may come back changed") and "set `refinements` to 2" in notes.lines[0]

@@ -12,11 +12,11 @@ import rig
 import torch
 from safetensors.torch import save_file
 
-from pack.demo.toybox import model as demo_model
 from pack.nodes.attention import FullFrameAttention, STLayoutAttention
 from pack.nodes.blend import LatentBlend
 from pack.nodes.inversion import DDIMInversion
 from pack.nodes.regions import BindRegionPrompts, RegionPrompt
+from pack.videograin.toybox import model as demo_model
 
 
 @pytest.fixture(scope="module")

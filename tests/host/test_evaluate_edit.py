@@ -17,7 +17,7 @@ from transformers import CLIPConfig, CLIPModel
 
 from pack.nodes.evaluate import SCORES, EvaluateEdit
 from pack.nodes.regions import RegionPrompt
-from pack.videograin.host.evaluate import measure
+from pack.videograin.jobs.measure_edit import measure
 
 pytestmark = pytest.mark.once
 

@@ -9,7 +9,7 @@ from einops import rearrange
 from oracle import SIGMA, Oracle, bound, dense, one_step, regions
 
 from pack.nodes.attention import FullFrameAttention, STLayoutAttention
-from pack.videograin.host.conditioning import KEY
+from pack.videograin.comfyui.prompts import KEY
 
 
 @pytest.fixture
@@ -87,7 +87,7 @@ def test_self_attention_guidance_calls_the_negative_alone(unet):
 
 def test_strong_regions_never_turn_attention_around(unet, monkeypatch):
     """lambda stays in 0…1 whatever the region's strength."""
-    from pack.videograin.attention import st_layout
+    from pack.videograin.core import st_layout
 
     seen, original = [], st_layout.modulated_attention
 
@@ -134,8 +134,8 @@ def test_a_region_without_words_leaves_the_words_alone(unet):
 
 def test_real_queries_and_keys_of_the_demo_model():
     """q, k, v captured inside the trained model: relative error below 2e-6 in float32."""
-    from pack.demo.toybox import model as demo_model
-    from pack.videograin.attention import st_layout
+    from pack.videograin.core import st_layout
+    from pack.videograin.toybox import model as demo_model
 
     model, clip, _ = demo_model.load()
     captured = []

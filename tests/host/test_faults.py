@@ -20,10 +20,10 @@ from pack.nodes.blend import LatentBlend
 from pack.nodes.inversion import DDIMInversion
 from pack.nodes.layout import AttentionLayout
 from pack.nodes.source import InjectSourceFeatures
-from pack.videograin import level_store
-from pack.videograin.host.run import Run
-from pack.videograin.layout import FEATURES
-from pack.videograin.regions import Region
+from pack.videograin.comfyui.run import Run
+from pack.videograin.core.attention_clusters import FEATURES
+from pack.videograin.core.regions import Region
+from pack.videograin.storage import memmap
 
 LEVELS, CELLS = 3, 8
 
@@ -206,7 +206,7 @@ def test_an_exception_in_guidance(work):
 )
 @claim("fault", "Cancel or out of memory while levels are kept in a file", SURVIVED)
 def test_levels_in_a_file_go_with_the_run(work, monkeypatch, act, fault):
-    monkeypatch.setattr(level_store, "IN_MEMORY", 0)
+    monkeypatch.setattr(memmap, "IN_MEMORY", 0)
     seen = []
     with pytest.raises(fault):
         work.invert(at_call(work.unet, 2, partial(spy_and, act, seen)))

@@ -8,12 +8,12 @@ from cases import variants
 from chunked import clip, edited, st_layout
 from oracle import bound
 
-from pack.demo.toybox import model as demo_model
 from pack.nodes.attention import FullFrameAttention
 from pack.nodes.blend import LatentBlend
 from pack.nodes.inversion import DDIMInversion
 from pack.nodes.show import ShowAttention
-from pack.videograin.regions import Region
+from pack.videograin.core.regions import Region
+from pack.videograin.toybox import model as demo_model
 
 STEPS = 4
 CURED = r"start ComfyUI with --force-upcast-attention, or with --force-fp32"

@@ -9,9 +9,9 @@ from pack.nodes.attention import FullFrameAttention, STLayoutAttention
 from pack.nodes.blend import LatentBlend
 from pack.nodes.inversion import DDIMInversion
 from pack.nodes.motion import FlowGuidedAttention
-from pack.videograin.host import attach
-from pack.videograin.host.plan import KEY, Motion
-from pack.videograin.paths import paths, token_steps
+from pack.videograin.comfyui import wrappers
+from pack.videograin.comfyui.plan import KEY, Motion
+from pack.videograin.core.flatten import paths, token_steps
 
 
 @pytest.fixture(autouse=True)
@@ -69,14 +69,14 @@ def test_it_equals_attention_along_the_paths_written_by_hand(unet):
     truth = unet.clone()
     for group, number in (("input", 1), ("output", 6), ("output", 7)):
         truth.set_model_attn1_replace(by_hand, group, number)
-    ours = attach.add(unet, Motion(flow(), None, (1,), True))
+    ours = wrappers.add(unet, Motion(flow(), None, (1,), True))
     found, wanted = step(ours), step(truth)
     assert rig.rms(found - wanted) < 1e-4 * rig.rms(wanted)
     assert rig.rms(found - step(unet)) > 1e-3 * rig.rms(wanted)
 
 
 def test_a_clip_without_links_is_the_plain_model(unet):
-    away = attach.add(unet, Motion(flow(x=999.0), None, (1, 2, 4), True))  # every path leaves the frame at once
+    away = wrappers.add(unet, Motion(flow(x=999.0), None, (1, 2, 4), True))  # every path leaves the frame at once
     torch.testing.assert_close(step(away), step(unet), rtol=1e-5, atol=1e-5)
 
 
@@ -104,7 +104,7 @@ def test_dis_finds_the_shift_and_the_paths_are_drawn(unet, occlusion):
 
 
 def test_live_in_inversion_and_told_when_it_is_missing(unet):
-    moving = attach.add(unet, Motion(flow(), None, (1,), True))
+    moving = wrappers.add(unet, Motion(flow(), None, (1,), True))
     noise, inversion, _ = DDIMInversion.execute(
         moving, rig.text(1), {"samples": rig.latent()}, 3, "ddim_uniform", 1
     ).args
@@ -122,9 +122,9 @@ def test_live_in_inversion_and_told_when_it_is_missing(unet):
 
 def test_with_st_layout_the_modulated_output_is_what_flows(unet):
     """The dense (modulated) attention comes first; both change the result."""
-    from pack.videograin.binding import Binding
-    from pack.videograin.host.conditioning import KEY as BOUND
-    from pack.videograin.regions import Region
+    from pack.videograin.comfyui.prompts import KEY as BOUND
+    from pack.videograin.core.phrase_tokens import Binding
+    from pack.videograin.core.regions import Region
 
     masks = torch.zeros(3, 128, 128)
     masks[:, :, 64:] = 1
@@ -132,7 +132,7 @@ def test_with_st_layout_the_modulated_output_is_what_flows(unet):
     positive = [[rig.text(2)[0][0], {BOUND: binding}]]
     both, one = (
         STLayoutAttention.execute(m, "paper", 0.5, 1.0, 1.0, power=5.0).args[0]
-        for m in (attach.add(unet, Motion(flow(), None, (1,), True)), unet)
+        for m in (wrappers.add(unet, Motion(flow(), None, (1,), True)), unet)
     )
     found = [rig.sample(m, positive, rig.text(3), rig.latent(), noise=True, steps=1) for m in (both, one)]
     assert rig.rms(found[0] - found[1]) > 1e-3 * rig.rms(found[1])

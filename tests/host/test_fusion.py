@@ -24,17 +24,17 @@ from fused import (
 )
 from oracle import SIGMA, Oracle, bound, one_step, regions
 
-from pack.demo.toybox import model as demo_model
 from pack.nodes.attention import STLayoutAttention
 from pack.nodes.fusion import aligned_words
 from pack.nodes.inversion import DDIMInversion
 from pack.nodes.source import InjectSourceFeatures
-from pack.videograin.host import memory
-from pack.videograin.host.compat import site_levels
-from pack.videograin.host.conditioning import KEY as BINDING
-from pack.videograin.host.plan import KEY, records
-from pack.videograin.host.source import Source
-from pack.videograin.regions import Grid, membership
+from pack.videograin.comfyui import memory
+from pack.videograin.comfyui.plan import KEY, records
+from pack.videograin.comfyui.prompts import KEY as BINDING
+from pack.videograin.comfyui.source_pass import Source
+from pack.videograin.comfyui.validate import site_levels
+from pack.videograin.core.regions import Grid, membership
+from pack.videograin.toybox import model as demo_model
 
 
 @pytest.fixture(autouse=True)

@@ -9,12 +9,12 @@ from cases import variants
 from fused import NEW, OLD, close, cross_fused, edit, full_frame, invert, self_fused, st_layout, words_fused
 from oracle import SIGMA, bound, one_step, regions
 
-from pack.demo.toybox import model as demo_model
 from pack.nodes.blend import LatentBlend
 from pack.nodes.fusion import aligned_words
 from pack.nodes.source import InjectSourceFeatures
-from pack.videograin.host.conditioning import read
-from pack.videograin.host.source import Source
+from pack.videograin.comfyui.prompts import read
+from pack.videograin.comfyui.source_pass import Source
+from pack.videograin.toybox import model as demo_model
 
 
 @pytest.fixture(autouse=True)

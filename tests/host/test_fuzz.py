@@ -15,7 +15,7 @@ from odd_inputs import base, good, images, kit, odd, told, widget
 from PIL import Image
 
 from pack.nodes import VideoGrainExtension
-from pack.videograin.host.inversion_files import save
+from pack.videograin.comfyui.inversion_files import save
 
 pytestmark = pytest.mark.once
 

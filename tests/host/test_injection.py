@@ -15,8 +15,8 @@ from pack.nodes.attention import FullFrameAttention, STLayoutAttention
 from pack.nodes.blend import LatentBlend
 from pack.nodes.inversion import DDIMInversion
 from pack.nodes.source import InjectSourceFeatures
-from pack.videograin.host.plan import KEY
-from pack.videograin.host.source import Source
+from pack.videograin.comfyui.plan import KEY
+from pack.videograin.comfyui.source_pass import Source
 
 
 @pytest.fixture(autouse=True)
@@ -33,8 +33,8 @@ def unet():
 @pytest.fixture(scope="module")
 def demo():
     """The trained demo model: (MODEL, source prompt, empty prompt, the demo clip's latent)."""
-    from pack.demo.toybox import model as demo_model
     from pack.nodes.demo import DemoClip
+    from pack.videograin.toybox import model as demo_model
 
     model, clip, vae = demo_model.load()
     frames, _, _, caption, *_ = DemoClip.execute("wolf", "pig", "snow", 8, 1.0, 0).args
@@ -220,7 +220,7 @@ def test_the_order_of_nodes_does_not_matter(unet):
 
 
 def test_modulation_acts_on_injected_scores_and_not_on_the_source(unet, monkeypatch):
-    from pack.videograin.host.dispatch import Call
+    from pack.videograin.comfyui.attention import Call
 
     seen, original = [], Call.modulated_self
 

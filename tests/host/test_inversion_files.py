@@ -17,8 +17,8 @@ from pack.nodes.attention import FullFrameAttention
 from pack.nodes.blend import LatentBlend
 from pack.nodes.inversion import DDIMInversion
 from pack.nodes.inversion_file import LoadInversion, SaveInversion
-from pack.videograin import tensor_file
-from pack.videograin.host import inversion_files
+from pack.videograin.comfyui import inversion_files
+from pack.videograin.storage import safetensors_stream
 
 
 @pytest.fixture(autouse=True)
@@ -175,8 +175,8 @@ KILLED = """
     import torch
     runpy.run_path(sys.argv[1])["import_pack"]()
     from pathlib import Path
-    from pack.videograin import inversion_file
-    from pack.videograin.trajectory import Inversion
+    from pack.videograin.storage import inversion_file
+    from pack.videograin.core.inversion_record import Inversion
 
     signal.signal(signal.SIGXFSZ, signal.SIG_DFL)  # Python would make an exception of it, and tidy up
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
@@ -193,7 +193,7 @@ def test_killed_in_the_middle_of_a_file(unet, inverted):
     """The kernel ends the process at the 50000th byte, with no chance to tidy up."""
     noise, inversion, _ = inverted
     folder = inversion_files.roots()["output/inversions"]
-    script = Path(__file__).parents[2] / "demo" / "host" / "inprocess.py"
+    script = Path(__file__).parents[2] / "tools" / "inprocess.py"
     killed = [sys.executable, "-c", textwrap.dedent(KILLED), script, folder / "clip_00001_.safetensors"]
     assert subprocess.run(killed).returncode < 0
     (part,) = folder.iterdir()
@@ -204,7 +204,7 @@ def test_killed_in_the_middle_of_a_file(unet, inverted):
     name = SaveInversion.execute(inversion, noise, "clip").args[0]
     assert part.exists()  # another ComfyUI might be at it
     assert torch.equal(LoadInversion.execute(name, unet).args[1].latents, inversion.latents)
-    hours_ago = part.stat().st_mtime - 2 * tensor_file.ABANDONED
+    hours_ago = part.stat().st_mtime - 2 * safetensors_stream.ABANDONED
     os.utime(part, (hours_ago, hours_ago))
     SaveInversion.execute(inversion, noise, "clip")
     assert not list(folder.glob("*.part")) and len(inversion_files.listed()) == 2
@@ -217,7 +217,7 @@ def test_a_disk_that_cannot_be_written(unet, inverted, monkeypatch, number):
     def fails(part, path):
         raise OSError(number, os.strerror(number), str(path))
 
-    monkeypatch.setattr(tensor_file.os, "replace", fails)
+    monkeypatch.setattr(safetensors_stream.os, "replace", fails)
     with pytest.raises(
         ValueError, match=rf"Save Inversion writes into .*cannot be written: {os.strerror(number)}\. Free"
     ):
@@ -232,7 +232,7 @@ def test_a_full_disk(unet, inverted, monkeypatch):
     def full(part, path):
         raise OSError(errno.ENOSPC, "No space left on device", str(path))
 
-    monkeypatch.setattr(tensor_file.os, "replace", full)
+    monkeypatch.setattr(safetensors_stream.os, "replace", full)
     with pytest.raises(
         ValueError, match=r"Save Inversion writes into .*the disk is full\. Free space.*`precision` fp16"
     ) as told:

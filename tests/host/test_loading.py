@@ -9,8 +9,8 @@ import comfyui_version
 import nodes
 import pytest
 
-from pack.demo.host.provision import NEWEST
-from pack.videograin.host.compat import TESTED
+from pack.tools.provision import NEWEST
+from pack.videograin.comfyui.validate import TESTED
 
 ROOT = Path(__file__).parents[2]
 

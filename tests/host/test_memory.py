@@ -16,9 +16,9 @@ from pack.nodes.attention import FullFrameAttention, STLayoutAttention
 from pack.nodes.blend import LatentBlend
 from pack.nodes.inversion import DDIMInversion
 from pack.nodes.inversion_file import LoadInversion, SaveInversion
-from pack.videograin import level_store
-from pack.videograin.host import memory
-from pack.videograin.host.plan import records
+from pack.videograin.comfyui import memory
+from pack.videograin.comfyui.plan import records
+from pack.videograin.storage import memmap
 
 pytestmark = pytest.mark.once
 
@@ -78,7 +78,7 @@ def test_both_precisions_come_back_from_a_file(unet, precision):
 def test_a_long_clip_is_kept_in_a_file_and_edits_to_the_same_bits(unet, monkeypatch):
     folder = Path(folder_paths.get_temp_directory())
     noise, held, _ = inverted(unet, "fp32")
-    monkeypatch.setattr(level_store, "IN_MEMORY", 0)
+    monkeypatch.setattr(memmap, "IN_MEMORY", 0)
     before = set(folder.glob("*")) if folder.exists() else set()
     start, spilled, _ = inverted(unet, "fp32")
     (file,) = set(folder.glob("*")) - before
@@ -95,8 +95,8 @@ def test_a_full_disk_is_told_before_sampling(unet, monkeypatch):
     def full(*args):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(level_store, "IN_MEMORY", 0)
-    monkeypatch.setattr(level_store, "_blank_file", full)
+    monkeypatch.setattr(memmap, "IN_MEMORY", 0)
+    monkeypatch.setattr(memmap, "_blank_file", full)
     with pytest.raises(ValueError, match=r"disk is full.*`precision` fp16") as told:
         inverted(unet, "fp32")
     assert folder_paths.get_temp_directory() not in str(told.value)

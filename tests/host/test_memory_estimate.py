@@ -9,7 +9,7 @@ PYTORCH = ', "--use-pytorch-cross-attention"'
 SAMPLED = """
 import tempfile
 from pathlib import Path
-from pack.demo.host.inprocess import enter_host
+from pack.tools.inprocess import enter_host
 
 enter_host(Path({tree!r}), Path(tempfile.mkdtemp(dir={folder!r})){flags})
 import rig
@@ -18,8 +18,8 @@ from pack.nodes.attention import FullFrameAttention, STLayoutAttention
 from pack.nodes.fusion import SelfAttentionFusion
 from pack.nodes.inversion import DDIMInversion
 from pack.nodes.source import InjectSourceFeatures
-from pack.videograin.host import memory
-from pack.videograin.host.plan import records
+from pack.videograin.comfyui import memory
+from pack.videograin.comfyui.plan import records
 
 SIDE, network = 24, rig.random_unet()
 

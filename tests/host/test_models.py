@@ -12,9 +12,9 @@ from neighbours import st_layout, truth
 from pack.nodes.attention import FullFrameAttention
 from pack.nodes.blend import LatentBlend
 from pack.nodes.inversion import DDIMInversion
-from pack.videograin.blend import blend_mask
-from pack.videograin.host.compat import attention_sites
-from pack.videograin.inversion import LOW
+from pack.videograin.comfyui.validate import attention_sites
+from pack.videograin.core.ddim_inversion import LOW
+from pack.videograin.core.latent_blend import blend_mask
 
 STEPS = 8
 WIDER = {"model_channels": 64, "use_linear_in_transformer": True}  # heads of these families are 64 wide

@@ -10,7 +10,7 @@ import torch
 
 from pack.nodes.attention import FullFrameAttention, STLayoutAttention
 from pack.nodes.inversion import DDIMInversion
-from pack.videograin.host.conditioning import KEY
+from pack.videograin.comfyui.prompts import KEY
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from pack.nodes.attention import FullFrameAttention
 from pack.nodes.blend import LatentBlend
 from pack.nodes.inversion import DDIMInversion
 from pack.nodes.layout import AttentionLayout
-from pack.videograin.host.strangers import pack_of
+from pack.videograin.comfyui.other_packs import pack_of
 
 
 @pytest.fixture(autouse=True)

@@ -15,7 +15,7 @@ from pack.nodes.attention import FullFrameAttention
 from pack.nodes.blend import LatentBlend
 from pack.nodes.inversion import DDIMInversion
 from pack.nodes.source import InjectSourceFeatures
-from pack.videograin.host.rows import in_order
+from pack.videograin.comfyui.frame_rows import in_order
 
 FRAMES = 4
 UNKNOWN = r"4 frames .* which row shows which frame cannot be known: another node \(ComfyUI-TiledDiffusion\).*`tile_batch_size` to 1"

@@ -9,7 +9,7 @@ from neighbours import prompts, st_layout, truth
 
 from pack.nodes.blend import LatentBlend
 from pack.nodes.inversion import DDIMInversion
-from pack.videograin.blend import blend_mask
+from pack.videograin.core.latent_blend import blend_mask
 
 STEPS = 8
 

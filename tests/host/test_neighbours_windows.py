@@ -13,11 +13,11 @@ from fused import cross_fused, self_fused
 from neighbours import assert_composes, motion_modules, prompts, sliding_windows, st_layout, window_by_window
 from placed import PROMPT, encoded, half, placed
 
-from pack.demo.toybox import model as demo_model
 from pack.nodes.attention import FullFrameAttention
 from pack.nodes.blend import LatentBlend
 from pack.nodes.inversion import DDIMInversion
 from pack.nodes.source import InjectSourceFeatures
+from pack.videograin.toybox import model as demo_model
 
 
 @pytest.fixture(autouse=True)

@@ -10,7 +10,7 @@ from prompts import Runner, register
 from shipped import prompt, shortened
 
 from pack.nodes.demo import DemoClip
-from pack.videograin.paste import soft
+from pack.videograin.media.paste import soft
 
 HEIGHT, WIDTH, FRAMES = 127, 181, 2
 TOP, LEFT = 3, 2  # of what VAE Encode leaves, 120×176

@@ -15,7 +15,7 @@ from compatibility import REFUSED, WORKS, claim
 
 from pack.benchmarks.timing import machine
 from pack.nodes.video import LoadVideoFrames
-from pack.videograin import limits
+from pack.videograin.media import limits
 
 pytestmark = pytest.mark.once
 

@@ -10,7 +10,6 @@ from cases import variants
 from chunked import alike, edited, hinted, st_layout
 from oracle import bound
 
-from pack.demo.toybox import model as demo_model
 from pack.nodes.attention import FullFrameAttention
 from pack.nodes.blend import LatentBlend
 from pack.nodes.evaluate import EvaluateEdit
@@ -20,12 +19,13 @@ from pack.nodes.layout import ClustersToMask
 from pack.nodes.placement import PlaceObjects
 from pack.nodes.regions import BindRegionPrompts, RegionPrompt
 from pack.nodes.show import ShowAttention
-from pack.videograin.host import attach
-from pack.videograin.host.plan import Motion
-from pack.videograin.layout import ClusterLayout
-from pack.videograin.overview import look
-from pack.videograin.overview_picture import strip
-from pack.videograin.regions import Region
+from pack.videograin.comfyui import wrappers
+from pack.videograin.comfyui.plan import Motion
+from pack.videograin.core.attention_clusters import ClusterLayout
+from pack.videograin.core.regions import Region
+from pack.videograin.toybox import model as demo_model
+from pack.videograin.views.region_report import look
+from pack.videograin.views.region_sheet import strip
 
 STEPS = 2
 
@@ -92,7 +92,7 @@ def motion(frames, height, width):
 
 
 def edit(unet, vae, frames, masks, blend_mask, flow, hidden):
-    model = attach.add(FullFrameAttention.execute(unet, "all frames").args[0], Motion(flow, hidden, (1, 2), True))
+    model = wrappers.add(FullFrameAttention.execute(unet, "all frames").args[0], Motion(flow, hidden, (1, 2), True))
     latent = host.VAEEncode().encode(vae, frames)[0]
     noise, inversion = DDIMInversion.execute(model, rig.text(1), latent, STEPS, "ddim_uniform", 0).args[:2]
     model = LatentBlend.execute(st_layout(model), "inversion", inversion, mask=blend_mask).args[0]
@@ -175,7 +175,7 @@ def test_pictures_of_clusters_and_regions_show_what_was_encoded(monkeypatch):
     labels[:, 3:] = 1
     layout = ClusterLayout(labels, ("", ""), 64, 72)
     seen = []
-    monkeypatch.setattr("pack.videograin.host.previews.pictures", lambda clip, *_: seen.append(clip) or [""])
+    monkeypatch.setattr("pack.videograin.comfyui.previews.pictures", lambda clip, *_: seen.append(clip) or [""])
     mask = ClustersToMask.execute(layout, "1", frames=frames).args[0]
     assert torch.equal(seen[0], cut(frames, 1)) and mask.shape == (2, 64, 72)
     found = [strip(look(regions([mask]), "", ""), shown) for shown in (frames, cut(frames, 1))]

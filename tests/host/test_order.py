@@ -11,10 +11,10 @@ import nodes
 import pytest
 from comfy_execution.graph import DynamicPrompt, ExecutionList
 
-from pack.demo.host.inprocess import PACK
 from pack.nodes import VideoGrainExtension
-from pack.videograin.host import early_checks
-from pack.videograin.prompt_graph import PromptGraph
+from pack.tools.inprocess import PACK
+from pack.videograin.comfyui import early_checks
+from pack.videograin.comfyui.prompt_graph import PromptGraph
 
 BIND, INVERT = "VideoGrainBindRegionPrompts", "VideoGrainDDIMInversion"
 PROMPTS = {

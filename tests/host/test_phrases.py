@@ -11,13 +11,13 @@ from comfy.sdxl_clip import SDXLTokenizer
 from comfy.text_encoders.flux import T5XXLTokenizer
 from comfy.text_encoders.wan import WanT5Tokenizer
 
-from pack.demo.toybox import model as demo_model
 from pack.nodes.regions import BindRegionPrompts, RegionPrompt
-from pack.videograin.host.conditioning import KEY, bind, read, rows_of, spell
-from pack.videograin.host.features import word_positions
-from pack.videograin.overview import look
-from pack.videograin.regions import Region
-from pack.videograin.spelling import read as letters_of
+from pack.videograin.comfyui.prompts import KEY, bind, read, rows_of, spell
+from pack.videograin.core.regions import Region
+from pack.videograin.core.spelling import read as letters_of
+from pack.videograin.jobs.attention_clusters import word_positions
+from pack.videograin.toybox import model as demo_model
+from pack.videograin.views.region_report import look
 
 
 @pytest.fixture(scope="module")

@@ -13,16 +13,17 @@ from einops import rearrange
 from fused import cross_fused, full_frame, invert, self_fused, st_layout
 from placed import PROMPT, encoded, half, looks, placed, run, steps
 
-from pack.demo.toybox import model as demo_model
 from pack.nodes.attention import FullFrameAttention
 from pack.nodes.blend import LatentBlend
 from pack.nodes.evaluate import EvaluateEdit
 from pack.nodes.placement import PlaceObjects
 from pack.nodes.regions import RegionPrompt
 from pack.nodes.source import InjectSourceFeatures
-from pack.videograin.blend import blend_mask
-from pack.videograin.host import memory, placing
-from pack.videograin.host.plan import records
+from pack.videograin.comfyui import memory
+from pack.videograin.comfyui.plan import records
+from pack.videograin.core.latent_blend import blend_mask
+from pack.videograin.features import place_objects
+from pack.videograin.toybox import model as demo_model
 
 
 @pytest.fixture(autouse=True)
@@ -226,9 +227,9 @@ def test_the_cut_network_keeps_a_third_of_a_gigabyte_for_a_frame(height, width, 
 
         x = torch.empty(1, 4, height, width, dtype=torch.float16, device="meta", requires_grad=True)
         text = torch.empty(1, 77, 768, dtype=torch.float16, device="meta")
-        blocks = placing.output_blocks(placing.placed_sites(network, 4))
+        blocks = place_objects.output_blocks(place_objects.placed_sites(network, 4))
         assert blocks == 6  # output block 5 is the last
-        with placing.cut(network, blocks), torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
+        with place_objects.cut(network, blocks), torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
             override = {"optimized_attention_override": fused_attention}
             network(x, torch.zeros(1, device="meta"), text, transformer_options=override)
     counted = sum(size for storage, size in kept.items() if storage not in weights) / 2**30

@@ -11,12 +11,12 @@ import pytest
 import torch
 from PIL import Image
 
-from pack.demo.toybox import model as demo_model
 from pack.nodes.layout import ClustersToMask
 from pack.nodes.regions import BindRegionPrompts, RegionPrompt
 from pack.nodes.video import BeforeAfterVideo
-from pack.videograin.host.previews import pictures, shown
-from pack.videograin.layout import ClusterLayout, shades
+from pack.videograin.comfyui.previews import pictures, shown
+from pack.videograin.core.attention_clusters import ClusterLayout, shades
+from pack.videograin.toybox import model as demo_model
 
 
 def view(output) -> dict:

@@ -11,7 +11,7 @@ from cases import variants
 
 from pack.nodes.blend import LatentBlend
 from pack.nodes.inversion import DDIMInversion
-from pack.videograin.blend import blend_mask
+from pack.videograin.core.latent_blend import blend_mask
 
 STEPS = 5
 

@@ -7,10 +7,10 @@ import torch
 from registry import fetch
 
 from pack.nodes.motion import FlowGuidedAttention
-from pack.videograin.flow import dis_flow
-from pack.videograin.host.motion import raft
-from pack.videograin.host.plan import Motion, find, records
-from pack.videograin.paths import token_steps
+from pack.videograin.comfyui.optical_flow import raft
+from pack.videograin.comfyui.plan import Motion, find, records
+from pack.videograin.core.flatten import token_steps
+from pack.videograin.core.optical_flow import dis_flow
 
 RENAMED = (  # the authors' names -> torchvision's, in this order
     ("module.", ""),

@@ -8,9 +8,9 @@ from compatibility import WORKS, claim
 
 from pack.nodes.blend import LatentBlend
 from pack.nodes.inversion import DDIMInversion
-from pack.videograin.blend import blend_mask
-from pack.videograin.host.checks import RANDOM_SAMPLERS
-from pack.videograin.host.compat import sampler_name
+from pack.videograin.comfyui.checks import RANDOM_SAMPLERS
+from pack.videograin.comfyui.validate import sampler_name
+from pack.videograin.core.latent_blend import blend_mask
 
 DETERMINISTIC = [
     "euler", "euler_cfg_pp", "heun", "heunpp2", "exp_heun_2_x0", "dpm_2", "lms", "dpm_fast", "dpm_adaptive", "dpmpp_2m",

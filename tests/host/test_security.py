@@ -11,8 +11,8 @@ from prompts import SIDE, STEPS, Runner, editing, inverting, node, opening, regi
 
 from pack.nodes.inversion_file import LoadInversion, SaveInversion
 from pack.nodes.video import LoadVideoFrames
-from pack.videograin.host import inversion_files
-from pack.videograin.trajectory import Inversion
+from pack.videograin.comfyui import inversion_files
+from pack.videograin.core.inversion_record import Inversion
 
 NETWORK = ("socket.__new__", "socket.getaddrinfo", "socket.gethostbyname", "socket.gethostbyaddr", "urllib.Request")
 

@@ -12,7 +12,6 @@ from einops import rearrange
 from oracle import SIGMA, Oracle, bound, dense, lambdas, one_step, regions
 from PIL import Image
 
-from pack.demo.toybox import model as demo_model
 from pack.nodes.attention import FullFrameAttention, STLayoutAttention
 from pack.nodes.blend import LatentBlend
 from pack.nodes.demo import DemoClip
@@ -20,10 +19,11 @@ from pack.nodes.inversion import DDIMInversion
 from pack.nodes.regions import BindRegionPrompts, RegionPrompt
 from pack.nodes.show import ShowAttention
 from pack.nodes.source import InjectSourceFeatures
-from pack.videograin.host.attach import for_showing
-from pack.videograin.host.conditioning import KEY
-from pack.videograin.host.plan import Probe
-from pack.videograin.host.showing import Shower, show_attention
+from pack.videograin.comfyui.plan import Probe
+from pack.videograin.comfyui.prompts import KEY
+from pack.videograin.comfyui.wrappers import for_showing
+from pack.videograin.jobs.show_attention import Shower, show_attention
+from pack.videograin.toybox import model as demo_model
 
 
 @pytest.fixture(autouse=True)

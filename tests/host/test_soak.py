@@ -12,10 +12,10 @@ import pytest
 import torch
 
 from pack.benchmarks.timing import long
-from pack.videograin.flow import dis_flow, occluded
-from pack.videograin.host import chunks
-from pack.videograin.metrics import background_psnr, seam_ratio, warp_err
-from pack.videograin.windows import borders, windows
+from pack.videograin.core.chunking import borders, windows
+from pack.videograin.core.optical_flow import dis_flow, occluded
+from pack.videograin.jobs import long_video
+from pack.videograin.metrics.measures import background_psnr, seam_ratio, warp_err
 
 FRAMES, STEPS = (int(os.environ.get(f"VIDEOGRAIN_SOAK_{name}", n)) for name, n in (("FRAMES", 600), ("STEPS", 10)))
 LENGTH = 16
@@ -39,7 +39,7 @@ def test_a_long_clip_is_edited_in_constant_memory_without_seams_and_survives_a_c
     monkeypatch.setattr("folder_paths.output_directory", str(tmp_path))
     asked = long.task(FRAMES)
     frames, masks = asked.frames, asked.masks
-    cuts, memory, made, edit_chunk = windows(FRAMES, LENGTH, long.OVERLAP), [], [], chunks.edit_chunk
+    cuts, memory, made, edit_chunk = windows(FRAMES, LENGTH, long.OVERLAP), [], [], long_video.edit_chunk
 
     def watched(job, window, progress):
         if len(made) == len(cuts) // 2 and "crash" not in made:
@@ -51,7 +51,7 @@ def test_a_long_clip_is_edited_in_constant_memory_without_seams_and_survives_a_c
         memory.append((psutil.Process().memory_info().rss - output) / 1e6)
         return latents
 
-    monkeypatch.setattr(chunks, "edit_chunk", watched)
+    monkeypatch.setattr(long_video, "edit_chunk", watched)
     began = time.monotonic()
     with pytest.raises(Stopped):
         long.edit(asked, STEPS, LENGTH)

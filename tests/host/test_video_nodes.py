@@ -18,7 +18,7 @@ from comfy_api.latest import InputImpl, Types
 from PIL import Image
 
 from pack.nodes.video import BeforeAfterVideo, LoadVideoFrames
-from pack.videograin.host import media
+from pack.videograin.comfyui import input_files
 
 SETTINGS = {"force_rate": 0.0, "skip": 0, "every_nth": 1, "cap": 0, "size": "keep", "width": 64, "height": 64}
 
@@ -101,7 +101,7 @@ def test_the_list_of_an_empty_folder(tmp_path, inputs):
 
 
 def test_every_entry_of_the_list_loads(inputs):
-    for name in media.listed():
+    for name in input_files.listed():
         assert LoadVideoFrames.validate_inputs({}, name) is True
         frames, fps, _, info, count = run(name)
         assert len(frames) == count > 0 and fps > 0 and info.startswith(name.rstrip("/"))
@@ -133,7 +133,7 @@ def test_paths_that_leave_the_input_folder_are_refused(inputs, name):
     assert LoadVideoFrames.validate_inputs({}, name) is not True
     with pytest.raises(ValueError, match=r"`file` may only name|No clip is chosen"):
         run(name)
-    assert name not in media.listed()
+    assert name not in input_files.listed()
 
 
 @pytest.mark.parametrize(("name", "said"), [("gone.mp4", "There is no 'gone.mp4'"), ("", "No clip is chosen")])
@@ -231,7 +231,7 @@ def test_a_typed_ntsc_rate_is_the_exact_one(inputs, tmp_path):
 
 def test_what_a_clip_is_stands_on_the_node(inputs, monkeypatch):
     said = []
-    monkeypatch.setattr("pack.videograin.host.progress.tell", said.append)
+    monkeypatch.setattr("pack.videograin.comfyui.progress.tell", said.append)
     footage.write(inputs / "pq.mp4", footage.scene(2), "libx264", options={"color_trc": "smpte2084"})
     info = run("pq.mp4")[3]
     (inputs / "pq.mp4").unlink()

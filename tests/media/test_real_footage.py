@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 import torch
 
-from pack.videograin.fit import Fit
-from pack.videograin.shots import Pick
-from pack.videograin.video import Clip, load, open_clip
+from pack.videograin.media.load import Clip, load, open_clip
+from pack.videograin.media.resize import Fit
+from pack.videograin.media.timing import Pick
 
 
 class Known(NamedTuple):

@@ -8,7 +8,7 @@ from rig import controlnet
 
 from pack.nodes.attention import STLayoutAttention
 from pack.nodes.chunks import EditInChunks
-from pack.videograin.regions import Region
+from pack.videograin.core.regions import Region
 
 SIDE, STEPS = 64, 2
 

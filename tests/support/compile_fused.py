@@ -9,7 +9,7 @@ from triton.backends.compiler import GPUTarget
 from triton.compiler import ASTSource
 
 SHARED_MEMORY = {80: 166912, 90: 232448}  # bytes a block may use at most
-FUSED = Path(__file__).parents[2] / "videograin" / "attention" / "fused.py"
+FUSED = Path(__file__).parents[2] / "videograin" / "core" / "st_layout_triton.py"
 
 
 def main(architecture: int) -> None:

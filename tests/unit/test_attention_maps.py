@@ -5,13 +5,13 @@ import torch
 from equations import dense
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from pack.videograin import attention_maps, heat_picture
-from pack.videograin.attention import key_sets
-from pack.videograin.attention.probabilities import phrase_shares, point_shares, probabilities
-from pack.videograin.attention.row_range import sampled_keys
-from pack.videograin.attention.st_layout import Modulation
-from pack.videograin.attention_maps import Average, Column, Point, middle, parse_points
-from pack.videograin.regions import share_any
+from pack.videograin.core import cross_frame
+from pack.videograin.core.attention_probs import phrase_shares, point_shares, probabilities
+from pack.videograin.core.regions import share_any
+from pack.videograin.core.score_range import sampled_keys
+from pack.videograin.core.st_layout import Modulation
+from pack.videograin.views import attention_maps, heatmaps
+from pack.videograin.views.attention_maps import Average, Column, Point, middle, parse_points
 
 HEADS, WIDTH = 2, 24
 
@@ -61,7 +61,7 @@ def test_a_phrase_gets_the_probabilities_of_its_tokens():
     assert torch.equal(unmodulated[0], unmodulated[1]) and torch.equal(unmodulated[0], found[0])
 
 
-@pytest.mark.parametrize("key_set", key_sets.KEY_SETS)
+@pytest.mark.parametrize("key_set", cross_frame.KEY_SETS)
 @pytest.mark.parametrize("appended", [0, 3])
 def test_a_point_is_its_row_of_the_whole_matrix(key_set, appended):
     """Over every key set; tokens another patch appended take their share and are not shown."""
@@ -69,8 +69,8 @@ def test_a_point_is_its_row_of_the_whole_matrix(key_set, appended):
     q, k, modulation = clip(frames, tokens, tokens + appended)
     points = [(0, 0), (2, 5), (3, 8)]
     found = point_shares(q, k, HEADS, points, key_set, modulation)
-    seen = {key_sets.ALL: lambda f: [0, 1, 2, 3], key_sets.OWN: lambda f: [f], key_sets.MIDDLE: lambda f: [2],
-            key_sets.FIRST_PREVIOUS: lambda f: [0, max(f - 1, 0)]}[key_set]  # fmt: skip
+    seen = {cross_frame.ALL: lambda f: [0, 1, 2, 3], cross_frame.OWN: lambda f: [f], cross_frame.MIDDLE: lambda f: [2],
+            cross_frame.FIRST_PREVIOUS: lambda f: [0, max(f - 1, 0)]}[key_set]  # fmt: skip
     for number, (frame, token) in enumerate(points):
         keys = torch.cat([k[f] for f in seen(frame)])
         labels = torch.cat([modulation.key_labels[f] for f in seen(frame)])
@@ -86,7 +86,9 @@ def test_a_point_is_its_row_of_the_whole_matrix(key_set, appended):
 def test_a_point_of_the_fast_form_has_that_forms_span():
     q, k, modulation = clip(4, 400, 400)
     modulation.strength[1, 7] = 0.2
-    fast, exact = (point_shares(q, k, HEADS, [(1, 7)], key_sets.ALL, modulation, fast)[1, 0] for fast in (True, False))
+    fast, exact = (
+        point_shares(q, k, HEADS, [(1, 7)], cross_frame.ALL, modulation, fast)[1, 0] for fast in (True, False)
+    )
     heads = k.view(1, -1, HEADS, WIDTH).transpose(1, 2)
     query = q[1, 7].view(HEADS, 1, WIDTH)
     some, scores = (query @ x[0].transpose(-1, -2) / WIDTH**0.5 for x in (sampled_keys(heads), heads))
@@ -115,7 +117,7 @@ def test_nothing_as_large_as_tokens_by_tokens_is_made():
     frames, tokens = 8, 1024
     q, k, modulation = clip(frames, tokens, tokens)
     with Largest() as largest:
-        point_shares(q, k, HEADS, [(0, 3), (7, 1000)], key_sets.ALL, modulation)
+        point_shares(q, k, HEADS, [(0, 3), (7, 1000)], cross_frame.ALL, modulation)
     assert largest.numel <= 2 * q.numel()
     text = clip(frames, tokens, 77)
     with Largest() as largest:
@@ -168,7 +170,7 @@ def test_the_report_has_the_numbers():
 def test_sheets_show_before_above_after_on_one_scale():
     frames = torch.full((2, 32, 64, 3), 0.5)
     columns = [column(), column(0.3, 0.3, "a phrase much too long for the width of its own column, so it is cut")]
-    shared = heat_picture.sheets(frames, columns, heat_picture.SHARED, 256)
+    shared = heatmaps.sheets(frames, columns, heatmaps.SHARED, 256)
     assert shared.shape == (2, 28 + 2 * 128 + 4, 2 * 256 + 4, 3)
     assert shared.min() >= 0 and shared.max() <= 1
     middle_left, middle_right = (28 + 64, 64), (28 + 64, 192)
@@ -178,16 +180,16 @@ def test_sheets_show_before_above_after_on_one_scale():
         return float(sheet[0][place].sum())
 
     assert light(shared, after) > light(shared, middle_left) > light(shared, middle_right)
-    own = heat_picture.sheets(frames, columns, heat_picture.OWN, 256)
+    own = heatmaps.sheets(frames, columns, heatmaps.OWN, 256)
     assert light(own, middle_left) == pytest.approx(light(own, after), abs=0.05)
-    odd = heat_picture.sheets(torch.rand(1, 37, 53, 4), [column()._replace(maps=torch.zeros(1, 1, 3, 4))], "own", 101)
+    odd = heatmaps.sheets(torch.rand(1, 37, 53, 4), [column()._replace(maps=torch.zeros(1, 1, 3, 4))], "own", 101)
     assert odd.shape[1] % 2 == odd.shape[2] % 2 == 0 and torch.isfinite(odd).all()
 
 
 def test_a_point_is_marked_in_its_own_frame():
     frames = torch.full((2, 32, 64, 3), 0.5)
     with_mark, without = (
-        heat_picture.sheets(frames, [column(point=point)], "shared", 256) for point in (Point(40, 16, 1), None)
+        heatmaps.sheets(frames, [column(point=point)], "shared", 256) for point in (Point(40, 16, 1), None)
     )
     assert torch.equal(with_mark[0], without[0])
     y, x = (with_mark[1] - without[1]).abs().sum(-1)[:156].nonzero().float().mean(0).tolist()

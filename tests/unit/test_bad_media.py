@@ -10,9 +10,9 @@ import odd_media
 import pytest
 from PIL import Image
 
-from pack.videograin.fit import EXACT, Fit
-from pack.videograin.shots import Pick
-from pack.videograin.video import load, open_clip
+from pack.videograin.media.load import load, open_clip
+from pack.videograin.media.resize import EXACT, Fit
+from pack.videograin.media.timing import Pick
 
 TONE = np.sin(np.arange(24_000) / 20)[None].astype(np.float32)
 

@@ -3,9 +3,9 @@
 import pytest
 import torch
 
-from pack.videograin.cells import cut_like, fits, laid_back, on_cells, same_clip
-from pack.videograin.compare import before_after
-from pack.videograin.fit import Fit
+from pack.videograin.core.cells import cut_like, fits, laid_back, on_cells, same_clip
+from pack.videograin.media.resize import Fit
+from pack.videograin.views.before_after import before_after
 
 
 @pytest.mark.parametrize("side", range(64, 81))

@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from pack.videograin.choice import Pick, chosen_mask, chosen_tokens, connected_part, parse_choice, token
-from pack.videograin.layout import ClusterLayout
+from pack.videograin.core.attention_clusters import ClusterLayout
+from pack.videograin.masks.cluster_choice import Pick, chosen_mask, chosen_tokens, connected_part, parse_choice, token
 
 
 def example():

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from pack.videograin.compare import MODES, before_after
+from pack.videograin.views.before_after import MODES, before_after
 
 SOURCE, EDIT = torch.rand(8, 20, 30, 3) * 0.4, 0.6 + torch.rand(8, 20, 30, 3) * 0.4
 

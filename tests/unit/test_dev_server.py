@@ -6,7 +6,7 @@ import urllib.request
 
 import pytest
 
-from pack.demo.host.server import Server
+from pack.tools.server import Server
 
 
 class Answer(http.server.BaseHTTPRequestHandler):

@@ -17,9 +17,9 @@ from pack.benchmarks.edit.method import CROSS, DEFAULT, PASTED, ST_LAYOUT, Metho
 from pack.benchmarks.edit.methods import ABLATIONS, METHODS
 from pack.benchmarks.edit.neighbours import NEIGHBOURS
 from pack.benchmarks.edit.store import Store
-from pack.demo.toybox import clips
-from pack.demo.toybox.judge import WORDS, Judge, Reading
-from pack.videograin.attention import st_layout
+from pack.videograin.core import st_layout
+from pack.videograin.toybox import clips
+from pack.videograin.toybox.judge import WORDS, Judge, Reading
 
 SETUP = Setup(frames=2)
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from pack.benchmarks.edit import suite
-from pack.demo.toybox import clips, world
+from pack.videograin.toybox import clips, world
 
 CASES = {split: suite.cases(split) for split in suite.SPLITS}
 ALL = [case for cases in CASES.values() for case in cases]

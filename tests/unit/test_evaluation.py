@@ -6,8 +6,8 @@ from math import inf, isnan, nan, nextafter
 import pytest
 import torch
 
-from pack.videograin import chart, evaluation, metrics
-from pack.videograin.evaluation import (
+from pack.videograin.metrics import measures, report
+from pack.videograin.metrics.report import (
     BACKGROUND,
     CLIP,
     CLIP_VISION,
@@ -19,6 +19,7 @@ from pack.videograin.evaluation import (
     TARGET,
     Measured,
 )
+from pack.videograin.views import line_chart
 
 ALL = frozenset((CLIP_VISION, CLIP, TARGET, SOURCE, REGIONS, PAIR, BACKGROUND, DETECTIONS, RELATIONS))
 PAPER = Measured(
@@ -37,12 +38,12 @@ PAPER = Measured(
     background=([40.0, inf, 41.0], 42.0),
     backbone="CLIP ViT-L/14, 224 px",
     flow="RAFT large",
-    visor=metrics.Visor(30.0, 60.0, 50.0),
+    visor=measures.Visor(30.0, 60.0, 50.0),
 )
 
 
 def rows(found: Measured) -> dict[str, list[str]]:
-    lines = [line.strip("|").split("|") for line in evaluation.table(found).splitlines()[4:]]
+    lines = [line.strip("|").split("|") for line in report.table(found).splitlines()[4:]]
     return {cells[0].strip(): [cell.strip() for cell in cells[1:]] for cells in lines}
 
 
@@ -64,9 +65,9 @@ def test_every_number():
         "visor_oa": 50.0,
         "psnr": 11.0,
     }
-    assert evaluation.numbers(PAPER) == pytest.approx(expected)
+    assert report.numbers(PAPER) == pytest.approx(expected)
     assert rows(PAPER)["Q-edit"] == [f"{clip_t / 1.5:.2f}", "CLIP-T / Warp-Err", "CLIP ViT-L/14, 224 px; RAFT large, on the source"]  # fmt: skip
-    assert evaluation.table(PAPER).startswith("3 frames of 96×64")
+    assert report.table(PAPER).startswith("3 frames of 96×64")
 
 
 @pytest.mark.parametrize(
@@ -92,14 +93,14 @@ def test_what_is_missing_is_named_and_nothing_else_is(absent, without):
     assert {name for name, cells in table.items() if cells[0] == "–"} == without
     for name in without:
         assert table[name][2].startswith("needs ") and any(need in table[name][2] for need in absent)
-    assert evaluation.plot(found).shape[1] in (240 * 3, 240 * 4, 240 * 2)
+    assert report.plot(found).shape[1] in (240 * 3, 240 * 4, 240 * 2)
 
 
 def test_pairs_that_are_all_hidden_are_left_out_of_the_mean():
     found = PAPER._replace(visible=torch.tensor([nan, 2.0]))
-    assert evaluation.numbers(found)["warp_err"] == 2
+    assert report.numbers(found)["warp_err"] == 2
     hidden = PAPER._replace(visible=torch.tensor([nan, nan]))
-    assert isnan(evaluation.numbers(hidden)["q_edit"])
+    assert isnan(report.numbers(hidden)["q_edit"])
     assert rows(hidden)["Warp-Err"][2] == rows(hidden)["Q-edit"][2] == "not defined here: no pixel to compare"
 
 
@@ -111,8 +112,8 @@ def test_infinite_numbers_keep_their_sign():
 
 def test_the_table_names_what_was_never_detected():
     assert "never" not in rows(PAPER)["VISOR"][2]
-    found = PAPER._replace(visor=metrics.Visor(0.0, nan, 0.0), unseen=["“cat|hat”", "2 × “car”"])
-    line = next(line for line in evaluation.table(found).splitlines() if line.startswith("| VISOR |"))
+    found = PAPER._replace(visor=measures.Visor(0.0, nan, 0.0), unseen=["“cat|hat”", "2 × “car”"])
+    line = next(line for line in report.table(found).splitlines() if line.startswith("| VISOR |"))
     assert line.endswith(r"the detections given; **never detected: “cat\|hat”, 2 × “car”** |")
     found = found._replace(unseen=["“cat”"])
     assert "no frame shows everything; **never detected: “cat”**" in rows(found)["VISOR, conditional"][2]
@@ -128,7 +129,7 @@ def test_halves_of_different_clips_are_doubted():
     "low, high", [(0.0, 1.0), (0.9999, 1.0001), (14.0, 15.9), (1e-5, 3e-5), (-3.0, 120.0), (7.0, 7.1)]
 )
 def test_ticks_span_the_values_in_round_steps(low, high):
-    marks = chart.ticks(low, high)
+    marks = line_chart.ticks(low, high)
     steps = {round(b - a, 12) for a, b in pairwise(marks)}
     assert marks[0] <= low + 1e-12 and marks[-1] >= high - 1e-12 and 3 <= len(marks) <= 8
     assert len(steps) == 1 and f"{steps.pop():.0e}"[0] in "125"
@@ -149,29 +150,29 @@ def test_ticks_span_the_values_in_round_steps(low, high):
     ],
 )
 def test_any_values_can_be_drawn(values):
-    line = chart.Line("a", chart.BLUE, [float(frame) for frame in range(len(values))], values)
-    picture = chart.chart([chart.Panel("t", [line])], len(values))
-    assert (len(coloured(picture, chart.BLUE)) > 0) == any(abs(value) < 1e301 for value in values)
+    line = line_chart.Line("a", line_chart.BLUE, [float(frame) for frame in range(len(values))], values)
+    picture = line_chart.chart([line_chart.Panel("t", [line])], len(values))
+    assert (len(coloured(picture, line_chart.BLUE)) > 0) == any(abs(value) < 1e301 for value in values)
 
 
 def test_values_that_differ_by_rounding_are_one_flat_line():
-    low, high = chart.scale([40.0, nextafter(40.0, inf)])
+    low, high = line_chart.scale([40.0, nextafter(40.0, inf)])
     assert low == pytest.approx(38) and high == pytest.approx(42)
-    low, high = chart.scale([40.0, 40.01])
+    low, high = line_chart.scale([40.0, 40.01])
     assert high - low == pytest.approx(0.011)
 
 
 def test_an_axis_of_what_cannot_be_negative_starts_at_zero():
-    assert chart.scale([0.1, 8.0]) == (pytest.approx(-0.295), pytest.approx(8.395))
-    assert chart.scale([0.1, 8.0], least=0.0)[0] == 0 and chart.scale([0.0, 0.0], least=0.0) == (0, 1)
-    assert chart.scale([4.0, 5.0], least=0.0)[0] == pytest.approx(3.95)
-    assert chart.scale([-2.0, 5.0], least=0.0)[0] == -2  # never above a value
+    assert line_chart.scale([0.1, 8.0]) == (pytest.approx(-0.295), pytest.approx(8.395))
+    assert line_chart.scale([0.1, 8.0], least=0.0)[0] == 0 and line_chart.scale([0.0, 0.0], least=0.0) == (0, 1)
+    assert line_chart.scale([4.0, 5.0], least=0.0)[0] == pytest.approx(3.95)
+    assert line_chart.scale([-2.0, 5.0], least=0.0)[0] == -2  # never above a value
 
 
 def test_warp_err_is_drawn_from_zero_up(monkeypatch):
     panels = {}
-    monkeypatch.setattr(chart, "chart", lambda made, frames: panels.update({panel.title: panel for panel in made}))
-    evaluation.plot(PAPER)
+    monkeypatch.setattr(line_chart, "chart", lambda made, frames: panels.update({panel.title: panel for panel in made}))
+    report.plot(PAPER)
     assert panels["Warp-Err along the source's flow"].least == 0
     assert panels["Likeness to the text (CLIP-T)"].least == panels["PSNR against the source, dB"].least == -inf
 
@@ -180,29 +181,29 @@ def coloured(picture: torch.Tensor, colour: tuple[int, int, int]) -> torch.Tenso
     """(y, x) of the pixels that have a colour, below the legend."""
     wanted = torch.tensor(colour) / 255
     found = ((picture[0] - wanted).abs().amax(-1) < 0.02).nonzero()
-    return found[found[:, 0] > chart.TOP - 2]
+    return found[found[:, 0] > line_chart.TOP - 2]
 
 
 def test_a_curve_is_drawn_where_its_values_lie():
-    line = chart.Line("a", chart.BLUE, [0.0, 1.0, 2.0], [0.0, 1.0, 0.0])
-    found = coloured(chart.chart([chart.Panel("t", [line])], 3), chart.BLUE)
-    left, right = chart.LEFT, chart.WIDTH - chart.RIGHT
+    line = line_chart.Line("a", line_chart.BLUE, [0.0, 1.0, 2.0], [0.0, 1.0, 0.0])
+    found = coloured(line_chart.chart([line_chart.Panel("t", [line])], 3), line_chart.BLUE)
+    left, right = line_chart.LEFT, line_chart.WIDTH - line_chart.RIGHT
     assert abs(found[:, 1].min() - left) <= 4 and abs(found[:, 1].max() - right) <= 4
     top = found[found[:, 0].argmin()]
     assert abs(top[1] - (left + right) / 2) <= 4  # the peak is at frame 1
 
 
 def test_a_missing_value_is_a_gap():
-    line = chart.Line("a", chart.GREEN, [0.0, 1.0, 2.0, 3.0], [5.0, 5.0, inf, 5.0])
-    found = coloured(chart.chart([chart.Panel("t", [line])], 4), chart.GREEN)
-    third = (chart.WIDTH - chart.RIGHT - chart.LEFT) / 3
-    between = (found[:, 1] > chart.LEFT + third + 8) & (found[:, 1] < chart.LEFT + 3 * third - 8)
-    assert not between.any() and (found[:, 1] > chart.LEFT + 3 * third - 5).any()
+    line = line_chart.Line("a", line_chart.GREEN, [0.0, 1.0, 2.0, 3.0], [5.0, 5.0, inf, 5.0])
+    found = coloured(line_chart.chart([line_chart.Panel("t", [line])], 4), line_chart.GREEN)
+    third = (line_chart.WIDTH - line_chart.RIGHT - line_chart.LEFT) / 3
+    between = (found[:, 1] > line_chart.LEFT + third + 8) & (found[:, 1] < line_chart.LEFT + 3 * third - 8)
+    assert not between.any() and (found[:, 1] > line_chart.LEFT + 3 * third - 5).any()
 
 
 def test_nothing_finite_says_so():
     def panel(text):
-        return chart.chart([chart.Panel("t", [chart.Line("a", chart.BLUE, [0.0], [inf])], text)], 1)
+        return line_chart.chart([line_chart.Panel("t", [line_chart.Line("a", line_chart.BLUE, [0.0], [inf])], text)], 1)
 
-    assert len(coloured(panel("equal"), chart.BLUE)) == 0
+    assert len(coloured(panel("equal"), line_chart.BLUE)) == 0
     assert not torch.equal(panel("equal"), panel(""))

@@ -12,10 +12,10 @@ from equations import dense, dense_recipe, problem, relative
 
 pytest.importorskip("triton", reason="the kernel is optional: PyTorch's CUDA builds for Linux bring Triton along")
 
-from pack.videograin.attention import fused
-from pack.videograin.attention.row_range import sampled_keys
-from pack.videograin.attention.st_layout import modulated_attention
-from pack.videograin.regions import same_membership, share_any
+from pack.videograin.core import st_layout_triton
+from pack.videograin.core.regions import same_membership, share_any
+from pack.videograin.core.score_range import sampled_keys
+from pack.videograin.core.st_layout import modulated_attention
 
 
 @pytest.mark.parametrize("d", [40, 64, 80, 128, 160])
@@ -25,7 +25,7 @@ def test_equals_the_dense_equations(d, pairs):
     positive = pairs(table, table)
     truth = dense(q, k, v, strength, positive[labels[:, :, None], labels[:, None, :]])
     args = (strength.float(), labels, labels, positive)
-    assert relative(fused.attention(q.float(), k.float(), v.float(), *args), truth) < 3e-6
+    assert relative(st_layout_triton.attention(q.float(), k.float(), v.float(), *args), truth) < 3e-6
 
 
 @pytest.fixture
@@ -54,7 +54,7 @@ def test_no_worse_than_the_dense_recipe_in_half_precision(std, half, share):
     positive = share_any(table, table)
     pairs = positive[labels[:, :, None], labels[:, None, :]]
     truth = dense(q.double(), k.double(), v.double(), strength, pairs)
-    ours = fused.attention(q, k, v, strength.float(), labels, labels, positive)
+    ours = st_layout_triton.attention(q, k, v, strength.float(), labels, labels, positive)
     assert ours.dtype == half
     assert relative(ours, truth) <= share * relative(dense_recipe(q, k, v, strength.float(), pairs), truth)
 
@@ -66,7 +66,7 @@ def test_rectangular_pairs_batches_and_strided_heads():
     strength = torch.rand(2, 50, generator=g)
     positive = torch.tensor([[0, 0, 0], [0, 1, 0], [0, 0, 1], [1, 1, 1]]).bool()  # row 0: positive with nothing
     truth = dense(*(x.double() for x in (q, k, v, strength)), positive[labels[:, :, None], words[:, None, :]])
-    assert relative(fused.attention(q, k, v, strength, labels, words, positive), truth) < 3e-6
+    assert relative(st_layout_triton.attention(q, k, v, strength, labels, words, positive), truth) < 3e-6
 
 
 def test_the_span_may_be_told_by_some_of_the_keys():
@@ -75,25 +75,28 @@ def test_the_span_may_be_told_by_some_of_the_keys():
     args = (strength.float(), labels, labels, share_any(table, table))
     some = sampled_keys(k)
     truth = modulated_attention(q, k, v, *args, spanned=some)
-    assert relative(fused.attention(q, k, v, *args, spanned=some), truth) < 3e-6
-    assert relative(fused.attention(q, k, v, *args), truth) > 1e-4
+    assert relative(st_layout_triton.attention(q, k, v, *args, spanned=some), truth) < 3e-6
+    assert relative(st_layout_triton.attention(q, k, v, *args), truth) > 1e-4
 
 
 def test_many_patterns_fit_and_more_are_refused():
     q, k, v, *_ = problem(1.0, frames=1, height=8, width=9)
-    labels = torch.arange(72)[None] % fused.PATTERNS
-    positive = torch.rand(fused.PATTERNS, fused.PATTERNS) < 0.3
+    labels = torch.arange(72)[None] % st_layout_triton.PATTERNS
+    positive = torch.rand(st_layout_triton.PATTERNS, st_layout_triton.PATTERNS) < 0.3
     strength = torch.full((1, 72), 0.5)
     truth = dense(q, k, v, strength.double(), positive[labels[:, :, None], labels[:, None, :]])
-    assert relative(fused.attention(q.float(), k.float(), v.float(), strength, labels, labels, positive), truth) < 3e-6
-    assert not fused.usable(q.half(), torch.ones(64, 64, dtype=torch.bool))
+    assert (
+        relative(st_layout_triton.attention(q.float(), k.float(), v.float(), strength, labels, labels, positive), truth)
+        < 3e-6
+    )
+    assert not st_layout_triton.usable(q.half(), torch.ones(64, 64, dtype=torch.bool))
 
 
 def test_logits_of_stable_diffusion_2_do_not_overflow():
     q, k, v, strength, labels, table = problem(3.0, frames=2, d=64)
     q, k = ((x * 30).half() for x in (q, k))
     positive = share_any(table, table)
-    ours = fused.attention(q, k, v.half(), strength.float(), labels, labels, positive)
+    ours = st_layout_triton.attention(q, k, v.half(), strength.float(), labels, labels, positive)
     truth = dense(q.double(), k.double(), v, strength, positive[labels[:, :, None], labels[:, None, :]])
     assert (q @ k.transpose(-1, -2)).isinf().any()
     assert ours.isfinite().all() and relative(ours, truth) < 0.3  # nearly one-hot: rounding picks the key
@@ -102,7 +105,11 @@ def test_logits_of_stable_diffusion_2_do_not_overflow():
 def test_huge_scores_stay_finite():
     q, k, v, strength, labels, table = problem(1.0)
     q, k = (q * 60).half(), (k * 60).half()  # q·k up to 1e6, far above the largest half
-    assert fused.attention(q, k, v.half(), strength.float(), labels, labels, share_any(table, table)).isfinite().all()
+    assert (
+        st_layout_triton.attention(q, k, v.half(), strength.float(), labels, labels, share_any(table, table))
+        .isfinite()
+        .all()
+    )
 
 
 @pytest.mark.parametrize("architecture", [80, 90])

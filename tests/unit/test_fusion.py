@@ -7,13 +7,12 @@ import pytest
 import torch
 from einops import rearrange
 
-from pack.videograin import alignment
-from pack.videograin.alignment import REFINE, REPLACE, Prompt, aligned, parse_emphasis
-from pack.videograin.attention import fusion, key_sets
-from pack.videograin.attention.fusion import Words
-from pack.videograin.attention.key_sets import KEY_SETS
-from pack.videograin.binding import Token
-from pack.videograin.regions import Grid
+from pack.videograin.core import cross_frame, fatezero, prompt_alignment
+from pack.videograin.core.cross_frame import KEY_SETS
+from pack.videograin.core.fatezero import Words
+from pack.videograin.core.phrase_tokens import Token
+from pack.videograin.core.prompt_alignment import REFINE, REPLACE, Prompt, aligned, parse_emphasis
+from pack.videograin.core.regions import Grid
 
 FRAMES, TOKENS, HEADS, WIDTH = 4, 6, 3, 5
 
@@ -32,8 +31,8 @@ def over(kind):
     """The same over a key set."""
 
     def joined(q, k, v):
-        q = key_sets.queries(q, FRAMES, kind)
-        return key_sets.ungroup(attend(q, *(key_sets.keys(x, FRAMES, kind) for x in (k, v))), FRAMES, kind)
+        q = cross_frame.queries(q, FRAMES, kind)
+        return cross_frame.ungroup(attend(q, *(cross_frame.keys(x, FRAMES, kind) for x in (k, v))), FRAMES, kind)
 
     return joined
 
@@ -59,14 +58,16 @@ def clip(seed, tokens=TOKENS):
 def test_self_fusion_is_a_map_with_rows_of_both(kind):
     q, k, v, source_q, source_k = (clip(seed) for seed in range(5))
     inside = random(FRAMES, TOKENS, seed=9) > 0
-    ours = fusion.self_fusion(over(kind)(q, k, v), source_q, source_k, v, inside, over(kind))
+    ours = fatezero.self_fusion(over(kind)(q, k, v), source_q, source_k, v, inside, over(kind))
 
     grouped, source = (
-        dense_map(key_sets.queries(a, FRAMES, kind), key_sets.keys(b, FRAMES, kind))
+        dense_map(cross_frame.queries(a, FRAMES, kind), cross_frame.keys(b, FRAMES, kind))
         for a, b in ((q, k), (source_q, source_k))
     )
-    rows = key_sets.queries(inside, FRAMES, kind)[:, None, :, None]
-    truth = key_sets.ungroup(applied(torch.where(rows, grouped, source), key_sets.keys(v, FRAMES, kind)), FRAMES, kind)
+    rows = cross_frame.queries(inside, FRAMES, kind)[:, None, :, None]
+    truth = cross_frame.ungroup(
+        applied(torch.where(rows, grouped, source), cross_frame.keys(v, FRAMES, kind)), FRAMES, kind
+    )
     assert (ours - truth).abs().max() < 1e-5
     assert inside.any() and not inside.all()
 
@@ -78,7 +79,7 @@ def test_a_map_fused_everywhere_is_the_sources():
     for token in range(WIDTH):  # as many keys as a head is wide
         eye[:, token, token::WIDTH] = 1
     nowhere = torch.zeros(FRAMES, TOKENS, dtype=torch.bool)
-    ours = fusion.self_fusion(attend(q, k, eye), source_q, source_k, eye, nowhere, attend)
+    ours = fatezero.self_fusion(attend(q, k, eye), source_q, source_k, eye, nowhere, attend)
     truth = rearrange(dense_map(source_q, source_k)[..., :WIDTH], "f h n d -> f n (h d)")
     assert (ours - truth).abs().max() < 1e-6
 
@@ -114,7 +115,7 @@ def test_cross_fusion_is_a_map_with_columns_of_both(pairs, gains):
     for place, share in pairs.items():
         taken[place] = share
     words = Words(taken, torch.tensor(gains, dtype=torch.float))
-    ours = fusion.cross_fusion(v, source_q, source_k, words, 4, attend, partial(attend, q, k))
+    ours = fatezero.cross_fusion(v, source_q, source_k, words, 4, attend, partial(attend, q, k))
     assert (ours - dense_cross(q, k, v, source_q, source_k, taken, gains)).abs().max() < 1e-4
 
 
@@ -125,13 +126,13 @@ def test_a_repeated_prompt_and_more_text_after_it_change_nothing():
     taken = torch.zeros(5, 4)
     taken[0, 0] = taken[1, 2] = 1
     words = Words(taken, torch.tensor([1.0, 3.0, 1.0, 1.0]))
-    once = fusion.cross_fusion(v, source_q, source_k, words, 4, attend, partial(attend, q, k))
+    once = fatezero.cross_fusion(v, source_q, source_k, words, 4, attend, partial(attend, q, k))
     repeated = partial(attend, q, k.repeat(1, 2, 1))
-    twice = fusion.cross_fusion(v.repeat(1, 2, 1), source_q, source_k, words, 4, attend, repeated)
+    twice = fatezero.cross_fusion(v.repeat(1, 2, 1), source_q, source_k, words, 4, attend, repeated)
     assert (once - twice).abs().max() < 1e-5
 
     own = partial(attend, q, clip(5, 6))
-    more = fusion.cross_fusion(clip(6, 6), source_q, clip(7, 6), words, 5, attend, own)
+    more = fatezero.cross_fusion(clip(6, 6), source_q, clip(7, 6), words, 5, attend, own)
     longer = torch.nn.functional.pad(taken, (0, 2, 0, 1))
     gains = [1, 3, 1, 1, 1, 1]
     assert (more - dense_cross(q, clip(5, 6), clip(6, 6), source_q, clip(7, 6), longer, gains)).abs().max() < 1e-4
@@ -142,8 +143,8 @@ def test_emphasis_without_a_source_scales_the_words_values():
     words = Words(torch.zeros(5, 4), torch.tensor([1.0, 2.0, 1.0, 0.0]))
     gains = torch.tensor([1, 2, 1, 0] * 2, dtype=torch.float64)
     truth = applied(dense_map(q, k) * gains, v)
-    assert (attend(q, k, fusion.emphasised(v, words, 4)) - truth).abs().max() < 1e-5
-    assert fusion.emphasised(v, Words(words.taken, torch.ones(4)), 4) is v
+    assert (attend(q, k, fatezero.emphasised(v, words, 4)) - truth).abs().max() < 1e-5
+    assert fatezero.emphasised(v, Words(words.taken, torch.ones(4)), 4) is v
 
 
 # ---- where words are ------------------------------------------------------------------------------------------------
@@ -153,7 +154,7 @@ def test_a_word_map_is_the_words_columns_summed():
     q, k = clip(0), clip(2, 8)
     words = torch.tensor([False, True, False, True, False, False])
     truth = dense_map(q, k)[..., [1, 3]].sum(-1).mean(1)
-    assert (fusion.word_map(q, k, words, attend) - truth).abs().max() < 1e-6
+    assert (fatezero.word_map(q, k, words, attend) - truth).abs().max() < 1e-6
 
 
 def test_the_mask_is_the_released_codes():
@@ -162,18 +163,18 @@ def test_the_mask_is_the_released_codes():
     low[0, 5, 7], high[0, 5, 7] = 0.5, 0.9  # mean 0.7
     low[1, 0, 0] = high[1, 0, 0] = 0.02  # frame 1 has its own scale
     coarse, fine = torch.rand(2, 8, 8), torch.rand(2, 32, 32)
-    mask = fusion.words_mask([coarse, low, fine, high], Grid(2, 32, 32), 0.3).view(2, 32, 32)
+    mask = fatezero.words_mask([coarse, low, fine, high], Grid(2, 32, 32), 0.3).view(2, 32, 32)
     expected = torch.zeros(32, 32, dtype=torch.bool)
     expected[8:14, 12:18] = True  # 3 × 3 tokens around it, twice as fine
     assert torch.equal(mask[0], expected)
     assert mask[1].all()  # 0.1 everywhere after widening
-    assert not fusion.words_mask([low], Grid(2, 32, 32), 1.0).any()
+    assert not fatezero.words_mask([low], Grid(2, 32, 32), 1.0).any()
 
 
 def test_the_finest_map_serves_where_none_is_fine_enough():
     small, smaller = torch.zeros(1, 6, 6), torch.zeros(1, 3, 3)
     small[0, 0, 0] = smaller[0, 2, 2] = 1
-    mask = fusion.words_mask([smaller, small], Grid(1, 6, 6), 0.5).view(6, 6)
+    mask = fatezero.words_mask([smaller, small], Grid(1, 6, 6), 0.5).view(6, 6)
     assert mask[:2, :2].all() and mask.sum() == 4
 
 
@@ -191,7 +192,7 @@ def prompt(text, length=12, parts=1):
 
 def partners(source, target, mode=REFINE):
     """Source rows of each word's tokens in the target, and of what follows them."""
-    matrix = alignment.alignment(source, target, mode)
+    matrix = prompt_alignment.alignment(source, target, mode)
     return [matrix[:, j].nonzero()[:, 0].tolist() for j in range(target.length)]
 
 
@@ -227,18 +228,18 @@ def test_a_longer_text_keeps_what_the_source_has_no_place_for():
 
 def test_replacement_goes_word_by_word():
     source, target = prompt("a cat", parts=1), prompt("the wolf", parts=2)
-    matrix = alignment.alignment(source, target, REPLACE)
+    matrix = prompt_alignment.alignment(source, target, REPLACE)
     assert matrix[1, 1] == matrix[1, 2] == matrix[2, 3] == matrix[2, 4] == 0.5
-    back = alignment.alignment(target, source, REPLACE)
+    back = prompt_alignment.alignment(target, source, REPLACE)
     assert back[:, 1].nonzero()[:, 0].tolist() == [1, 2] and back[1, 1] == back[2, 1] == 1
-    assert alignment.alignment(target, prompt("a bear", parts=2), REPLACE)[1:5, 1:5].equal(torch.eye(4))
+    assert prompt_alignment.alignment(target, prompt("a bear", parts=2), REPLACE)[1:5, 1:5].equal(torch.eye(4))
     with pytest.raises(ValueError, match=r'needs a word for each word.*has 2 \("a cat"\) and `prompt` has 3'):
-        alignment.alignment(source, prompt("a big cat"), REPLACE)
+        prompt_alignment.alignment(source, prompt("a big cat"), REPLACE)
 
 
 def test_the_table_shows_new_and_gone_words():
     source, target = prompt("a silver jeep"), prompt("a Porsche car jeep")
-    rows = alignment.table(source, target, alignment.alignment(source, target, REFINE)).splitlines()[2:]
+    rows = prompt_alignment.table(source, target, prompt_alignment.alignment(source, target, REFINE)).splitlines()[2:]
     assert rows == ["| a | a |", "| Porsche | (new) |", "| car | (new) |", "| jeep | jeep |", "| (gone) | silver |"]
 
 

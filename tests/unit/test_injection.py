@@ -2,7 +2,7 @@
 
 import pytest
 
-from pack.videograin.injection import attention_blocks, resnet_blocks
+from pack.videograin.core.pnp import attention_blocks, resnet_blocks
 
 
 def test_stable_diffusion_15_has_the_blocks_of_the_released_code():

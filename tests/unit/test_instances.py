@@ -3,9 +3,9 @@
 import pytest
 import torch
 
-from pack.demo.toybox.clips import clip
-from pack.videograin.flow import dis_flow
-from pack.videograin.instances import LARGE_TO_SMALL, LEFT_TO_RIGHT, TOP_TO_BOTTOM, split
+from pack.videograin.core.optical_flow import dis_flow
+from pack.videograin.masks.split_instances import LARGE_TO_SMALL, LEFT_TO_RIGHT, TOP_TO_BOTTOM, split
+from pack.videograin.toybox.clips import clip
 
 
 def discs(*tracks, size=64):

@@ -5,9 +5,9 @@ from itertools import pairwise
 import pytest
 import torch
 
-from pack.videograin import blend
-from pack.videograin.inversion import HIGH, LOW, SETTLED, ddim_invert
-from pack.videograin.trajectory import Inversion
+from pack.videograin.core import latent_blend
+from pack.videograin.core.ddim_inversion import HIGH, LOW, SETTLED, ddim_invert
+from pack.videograin.core.inversion_record import Inversion
 
 SIGMAS = [0.0, 0.1, 0.4, 1.0, 2.5, 6.0, 14.6]
 
@@ -143,23 +143,23 @@ def test_z_of_sigma_is_the_straight_line_between_levels(sigma, value):
 def test_towards_lands_an_euler_step_on_the_target():
     x, target = torch.tensor(5.0, dtype=torch.float64), torch.tensor(1.5, dtype=torch.float64)
     sigma, lower = 2.0, 0.7
-    denoised = blend.towards(target, x, lower / sigma)
+    denoised = latent_blend.towards(target, x, lower / sigma)
     assert float(x + (lower - sigma) * (x - denoised) / sigma) == pytest.approx(1.5, rel=1e-12)
-    assert float(blend.towards(target, x, 0.0)) == 1.5
+    assert float(latent_blend.towards(target, x, 0.0)) == 1.5
 
 
 def test_next_level_skips_the_present_one():
     levels = [4.0, 2.0, 1.0, 0.0]
-    assert [blend.next_level(s, levels) for s in (4.0, 3.0, 2.0000001, 1.0, 0.5)] == [2.0, 2.0, 1.0, 0.0, 0.0]
+    assert [latent_blend.next_level(s, levels) for s in (4.0, 3.0, 2.0000001, 1.0, 0.5)] == [2.0, 2.0, 1.0, 0.0, 0.0]
 
 
 def test_blend_mask_covers_grows_and_feathers():
     masks = torch.zeros(1, 64, 64)
     masks[0, 30:34, 30:34] = 1  # touches four cells
-    plain = blend.blend_mask(masks, 8, 8)
+    plain = latent_blend.blend_mask(masks, 8, 8)
     assert plain.shape == (1, 1, 8, 8) and plain.sum() == 4
-    assert blend.blend_mask(masks, 8, 8, grow=1).sum() == 16
-    soft = blend.blend_mask(masks, 8, 8, feather=2)
+    assert latent_blend.blend_mask(masks, 8, 8, grow=1).sum() == 16
+    soft = latent_blend.blend_mask(masks, 8, 8, feather=2)
     assert (
         soft[0, 0, 3, 3] == 1 and soft[0, 0, 3, 2] == pytest.approx(2 / 3) and soft[0, 0, 3, 1] == pytest.approx(1 / 3)
     )
@@ -169,6 +169,6 @@ def test_blend_mask_covers_grows_and_feathers():
 def test_mix_keeps_bits_where_the_mask_is_hard():
     a, b = torch.randn(2, 4, 3, 3) * 1e3, torch.randn(2, 4, 3, 3)
     mask = torch.tensor([1.0, 0.0, 0.5]).expand(2, 1, 3, 3)
-    mixed = blend.mix(mask, a, b)
+    mixed = latent_blend.mix(mask, a, b)
     assert torch.equal(mixed[..., 0], a[..., 0]) and torch.equal(mixed[..., 1], b[..., 1])
     assert torch.allclose(mixed[..., 2], (a[..., 2] + b[..., 2]) / 2)

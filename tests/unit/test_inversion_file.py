@@ -8,8 +8,8 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from pack.videograin import inversion_file, tensor_file
-from pack.videograin.trajectory import PRECISIONS, Inversion
+from pack.videograin.core.inversion_record import PRECISIONS, Inversion
+from pack.videograin.storage import inversion_file, safetensors_stream
 
 
 def made(levels=5, frames=3) -> tuple[Inversion, torch.Tensor]:
@@ -181,7 +181,7 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path, monkeypat
     def full(source, target):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(tensor_file.os, "replace", full)
+    monkeypatch.setattr(safetensors_stream.os, "replace", full)
     with pytest.raises(OSError, match="No space left"):
         inversion_file.write(path, *made(levels=9), "fp32")
     assert path.read_bytes() == before and list(tmp_path.iterdir()) == [path]

@@ -12,9 +12,9 @@ import playwright
 import pytest
 import torch
 
-from pack.videograin.choice import chosen_tokens, parse_choice, token
-from pack.videograin.layout import ClusterLayout
-from pack.videograin.overview import MARKS, Mark
+from pack.videograin.core.attention_clusters import ClusterLayout
+from pack.videograin.masks.cluster_choice import chosen_tokens, parse_choice, token
+from pack.videograin.views.region_report import MARKS, Mark
 
 ROOT = Path(__file__).parents[2]
 NODE = Path(playwright.__file__).with_name("driver") / "node"

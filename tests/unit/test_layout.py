@@ -4,8 +4,8 @@ import peak
 import pytest
 import torch
 
-from pack.videograin import layout
-from pack.videograin.layout import AttentionInputs, AttentionRows, ClusterLayout, WordMaps
+from pack.videograin.core import attention_clusters
+from pack.videograin.core.attention_clusters import AttentionInputs, AttentionRows, ClusterLayout, WordMaps
 
 
 def moving_blocks(frames=5, size=12, seed=0):
@@ -20,38 +20,38 @@ def moving_blocks(frames=5, size=12, seed=0):
     return features, truth.flatten(1)
 
 
-@pytest.mark.parametrize("scope", layout.SCOPES)
+@pytest.mark.parametrize("scope", attention_clusters.SCOPES)
 def test_clusters_follow_the_objects_with_constant_numbers(scope):
     features, truth = moving_blocks()
-    labels = layout.cluster(features, 3, scope, seed=0)
+    labels = attention_clusters.cluster(features, 3, scope, seed=0)
     pairs = {(a, b) for a, b in zip(labels.flatten().tolist(), truth.flatten().tolist(), strict=True)}
     assert len(pairs) == 3  # one number per object, in every frame
 
 
 def test_a_long_clip_is_clustered_by_some_of_its_tokens(monkeypatch):
     features, truth = moving_blocks()
-    whole = layout.cluster(features, 3, layout.WHOLE_CLIP, seed=0)
-    monkeypatch.setattr(layout, "FITTED", 3 * 120)  # 120 of 720 tokens
-    some = layout.cluster(features, 3, layout.WHOLE_CLIP, seed=0)
+    whole = attention_clusters.cluster(features, 3, attention_clusters.WHOLE_CLIP, seed=0)
+    monkeypatch.setattr(attention_clusters, "FITTED", 3 * 120)  # 120 of 720 tokens
+    some = attention_clusters.cluster(features, 3, attention_clusters.WHOLE_CLIP, seed=0)
     pairs = {(a, b) for a, b in zip(some.flatten().tolist(), whole.flatten().tolist(), strict=True)}
     assert some.shape == truth.shape and len(pairs) == 3  # the same, but for their numbers
 
 
 def test_clusters_are_seeded():
     features = torch.rand(2, 40, 6, generator=torch.Generator().manual_seed(3))
-    same = [layout.cluster(features, 4, layout.PER_FRAME, seed=7) for _ in range(2)]
+    same = [attention_clusters.cluster(features, 4, attention_clusters.PER_FRAME, seed=7) for _ in range(2)]
     assert torch.equal(*same)
 
 
 def test_more_clusters_than_tokens_is_a_clear_error():
     with pytest.raises(ValueError, match="10 clusters were asked for, but a frame has only 4 tokens"):
-        layout.cluster(torch.rand(2, 4, 3), 10, layout.PER_FRAME, 0)
+        attention_clusters.cluster(torch.rand(2, 4, 3), 10, attention_clusters.PER_FRAME, 0)
 
 
 def test_matching_undoes_a_permutation():
     centroids = torch.randn(5, 7, generator=torch.Generator().manual_seed(1))
     shuffle = torch.tensor([3, 0, 4, 1, 2])
-    assert torch.equal(layout.match(centroids[shuffle] + 1e-3, centroids), shuffle)
+    assert torch.equal(attention_clusters.match(centroids[shuffle] + 1e-3, centroids), shuffle)
 
 
 def test_attention_rows_are_the_average_of_per_frame_attention():
@@ -69,10 +69,10 @@ def test_attention_rows_are_the_average_of_per_frame_attention():
 def test_blurred_rows_stay_in_their_frame_and_their_places():
     rows = torch.zeros(2, 3, 4 * 6)
     rows[1, 2, 2 * 6 + 5] = 1  # the last column of the third line
-    blurred = layout.blur_rows(rows, 4, 6, 3)
+    blurred = attention_clusters.blur_rows(rows, 4, 6, 3)
     assert torch.equal(blurred.nonzero()[:, :2].unique(dim=0), torch.tensor([[1, 2]]))
     assert blurred[1, 2].view(4, 6).nonzero().tolist() == [[y, x] for y in (1, 2, 3) for x in (4, 5)]
-    assert layout.blur_rows(rows, 4, 6, 1) is rows
+    assert attention_clusters.blur_rows(rows, 4, 6, 1) is rows
 
 
 def test_attention_inputs_give_every_layer_the_same_weight():
@@ -90,10 +90,10 @@ def test_attention_inputs_give_every_layer_the_same_weight():
 
 
 COLLECT = """
-from pack.videograin import layout
-from pack.videograin.layout import AttentionInputs, AttentionRows, blur_rows, cluster
+from pack.videograin.core import attention_clusters
+from pack.videograin.core.attention_clusters import AttentionInputs, AttentionRows, blur_rows, cluster
 
-layout.FITTED = 2**20  # numbers: 4 MiB
+attention_clusters.FITTED = 2**20  # numbers: 4 MiB
 
 def rows(frames):
     q = torch.rand(1, 480, 32).expand(frames, -1, -1)
@@ -117,7 +117,12 @@ def work(frames):
 
 @peak.needs_linux
 @pytest.mark.parametrize(
-    "feature,scope", [("rows", layout.PER_FRAME), ("rows", layout.WHOLE_CLIP), ("inputs", layout.PER_FRAME)]
+    "feature,scope",
+    [
+        ("rows", attention_clusters.PER_FRAME),
+        ("rows", attention_clusters.WHOLE_CLIP),
+        ("inputs", attention_clusters.PER_FRAME),
+    ],
 )
 def test_a_long_clip_is_kept_once(feature, scope, tmp_path):
     """One sum of features, however many steps; averaging, blurring and clustering copy a frame, never the clip."""
@@ -133,7 +138,7 @@ def test_names_go_to_the_clusters_their_words_look_at():
     k = torch.zeros(5, 6, 3)
     k[:, 1, 1], k[:, 2, 2], k[:, 3, 2] = 8, 8, 8
     words.add(q, k, heads=1)
-    assert layout.name_clusters(truth, words.maps(), ["cat", "teddy bear"], 3) == ("", "cat", "teddy bear")
+    assert attention_clusters.name_clusters(truth, words.maps(), ["cat", "teddy bear"], 3) == ("", "cat", "teddy bear")
 
 
 def example():
@@ -144,14 +149,14 @@ def example():
 
 
 def test_masks_of_clusters_add_up_at_frame_size():
-    one, rest = layout.cluster_masks(example(), [1]), layout.cluster_masks(example(), [0, 2])
+    one, rest = attention_clusters.cluster_masks(example(), [1]), attention_clusters.cluster_masks(example(), [0, 2])
     assert one.shape == (2, 32, 32)
     assert one[:, :, 20:].all() and not one[:, :, :12].any()
     assert ((one + rest) >= 1).float().mean() > 0.95  # the border between them may fall in between
 
 
 def test_description_and_picture():
-    assert layout.describe(example()).splitlines() == ["0: 46.9 % grass", "1: 50.0 %", "2: 3.1 % cat"]
-    picture = layout.picture(example())
+    assert attention_clusters.describe(example()).splitlines() == ["0: 46.9 % grass", "1: 50.0 %", "2: 3.1 % cat"]
+    picture = attention_clusters.picture(example())
     assert picture.shape == (2, 32, 32, 3) and 0 <= picture.min() and picture.max() <= 1
     assert not torch.equal(picture[0, 1, 1], picture[1, 1, 1])  # cluster 2 has its own colour

@@ -6,8 +6,8 @@ import pytest
 import torch
 from safetensors import safe_open
 
-from pack.videograin import level_store
-from pack.videograin.level_store import room
+from pack.videograin.storage import memmap
+from pack.videograin.storage.memmap import room
 
 
 def test_small_clips_stay_in_memory(tmp_path):
@@ -44,12 +44,12 @@ def test_a_full_disk_is_an_error_and_leaves_no_file(tmp_path, monkeypatch):
             return self
 
         def __exit__(self, *_):
-            level_store.os.close(self.number)
+            memmap.os.close(self.number)
 
         def write(self, data):
             raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(level_store.os, "fdopen", Full)
+    monkeypatch.setattr(memmap.os, "fdopen", Full)
     with pytest.raises(OSError, match="No space left"):
         room((4, 8), torch.float32, tmp_path, limit=0)
     assert not list(tmp_path.iterdir())

@@ -3,9 +3,9 @@
 import pytest
 import torch
 
-from pack.demo.toybox.clips import clip
-from pack.videograin.flow import dis_flow
-from pack.videograin.marks import Mark, follow, parse_marks
+from pack.videograin.core.optical_flow import dis_flow
+from pack.videograin.masks.grabcut import Mark, follow, parse_marks
+from pack.videograin.toybox.clips import clip
 
 
 def test_marks_are_read():

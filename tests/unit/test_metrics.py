@@ -7,8 +7,8 @@ import pytest
 import torch
 from largest import Largest
 
-from pack.videograin import metrics
-from pack.videograin.flow import occluded
+from pack.videograin.core.optical_flow import occluded
+from pack.videograin.metrics import measures
 
 
 def angles(*degrees: float, scale: float = 3.0) -> torch.Tensor:
@@ -31,35 +31,35 @@ def moving_clip(frames: int = 4, size: int = 32, seed: int = 0):
 
 def test_identical_frames():
     pictures = angles(30, 30, 30)
-    assert metrics.clip_f(pictures) == pytest.approx(1, abs=1e-6)
-    assert metrics.frame_consistency(pictures) == pytest.approx(1, abs=1e-6)
+    assert measures.clip_f(pictures) == pytest.approx(1, abs=1e-6)
+    assert measures.frame_consistency(pictures) == pytest.approx(1, abs=1e-6)
     clip = torch.rand(3, 16, 16, 3)
     still, nothing = clip[:1].expand(3, -1, -1, -1), torch.zeros(2, 16, 16, 2)
     hidden = occluded(nothing, nothing)
     assert not hidden.any()
-    assert metrics.warp_err(still[:-1], still[1:], nothing).max() < 1e-8
-    assert metrics.pixel_mse(still[:-1], still[1:], nothing, hidden).max() < 1e-10
-    assert metrics.psnr(clip, clip) == inf
+    assert measures.warp_err(still[:-1], still[1:], nothing).max() < 1e-8
+    assert measures.pixel_mse(still[:-1], still[1:], nothing, hidden).max() < 1e-10
+    assert measures.psnr(clip, clip) == inf
 
 
 def test_consecutive_and_all_pairs_are_different_forms():
     pictures = angles(0, 10, 40)
-    assert metrics.consecutive_cosines(pictures).tolist() == pytest.approx([cosine(10), cosine(30)], abs=1e-6)
-    assert metrics.clip_f(pictures) == pytest.approx((cosine(10) + cosine(30)) / 2, abs=1e-6)
+    assert measures.consecutive_cosines(pictures).tolist() == pytest.approx([cosine(10), cosine(30)], abs=1e-6)
+    assert measures.clip_f(pictures) == pytest.approx((cosine(10) + cosine(30)) / 2, abs=1e-6)
     expected = (cosine(10) + cosine(30) + cosine(40)) / 3
-    assert metrics.frame_consistency(pictures) == pytest.approx(expected, abs=1e-6)
+    assert measures.frame_consistency(pictures) == pytest.approx(expected, abs=1e-6)
 
 
 def test_one_frame_has_no_consistency():
-    assert isnan(metrics.clip_f(angles(5))) and isnan(metrics.frame_consistency(angles(5)))
+    assert isnan(measures.clip_f(angles(5))) and isnan(measures.frame_consistency(angles(5)))
 
 
 def test_clip_t_and_frame_acc():
     pictures, (target, source) = angles(10, 45, 80), angles(0, 90, scale=0.1)
-    assert metrics.text_scores(pictures, target).tolist() == pytest.approx([100 * cosine(a) for a in (10, 45, 80)])
-    assert metrics.clip_t(pictures, target) == pytest.approx(100 * np.mean([cosine(a) for a in (10, 45, 80)]))
-    assert metrics.frame_acc(angles(10, 80, 70, 60), target, source) == 0.25
-    assert metrics.frame_acc(pictures, target, target) == 1  # a tie counts, as in FateZero's code
+    assert measures.text_scores(pictures, target).tolist() == pytest.approx([100 * cosine(a) for a in (10, 45, 80)])
+    assert measures.clip_t(pictures, target) == pytest.approx(100 * np.mean([cosine(a) for a in (10, 45, 80)]))
+    assert measures.frame_acc(angles(10, 80, 70, 60), target, source) == 0.25
+    assert measures.frame_acc(pictures, target, target) == 1  # a tie counts, as in FateZero's code
 
 
 def test_a_known_shift_with_its_flow_has_no_warping_error():
@@ -67,11 +67,11 @@ def test_a_known_shift_with_its_flow_has_no_warping_error():
     hidden = occluded(back, forward)
     assert hidden.float().mean() == pytest.approx(1 - (29 / 32) * (30 / 32))  # 3 columns and 2 rows are new
     before, after = clip[:-1], clip[1:]
-    assert metrics.warp_err(before, after, back, hidden).max() < 1e-6
-    assert metrics.pixel_mse(before, after, back, hidden).max() < 1e-8
-    unmasked = metrics.warp_err(before, after, back)
+    assert measures.warp_err(before, after, back, hidden).max() < 1e-6
+    assert measures.pixel_mse(before, after, back, hidden).max() < 1e-8
+    unmasked = measures.warp_err(before, after, back)
     assert unmasked.shape == (3,) and unmasked.min() > 1  # what comes into the picture was not there before
-    assert metrics.warp_err(before, after, forward, occluded(forward, back)).min() > 10  # the wrong way
+    assert measures.warp_err(before, after, forward, occluded(forward, back)).min() > 10  # the wrong way
 
 
 def test_a_flicker_of_known_size_is_the_warping_error():
@@ -80,33 +80,33 @@ def test_a_flicker_of_known_size_is_the_warping_error():
     clip = clip * 0.5
     clip[1::2, ..., 0] += 0.2
     hidden = occluded(back, forward)
-    masked = metrics.warp_err(clip[:-1], clip[1:], back, hidden)
+    masked = measures.warp_err(clip[:-1], clip[1:], back, hidden)
     assert masked.tolist() == pytest.approx([100 * 0.04 / 3] * 3, rel=1e-4)
     visible = (~hidden).float().mean((-2, -1))
-    pixel = metrics.pixel_mse(clip[:-1], clip[1:], back, hidden)
+    pixel = measures.pixel_mse(clip[:-1], clip[1:], back, hidden)
     assert pixel.tolist() == pytest.approx((masked / 100 * visible).tolist(), rel=1e-4)
-    single = metrics.warp_err(clip[0], clip[1], back[0], hidden[0])
+    single = measures.warp_err(clip[0], clip[1], back[0], hidden[0])
     assert float(single) == pytest.approx(float(masked[0]))
 
 
 def test_all_hidden_is_not_defined():
     clip, back, _ = moving_clip(2)
     hidden = torch.ones(1, 32, 32, dtype=torch.bool)
-    assert metrics.warp_err(clip[:1], clip[1:], back, hidden).isnan().all()
-    assert metrics.pixel_mse(clip[:1], clip[1:], back, hidden).tolist() == [0]
+    assert measures.warp_err(clip[:1], clip[1:], back, hidden).isnan().all()
+    assert measures.pixel_mse(clip[:1], clip[1:], back, hidden).tolist() == [0]
 
 
 def test_q_edit():
-    assert metrics.q_edit(36.56, 1.42) == pytest.approx(25.75, abs=5e-3)  # VideoGrain's Table 1
-    assert metrics.q_edit(30, 0) == inf
-    assert metrics.q_edit(-3, 0) == -inf
-    assert isnan(metrics.q_edit(nan, 0)) and isnan(metrics.q_edit(30, nan))
+    assert measures.q_edit(36.56, 1.42) == pytest.approx(25.75, abs=5e-3)  # VideoGrain's Table 1
+    assert measures.q_edit(30, 0) == inf
+    assert measures.q_edit(-3, 0) == -inf
+    assert isnan(measures.q_edit(nan, 0)) and isnan(measures.q_edit(30, nan))
 
 
 @pytest.mark.parametrize("change, expected", [(0.1, 20.0), (0.01, 40.0), (1.0, 0.0)])
 def test_psnr_of_a_known_colour_change(change, expected):
     grey = torch.zeros(2, 8, 8, 3, dtype=torch.float64)
-    assert metrics.psnr(grey, grey + change) == pytest.approx(expected)
+    assert measures.psnr(grey, grey + change) == pytest.approx(expected)
 
 
 def test_psnr_is_of_the_pixels_chosen_and_of_one_mean_error():
@@ -114,10 +114,10 @@ def test_psnr_is_of_the_pixels_chosen_and_of_one_mean_error():
     b, where = a.clone(), torch.zeros(2, 8, 8, dtype=torch.bool)
     b[0, :4] = 0.1  # a quarter of the clip
     where[0, :4] = True
-    assert metrics.psnr(a, b, where) == pytest.approx(20, abs=1e-5)
-    assert metrics.psnr(a, b, ~where) == inf
-    assert metrics.psnr(a, b) == pytest.approx(20 + 10 * np.log10(4), abs=1e-5)
-    assert isnan(metrics.psnr(a, b, torch.zeros_like(where)))
+    assert measures.psnr(a, b, where) == pytest.approx(20, abs=1e-5)
+    assert measures.psnr(a, b, ~where) == inf
+    assert measures.psnr(a, b) == pytest.approx(20 + 10 * np.log10(4), abs=1e-5)
+    assert isnan(measures.psnr(a, b, torch.zeros_like(where)))
 
 
 def test_psnr_frame_by_frame_is_that_of_the_whole_clip():
@@ -126,11 +126,11 @@ def test_psnr_frame_by_frame_is_that_of_the_whole_clip():
     b[2] = a[2]
     where = torch.rand(5, 16, 24, generator=generator) > 0.5
     error = (a.double() - b.double()).square().mean(-1)
-    frames, whole = metrics.psnrs(a, b, where)
-    assert whole == metrics.psnr(a, b, where) == pytest.approx(-10 * np.log10(float(error[where].mean())), abs=1e-6)
-    assert metrics.psnr(a, b) == pytest.approx(-10 * np.log10(float(error.mean())), abs=1e-6)
-    assert frames[2] == inf and frames[0] == metrics.psnr(a[0], b[0], where[0])
-    assert metrics.psnrs(a, b, torch.zeros_like(where)) == (pytest.approx([nan] * 5, nan_ok=True), pytest.approx(nan, nan_ok=True))  # fmt: skip
+    frames, whole = measures.psnrs(a, b, where)
+    assert whole == measures.psnr(a, b, where) == pytest.approx(-10 * np.log10(float(error[where].mean())), abs=1e-6)
+    assert measures.psnr(a, b) == pytest.approx(-10 * np.log10(float(error.mean())), abs=1e-6)
+    assert frames[2] == inf and frames[0] == measures.psnr(a[0], b[0], where[0])
+    assert measures.psnrs(a, b, torch.zeros_like(where)) == (pytest.approx([nan] * 5, nan_ok=True), pytest.approx(nan, nan_ok=True))  # fmt: skip
 
 
 @pytest.mark.parametrize("chosen", [False, True])
@@ -138,7 +138,7 @@ def test_psnr_of_a_long_clip_needs_no_more_room_than_one_frame(chosen):
     a, b = (torch.rand(9, 16, 16, 4)[..., :3] for _ in range(2))
     where = torch.rand(9, 16, 16) > 0.5
     with Largest(a, b, where) as seen:
-        metrics.psnr(a, b, where if chosen else None)
+        measures.psnr(a, b, where if chosen else None)
     assert 16 * 16 <= seen.elements <= 16 * 16 * 3
 
 
@@ -148,10 +148,10 @@ def test_background_is_outside_the_union():
     regions[0, :, :4], regions[1, :, 3:6] = True, True  # overlapping; rows 6 and 7 are background
     edited = source.clone()
     edited[:, :6] = 0.5
-    assert metrics.background_psnr(source, edited, regions) == inf
+    assert measures.background_psnr(source, edited, regions) == inf
     edited[:, 7] += 0.1  # half of the background
-    assert metrics.background_psnr(source, edited, regions) == pytest.approx(20 + 10 * np.log10(2), abs=1e-4)
-    assert isnan(metrics.background_psnr(source, edited, torch.ones_like(regions)))
+    assert measures.background_psnr(source, edited, regions) == pytest.approx(20 + 10 * np.log10(2), abs=1e-4)
+    assert isnan(measures.background_psnr(source, edited, torch.ones_like(regions)))
 
 
 SEEN = [["fox", "fox", "pig", "cat"], ["pig", None, "pig", "fox"]]
@@ -159,54 +159,54 @@ SEEN = [["fox", "fox", "pig", "cat"], ["pig", None, "pig", "fox"]]
 
 def test_edit_accuracy_and_leak():
     asked, others = ["fox", "pig"], [{"pig"}, {"fox"}]
-    assert metrics.edit_acc(SEEN, asked) == pytest.approx(4 / 7)  # a region out of sight counts nowhere
-    assert metrics.leak(SEEN, asked, others) == pytest.approx(2 / 7)  # "cat" is wrong, but no one's
-    assert metrics.leak(SEEN, ["fox", "fox"], [{"fox"}, {"fox"}]) == 0  # both -> fox: one's own word is no leak
-    assert metrics.kept([["cow", "pig"]], ["cow"]) == 0.5
-    assert isnan(metrics.kept([], [])) and isnan(metrics.edit_acc([[None]], ["fox"]))
+    assert measures.edit_acc(SEEN, asked) == pytest.approx(4 / 7)  # a region out of sight counts nowhere
+    assert measures.leak(SEEN, asked, others) == pytest.approx(2 / 7)  # "cat" is wrong, but no one's
+    assert measures.leak(SEEN, ["fox", "fox"], [{"fox"}, {"fox"}]) == 0  # both -> fox: one's own word is no leak
+    assert measures.kept([["cow", "pig"]], ["cow"]) == 0.5
+    assert isnan(measures.kept([], [])) and isnan(measures.edit_acc([[None]], ["fox"]))
 
 
 def test_attention_inside():
     maps, mask = torch.ones(2, 4, 4), torch.zeros(2, 32, 32)
     mask[:, :8] = 1
-    assert metrics.attention_inside(maps, mask) == pytest.approx(0.25)
+    assert measures.attention_inside(maps, mask) == pytest.approx(0.25)
     maps[:, 1:] = 0
-    assert metrics.attention_inside(maps, mask) == 1
-    assert metrics.attention_inside(maps, mask[:1] * 0.5) == 0.5
+    assert measures.attention_inside(maps, mask) == 1
+    assert measures.attention_inside(maps, mask[:1] * 0.5) == 0.5
     half = torch.zeros(1, 32, 32)
     half[:, :4] = 1  # half of the first row of cells
-    assert metrics.attention_inside(maps, half) == pytest.approx(0.5)
-    assert isnan(metrics.attention_inside(torch.zeros(2, 4, 4), mask))
+    assert measures.attention_inside(maps, half) == pytest.approx(0.5)
+    assert isnan(measures.attention_inside(torch.zeros(2, 4, 4), mask))
 
 
 def test_interval_against_a_known_value():
-    mean, low, high = metrics.mean_interval([1.0, 2.0, 3.0, 4.0])
+    mean, low, high = measures.mean_interval([1.0, 2.0, 3.0, 4.0])
     half = 3.182446 * sqrt(5 / 3) / 2  # t(0.975, 3) from tables
     assert (mean, low, high) == pytest.approx((2.5, 2.5 - half, 2.5 + half), abs=1e-5)
 
 
 def test_the_interval_covers_the_truth_as_often_as_it_says():
     draws = np.random.default_rng(0).normal(5, 2, (4000, 6))
-    bounds = np.array([metrics.mean_interval(row.tolist())[1:] for row in draws])
+    bounds = np.array([measures.mean_interval(row.tolist())[1:] for row in draws])
     coverage = ((bounds[:, 0] <= 5) & (bounds[:, 1] >= 5)).mean()
     assert coverage == pytest.approx(0.95, abs=0.012)  # 3.5 standard errors
-    assert metrics.mean_interval(draws[0].tolist(), 0.5)[1] > bounds[0, 0]
+    assert measures.mean_interval(draws[0].tolist(), 0.5)[1] > bounds[0, 0]
 
 
 def test_intervals_of_few_or_odd_values():
-    assert metrics.mean_interval([3.0])[0] == 3 and isnan(metrics.mean_interval([3.0])[1])
-    assert all(isnan(value) for value in metrics.mean_interval([]))
-    assert metrics.mean_interval([1.0, nan, 3.0])[0] == 2
-    assert metrics.mean_interval([1.0, inf])[0] == inf and isnan(metrics.mean_interval([1.0, inf])[1])
+    assert measures.mean_interval([3.0])[0] == 3 and isnan(measures.mean_interval([3.0])[1])
+    assert all(isnan(value) for value in measures.mean_interval([]))
+    assert measures.mean_interval([1.0, nan, 3.0])[0] == 2
+    assert measures.mean_interval([1.0, inf])[0] == inf and isnan(measures.mean_interval([1.0, inf])[1])
 
 
 def test_pairing_removes_what_clips_have_in_common():
     generator = np.random.default_rng(1)
     difficulty, noise = generator.normal(0, 10, 24), generator.normal(0, 0.1, 24)
     theirs, ours = difficulty, difficulty + 0.5 + noise
-    mean, low, high = metrics.paired_interval(ours.tolist(), theirs.tolist())
+    mean, low, high = measures.paired_interval(ours.tolist(), theirs.tolist())
     assert 0.4 < low < mean < high < 0.6
-    ours_alone, theirs_alone = (metrics.mean_interval(side.tolist()) for side in (ours, theirs))
+    ours_alone, theirs_alone = (measures.mean_interval(side.tolist()) for side in (ours, theirs))
     assert ours_alone[1] < theirs_alone[2]  # unpaired, the intervals overlap
     with pytest.raises(ValueError):
-        metrics.paired_interval([1.0], [1.0, 2.0])
+        measures.paired_interval([1.0], [1.0, 2.0])

@@ -4,7 +4,7 @@ from pathlib import PurePosixPath, PureWindowsPath
 
 import pytest
 
-from pack.videograin.names import leads_out, not_portable
+from pack.videograin.media.safe_names import leads_out, not_portable
 
 PLAIN = [
     "clip.safetensors",

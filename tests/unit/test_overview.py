@@ -3,10 +3,19 @@
 import pytest
 import torch
 
-from pack.videograin.layout import shades
-from pack.videograin.overview import closest, extent, frames_text, look, lost_frames, phrase_spans, pieces, runs
-from pack.videograin.overview_picture import MARGIN, WIDTH, overview_picture, shown_frames, strip
-from pack.videograin.regions import Region
+from pack.videograin.core.attention_clusters import shades
+from pack.videograin.core.regions import Region
+from pack.videograin.views.region_report import (
+    closest,
+    extent,
+    frames_text,
+    look,
+    lost_frames,
+    phrase_spans,
+    pieces,
+    runs,
+)
+from pack.videograin.views.region_sheet import MARGIN, WIDTH, overview_picture, shown_frames, strip
 
 SIZE = 64
 

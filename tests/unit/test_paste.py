@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from pack.videograin.paste import paste, soft
+from pack.videograin.media.paste import paste, soft
 
 
 def mask(height, width, frames=1):

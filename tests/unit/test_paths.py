@@ -3,9 +3,8 @@
 import pytest
 import torch
 
-from pack.videograin.attention import flow
-from pack.videograin.attention.flow import along_paths
-from pack.videograin.paths import paths, token_steps
+from pack.videograin.core import flatten
+from pack.videograin.core.flatten import along_paths, paths, token_steps
 
 GRIDS = [(8, 8), (5, 9), (9, 4)]
 
@@ -99,12 +98,10 @@ def test_attention_along_paths_equals_plain_python(height, width):
 
 
 def test_large_clips_go_in_parts(monkeypatch):
-    from pack.videograin.attention import flow
-
     steps = torch.randint(-1, 2, (3, 6, 6, 2), generator=torch.Generator().manual_seed(2))
     q, k, v = torch.randn(3, 1, 4, 36, 16, generator=torch.Generator().manual_seed(4))
     whole = along_paths(q, k, v, paths(steps), 2)
-    monkeypatch.setattr(flow, "PATHS_AT_ONCE", 5)
+    monkeypatch.setattr(flatten, "PATHS_AT_ONCE", 5)
     torch.testing.assert_close(along_paths(q, k, v, paths(steps), 2), whole)
 
 
@@ -116,11 +113,11 @@ def test_the_work_along_paths_grows_with_tokens_not_with_frames_squared(monkeypa
         worked.append(q.shape[0] * q.shape[2])
         return v
 
-    monkeypatch.setattr(flow.F, "scaled_dot_product_attention", count)
+    monkeypatch.setattr(flatten.F, "scaled_dot_product_attention", count)
     for frames in (16, 64):
         steps = torch.randint(-2, 3, (frames - 1, 32, 32, 2), generator=torch.Generator().manual_seed(0))
         table = paths(steps)
         worked.clear()
         x = torch.zeros(1, frames, 32 * 32, 4)
-        flow.along_paths(x, x, x, table, 1)
+        flatten.along_paths(x, x, x, table, 1)
         assert sum(worked) < 3 * frames * 32 * 32

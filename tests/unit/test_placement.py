@@ -6,10 +6,11 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from pack.videograin import metrics, placement
-from pack.videograin.boxes import Box, box_masks, moving_box, parse_boxes
-from pack.videograin.detections import counts_of, parse_detections, parse_relations, relations_of, unseen
-from pack.videograin.regions import Grid
+from pack.videograin.core import reatco
+from pack.videograin.core.regions import Grid
+from pack.videograin.masks.boxes import Box, box_masks, moving_box, parse_boxes
+from pack.videograin.metrics import measures
+from pack.videograin.metrics.visor import counts_of, parse_detections, parse_relations, relations_of, unseen
 
 # ---- boxes ----------------------------------------------------------------------------------------------------------
 
@@ -69,7 +70,7 @@ def test_word_maps_against_the_released_code_written_out():
     maps = torch.rand(4, 5, 6, 77, generator=torch.Generator().manual_seed(0)).softmax(-1)
     words = torch.zeros(2, 77, dtype=torch.bool)
     words[0, 2] = words[1, [4, 5]] = True
-    ours = placement.word_maps(maps, words)
+    ours = reatco.word_maps(maps, words)
     shares = (100 * maps[..., 1:-1]).softmax(-1)
     taps = torch.tensor([0.2119, 0.5761, 0.2119])
     kernel = torch.einsum("i,j,k->ijk", taps, taps, taps)[None, None]
@@ -84,44 +85,44 @@ def test_of_a_long_prompt_every_chunk_loses_its_start_and_end():
     maps[..., 80] = 0.5
     words = torch.zeros(1, 154, dtype=torch.bool)
     words[0, 80] = True
-    assert placement.word_maps(maps, words).item() > 0.99
+    assert reatco.word_maps(maps, words).item() > 0.99
 
 
 def test_scores_take_a_share_of_each_side_and_skip_frames_without_one():
     values = torch.arange(20.0).view(1, 2, 2, 5)
     inside = torch.zeros(1, 2, 2, 5, dtype=torch.bool)
     inside[0, 0, 0] = True  # 0 … 4 in the first frame, nothing in the second
-    inner, outer = placement.scores(values, inside, 0.4)
+    inner, outer = reatco.scores(values, inside, 0.4)
     assert inner.item() == (4 + 3) / 2
     assert outer.item() == ((9 + 8) / 2 + (19 + 18 + 17 + 16) / 4) / 2
-    assert placement.scores(values, inside, 0.01)[0].item() == 4  # at least one
-    nothing = placement.scores(values, torch.zeros_like(inside), 0.4)
+    assert reatco.scores(values, inside, 0.01)[0].item() == 4  # at least one
+    nothing = reatco.scores(values, torch.zeros_like(inside), 0.4)
     assert nothing[0].item() == 1
 
 
 def test_reference_masks_are_boxes_with_rounded_edges():
     boxes = [Box(93, 287, 176, 130), Box(262, 257, 215, 121)]  # ReAtCo's dolphins, 448×768, maps of 14×24
     masks = box_masks(boxes, 448, 768)[:, None] > 0.5
-    found = placement.token_masks(masks, Grid(1, 14, 24), placement.REFERENCE)
+    found = reatco.token_masks(masks, Grid(1, 14, 24), reatco.REFERENCE)
     expected = torch.zeros(2, 1, 14, 24, dtype=torch.bool)
     expected[0, 0, 9:13, 3:8] = expected[1, 0, 8:12, 8:15] = True
     assert torch.equal(found, expected)
     tiny = torch.zeros(1, 1, 448, 768, dtype=torch.bool)
     tiny[..., 5:9, 5:9] = True
-    assert not placement.token_masks(tiny, Grid(1, 14, 24), placement.REFERENCE).any()
-    assert placement.token_masks(tiny, Grid(1, 14, 24), placement.DEFAULT).sum() == 1
+    assert not reatco.token_masks(tiny, Grid(1, 14, 24), reatco.REFERENCE).any()
+    assert reatco.token_masks(tiny, Grid(1, 14, 24), reatco.DEFAULT).sum() == 1
 
 
 def test_the_released_schedule_of_fifty_steps():
-    steps = [placement.step_size(981 - 20 * i, 20.0) for i in range(50)]
+    steps = [reatco.step_size(981 - 20 * i, 20.0) for i in range(50)]
     assert torch.allclose(torch.tensor(steps), 20 * torch.linspace(1, 0.5, 50).sqrt(), atol=1e-4)
     assert [round(steps[i], 2) for i in (0, 10, 20, 24)] == [20.0, 18.95, 17.84, 17.38]
-    assert placement.refined_levels([981.0 - 20 * i for i in range(50)]) == {0: 0.05, 10: 0.5, 20: 0.8}
-    assert placement.refined_levels([500.0, 250.0]) == {0: 0.8}
-    assert placement.refined_levels([999.0, 990.0]) == {}
-    assert placement.refined_levels([901.0, 801.0, 701.0, 601.0, 501.0]) == {0: 0.05, 2: 0.5, 4: 0.8}
-    assert placement.refined_levels([999.0, 949.0, 899.0, 849.0, 799.0, 749.0]) == {0: 0.05, 5: 0.5}
-    assert placement.refined_levels([525.0, 475.0, 425.0]) == {}  # begun after all three
+    assert reatco.refined_levels([981.0 - 20 * i for i in range(50)]) == {0: 0.05, 10: 0.5, 20: 0.8}
+    assert reatco.refined_levels([500.0, 250.0]) == {0: 0.8}
+    assert reatco.refined_levels([999.0, 990.0]) == {}
+    assert reatco.refined_levels([901.0, 801.0, 701.0, 601.0, 501.0]) == {0: 0.05, 2: 0.5, 4: 0.8}
+    assert reatco.refined_levels([999.0, 949.0, 899.0, 849.0, 799.0, 749.0]) == {0: 0.05, 5: 0.5}
+    assert reatco.refined_levels([525.0, 475.0, 425.0]) == {}  # begun after all three
 
 
 def toy_maps(z):
@@ -140,9 +141,9 @@ def test_small_steps_raise_the_inner_and_lower_the_outer_score_monotonically():
     seen = []
     for _ in range(25):
         z = z.detach().requires_grad_()
-        inner, outer = placement.scores(placement.word_maps(toy_maps(z), words), inside, 0.2)
+        inner, outer = reatco.scores(reatco.word_maps(toy_maps(z), words), inside, 0.2)
         seen.append((inner.item(), outer.item()))
-        (gradient,) = torch.autograd.grad(placement.placing_loss(inner, outer, 1.0), z)
+        (gradient,) = torch.autograd.grad(reatco.placing_loss(inner, outer, 1.0), z)
         z = z - 0.2 * gradient
     inner, outer = zip(*seen, strict=True)
     assert list(inner) == sorted(inner) and list(outer) == sorted(outer, reverse=True)
@@ -154,10 +155,10 @@ def test_the_carried_prediction_leads_an_euler_step_where_the_moved_latent_goes(
     x, moved, denoised = (torch.randn(2, 4, 3, 3, generator=generator, dtype=torch.float64) for _ in range(3))
     levels = [12.0, 5.0, 2.0, 0.0]
     for sigma, lower in ((12.0, 5.0), (5.0, 2.0), (2.0, 0.0)):
-        ours = placement.carried(denoised, moved, x, sigma, levels)
+        ours = reatco.carried(denoised, moved, x, sigma, levels)
         step = x + (x - ours) / sigma * (lower - sigma)
         assert torch.allclose(step, moved + (moved - denoised) / sigma * (lower - sigma))
-    between = placement.carried(denoised, moved, x, 5.1, levels) - denoised
+    between = reatco.carried(denoised, moved, x, 5.1, levels) - denoised
     assert between.abs().max() < (moved - x).abs().max()  # near a level it does not explode
 
 
@@ -172,23 +173,23 @@ def test_visor_of_known_frames():
         {"cat": [(10, 50)]},
         {"cat": [(90, 50), (20, 50)], "dog": [(50, 50)]},
     ]
-    found = metrics.visor(detected, [[("cat", "left of", "dog")]] * 4)
+    found = measures.visor(detected, [[("cat", "left of", "dog")]] * 4)
     assert found == (50, pytest.approx(200 / 3), 75)
     assert found.uncond == pytest.approx(found.cond * found.oa / 100)
-    turned = metrics.visor(detected, [[("dog", "right of", "cat")]] * 4)
+    turned = measures.visor(detected, [[("dog", "right of", "cat")]] * 4)
     assert turned == found
-    level = metrics.visor(detected, [[("cat", "above", "dog")]] * 4)
+    level = measures.visor(detected, [[("cat", "above", "dog")]] * 4)
     assert level == (0, 0, 75)
-    nothing = metrics.visor([{}, {}], [[("cat", "below", "dog")]] * 2)
+    nothing = measures.visor([{}, {}], [[("cat", "below", "dog")]] * 2)
     assert nothing.uncond == nothing.oa == 0 and isnan(nothing.cond)
-    assert isnan(metrics.visor(detected, [[]] * 4).uncond)
+    assert isnan(measures.visor(detected, [[]] * 4).uncond)
 
 
 def test_every_stated_pair_of_three_must_hold():
     three = {"a": [(0, 0)], "b": [(10, 5)], "c": [(20, 10)]}
     both = [("a", "left of", "b"), ("c", "below", "b")]
-    assert metrics.visor([three], [both]).uncond == 100
-    assert metrics.visor([three], [[*both, ("c", "left of", "a")]]) == (0, 0, 100)
+    assert measures.visor([three], [both]).uncond == 100
+    assert measures.visor([three], [[*both, ("c", "left of", "a")]]) == (0, 0, 100)
 
 
 def test_detections_and_relations_as_text():
@@ -254,7 +255,7 @@ def test_a_detector_that_found_nothing():
     for text in ("none", " None\n", "cat: none", "a cat: None\ndog: none\n"):
         assert parse_detections(text, 2) == [{}, {}]
     assert parse_detections("cat: none\ndog: 1,1,2,2 at 1", 2) == [{}, {"dog": [(2, 2)]}]
-    visor = metrics.visor(parse_detections("none", 2), [[("cat", "left of", "dog")]] * 2)
+    visor = measures.visor(parse_detections("none", 2), [[("cat", "left of", "dog")]] * 2)
     assert visor.uncond == visor.oa == 0
     with pytest.raises(ValueError, match="“none” without a name"):
         parse_detections("none\ndog: 1,1,2,2 at 1", 2)
@@ -270,14 +271,14 @@ def test_two_regions_of_one_phrase_want_two_detections():
     assert asked[1] == [("car", "left of", "bird")] and counts == [{"car": 2, "bird": 1}, {"car": 1, "bird": 1}]
     left, right, bird = (2.0, 10.0), (35.0, 10.0), (20.0, 1.0)
     both, one = {"car": [right, left], "bird": [bird]}, {"car": [left], "bird": [bird]}
-    assert metrics.visor([both, one], asked, counts) == (100, 100, 100)
-    assert metrics.visor([one, one], asked, counts) == (50, 100, 50)
-    assert metrics.visor([{"car": [left, left], "bird": [bird]}, one], asked, counts) == (50, 50, 100)
+    assert measures.visor([both, one], asked, counts) == (100, 100, 100)
+    assert measures.visor([one, one], asked, counts) == (50, 100, 50)
+    assert measures.visor([{"car": [left, left], "bird": [bird]}, one], asked, counts) == (50, 50, 100)
 
 
 def test_two_alike_in_a_line_are_two():
     line = parse_relations("car left of car")
-    assert metrics.visor([{"car": [(1, 1)]}, {"car": [(1, 1), (5, 1)]}], [line] * 2) == (50, 100, 50)
+    assert measures.visor([{"car": [(1, 1)]}, {"car": [(1, 1), (5, 1)]}], [line] * 2) == (50, 100, 50)
 
 
 def test_what_was_asked_for_and_never_detected():

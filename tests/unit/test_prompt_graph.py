@@ -1,6 +1,6 @@
 """A prompt read as a graph."""
 
-from pack.videograin.prompt_graph import Link, PromptGraph
+from pack.videograin.comfyui.prompt_graph import Link, PromptGraph
 
 PROMPT = {
     "1": {"class_type": "Loader", "inputs": {"name": "a.safetensors"}, "_meta": {"title": "My checkpoint"}},

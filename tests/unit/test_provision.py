@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from pack.demo.host import provision as p
+from pack.tools import provision as p
 
 PROVISION = Path(p.__file__)
 PREFIX = "thing-1.0/vendor/ComfyUI/"
@@ -227,7 +227,7 @@ def test_unknown_version_names_the_known_ones(tmp_path):
 
 
 def test_the_matrix_is_every_version_that_can_be_provisioned():
-    makefile = (PROVISION.parents[2] / "Makefile").read_text(encoding="utf-8")
+    makefile = (PROVISION.parents[1] / "Makefile").read_text(encoding="utf-8")
     values = dict(re.findall(r"^([A-Z]+) := (.*)$", makefile, re.M))
     matrix = re.sub(r"\$\((\w+)\)", lambda name: values[name[1]], values["MATRIX"]).split()
     assert matrix == sorted(json.loads(p.SOURCES.read_text()), key=p.as_numbers)

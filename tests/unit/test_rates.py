@@ -11,9 +11,9 @@ import pytest
 import torch
 from PIL import Image
 
-from pack.videograin.rates import MILLISECOND, Rhythm, meant, rhythm
-from pack.videograin.shots import Pick, Trim
-from pack.videograin.video import Frames, load, open_clip
+from pack.videograin.media.load import Frames, load, open_clip
+from pack.videograin.media.rates import MILLISECOND, Rhythm, meant, rhythm
+from pack.videograin.media.timing import Pick, Trim
 
 COUNT = 120  # frames
 PICTURES = footage.scene(COUNT, 16, 4 * COUNT)

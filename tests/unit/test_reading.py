@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 import torch
 
-from pack.videograin import packets
-from pack.videograin.shots import Pick, Trim
-from pack.videograin.video import Clip, load, open_clip
+from pack.videograin.media import packets
+from pack.videograin.media.load import Clip, load, open_clip
+from pack.videograin.media.timing import Pick, Trim
 
 COUNT, RATE = 600, 30  # 20 seconds
 FORMATS = {"a.mkv": "libx264", "a.mp4": "libx264", "a.webm": "libvpx", "a.avi": "mpeg4", "a.ts": "libx264"}

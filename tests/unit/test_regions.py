@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from pack.videograin.regions import Grid, Region, clip_masks, membership, patterns, same_membership, share_any
+from pack.videograin.core.regions import Grid, Region, clip_masks, membership, patterns, same_membership, share_any
 
 
 def test_one_mask_holds_for_every_frame():

@@ -2,8 +2,8 @@
 
 import pytest
 
-from pack.videograin.prompt_graph import Link, PromptGraph
-from pack.videograin.source_prompt import remarks, unnamed
+from pack.videograin.comfyui.prompt_graph import Link, PromptGraph
+from pack.videograin.comfyui.source_prompt import remarks, unnamed
 
 
 @pytest.mark.parametrize(

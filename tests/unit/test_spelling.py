@@ -2,8 +2,8 @@
 
 import pytest
 
-from pack.videograin.phrases import hint, occurrences, places
-from pack.videograin.spelling import EMBEDDING, piece_bytes, read, token_spans
+from pack.videograin.core.phrases import hint, occurrences, places
+from pack.videograin.core.spelling import EMBEDDING, piece_bytes, read, token_spans
 
 
 def written(text, span):

@@ -4,10 +4,10 @@ import pytest
 import torch
 from equations import dense, dense_recipe, problem, relative
 
-from pack.videograin.attention import key_sets, st_layout
-from pack.videograin.attention.row_range import row_range, sampled_keys
-from pack.videograin.attention.st_layout import PAPER, REFERENCE, Settings
-from pack.videograin.regions import Grid, same_membership, share_any
+from pack.videograin.core import cross_frame, st_layout
+from pack.videograin.core.regions import Grid, same_membership, share_any
+from pack.videograin.core.score_range import row_range, sampled_keys
+from pack.videograin.core.st_layout import PAPER, REFERENCE, Settings
 
 
 @pytest.mark.parametrize("pairs", [share_any, same_membership])
@@ -173,13 +173,13 @@ def test_schedule_of_the_released_code(timestep, self_lambda, cross_lambda):
     assert 1.0 * decay == pytest.approx(cross_lambda, abs=6e-4)
 
 
-@pytest.mark.parametrize("kind", key_sets.KEY_SETS)
+@pytest.mark.parametrize("kind", cross_frame.KEY_SETS)
 def test_key_sets_pick_the_right_frames(kind):
     frames, chunks, tokens = 5, 2, 3
     x = torch.arange(chunks * frames)[:, None].expand(-1, tokens)[..., None]  # every token carries its frame's number
-    keys = key_sets.keys(x, frames, kind)
-    groups = key_sets.queries(x, frames, kind)
-    assert torch.equal(key_sets.ungroup(groups, frames, kind), x)
+    keys = cross_frame.keys(x, frames, kind)
+    groups = cross_frame.queries(x, frames, kind)
+    assert torch.equal(cross_frame.ungroup(groups, frames, kind), x)
     seen = {  # of frame 3 of the second chunk
         "all frames": {5, 6, 7, 8, 9},
         "first + previous": {5, 7},

@@ -4,7 +4,7 @@ import pytest
 import torch
 from safetensors import safe_open
 
-from pack.videograin.tensor_file import checksum, header, write_whole
+from pack.videograin.storage.safetensors_stream import checksum, header, write_whole
 
 TENSORS = {
     "halves": torch.randn(3, 5).half(),  # an odd number of bytes pairs before what is wider

@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from pack.demo.toybox import clips, world
+from pack.videograin.toybox import clips, world
 
 PAIRS = [("cat", "dog"), ("rocket", "tree"), ("car", "bus"), ("owl", "penguin"), ("firetruck", "apple"), ("fox", "fox")]
 

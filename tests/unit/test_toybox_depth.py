@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from pack.demo.toybox import clips
-from pack.demo.toybox.depth import depth
+from pack.videograin.toybox import clips
+from pack.videograin.toybox.depth import depth
 
 
 def test_objects_stand_before_the_ground_the_front_one_nearest():

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from PIL import Image, ImageFilter
 
-from pack.demo.toybox import clips, world
-from pack.demo.toybox.judge import CELL, WORDS, Judge
-from pack.demo.toybox.scenes import Scenes
+from pack.videograin.toybox import clips, world
+from pack.videograin.toybox.judge import CELL, WORDS, Judge
+from pack.videograin.toybox.scenes import Scenes
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-TOYBOX = Path(__file__).parents[2] / "demo" / "toybox"
+TOYBOX = Path(__file__).parents[2] / "videograin" / "toybox"
 BARS = {
     "single": 0.95,
     "pairs_seen": 0.85,

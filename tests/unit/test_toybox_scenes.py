@@ -6,8 +6,8 @@ from itertools import combinations
 import numpy as np
 import pytest
 
-from pack.demo.toybox import world
-from pack.demo.toybox.scenes import Scenes, describe
+from pack.videograin.toybox import world
+from pack.videograin.toybox.scenes import Scenes, describe
 
 
 @pytest.fixture(scope="module")

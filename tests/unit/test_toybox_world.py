@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from pack.demo.toybox import world
+from pack.videograin.toybox import world
 
 
 def test_atlas_has_every_object_whole_and_distinct():

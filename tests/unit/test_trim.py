@@ -9,9 +9,9 @@ import pytest
 import torch
 from PIL import Image
 
-from pack.videograin.fit import Fit
-from pack.videograin.shots import Pick, Sound, Trim
-from pack.videograin.video import Frames, load, open_clip
+from pack.videograin.media.load import Frames, load, open_clip
+from pack.videograin.media.resize import Fit
+from pack.videograin.media.timing import Pick, Sound, Trim
 
 TONE = np.sin(np.arange(96_000) ** 1.2 / 60)[None].astype(np.float32)
 

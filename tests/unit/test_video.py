@@ -12,9 +12,9 @@ import pytest
 import torch
 from PIL import Image
 
-from pack.videograin.fit import EXACT, KEEP, MODES, Fit
-from pack.videograin.shots import Pick, Sound
-from pack.videograin.video import Clip, Frames, load, open_clip
+from pack.videograin.media.load import Clip, Frames, load, open_clip
+from pack.videograin.media.resize import EXACT, KEEP, MODES, Fit
+from pack.videograin.media.timing import Pick, Sound
 
 CONTAINERS = {
     "clip.mp4": "libx264",
@@ -289,9 +289,9 @@ def cancel_at(frame: int):
 
 LOADED = """
 from pathlib import Path
-from pack.videograin.fit import Fit
-from pack.videograin.shots import Pick
-from pack.videograin.video import load, open_clip
+from pack.videograin.media.resize import Fit
+from pack.videograin.media.timing import Pick
+from pack.videograin.media.load import load, open_clip
 
 def work(count):
     return load(open_clip(Path({path!r})), Pick(cap=count), {fit}).frames.nbytes

@@ -8,9 +8,9 @@ import weakref
 import pytest
 import torch
 
-from pack.videograin import chunk_file
-from pack.videograin.metrics import seam_ratio
-from pack.videograin.windows import Window, borders, crossfade, joined, windows
+from pack.videograin.core.chunking import Window, borders, crossfade, joined, windows
+from pack.videograin.metrics.measures import seam_ratio
+from pack.videograin.storage import chunk_file
 
 
 @pytest.mark.parametrize("frames", [1, 3, 15, 16, 17, 20, 28, 29, 600])
@@ -109,7 +109,7 @@ def test_the_seam_metric_is_a_ratio_of_means():
 
 def test_a_jump_between_chunks_is_a_seam():
     """A still clip that changes its brightness where the second chunk begins, and flickers a little everywhere."""
-    from pack.videograin.metrics import warp_err
+    from pack.videograin.metrics.measures import warp_err
 
     clip = torch.rand(1, 16, 16, 3, generator=torch.Generator().manual_seed(0)).expand(20, -1, -1, -1).clone()
     clip += torch.linspace(0, 1, 20)[:, None, None, None] * 0.05

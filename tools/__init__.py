@@ -1,0 +1,1 @@
+"""Development: provisions ComfyUI, starts it, and makes what the repository ships. No node uses it."""

@@ -1,1 +1,0 @@
-"""Attention over whole clips: which keys a frame sees, and how regions change the scores."""

@@ -1,0 +1,136 @@
+"""Which tokens of the edit's prompt take the attention map of which of the source's (FateZero §4.2, Prompt-to-Prompt).
+
+An alignment is a matrix W (source tokens, target tokens): the map of target token j becomes sum_i W[i, j] · (source map
+i), and where a column is empty the edit's own map stays.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from .phrase_tokens import Token, same_token
+
+REFINE, REPLACE = MODES = ("refine", "replace")
+NEW, GONE = "(new)", "(gone)"
+STRONG = 10.0  # the released configurations' usual emphasis; more burns
+MOST = 1e6  # far beyond any use, and far below what overflows
+FACTOR = re.compile(r"\d+(\.\d*)?|\.\d+")
+
+
+class Prompt(NamedTuple):
+    """A text as it is encoded.
+
+    text: as written. words: its words, each a run of tokens. spelling: how each word is written. length: rows of the
+    encoding, start, end and padding included.
+    """
+
+    text: str
+    words: tuple[tuple[Token, ...], ...]
+    spelling: tuple[str, ...]
+    length: int
+
+    @property
+    def tokens(self) -> list[Token]:
+        return [token for word in self.words for token in word]
+
+
+def aligned(source: Sequence[Token], target: Sequence[Token]) -> list[int | None]:
+    """For each target token, the index of the source token it stands for, or None where it is new.
+
+    Needleman–Wunsch as released, gaps at no cost, +1 for a match, -1 for a mismatch: the longest common subsequence,
+    of several the one that matches the earliest target tokens.
+    """
+    best = [[0] * (len(target) + 1) for _ in range(len(source) + 1)]
+    for i, a in enumerate(source, 1):
+        for j, b in enumerate(target, 1):
+            matched = best[i - 1][j - 1] + 1 if same_token(a.id, b.id) else 0
+            best[i][j] = max(best[i][j - 1], best[i - 1][j], matched)
+    found: list[int | None] = [None] * len(target)
+    i, j = len(source), len(target)
+    while i and j:
+        if best[i][j] == best[i][j - 1]:
+            j -= 1
+        elif best[i][j] == best[i - 1][j]:
+            i -= 1
+        else:
+            i, j = i - 1, j - 1
+            found[j] = i
+    return found
+
+
+def alignment(source: Prompt, target: Prompt, mode: str) -> Tensor:
+    """W (source.length, target.length) float32 for one of MODES.
+
+    "refine" aligns what both prompts have. "replace" gives every word the map of the source's word in its place, summed
+    over that one's tokens and shared evenly among its own where their numbers differ. Raises ValueError where
+    "replace" has no word for each word.
+    """
+    matrix = torch.zeros(source.length, target.length)
+    if mode == REFINE:
+        theirs, ours = source.tokens, target.tokens
+        for token, found in zip(ours, aligned(theirs, ours), strict=True):
+            if found is not None:
+                matrix[theirs[found].position, token.position] = 1
+    else:
+        if len(source.words) != len(target.words):
+            raise ValueError(
+                f"Cross-Attention Fusion's `mode` “{REPLACE}” needs a word for each word, but `source_prompt` has "
+                f'{len(source.words)} ("{source.text}") and `prompt` has {len(target.words)} ("{target.text}"). Write '
+                f"them alike, or choose “{REFINE}”."
+            )
+        for theirs, ours in zip(source.words, target.words, strict=True):
+            for n, token in enumerate(ours):
+                if len(theirs) == len(ours):
+                    matrix[theirs[n].position, token.position] = 1
+                else:
+                    matrix[[other.position for other in theirs], token.position] = 1 / len(ours)
+    return _with_specials(matrix, source, target)
+
+
+def _with_specials(matrix: Tensor, source: Prompt, target: Prompt) -> Tensor:
+    """Start to start, end to end, padding to the padding at its place.
+
+    The released code also gives padding the map of a source *word* at its place; ours then keeps its own.
+    """
+    theirs, ours = ({token.position for token in prompt.tokens} for prompt in (source, target))
+    ends = {max(ours, default=0) + 1: max(theirs, default=0) + 1}
+    for position in set(range(target.length)) - ours:
+        there = ends.get(position, position)
+        if there < source.length and there not in theirs:
+            matrix[there, position] = 1
+    return matrix
+
+
+def table(source: Prompt, target: Prompt, matrix: Tensor) -> str:
+    """The alignment word by word, as Markdown: what the edit's words take their maps from."""
+    taken = matrix > 0
+
+    def partners(word: tuple[Token, ...]) -> list[int]:
+        columns = taken[:, [token.position for token in word]].any(1)
+        return [n for n, other in enumerate(source.words) if any(columns[token.position] for token in other)]
+
+    found = [partners(word) for word in target.words]
+    names = [" ".join(source.spelling[n] for n in numbers) or NEW for numbers in found]
+    lines = ["| prompt | attention of the source prompt's |", "| --- | --- |"]
+    lines += [f"| {word} | {name} |" for word, name in zip(target.spelling, names, strict=True)]
+    gone = sorted(set(range(len(source.words))) - {n for numbers in found for n in numbers})
+    return "\n".join(lines + [f"| {GONE} | {source.spelling[n]} |" for n in gone])
+
+
+def parse_emphasis(text: str) -> dict[str, float]:
+    """Reads "word: 2.0" lines. Raises ValueError for a line that is none."""
+    gains = {}
+    for line in filter(None, (line.strip() for line in text.splitlines())):
+        word, _, factor = (part.strip() for part in line.rpartition(":"))
+        if not word or not FACTOR.fullmatch(factor) or float(factor) > MOST:
+            raise ValueError(
+                f'Cross-Attention Fusion\'s `emphasis` has the line "{line}", but each line is a word of `prompt`, a '
+                f"colon and a factor from 0 to {MOST:g}, such as “watercolor: 10”."
+            )
+        gains[word] = float(factor)
+    return gains

@@ -1,0 +1,240 @@
+"""ST-Layout attention (VideoGrain §3.2, Eq. 1–5), exact and without a tokens × tokens tensor.
+
+The modulated scores of query x are (1-lambda)s + lambda·max on positive pairs and (1-lambda)s + lambda·min on the others. lambda depends on
+the query alone, so up to a constant per row, which softmax ignores, they are
+
+    s'(x, y) = (1-lambda) s(x, y) + lambda Delta [x, y positive],     Delta = max - min of the row.
+
+"Positive" depends on the two tokens' patterns only: one extra channel per key pattern (one-hot on the key, lambda Delta on the
+query where that pattern is positive) puts the second term into an ordinary attention call. As exact, and without
+channels: a call for each key pattern, the second term added to its log-sum-exp, merged. On a CPU, with four patterns,
+that is a little faster and holds several times as much (benchmarks/SPEED.md); a supported GPU needs neither, see fused.py.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from .regions import Grid, membership, patterns, same_membership, share_any
+from .score_range import row_range
+
+logger = logging.getLogger("videograin")
+
+ROLES = ("positive", "negative", "both")
+LEVELS = ("all", "below full resolution")
+SELF_SIZES = ("area", "area / frames", "off")
+CROSS_SIZES = ("area", "off")
+BACKGROUNDS = ("own region", "isolated", "untouched")
+TOKEN_RULES = ("area", "nearest")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How strongly, when and where scores are modulated.
+
+    self_strength, cross_strength: lambda at full noise before the size term, 0 to 1.
+    power: lambda falls as tau^power, tau = (t - 1) / 1000.
+    end_percent: share of the noise schedule after which nothing is modulated, 0 to 1.
+    self_role, cross_role: the half of classifier-free guidance that is modulated, one of ROLES.
+    levels: "below full resolution" leaves the latent's own grid alone, as the released code does.
+    self_size, cross_size: what the size term takes off, S = 1 - size; "area" is the paper's share of the positive
+        keys, "area / frames" is what the released code computes.
+    background: tokens in no region are a region of their own (Eq. 5), are negative with everything (released code),
+        or keep their attention.
+    token_rule: how masks become tokens, see regions.membership.
+    fast: Delta of self-attention is estimated from some of the keys, see row_range.sampled_keys.
+    """
+
+    self_strength: float = 0.3
+    cross_strength: float = 1.0
+    power: float = 5.0
+    end_percent: float = 0.3
+    self_role: str = "positive"
+    cross_role: str = "positive"
+    levels: str = "all"
+    self_size: str = "area"
+    cross_size: str = "area"
+    background: str = "own region"
+    token_rule: str = "area"
+    fast: bool = False
+
+    @property
+    def neutral(self) -> bool:
+        return (self.self_strength == 0 and self.cross_strength == 0) or self.end_percent == 0
+
+
+PAPER = Settings()
+DEFAULT = Settings(  # what edited best, see benchmarks/EDIT_QUALITY.md
+    self_strength=0.6,
+    power=0.25,
+    end_percent=1.0,
+    self_size="off",
+)
+REFERENCE = Settings(
+    self_role="negative",
+    levels="below full resolution",
+    self_size="area / frames",
+    background="isolated",
+    token_rule="nearest",
+)
+
+
+Seen = tuple[tuple[int, ...], ...]  # the frames that each frame sees
+
+
+class Layout(NamedTuple):
+    """The regions on one grid of tokens.
+
+    labels: (frames, tokens) int64, the pattern of each token; table: (P, K) bool, the regions in each pattern;
+    positive: (P, P) bool, the self-attention pairs; self_factor: (P,), or (P, frames) where frames see different ones,
+    and cross_factor: (P, frames) float32, what multiplies lambda: size term × region strength.
+    """
+
+    labels: Tensor
+    table: Tensor
+    positive: Tensor
+    self_factor: Tensor
+    cross_factor: Tensor
+
+
+class Modulation(NamedTuple):
+    """What one chunk's scores are modulated by, frame by frame; terms as in `modulated_attention`.
+
+    strength: (frames, N) float32; query_labels: (frames, N), key_labels: (frames, M) int64; positive: (P, Q) bool.
+    """
+
+    strength: Tensor
+    query_labels: Tensor
+    key_labels: Tensor
+    positive: Tensor
+
+
+def layout(masks: Tensor, strengths: Tensor, grid: Grid, settings: Settings, seen: Seen | None = None) -> Layout:
+    """Reads the regions off one grid.
+
+    Args: masks (K, frames, H, W) bool, K >= 1; strengths (K,) float32; grid, the tokens of the attention level; seen,
+    the frames of which each frame's self-attention takes the regions' sizes, if not all of them.
+    """
+    member = membership(masks, grid, settings.token_rule).flatten(2)  # (K, frames, tokens)
+    labels, table = patterns(member)
+    positive = (same_membership if settings.background == "own region" else share_any)(table, table)
+
+    def self_size(frames: Sequence[int]) -> Tensor:
+        """(P,): what the size term takes off where these frames are seen."""
+        frames = list(frames)
+        if settings.self_size == "area":  # share of each pattern in the frames
+            share = torch.bincount(labels[frames].flatten(), minlength=len(table)) / labels[frames].numel()
+            return positive.float() @ share
+        if settings.self_size == "area / frames":  # the released code divides by N²hw, where the paper has Nhw
+            return table.float() @ member[:, frames].float().mean((1, 2)) / len(frames)
+        return torch.zeros(len(table))
+
+    sizes = self_size(range(grid.frames)) if seen is None else torch.stack([self_size(frames) for frames in seen], 1)
+    cross_size = table.float() @ member.float().mean(2) if settings.cross_size == "area" else torch.zeros(1)
+
+    strength = (table * strengths).amax(1)  # where regions overlap the stronger one counts
+    strength[~table.any(1)] = 0.0 if settings.background == "untouched" else 1.0
+    # Overlapping areas may sum to more than 1, which would turn the modulation around.
+    self_factor = (1 - sizes).clamp(0, 1) * (strength if seen is None else strength[:, None])
+    cross_factor = (1 - cross_size).clamp(0, 1) * strength[:, None].expand(-1, grid.frames)
+    return Layout(labels, table, positive, self_factor, cross_factor)
+
+
+def decay(timestep: float, settings: Settings) -> float:
+    """tau^power with tau = (t - 1) / 1000 (Eq. 1); `timestep` counts 0 to 999 as in training."""
+    return max(0.0, (timestep - 1) / 1000) ** settings.power
+
+
+def modulated_attention(
+    q: Tensor, k: Tensor, v: Tensor, strength: Tensor, query_labels: Tensor, key_labels: Tensor, positive: Tensor,
+    spanned: Tensor | None = None,
+) -> Tensor:  # fmt: skip
+    """softmax of the modulated scores, times v (VideoGrain Eq. 1–5).
+
+    Args:
+        q (B, H, N, D), k (B, H, M, D), v (B, H, M, D); any float dtype, scale 1/sqrt D.
+        strength (B, N) float32: lambda of each query, 0 to 1.
+        query_labels (B, N), key_labels (B, M) int64: patterns; positive (P, Q) bool over (query, key) patterns.
+        spanned (B, H, S, D): the keys whose scores tell Delta, if not all of k.
+    Returns (B, H, N, D) in q's dtype.
+    """
+    d = q.shape[-1]
+    used = positive.any(0).nonzero()[:, 0]  # a key pattern that is positive with no query needs no channel
+    slot = key_labels.new_full((positive.shape[1],), len(used))
+    slot[used] = torch.arange(len(used), device=slot.device)
+    key_slots = (slot[key_labels][..., None] == torch.arange(len(used), device=slot.device))[:, None]  # (B, 1, M, P)
+    query_slots = positive[:, used][query_labels][:, None]  # (B, 1, N, P)
+    strength = strength[:, None, :, None]  # (B, 1, N, 1)
+
+    # What is copied at once, in queries of all heads: little memory, and a GPU is still filled.
+    tokens = 2048 if q.device.type == "cpu" else 2**16
+    heads = min(q.shape[1], max(1, tokens // strength.numel()))
+    wide_k, wide_v = (_wide(x, heads, len(used)) for x in (k, v))
+    wide_k[..., d : d + len(used)] = key_slots
+    out = torch.empty_like(q)
+    parts = zip(*(x.split(heads, 1) for x in (q, k, v, k if spanned is None else spanned, out)), strict=True)
+    for some_q, some_k, some_v, some_spanned, some_out in parts:
+        keys, values = wide_k[:, : some_k.shape[1]], wide_v[:, : some_k.shape[1]]
+        keys[..., :d], values[..., :d] = some_k, some_v
+        rows = (x.split(tokens, 2) for x in (some_q, strength, query_slots, some_out))
+        for row_q, row_strength, slots, row_out in zip(*rows, strict=True):
+            wide_q = _modulated_queries(row_q, some_spanned, row_strength, slots)
+            # The scale is in q: the kernel's own would be 1/sqrt width.
+            row_out.copy_(F.scaled_dot_product_attention(wide_q, keys, values, scale=1.0)[..., :d])
+    return out
+
+
+def _modulated_queries(q: Tensor, k: Tensor, strength: Tensor, positive: Tensor) -> Tensor:
+    """(1-lambda)q/sqrt D, and lambda Delta/sqrt D in the slot of each positive key pattern.
+
+    k: the keys that tell Delta; strength is lambda, positive (B, 1, N, P).
+    """
+    exact, d = torch.promote_types(q.dtype, torch.float32), q.shape[-1]
+    strength = strength.to(exact) / math.sqrt(d)
+    bonus = (strength * row_range(q, k)[..., None]).clamp(max=torch.finfo(q.dtype).max)
+    wide = _wide(q, q.shape[1], positive.shape[-1])
+    wide[..., :d] = q.to(exact) * (1 / math.sqrt(d) - strength)
+    wide[..., d : d + positive.shape[-1]] = positive * bonus
+    return wide
+
+
+def _wide(x: Tensor, heads: int, slots: int) -> Tensor:
+    """Zeros for `heads` heads of x (B, H, N, D) and slots, as wide as fused kernels want: a multiple of 8."""
+    return x.new_zeros(x.shape[0], heads, x.shape[2], -(-(x.shape[3] + slots) // 8) * 8)
+
+
+def attention_on(device: torch.device) -> Callable[..., Tensor]:
+    """`modulated_attention`, by the CUDA kernel for what it takes, if it works on this device.
+
+    Triton compiles on the user's machine, so a card too old, no Triton or no C compiler leave the portable form; that
+    is found out here on a tiny problem. Triton keeps compiled kernels on disk: the next trial takes milliseconds.
+    """
+    if device.type != "cuda":
+        return modulated_attention
+    try:
+        from . import st_layout_triton
+
+        tiny = torch.zeros(1, 1, 16, 64, device=device, dtype=torch.float16)
+        labels = torch.zeros(1, 16, device=device, dtype=torch.int64)
+        positive = torch.ones(1, 1, device=device, dtype=torch.bool)
+        if not st_layout_triton.usable(tiny, positive):
+            return modulated_attention
+        st_layout_triton.attention(tiny, tiny, tiny, torch.zeros(1, 16, device=device), labels, labels, positive)
+        torch.cuda.synchronize(device)
+    except Exception as error:  # whatever a compiler may raise
+        logger.info("ST-Layout takes its portable form here, the CUDA kernel does not run: %s", error)
+        return modulated_attention
+
+    def attend(q: Tensor, k: Tensor, v: Tensor, *labels: Tensor, spanned: Tensor | None = None) -> Tensor:
+        form = st_layout_triton.attention if st_layout_triton.usable(q, labels[-1]) else modulated_attention
+        return form(q, k, v, *labels, spanned=spanned)
+
+    return attend

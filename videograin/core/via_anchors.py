@@ -1,0 +1,89 @@
+"""Anchor frames (VIA's gather and swap): a few frames are edited together, and every other frame looks at them.
+
+Anchors stand in the batch like any frame and see only each other (gather). So they are the same whatever else is in the
+batch, and need no cache; all other frames see their own key set and the anchors, or the anchors alone (swap). What one
+frame costs then does not grow with the clip.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import torch
+from einops import rearrange
+from torch import Tensor
+
+from .cross_frame import ALL
+
+CONCAT, SWAP = MODES = ("concat", "swap")
+TOGETHER, EARLIER = GATHERS = ("all anchors", "earlier anchors")
+
+
+class Group(NamedTuple):
+    """What one attention call serves: G sets of a frames that look together, and the b frames that each set sees.
+
+    looking: (G, a) and seen: (G, b), as lists of frame numbers.
+    """
+
+    looking: list[list[int]]
+    seen: list[list[int]]
+
+
+def spread(count: int, frames: int) -> tuple[int, ...]:
+    """`count` frames from the first to the last at even distances, ascending; all of them where there are fewer."""
+    return tuple(sorted({round(i * (frames - 1) / max(1, count - 1)) for i in range(count)}))
+
+
+def groups(frames: int, anchors: Sequence[int], mode: str, gather: str, key_set: str) -> list[Group]:
+    """Who looks at whom; every frame is in exactly one group's `looking`.
+
+    Args: anchors, ascending; mode, one of MODES: "concat" adds the anchors to the frame's key set (VIA Eq. 9), "swap"
+    puts them in its place; gather, one of GATHERS: anchors see all anchors, or themselves and the earlier ones;
+    key_set, "own" or "all frames", which holds the anchors already.
+    """
+    anchors = list(anchors)
+    rest = [frame for frame in range(frames) if frame not in anchors]
+    found = [Group([anchors], [anchors])]
+    if gather == EARLIER:
+        found = [Group([[anchor]], [anchors[: i + 1]]) for i, anchor in enumerate(anchors)]
+    if not rest:
+        return found
+    if mode == SWAP or key_set == ALL:
+        return [*found, Group([rest], [anchors if mode == SWAP else list(range(frames))])]
+    at_once = max(1, frames // (1 + len(anchors)))  # keys are copied: no more of them than the clip has
+    parts = (rest[i : i + at_once] for i in range(0, len(rest), at_once))
+    return [*found, *(Group([[f] for f in part], [[f, *anchors] for f in part]) for part in parts)]
+
+
+def seen_by(found: list[Group]) -> tuple[tuple[int, ...], ...]:
+    """The frames that each frame sees, frame by frame."""
+    pairs = {
+        frame: tuple(seen)
+        for group in found
+        for looking, seen in zip(group.looking, group.seen, strict=True)
+        for frame in looking
+    }
+    return tuple(pairs[frame] for frame in sorted(pairs))
+
+
+def attend_groups(
+    found: list[Group], queries: Sequence[Tensor], keys: Sequence[Tensor], attend: Callable[..., Tensor]
+) -> Tensor:
+    """Attention group by group.
+
+    Args: queries, tensors by query, (c, f, n, ...), the first with its channels; keys, tensors by key, (c, f, m, ...);
+    attend, of all of them in that order, "(c G) tokens ..." each, gives "(c G) tokens d".
+    Returns (c, f, n, d), like the first of the queries.
+    """
+    out = torch.empty_like(queries[0])
+    for looking, seen in found:
+        part = attend(*(_taken(x, looking) for x in queries), *(_taken(x, seen) for x in keys))
+        frames = [frame for row in looking for frame in row]
+        out[:, frames] = rearrange(part, "(c g) (a n) d -> c (g a) n d", c=len(out), g=len(looking), n=out.shape[2])
+    return out
+
+
+def _taken(x: Tensor, frames: list[list[int]]) -> Tensor:
+    """(c, f, n, ...) of some sets of frames, each one long picture: "(c G) (b n) ..."."""
+    return rearrange(x[:, torch.tensor(frames, device=x.device)], "c g b n ... -> (c g) (b n) ...")

@@ -1,0 +1,1 @@
+"""What one node asks of a sampling run, one feature a file."""

@@ -1,1 +1,0 @@
-"""Where the method meets ComfyUI: the only code that imports comfy."""

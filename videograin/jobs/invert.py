@@ -1,0 +1,211 @@
+"""DDIM inversion through ComfyUI's own sampling, so that ControlNet, hooks, previews and cancel work as ever."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import wraps
+from itertools import count
+from typing import Any
+
+import comfy.sample
+import comfy.samplers
+import latent_preview
+import torch
+from comfy.model_patcher import ModelPatcher
+from torch import Tensor
+from tqdm.auto import tqdm
+
+from ..comfyui.finite import require_finite
+from ..comfyui.other_packs import TWICE, iterations
+from ..comfyui.plan import describe, records
+from ..comfyui.progress import Notes
+from ..comfyui.spill_to_disk import room
+from ..comfyui.validate import model_identity, model_name, require_picture, require_text, require_unet
+from ..comfyui.wrappers import for_inversion, noting
+from ..core.ddim_inversion import SETTLED, ddim_invert
+from ..core.inversion_record import Inversion, dtype_of, levels
+
+ENOUGH = 4  # refinements; where these do not settle, one more hardly will
+STEP_CACHES = ("easycache", "lazycache")
+
+
+def schedule(model: ModelPatcher, scheduler: str, steps: int) -> Tensor:
+    """sigma list of a scheduler, descending to 0; some schedulers return a level more or less than `steps` + 1."""
+    return comfy.samplers.calculate_sigmas(model.get_model_object("model_sampling"), scheduler, steps)
+
+
+def walk_clip(
+    model: ModelPatcher,
+    conditioning: list,
+    source: Tensor,
+    sigmas: Tensor,
+    walk: Callable,
+    negative: list | None = None,
+    on_step: Callable | None = None,
+) -> Tensor:
+    """Runs a sampler function of our own over a clip under one prompt, with core's loading, hooks, previews and cancel.
+
+    Args: source, LATENT samples; sigmas, told to core, one step less than levels; walk, as k-diffusion's samplers;
+    negative, a prompt for the other half of guidance, if the network is to see it too; on_step, called after each
+    step as core's callbacks are, instead of the node's own progress bar.
+    Returns LATENT samples. Raises ValueError where another node has the sampler run more than once.
+    """
+    if iterations(model) > 1:
+        raise ValueError(TWICE)
+    guider = comfy.samplers.CFGGuider(model)
+    guider.inner_set_conds({"positive": conditioning})
+    if negative is not None:
+        guider.inner_set_conds({"positive": conditioning, "negative": negative})
+        guider.set_cfg(2.0)  # at 1, ComfyUI leaves that half out
+    return guider.sample(
+        torch.zeros_like(source),
+        source,
+        comfy.samplers.KSAMPLER(torch.no_grad()(once(walk))),  # nodes run in inference mode, other callers may not
+        sigmas,
+        callback=on_step or latent_preview.prepare_callback(model, len(sigmas) - 1),
+        seed=0,
+    )
+
+
+def once(walk: Callable) -> Callable:
+    """A sampler function that raises ValueError the second time: it would start from its own result, not from the clip."""
+    runs = count()
+
+    @wraps(walk)
+    def walk_once(*args: Any, **kwargs: Any) -> Tensor:
+        if next(runs):
+            raise ValueError(TWICE)
+        return walk(*args, **kwargs)
+
+    return walk_once
+
+
+def invert(
+    model: ModelPatcher,
+    conditioning: list,
+    latent: dict[str, Any],
+    sigmas: Tensor,
+    convention: str,
+    refinements: int,
+    precision: str = "fp32",
+    on_step: Callable | None = None,
+    notes: Notes | None = None,
+    numbers: Sequence[int] | None = None,
+) -> tuple[dict[str, Any], Inversion]:
+    """Inverts a clip.
+
+    Args: conditioning, of the source; latent, ComfyUI's LATENT; sigmas, descending; convention and refinements as in
+    ddim_invert; precision, in which the levels are kept, one of inversion_record.PRECISIONS; on_step, called after each
+    step as core's callbacks are, instead of the node's own text and progress bar; notes, warnings of the node at work; numbers, of
+    these frames in the whole clip, for messages.
+    Returns (LATENT to start the edit from, without added noise; the Inversion).
+    Raises ValueError for a model, latent or sigma list that cannot be inverted.
+    """
+    _check(model, latent, sigmas)
+    require_text(model, [text for text, _ in conditioning], "DDIM Inversion's `conditioning`")
+    require_picture(model, (notes for _, notes in conditioning), "DDIM Inversion's `conditioning`")
+    source = comfy.sample.fix_empty_latent_channels(model, latent["samples"])
+    notes, worst = notes or Notes(), torch.zeros(len(source))  # the largest residual of each frame
+    inverting = noting(for_inversion(model), notes)
+    rising = sigmas.flip(0).cpu().float()
+    count, dtype = len(rising), dtype_of(precision, rising)
+    latents = _room(count, source, dtype)  # written in place: never held twice
+
+    def walk(denoiser, x, levels, extra_args, callback, disable):
+        walked = levels.tolist()
+
+        def denoise(x: Tensor, sigma: float) -> Tensor:
+            denoised = denoiser(x, x.new_full((len(x),), sigma), **extra_args)
+            require_finite(denoised, sigma, walked)
+            return denoised
+
+        latents[-1] = x
+        pairs = ddim_invert(denoise, x, walked, convention, refinements)
+        for step, (x, denoised, residual) in enumerate(tqdm(pairs, "DDIM inversion", len(levels) - 1, disable=disable)):
+            latents[-2 - step] = x
+            torch.maximum(worst, residual.cpu().float(), out=worst)
+            if on_step is None:
+                notes.tell(f"Inverting: step {step + 1} of {len(levels) - 1}")
+            callback({"i": step, "denoised": denoised, "x": x})
+        return x
+
+    noise = walk_clip(inverting, conditioning, source, rising, walk, on_step=on_step)
+    if unsettled := (worst > SETTLED).nonzero().flatten().tolist():
+        frames = unsettled if numbers is None else [numbers[frame] for frame in unsettled]
+        notes.add(_unsettled(frames, float(worst.max()), refinements))
+    inversion = Inversion(
+        latents=latents,
+        sigmas=rising.flip(0),
+        source=source.cpu(),
+        key_sets=describe(records(model)),
+        model_id=model_identity(model),
+        model_name=model_name(model),
+    )
+    kept = {name: value for name, value in latent.items() if name not in ("samples", "noise_mask")}
+    return {**kept, "samples": noise.to(source.device)}, inversion
+
+
+def _unsettled(frames: list[int], residual: float, refinements: int) -> str:
+    cure = f"set `refinements` to {refinements + 1}" if refinements < ENOUGH else "take more `steps`"
+    return (
+        f"{'Frame' if len(frames) == 1 else 'Frames'} {', '.join(map(str, frames))} may come back changed: with `refinements` {refinements}, "
+        f"the noise found for a step was still {100 * residual:.0f} % off. To mend it, {cure}."
+    )
+
+
+def _room(count: int, source: Tensor, dtype: torch.dtype) -> Tensor:
+    """(count, *source.shape), in memory or in ComfyUI's temporary folder. Raises ValueError for a full disk."""
+    return room(
+        (count, *source.shape), dtype, "DDIM Inversion",
+        "Free space there, choose DDIM Inversion's `precision` fp16, fewer `steps` or a shorter clip.",
+        f"for {count} levels of {len(source)} frames", f"{count} levels of the clip",
+    )  # fmt: skip
+
+
+def step_cache(model: ModelPatcher) -> str | None:
+    """The name of a node's cache that skips calls of the network, if the MODEL has one."""
+    wrappers = {key for by_key in model.wrappers.values() for key in by_key}
+    return next((cache for cache in STEP_CACHES if cache in wrappers), None)
+
+
+def _check(model: ModelPatcher, latent: dict[str, Any], sigmas: Tensor) -> None:
+    require_unet(model, "DDIM Inversion")
+    if cache := step_cache(model):
+        raise ValueError(
+            f"A step-skipping cache ({cache}) is active on DDIM Inversion's `model`. A skipped step predicts no noise of its own, "
+            "so the clip could not be rebuilt from the inversion. Connect the MODEL from before the cache node; the "
+            "sampler may keep it."
+        )
+    if latent.get("noise_mask") is not None:
+        raise ValueError(
+            "DDIM Inversion's `latent` carries a noise_mask; a clip is inverted whole. Use the LATENT of a plain VAE "
+            "Encode and give the mask to Latent Blend."
+        )
+    samples = latent["samples"]
+    if samples.ndim != 4:
+        raise ValueError(
+            f"DDIM Inversion's `latent` has {samples.ndim} dimensions; frames of a Stable Diffusion UNet have 4: "
+            "frames, channels, height, width. Encode the frames with the checkpoint's own VAE."
+        )
+    if not samples.numel():
+        raise ValueError(
+            f"DDIM Inversion's `latent` is empty, {tuple(samples.shape)}: there is no frame in it. Look at the node that "
+            "chose the frames."
+        )
+    channels = model.get_model_object("latent_format").latent_channels
+    if samples.shape[1] != channels and samples.any():
+        raise ValueError(
+            f"DDIM Inversion's `latent` has {samples.shape[1]} channels, but the model's latents have {channels}. "
+            "Encode the frames with the checkpoint's own VAE."
+        )
+    if not torch.isfinite(samples).all():
+        raise ValueError(
+            "DDIM Inversion's `latent` contains NaN or infinite values. Look at the VAE Encode that made it (half "
+            "precision is a frequent cause)."
+        )
+    if not levels(sigmas):
+        raise ValueError(
+            f"DDIM Inversion's `sigmas` must descend to 0 or more and have at least two levels, but are "
+            f"{[round(float(s), 3) for s in sigmas.flatten()[:8]]}. Choose another scheduler or more steps, or connect the SIGMAS "
+            "of a scheduler node, not flipped ones."
+        )

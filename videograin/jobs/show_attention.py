@@ -1,0 +1,211 @@
+"""Show Attention: where phrases and picked points look in the edit, before and after ST-Layout Attention.
+
+The model attends as the sampler's does, at levels of the source's trajectory. The edit starts on that trajectory, so at
+the first step this is its own attention; later the edit has moved away.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from comfy.model_patcher import ModelPatcher
+from torch import Tensor
+
+from ..comfyui.attention import token_regions
+from ..comfyui.model_identity import require_origin
+from ..comfyui.plan import Probe, STLayout, find, records
+from ..comfyui.progress import warn
+from ..comfyui.prompts import binding_of
+from ..comfyui.validate import Site, require_text, require_unet
+from ..comfyui.wrappers import for_showing
+from ..core.attention_probs import phrase_shares, point_shares
+from ..core.cells import CELL, cut_like, offset
+from ..core.inversion_record import Inversion
+from ..core.phrase_tokens import Binding
+from ..core.regions import clip_masks
+from ..core.st_layout import Settings
+from ..features.attention_probe import Onlooker, choose_level, evenly, look, noisy
+from ..views.attention_maps import Average, Column, Point, middle, parse_points, report
+
+if TYPE_CHECKING:
+    from ..comfyui.attention import Call
+
+NODE = "Show Attention"
+
+
+class Shower(Onlooker):
+    """What Show Attention collects at one level: a map for each phrase, and a row for each point.
+
+    bindings: of the prompts looked at. tokens: (frame, token) of each point. half: of guidance, whose self-attention is
+    looked at; phrases stand in the positive one.
+    """
+
+    node = NODE
+
+    def __init__(self, level: int, blocks: str, bindings: list[Binding], tokens: list[tuple[int, int]], half: str):
+        super().__init__(level, blocks)
+        self.phrases = {binding: Average() for binding in bindings}
+        self.points, self.tokens, self.half = Average(), tokens, half
+        self.sites: set[Site] = set()
+
+    def see_self(self, call: Call, site: Site, q: Tensor, k: Tensor, layouts: list, heads: int) -> None:
+        settings, kind = call.run.settings, call.run.key_sets.at(self.level)
+        q, k = call.split(q), call.split(k)
+        for number, (chunk, layout) in enumerate(zip(call.chunks, layouts, strict=True)):
+            if chunk is None or chunk.role != self.half:
+                continue
+            modulation = layout and call.self_modulation(layout, k[number])
+            fast = settings is not None and settings.fast
+            seen = call.seen(kind)
+            self.points.add(point_shares(q[number], k[number], heads, self.tokens, kind, modulation, fast, seen))
+
+    def see_cross(self, call: Call, site: Site, q: Tensor, k: Tensor, layouts: list, heads: int) -> None:
+        q, k = call.split(q), call.split(k)
+        for number, (chunk, layout) in enumerate(zip(call.chunks, layouts, strict=True)):
+            if chunk is None or chunk.role != "positive" or chunk.binding not in self.phrases:
+                continue
+            modulation = layout and call.cross_modulation(chunk, layout, k[number])
+            words = token_regions(chunk, k.shape[2], call.text)
+            self.phrases[chunk.binding].add(phrase_shares(q[number], k[number], heads, words, modulation))
+            self.sites.add(site)
+            self.seen = True
+
+
+class Shown(NamedTuple):
+    """frames: what the model sees of the clip's. phrases, points: columns of maps; text: the numbers."""
+
+    frames: Tensor
+    phrases: list[Column]
+    points: list[Column]
+    text: str
+
+
+def show_attention(
+    model: ModelPatcher, inversion: Inversion, conditioning: list, frames: Tensor, start: float, end: float, steps: int,
+    points: str, level: str, blocks: str, negative: list | None,
+) -> Shown:  # fmt: skip
+    """Looks at `steps` levels of the trajectory within a share of the noise schedule. Parameters as the node's tooltips.
+
+    Raises ValueError for what does not fit together, or shows nothing.
+    """
+    require_unet(model, NODE)
+    require_origin(inversion, model, records(model), f"{NODE}'s `model`")
+    for name, entries in (("conditioning", conditioning), ("negative", negative or ())):
+        require_text(model, (text for text, _ in entries), f"{NODE}'s `{name}`")
+    _check(conditioning, inversion, frames, start, end)
+    bindings = list(dict.fromkeys(b for _, notes in conditioning if (b := binding_of(notes)) and b.regions))
+    if not any(region.phrase for binding in bindings for region in binding.regions):
+        raise ValueError(
+            f"{NODE}'s `conditioning` carries no phrases with regions. Connect the CONDITIONING of Bind Region Prompts, "
+            "with Region Prompts connected to its `regions`."
+        )
+    height, width = inversion.source.shape[-2:]
+    whole, frames = frames, cut_like(frames, (height * CELL, width * CELL))
+    masks = {binding: clip_masks(binding.regions, len(frames), (height, width)) for binding in bindings}
+    named = [(region.name, mask) for b in bindings for region, mask in zip(b.regions, masks[b], strict=True)]
+    begin = offset(whole.shape[2], frames.shape[2]), offset(whole.shape[1], frames.shape[1])
+    picked = _picked(points, whole, frames, begin, named)
+
+    settings = _settings(model)
+    half = _half(settings, negative)
+    divisor = choose_level(level, height, width)
+    grid = (-(-height // divisor), -(-width // divisor))
+    tokens = [(point.frame, point.token(tuple(frames.shape[1:3]), grid)) for _, point, _ in picked]
+    shower = Shower(divisor, blocks, bindings, tokens, half)
+    levels = evenly(_levels(model, inversion, start, end), steps)
+    # As the sampler of an edit has it, not as the inversion had.
+    noise = model.model.process_latent_out(inversion.latents[levels[0]].float())
+    watching = for_showing(model, Probe(shower))
+    look(watching, shower, inversion, levels, noise, conditioning, negative if half == "negative" else None)
+
+    rows = slice(0, 1 if settings is None else 2)
+    looked = f"{_several(len(levels), 'noise level')}, {_several(len(shower.sites), 'attention layer')}"
+    where = f"{looked} of {grid[1]}×{grid[0]} tokens and their heads"
+    phrases = [
+        Column(region.name, maps[rows].unflatten(-1, grid), mask)
+        for binding in bindings
+        if shower.phrases[binding].count
+        for region, maps, mask in zip(binding.regions, shower.phrases[binding].mean().unbind(1), masks[binding], strict=True)
+        if region.phrase
+    ]  # fmt: skip
+    found = zip(picked, shower.points.mean().unbind(1), strict=True)
+    columns = [Column(name, maps[rows].unflatten(-1, grid), mask, point) for (name, point, mask), maps in found]
+    told = [column._replace(point=column.point.moved(*begin)) for column in columns]
+    return Shown(frames, phrases, columns, report(phrases, told, where))
+
+
+def _several(count: int, thing: str) -> str:
+    return f"{count} {thing}" if count == 1 else f"{count} {thing}s"
+
+
+def _settings(model: ModelPatcher) -> Settings | None:
+    record: STLayout | None = find(records(model), STLayout)
+    return None if record is None or record.settings.neutral else record.settings
+
+
+def _half(settings: Settings | None, negative: list | None) -> str:
+    """The half of guidance whose self-attention is shown: the one that is modulated."""
+    if settings is None or settings.self_role != "negative" or settings.self_strength == 0:
+        return "positive"
+    if negative is None:
+        warn(
+            "ST-Layout Attention modulates self-attention in the negative half (`self_role`), and Show Attention sees the "
+            "positive one: before and after are equal there. Connect the negative prompt to Show Attention's `negative`."
+        )
+        return "positive"
+    return "negative"
+
+
+def _picked(
+    points: str, whole: Tensor, frames: Tensor, begin: tuple[int, int], named: list[tuple[str, Tensor]]
+) -> list[tuple[str, Point, Tensor | None]]:
+    """(name, point, mask of its region) of the points asked for; without any, the middle of each region.
+
+    whole: the clip's frames, in whose pixels points are asked for; frames: what the model sees of them, from (x, y) `begin`.
+    """
+    if not points.strip():
+        return [(name, _scaled(middle(mask), mask, frames), mask) for name, mask in named]
+    picked = []
+    for asked in parse_points(points, *whole.shape[:3]):
+        point = asked.moved(-begin[0], -begin[1]).within(frames.shape[2], frames.shape[1])
+        there = [mask for _, mask in named if mask[(point.frame, *_place(point, frames, mask))]]
+        picked.append((str(tuple(asked)), point, there[0] if there else None))
+    return picked
+
+
+def _place(point: Point, frames: Tensor, mask: Tensor) -> tuple[int, int]:
+    """A point of the frames in a mask (F, H, W) of another size."""
+    return point.y * mask.shape[1] // frames.shape[1], point.x * mask.shape[2] // frames.shape[2]
+
+
+def _scaled(point: Point, mask: Tensor, frames: Tensor) -> Point:
+    """A point of a mask in frames of another size."""
+    x, y = ((place + 0.5) * frames.shape[side] / mask.shape[side] for place, side in ((point.x, 2), (point.y, 1)))
+    return Point(int(x), int(y), point.frame)
+
+
+def _levels(model: ModelPatcher, inversion: Inversion, start: float, end: float) -> list[int]:
+    """The noisy levels within a share of the noise schedule; where it holds none, the one nearest to its start."""
+    sampling = model.get_model_object("model_sampling")
+    most, least = (float(sampling.percent_to_sigma(share)) for share in (start, end))
+    sigmas, levels = inversion.sigmas.tolist(), noisy(inversion)
+    inside = [level for level in levels if least < sigmas[level] <= most]
+    return inside or [min(levels, key=lambda level: abs(sigmas[level] - most))]
+
+
+def _check(conditioning: list, inversion: Inversion, frames: Tensor, start: float, end: float) -> None:
+    if start > end:
+        raise ValueError(
+            f"{NODE}'s `start_percent` ({start:g}) lies after its `end_percent` ({end:g}), so there is no step to look "
+            "at. Give a start before the end."
+        )
+    if len(frames) != len(inversion.source):
+        raise ValueError(
+            f"{NODE}'s `frames` has {len(frames)} frames, but the inversion's clip has {len(inversion.source)}. Connect "
+            "the frames that were encoded for DDIM Inversion."
+        )
+    if any({"area", "mask"} & set(notes) for _, notes in conditioning):
+        raise ValueError(
+            f"{NODE}'s `conditioning` is limited to a part of the picture (Conditioning Set Area or Set Mask), and maps "
+            "of a part have no place in the whole. Connect the prompt from before that node."
+        )

@@ -1,0 +1,1 @@
+"""Masks from boxes, marks, clusters and drawings."""

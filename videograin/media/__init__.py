@@ -1,0 +1,1 @@
+"""Clips in and out: reading video files and images, their timing and size, pasting an edit back."""

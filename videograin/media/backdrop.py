@@ -1,0 +1,36 @@
+"""What shows through the transparent parts of a picture."""
+
+from __future__ import annotations
+
+import numpy as np
+from PIL import ImageColor
+from torch import Tensor
+
+from .timing import NODE
+
+Colour = tuple[int, int, int]  # red, green, blue, 0…255
+WHITE: Colour = (255, 255, 255)
+
+
+def colour_of(text: str) -> Colour:
+    """The colour that a person writes as #RRGGBB or by its name. Raises ValueError for anything else."""
+    try:
+        return ImageColor.getrgb(text.strip())[:3]
+    except (ValueError, AttributeError):
+        raise ValueError(
+            f"{NODE}' `background` is {text!r}, but must be a colour: #RRGGBB, such as #000000, or a name, such as black."
+        ) from None
+
+
+def over(rgba: np.ndarray, colour: Colour) -> np.ndarray:
+    """(H, W, 4) uint8, its alpha straight -> (H, W, 3) uint8 on a colour."""
+    picture, alpha = rgba[..., :3].astype(np.uint16), rgba[..., 3:].astype(np.uint16)
+    ground = np.array(colour, np.uint16)
+    return ((picture * alpha + ground * (255 - alpha) + 127) // 255).astype(np.uint8)
+
+
+def frame_over(frame: Tensor, colour: Colour) -> Tensor:
+    """(H, W, 3 or 4) float in 0…1 -> (H, W, 3) on a colour; without alpha the same bits."""
+    if frame.shape[-1] == 3:
+        return frame
+    return frame.new_tensor(colour).div_(255).lerp(frame[..., :3], frame[..., 3:])

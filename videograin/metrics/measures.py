@@ -1,0 +1,283 @@
+"""How good is an edit: the papers' numbers, and those of the edit benchmark, as functions of plain tensors and words.
+
+Pixels are 0…1. Embeddings need not be normalised. Every function says its form, for the same name hides different ones
+in different papers: consecutive or all pairs, masked or not, a fraction or times 100. NaN means “not defined here”.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from math import inf, isfinite, isnan, log10, nan, sqrt
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from ..core.optical_flow import warp
+
+# Pictures and text in CLIP's space.
+
+
+def consecutive_cosines(pictures: Tensor) -> Tensor:
+    """Cosine of each frame with the next. pictures (frames, dim); returns (frames - 1,)."""
+    return F.cosine_similarity(pictures[:-1].float(), pictures[1:].float(), dim=-1)
+
+
+def clip_f(pictures: Tensor) -> float:
+    """CLIP-F, or Tem-Con: mean cosine of consecutive frames (FateZero; VideoGrain prints it × 100).
+
+    pictures (frames, dim), CLIP image embeddings; NaN for a single frame.
+    """
+    return float(consecutive_cosines(pictures).mean())
+
+
+def frame_consistency(pictures: Tensor) -> float:
+    """Mean cosine over all pairs of different frames (Tune-A-Video, LOVEU-TGVE); not comparable with CLIP-F.
+
+    pictures (frames, dim), CLIP image embeddings; NaN for a single frame.
+    """
+    count = len(pictures)
+    unit = F.normalize(pictures.double(), dim=-1)
+    total = unit.sum(0).square().sum() - count  # ||sum u||² holds every ordered pair and each frame with itself
+    return float(total / (count * (count - 1))) if count > 1 else nan
+
+
+def text_scores(pictures: Tensor, text: Tensor) -> Tensor:
+    """100 · cosine of each frame with a text: CLIP's logits. pictures (frames, dim), text (dim,); returns (frames,)."""
+    return 100 * F.cosine_similarity(pictures.float(), text.float()[None], dim=-1)
+
+
+def clip_t(pictures: Tensor, target: Tensor) -> float:
+    """CLIP-T: mean over frames of 100 · cosine with the target text (VideoGrain, LOVEU-TGVE).
+
+    pictures (frames, dim), target (dim,), embedded by one CLIP.
+    """
+    return float(text_scores(pictures, target).mean())
+
+
+def frame_acc(pictures: Tensor, target: Tensor, source: Tensor) -> float:
+    """Share of frames at least as near to the target text as to the source text, 0…1 (FateZero's code: >=).
+
+    pictures (frames, dim), target and source (dim,), embedded by one CLIP.
+    """
+    return float((text_scores(pictures, target) >= text_scores(pictures, source)).float().mean())
+
+
+# Motion.
+
+
+def warp_residual(before: Tensor, after: Tensor, flow: Tensor) -> Tensor:
+    """Squared difference between a frame and the one before it, pulled along the flow; mean over channels.
+
+    before, after (…, H, W, 3); flow (…, H, W, 2) from `after` to `before`, of the source clip. Returns (…, H, W).
+    """
+    return (warp(before, flow) - after).square().mean(-1)
+
+
+def pixel_mse(before: Tensor, after: Tensor, flow: Tensor, hidden: Tensor) -> Tensor:
+    """Pixel-MSE (Pix2Video, Rerender-a-Video): residual set to 0 where hidden, then mean over all pixels.
+
+    Arguments as `warp_residual`; hidden (…, H, W) bool, pixels of `after` that `before` does not show.
+    Returns one value per pair, (…).
+    """
+    return (warp_residual(before, after, flow) * ~hidden).mean((-2, -1))
+
+
+def warp_err(before: Tensor, after: Tensor, flow: Tensor, hidden: Tensor | None = None) -> Tensor:
+    """Warp-Err (VideoGrain, after FLATTEN): 100 · mean residual, of the pixels not hidden or, without a mask, of all.
+
+    The papers do not say how they treat hidden pixels. Masked, it is Pixel-MSE × 100 over the share of visible pixels.
+    Arguments as `pixel_mse`. Returns one value per pair, (…); NaN where all is hidden.
+    """
+    residual = warp_residual(before, after, flow)
+    if hidden is None:
+        return 100 * residual.mean((-2, -1))
+    return 100 * (residual * ~hidden).sum((-2, -1)) / (~hidden).sum((-2, -1))
+
+
+def seam_ratio(errors: Tensor, borders: Sequence[int]) -> float:
+    """Seams of a clip edited in chunks: mean Warp-Err where chunks meet, over its mean elsewhere; 1 shows none.
+
+    errors (F - 1,), one per pair of frames; borders, the pairs at which chunks meet. Pairs without a value are left out;
+    NaN where either side has none, infinite where only borders err.
+    """
+    at_border = torch.zeros(len(errors), dtype=torch.bool)
+    at_border[list(borders)] = True
+    there, elsewhere = (float(errors[side].double().nanmean()) for side in (at_border, ~at_border))
+    return there / elsewhere if elsewhere else there * inf
+
+
+def q_edit(clip_t: float, warp_err: float) -> float:
+    """Q-edit (VideoGrain): CLIP-T over Warp-Err, both × 100; without any warping error infinite, with CLIP-T's sign."""
+    return clip_t / warp_err if warp_err else clip_t * inf
+
+
+# Pixels.
+
+
+def psnr(a: Tensor, b: Tensor, where: Tensor | None = None) -> float:
+    """Peak signal-to-noise ratio in dB, from one mean squared error over all frames, pixels and channels.
+
+    a, b (…, H, W, C) in 0…1; where (…, H, W) bool, the pixels that count. Infinite for equal ones, NaN for none.
+    """
+    return psnrs(a, b, where)[1]
+
+
+def psnrs(a: Tensor, b: Tensor, where: Tensor | None = None) -> tuple[list[float], float]:
+    """PSNR of every frame, and of all of them together. Arguments as `psnr`; it needs room for one frame, not for a clip."""
+    a, b = (clip.reshape(-1, *clip.shape[-3:]) for clip in (a, b))
+    masks = [None] * len(a) if where is None else where.reshape(-1, *where.shape[-2:])
+    errors = []
+    for one, other, mask in zip(a, b, masks, strict=True):
+        error = (one - other).square().mean(-1)
+        error = error if mask is None else error[mask]
+        errors.append((float(error.sum(dtype=torch.float64)), error.numel()))
+    whole = _decibel(sum(total for total, _ in errors), sum(count for _, count in errors))
+    return [_decibel(*error) for error in errors], whole
+
+
+def _decibel(total: float, count: int) -> float:
+    """Of a sum of squared errors over so many pixels."""
+    mean = total / count if count else nan
+    return -10 * log10(mean) if mean else inf
+
+
+def background_psnr(source: Tensor, edited: Tensor, regions: Tensor) -> float:
+    """PSNR in dB outside the union of the regions: how well what was not to change was kept.
+
+    source, edited (F, H, W, 3) in 0…1; regions (K, F, H, W) bool. NaN where the regions cover every pixel.
+    """
+    return psnr(source, edited, ~regions.any(0))
+
+
+# The edit benchmark's judge: a classifier names what it sees in each region of each frame.
+
+Seen = Sequence[Sequence[str | None]]  # region × frame: the word seen there; None where the region is out of sight
+
+
+def edit_acc(seen: Seen, asked: Sequence[str]) -> float:
+    """Share of region-frames in which the region shows the word asked of it, 0…1. asked: one word per region."""
+    return _share([word == own for words, own in zip(seen, asked, strict=True) for word in words if word is not None])
+
+
+def leak(seen: Seen, asked: Sequence[str], others: Sequence[set[str]]) -> float:
+    """Share of region-frames in which a region shows a word asked of another region instead of its own, 0…1.
+
+    asked: one word per region. others: per region, the words of the other regions.
+    """
+    rows = zip(seen, asked, others, strict=True)
+    return _share(
+        [word != own and word in foreign for words, own, foreign in rows for word in words if word is not None]
+    )
+
+
+def kept(seen: Seen, own: Sequence[str]) -> float:
+    """Share of object-frames in which an object that no one asked to change is still itself, 0…1.
+
+    seen and own: of the untouched objects only; own: the word each one is.
+    """
+    return edit_acc(seen, own)
+
+
+def _share(hits: list[bool]) -> float:
+    return sum(hits) / len(hits) if hits else nan
+
+
+def attention_inside(maps: Tensor, mask: Tensor) -> float:
+    """Share of a phrase's cross-attention that falls inside its region, 0…1 (VideoGrain Fig. 7 as a number).
+
+    maps (F, h, w), not negative; mask (F or 1, H, W) in 0…1, brought to the maps' grid by the area it covers there.
+    """
+    inside = F.interpolate(mask[:, None].to(maps), maps.shape[-2:], mode="area")[:, 0]
+    total = float(maps.double().sum())
+    return float((maps * inside).double().sum()) / total if total else nan
+
+
+# Places.
+
+LEFT, RIGHT, ABOVE, BELOW = RELATIONS = ("left of", "right of", "above", "below")
+
+Centres = Mapping[str, Sequence[tuple[float, float]]]  # of one picture: thing -> (x, y) of each one detected
+Relation = tuple[str, str, str]  # thing, one of RELATIONS, thing
+Counts = Mapping[str, int]  # of one picture: thing -> how many of it there should be
+
+
+class Visor(NamedTuple):
+    """Of 100: oa, pictures with every thing; cond, of those, with every relation; uncond, of all. NaN of nothing."""
+
+    uncond: float
+    cond: float
+    oa: float
+
+
+def visor(
+    detected: Sequence[Centres], relations: Sequence[Sequence[Relation]], counts: Sequence[Counts] | None = None
+) -> Visor:
+    """VISOR (Gokhale et al. 2022), every frame a picture: are things where they should be to one another?
+
+    A relation holds where any pair of the two things has its centres so, x to the right and y down.
+    detected, relations, counts: one entry per frame. A frame of which no relation is asked does not count. Of a thing
+    without a count one is enough, or two where it is related to its like.
+    """
+    frames = zip(detected, relations, counts or [{}] * len(detected), strict=True)
+    asked = [(found, pairs, needed(pairs, count)) for found, pairs, count in frames if pairs]
+    there = [all(len(found.get(name, ())) >= least for name, least in names.items()) for found, _, names in asked]
+    right = [
+        seen and all(_related(found, *pair) for pair in pairs)
+        for seen, (found, pairs, _) in zip(there, asked, strict=True)
+    ]
+    uncond, oa = 100 * _share(right), 100 * _share(there)
+    return Visor(uncond, 100 * sum(right) / sum(there) if any(there) else nan, oa)
+
+
+def needed(relations: Sequence[Relation], counts: Counts) -> dict[str, int]:
+    """How many of each thing the relations of one picture need, in the order they are named."""
+    least: dict[str, int] = {}
+    for a, _, b in relations:
+        for name in (a, b):
+            least[name] = max(least.get(name, 0), counts.get(name, 1), 2 if a == b else 1)
+    return least
+
+
+def _related(found: Centres, a: str, relation: str, b: str) -> bool:
+    axis, sign = RELATIONS.index(relation) // 2, 1 - 2 * (RELATIONS.index(relation) % 2)
+    return any(sign * (q[axis] - p[axis]) > 0 for p in found.get(a, ()) for q in found.get(b, ()))
+
+
+def relation_between(a: tuple[float, float], b: tuple[float, float]) -> str:
+    """How a centre lies to another, (x, y) each: along the axis on which they differ more."""
+    across, down = b[0] - a[0], b[1] - a[1]
+    if abs(across) >= abs(down):
+        return LEFT if across >= 0 else RIGHT
+    return ABOVE if down >= 0 else BELOW
+
+
+# Several clips.
+
+
+def mean_interval(values: Sequence[float], level: float = 0.95) -> tuple[float, float, float]:
+    """(mean, low, high): Student's t interval of the mean, n - 1 degrees of freedom; NaN bounds below two values.
+
+    values: one per clip; NaN ones are left out.
+    """
+    from scipy.stats import t
+
+    values = [value for value in values if not isnan(value)]
+    count = len(values)
+    if not all(isfinite(value) for value in values):
+        return sum(values), nan, nan  # infinite PSNR: its mean is infinite and has no spread
+    if count < 2:
+        return (values[0] if values else nan), nan, nan
+    mean = sum(values) / count
+    spread = sqrt(sum((value - mean) ** 2 for value in values) / (count - 1))
+    half = float(t.ppf((1 + level) / 2, count - 1)) * spread / sqrt(count)
+    return mean, mean - half, mean + half
+
+
+def paired_interval(ours: Sequence[float], theirs: Sequence[float], level: float = 0.95) -> tuple[float, float, float]:
+    """(mean, low, high) of ours - theirs, clip by clip; t interval as in `mean_interval`.
+
+    A clip that is NaN on either side is left out. Raises ValueError for lists of different lengths.
+    """
+    return mean_interval([a - b for a, b in zip(ours, theirs, strict=True)], level)

@@ -1,0 +1,106 @@
+"""What VISOR is computed from: detections as text, and the relations that are asked of a clip's frames."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from itertools import combinations
+
+from torch import Tensor
+
+from ..masks.boxes import Box, parse_boxes
+from .measures import RELATIONS, Centres, Counts, Relation, needed, relation_between
+
+WORDED = "|".join(RELATIONS).replace(" ", r"\s+")
+RELATION = re.compile(rf"(.+?)\s+(?:(?:is|are)\s+)?(?:(?:to|on)\s+)?(?:the\s+)?({WORDED})\s+(.+?)[\s.]*", re.IGNORECASE)
+NO_NAME = re.compile(rf"[,;&]|\b(?:and|or|is|are|not|{WORDED})\b", re.IGNORECASE)  # mostly of a second relation
+NOTHING = "none"  # what a detector that found nothing has to say
+DETECTIONS, ASKED = "Evaluate Edit's `detections`", "Evaluate Edit's `relations`"
+
+
+def parse_detections(text: str, frames: int) -> list[Centres]:
+    """The centres of what was detected in each frame. Raises ValueError for a box without a frame.
+
+    “none” alone, or for one thing, “cat: none”, stands for a detector that looked and found nothing.
+    """
+    found: list[dict[str, list[tuple[float, float]]]] = [{} for _ in range(frames)]
+    if _plain(text) == NOTHING:
+        return found
+    lines = [line for line in text.splitlines() if _plain(line.rpartition(":")[2]) != NOTHING or ":" not in line]
+    for name, boxes in parse_boxes("\n".join(lines), DETECTIONS, frames).items():
+        for box in boxes:
+            found[_frame(box, name, frames)].setdefault(_plain(name), []).append(box.centre)
+    return found
+
+
+def _frame(box: Box, name: str, frames: int) -> int:
+    if box.frame is None and frames > 1:
+        raise ValueError(
+            f"{DETECTIONS} has a box of “{name}” without a frame, and a detection belongs to one. Write it as in “{name}: "
+            f"{box.left:g}, {box.top:g}, {box.width:g}, {box.height:g} at 0”, a box for each frame it was seen in."
+        )
+    return box.frame or 0
+
+
+def parse_relations(text: str) -> list[Relation]:
+    """Relations, one a line, as in “cat left of dog” or “the cat is to the left of a dog”.
+
+    Raises ValueError for what is none, or more than one.
+    """
+    found = []
+    for line in filter(str.strip, text.splitlines()):
+        match = RELATION.fullmatch(line.strip())
+        if not match or NO_NAME.search(match[1]) or NO_NAME.search(match[3]):
+            raise ValueError(
+                f"{ASKED} has the line “{line.strip()}”, but a line is one relation: two things with “{'”, “'.join(RELATIONS)}” "
+                "between them, as in “cat left of dog”. Write each relation on a line of its own. A name holds none "
+                "of these words, no comma and no “and”, “or”, “is” or “not”."
+            )
+        a, relation, b = match.groups()
+        found.append((_plain(a), _plain(relation), _plain(b)))
+    return found
+
+
+def relations_of(masks: Tensor, names: list[str]) -> list[list[Relation]]:
+    """What regions ask: in each frame, how the centres of every two lie to each other.
+
+    masks (K, F, H, W) bool; names, one per region. A region out of sight in a frame asks nothing there,
+    nor do two with one centre.
+    """
+    found = []
+    for frame in masks.unbind(1):
+        centres = [(_plain(name), _centre(mask)) for name, mask in zip(names, frame, strict=True) if mask.any()]
+        pairs = combinations(centres, 2)
+        found.append([(a, relation_between(here, there), b) for (a, here), (b, there) in pairs if here != there])
+    return found
+
+
+def counts_of(masks: Tensor, names: list[str]) -> list[Counts]:
+    """How many of each thing the regions ask of each frame: one for each region in sight. Arguments as `relations_of`."""
+    seen = [[_plain(name) for name, mask in zip(names, frame, strict=True) if mask.any()] for frame in masks.unbind(1)]
+    return list(map(Counter, seen))
+
+
+def unseen(detected: Sequence[Centres], relations: Sequence[Sequence[Relation]], counts: Sequence[Counts]) -> list[str]:
+    """What is asked for and no frame shows, in words: “cat”, or 2 × “car” where there are never so many at once."""
+    most: dict[str, int] = {}
+    for pairs, count in zip(relations, counts, strict=True):
+        for name, least in needed(pairs, count).items():
+            most[name] = max(most.get(name, 0), least)
+    return [
+        f"“{name}”" if least == 1 else f"{least} × “{name}”"
+        for name, least in most.items()
+        if all(len(found.get(name, ())) < least for found in detected)
+    ]
+
+
+def _centre(mask: Tensor) -> tuple[float, float]:
+    """(x, y) in pixels; mask (H, W) bool."""
+    y, x = mask.nonzero().float().mean(0).tolist()
+    return x, y
+
+
+def _plain(name: str) -> str:
+    """A thing's name without case, article and superfluous space."""
+    return re.sub(r"^(a|an|the) ", "", " ".join(name.lower().split()))

@@ -1,0 +1,1 @@
+"""Files of our own: inversions, chunks, and tensors too large for memory."""

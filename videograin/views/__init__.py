@@ -1,0 +1,1 @@
+"""Pictures and text that a node shows."""
