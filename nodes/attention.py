@@ -6,6 +6,7 @@ from ..videograin.comfyui import wrappers
 from ..videograin.comfyui.plan import LEVELS, KeySets, STLayout
 from ..videograin.core import st_layout
 from ..videograin.core.cross_frame import ALL, KEY_SETS
+from ..videograin.core.regions import TokenRule
 from ..videograin.core.st_layout import Settings
 from .declared import declared
 from .types import CATEGORY
@@ -136,25 +137,31 @@ class STLayoutAttention(io.ComfyNode):
                     "for long, 5 (paper) lets go within a few steps.",
                 ),
                 choice(
-                    "self_role", st_layout.ROLES, "Which prompt's half of guidance has its self-attention modulated."
+                    "self_role",
+                    st_layout.Role.words(),
+                    "Which prompt's half of guidance has its self-attention modulated.",
                 ),
-                choice("cross_role", st_layout.ROLES, "Which half has its cross-attention modulated, if it is bound."),
-                choice("levels", st_layout.LEVELS, "Attention levels that are modulated."),
+                choice(
+                    "cross_role",
+                    st_layout.Role.words(),
+                    "Which half has its cross-attention modulated, if it is bound.",
+                ),
+                choice("levels", st_layout.Levels.words(), "Attention levels that are modulated."),
                 choice(
                     "self_size",
-                    st_layout.SELF_SIZES,
+                    st_layout.SelfSize.words(),
                     "What weakens large regions in self-attention: their area (paper), their area over the number of "
                     "frames (reference), or nothing (default).",
                 ),
-                choice("cross_size", st_layout.CROSS_SIZES, "What weakens large regions in cross-attention."),
+                choice("cross_size", st_layout.CrossSize.words(), "What weakens large regions in cross-attention."),
                 choice(
                     "background",
-                    st_layout.BACKGROUNDS,
+                    st_layout.Background.words(),
                     "Pixels in no region: a region of their own (paper), kept from everything (reference), or untouched.",
                 ),
                 choice(
                     "token_rule",
-                    st_layout.TOKEN_RULES,
+                    TokenRule.words(),
                     "How masks become tokens: by covered area, or by the nearest pixel (reference; small regions can "
                     "vanish).",
                 ),

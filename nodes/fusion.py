@@ -9,7 +9,7 @@ from ..videograin.comfyui.prompts import last_row, read, rows_of, rows_to_keys
 from ..videograin.comfyui.source_pass import EXACT, RELEASED
 from ..videograin.core import prompt_alignment
 from ..videograin.core.fatezero import Words
-from ..videograin.core.st_layout import LEVELS
+from ..videograin.core.st_layout import Levels
 from .declared import declared
 from .types import CATEGORY, Inversion
 
@@ -48,8 +48,8 @@ def schedule_inputs() -> list:
         share("end_percent", 0.5, "ends"),
         io.Combo.Input(
             "levels",
-            options=list(LEVELS),
-            default=LEVELS[1],
+            options=list(Levels.words()),
+            default=Levels.BELOW_FULL.value,
             optional=True,
             advanced=True,
             tooltip="Attention levels that are fused; the paper's code leaves the latent's own grid alone. “all” holds the "
@@ -139,7 +139,7 @@ class SelfAttentionFusion(io.ComfyNode):
     @declared
     def execute(cls, model, inversion, conditioning, preset: str = STYLE, where: str = EVERYWHERE, clip=None,
                 source_prompt: str = "", words: str = "", threshold: float = 0.3, start_percent: float = 0.0,
-                end_percent: float = 0.5, levels: str = LEVELS[1], source_pair: str = EXACT) -> io.NodeOutput:  # fmt: skip
+                end_percent: float = 0.5, levels: str = Levels.BELOW_FULL, source_pair: str = EXACT) -> io.NodeOutput:  # fmt: skip
         start, end = window(preset, start_percent, end_percent, SelfFusion.node)
         named = word_tokens(clip, source_prompt, words, conditioning) if where == OUTSIDE_WORDS else None
         if named is not None:
@@ -238,7 +238,7 @@ class CrossAttentionFusion(io.ComfyNode):
     @declared
     def execute(cls, model, inversion, conditioning, preset: str, clip, source_prompt: str, prompt: str,
                 mode: str = prompt_alignment.REFINE, emphasis: str = "", where: str = OUTSIDE_REGIONS,
-                start_percent: float = 0.0, end_percent: float = 0.5, levels: str = LEVELS[1],
+                start_percent: float = 0.0, end_percent: float = 0.5, levels: str = Levels.BELOW_FULL,
                 source_pair: str = EXACT) -> io.NodeOutput:  # fmt: skip
         start, end = window(preset, start_percent, end_percent, CrossFusion.node)
         words, table = aligned_words(clip, source_prompt, prompt, mode, emphasis)

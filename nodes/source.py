@@ -4,7 +4,7 @@ from comfy_api.latest import io
 
 from ..videograin.comfyui import wrappers
 from ..videograin.comfyui.plan import Injection
-from ..videograin.core.st_layout import ROLES
+from ..videograin.core.st_layout import Role
 from .declared import declared
 from .types import CATEGORY, Inversion
 
@@ -49,7 +49,7 @@ class InjectSourceFeatures(io.ComfyNode):
                 share("attention", "queries and keys of self-attention"),
                 io.Combo.Input(
                     "role",
-                    options=list(ROLES),
+                    options=list(Role.words()),
                     default="both",
                     optional=True,
                     advanced=True,

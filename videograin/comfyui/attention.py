@@ -27,7 +27,7 @@ from ..core.flatten import along_paths
 from ..core.phrase_tokens import rows_a_key
 from ..core.regions import Grid, patterns, share_any
 from ..core.score_range import sampled_keys
-from ..core.st_layout import BACKGROUNDS, LEVELS, Layout, Modulation, Seen
+from ..core.st_layout import Background, Layout, Levels, Modulation, Seen
 from ..features.fatezero_fusion import WORDS
 from .frame_rows import in_order, one_part
 from .other_packs import by, foreign_shape, pack_of, unknown_frames
@@ -221,7 +221,9 @@ class Call:
             or chunk.role == ROLE
         ):
             return None
-        if role not in (chunk.role, "both") or (self.run.settings.levels == LEVELS[1] and self.level(grid) == 1):
+        if role not in (chunk.role, "both") or (
+            self.run.settings.levels == Levels.BELOW_FULL and self.level(grid) == 1
+        ):
             return None
         seen = self.seen(self.run.key_sets.at(self.level(grid)))
         return self.run.layout(binding, chunk.area, self.indices, grid, seen)
@@ -436,7 +438,9 @@ class Call:
         labels = layout.labels.to(device)
         frame = torch.arange(self.frames, device=device)[:, None]
         factor = layout.cross_factor
-        if self.run.settings.background != BACKGROUNDS[1]:  # a region without words keeps its attention to all words
+        if (
+            self.run.settings.background != Background.ISOLATED
+        ):  # a region without words keeps its attention to all words
             wordless = layout.table.any(1) & ~(layout.table & chunk.binding.tokens.any(1)).any(1)
             factor = factor.masked_fill(wordless[:, None], 0.0)
         strength = (self.run.settings.cross_strength * self.decay * factor.to(device)[labels, frame]).clamp(max=1)

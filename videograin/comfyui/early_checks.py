@@ -16,7 +16,7 @@ from torch import Tensor
 
 from ..core.cross_frame import OWN
 from ..core.inversion_record import levels
-from ..core.st_layout import LEVELS, ROLES
+from ..core.st_layout import Levels, Role
 from . import source_prompt
 from .checks import leaves_path
 from .progress import Notes
@@ -265,7 +265,7 @@ def _check_layout(graph: PromptGraph, edit: Edit, size: tuple[int, int]) -> list
     layout = _layout(graph, edit)
     if layout is None:
         return []
-    both = graph.value(layout, "cross_role") in ROLES[1:]
+    both = graph.value(layout, "cross_role") in (Role.NEGATIVE, Role.BOTH)
     read = list(edit.prompts.values())[: None if both else 1]
     if read and _lacks_regions(graph, read):
         raise ValueError(
@@ -273,7 +273,7 @@ def _check_layout(graph: PromptGraph, edit: Edit, size: tuple[int, int]) -> list
             "Prompts to Bind Region Prompts' `regions`, and its CONDITIONING to the `positive`."
         )
     strength = _strengths(graph, layout)
-    full = graph.value(layout, "levels") != LEVELS[1] and graph.value(layout, "mode") != "reference"
+    full = graph.value(layout, "levels") != Levels.BELOW_FULL and graph.value(layout, "mode") != "reference"
     notes = []
     for node in edit.models:
         notes += _check_neighbour(graph, node, strength, full, size)
@@ -316,11 +316,11 @@ def _check_neighbour(
     if kind == "TomePatchModel" and full and strength["self"] and graph.value(node, "ratio"):
         raise ValueError(
             f"{where} merges tokens at full resolution, where ST-Layout Attention modulates self-attention. Remove it from the "
-            f"sampler's MODEL, set ST-Layout's `levels` to “{LEVELS[1]}”, or its `self_strength` to 0."
+            f"sampler's MODEL, set ST-Layout's `levels` to “{Levels.BELOW_FULL}”, or its `self_strength` to 0."
         )
     if kind == "HyperTile" and full and strength["self"]:
         return [
             f"{where} is on the sampler's MODEL: where it cuts the picture into tiles, ST-Layout Attention cannot modulate and stops "
-            f"the edit. Remove it, or set ST-Layout's `levels` to “{LEVELS[1]}”."
+            f"the edit. Remove it, or set ST-Layout's `levels` to “{Levels.BELOW_FULL}”."
         ]
     return []

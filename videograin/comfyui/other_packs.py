@@ -12,7 +12,7 @@ import comfy.ops
 import folder_paths
 from torch import Tensor, nn
 
-from ..core.st_layout import LEVELS
+from ..core.st_layout import Levels
 
 if TYPE_CHECKING:
     from comfy.model_patcher import ModelPatcher
@@ -60,7 +60,7 @@ def foreign_shape(site: Site, kind: str, q: Tensor, rows: int, tokens: int, opti
     who = by(options.get("patches", {}).get(f"{kind}_patch", []))
     if kind == "attn1":
         does = "tiles or merges tokens there, as HyperTile and ToMe do"
-        fix = f"Remove that node from the sampler's MODEL, or set ST-Layout's `levels` to “{LEVELS[1]}”"
+        fix = f"Remove that node from the sampler's MODEL, or set ST-Layout's `levels` to “{Levels.BELOW_FULL}”"
     else:
         does = "gives each region's prompt rows of its own, as attention couple does"
         fix = "Remove that node from the sampler's MODEL: Bind Region Prompts gives each region its words without it"

@@ -148,7 +148,7 @@ class Injection:
 
     conditioning: the prompt of the source's inversion. features, attention: shares of the noise schedule, from its
     start, in which ResNet outputs and queries and keys are injected. role: the half of guidance, one of
-    st_layout.ROLES. shifted: features of the next lower noise level, as the released code takes them.
+    core.st_layout.Role. shifted: features of the next lower noise level, as the released code takes them.
     """
 
     inversion: Inversion
@@ -171,7 +171,7 @@ class SelfFusion:
 
     conditioning: the prompt of the source's inversion. where: one of WHERE. start_percent, end_percent: share of the
     noise schedule in which it acts. words: (source tokens,) bool and threshold, for "outside words". levels: one of
-    st_layout.LEVELS. pairing: one of source_pass.PAIRINGS.
+    core.st_layout.Levels. pairing: one of source_pass.PAIRINGS.
     """
 
     inversion: Inversion

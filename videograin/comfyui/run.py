@@ -35,6 +35,7 @@ from ..core.latent_blend import (
 from ..core.phrase_tokens import Binding
 from ..core.reatco import carried
 from ..core.regions import Grid, Regions, clip_masks, membership
+from ..core.schedule import Schedule, of_shares
 from ..core.st_layout import Layout, Seen
 from ..features.fatezero_fusion import CrossFuser, SelfFuser
 from ..features.place_objects import Placer
@@ -212,14 +213,17 @@ class Run:
         acting = (c.binding for c in self.chunks.values() if c.role == "positive" and c.end <= sigma <= c.start)
         return next((binding for binding in acting if binding and binding.regions), None)
 
+    def schedule(self, start_percent: float, end_percent: float) -> Schedule:
+        """The noise levels between two shares of the noise schedule."""
+        return of_shares(start_percent, end_percent, self.model.model_sampling.percent_to_sigma)
+
     def decay(self, sigma: Tensor) -> float:
         """tau^power at this noise level; 0 once the modulated part of the schedule is over."""
         if self.settings is None:
             return 0.0
-        sampling = self.model.model_sampling
-        if float(sigma) <= float(sampling.percent_to_sigma(self.settings.end_percent)):
+        if not self.schedule(0.0, self.settings.end_percent).active(float(sigma)):
             return 0.0
-        return st_layout.decay(training_timestep(sampling, sigma), self.settings)
+        return st_layout.decay(training_timestep(self.model.model_sampling, sigma), self.settings)
 
     def layout(
         self, binding: Binding, area: tuple[int, ...] | None, indices: tuple[int, ...], grid: Grid, seen: Seen | None
@@ -293,10 +297,9 @@ class Run:
         mask = self.mask_at(sigma)
         return (mask > 0).to(mask) if self.blend.mode == PROGRESSIVE else mask
 
-    def blended_at(self, sigma: float) -> bool:
-        sampling = self.model.model_sampling
-        start, end = (float(sampling.percent_to_sigma(p)) for p in (self.blend.start_percent, self.blend.end_percent))
-        return end <= sigma <= start
+    @property
+    def blending(self) -> Schedule:
+        return self.schedule(self.blend.start_percent, self.blend.end_percent)
 
     def background(self, sigma: float, x: Tensor) -> Tensor:
         """The source as the sampler holds it at sigma, on x's device."""
@@ -331,7 +334,7 @@ class Run:
     def paste(self, samples: Tensor) -> Tensor:
         """Puts the source's own latents outside the mask of the finished edit."""
         last = self.sigmas[-1]
-        if self.blend.mode == IRJS or not self.blended_at(last):
+        if self.blend.mode == IRJS or not self.blending.reaches(last):
             return samples
         source, mask = self.blend.source, self.blend_mask()
         if last > 0:  # another run may go on from here
@@ -420,7 +423,7 @@ def predict_noise(executor, x, timestep, model_options=None, *args, **kwargs):
 
 
 def _blended(run: Run, sigma: float, executor, x, timestep, model_options, *args, **kwargs):
-    if run.blend is None or sigma == 0 or not run.blended_at(sigma):
+    if run.blend is None or not run.blending.active(sigma):
         return executor(x, timestep, model_options, *args, **kwargs)
     mask = run.mask_at(sigma).to(x.device)
     shown = mix(run.kept_at(sigma).to(x.device), x, run.background(sigma, x)) if (mask < 1).any() else x

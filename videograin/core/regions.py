@@ -13,6 +13,14 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from .cells import on_cells
+from .choices import Choice
+
+
+class TokenRule(Choice):
+    """How masks become tokens."""
+
+    AREA = "area"
+    NEAREST = "nearest"
 
 
 class Region(NamedTuple):
@@ -70,7 +78,7 @@ def require_a_mask_a_frame(regions: Regions, frames: int, clip: str) -> None:
             )
 
 
-def membership(masks: Tensor, grid: Grid, rule: str = "area") -> Tensor:
+def membership(masks: Tensor, grid: Grid, rule: TokenRule = TokenRule.AREA) -> Tensor:
     """Which regions cover each token.
 
     Args: masks (K, frames, H, W) bool; rule "nearest" takes the pixel at each token's corner (the reference code,
@@ -79,7 +87,7 @@ def membership(masks: Tensor, grid: Grid, rule: str = "area") -> Tensor:
     Returns (K, frames, height, width) bool.
     """
     size = (grid.height, grid.width)
-    if rule == "nearest":
+    if rule == TokenRule.NEAREST:
         return F.interpolate(masks.float(), size, mode="nearest") > 0.5
     cover = F.interpolate(masks.float(), size, mode="area")
     best = cover.amax((-2, -1), keepdim=True)

@@ -23,17 +23,49 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .regions import Grid, membership, patterns, same_membership, share_any
+from .choices import Choice
+from .regions import Grid, TokenRule, membership, patterns, same_membership, share_any
 from .score_range import row_range
 
 logger = logging.getLogger("videograin")
 
-ROLES = ("positive", "negative", "both")
-LEVELS = ("all", "below full resolution")
-SELF_SIZES = ("area", "area / frames", "off")
-CROSS_SIZES = ("area", "off")
-BACKGROUNDS = ("own region", "isolated", "untouched")
-TOKEN_RULES = ("area", "nearest")
+
+class Role(Choice):
+    """The half of classifier-free guidance, by the prompt that it is of."""
+
+    POSITIVE = "positive"
+    NEGATIVE = "negative"
+    BOTH = "both"
+
+
+class Levels(Choice):
+    """Attention levels."""
+
+    ALL = "all"
+    BELOW_FULL = "below full resolution"
+
+
+class SelfSize(Choice):
+    """The size term of self-attention, S = 1 - size."""
+
+    AREA = "area"
+    AREA_OVER_FRAMES = "area / frames"
+    OFF = "off"
+
+
+class CrossSize(Choice):
+    """The size term of cross-attention."""
+
+    AREA = "area"
+    OFF = "off"
+
+
+class Background(Choice):
+    """What tokens in no region are."""
+
+    OWN_REGION = "own region"
+    ISOLATED = "isolated"
+    UNTOUCHED = "untouched"
 
 
 @dataclass(frozen=True)
@@ -43,7 +75,7 @@ class Settings:
     self_strength, cross_strength: lambda at full noise before the size term, 0 to 1.
     power: lambda falls as tau^power, tau = (t - 1) / 1000.
     end_percent: share of the noise schedule after which nothing is modulated, 0 to 1.
-    self_role, cross_role: the half of classifier-free guidance that is modulated, one of ROLES.
+    self_role, cross_role: the half of classifier-free guidance that is modulated.
     levels: "below full resolution" leaves the latent's own grid alone, as the released code does.
     self_size, cross_size: what the size term takes off, S = 1 - size; "area" is the paper's share of the positive
         keys, "area / frames" is what the released code computes.
@@ -57,13 +89,13 @@ class Settings:
     cross_strength: float = 1.0
     power: float = 5.0
     end_percent: float = 0.3
-    self_role: str = "positive"
-    cross_role: str = "positive"
-    levels: str = "all"
-    self_size: str = "area"
-    cross_size: str = "area"
-    background: str = "own region"
-    token_rule: str = "area"
+    self_role: Role = Role.POSITIVE
+    cross_role: Role = Role.POSITIVE
+    levels: Levels = Levels.ALL
+    self_size: SelfSize = SelfSize.AREA
+    cross_size: CrossSize = CrossSize.AREA
+    background: Background = Background.OWN_REGION
+    token_rule: TokenRule = TokenRule.AREA
     fast: bool = False
 
     @property
@@ -76,14 +108,14 @@ DEFAULT = Settings(  # what edited best, see benchmarks/EDIT_QUALITY.md
     self_strength=0.6,
     power=0.25,
     end_percent=1.0,
-    self_size="off",
+    self_size=SelfSize.OFF,
 )
 REFERENCE = Settings(
-    self_role="negative",
-    levels="below full resolution",
-    self_size="area / frames",
-    background="isolated",
-    token_rule="nearest",
+    self_role=Role.NEGATIVE,
+    levels=Levels.BELOW_FULL,
+    self_size=SelfSize.AREA_OVER_FRAMES,
+    background=Background.ISOLATED,
+    token_rule=TokenRule.NEAREST,
 )
 
 
@@ -125,23 +157,25 @@ def layout(masks: Tensor, strengths: Tensor, grid: Grid, settings: Settings, see
     """
     member = membership(masks, grid, settings.token_rule).flatten(2)  # (K, frames, tokens)
     labels, table = patterns(member)
-    positive = (same_membership if settings.background == "own region" else share_any)(table, table)
+    positive = (same_membership if settings.background == Background.OWN_REGION else share_any)(table, table)
 
     def self_size(frames: Sequence[int]) -> Tensor:
         """(P,): what the size term takes off where these frames are seen."""
         frames = list(frames)
-        if settings.self_size == "area":  # share of each pattern in the frames
+        if settings.self_size == SelfSize.AREA:  # share of each pattern in the frames
             share = torch.bincount(labels[frames].flatten(), minlength=len(table)) / labels[frames].numel()
             return positive.float() @ share
-        if settings.self_size == "area / frames":  # the released code divides by N²hw, where the paper has Nhw
+        if (
+            settings.self_size == SelfSize.AREA_OVER_FRAMES
+        ):  # the released code divides by N²hw, where the paper has Nhw
             return table.float() @ member[:, frames].float().mean((1, 2)) / len(frames)
         return torch.zeros(len(table))
 
     sizes = self_size(range(grid.frames)) if seen is None else torch.stack([self_size(frames) for frames in seen], 1)
-    cross_size = table.float() @ member.float().mean(2) if settings.cross_size == "area" else torch.zeros(1)
+    cross_size = table.float() @ member.float().mean(2) if settings.cross_size == CrossSize.AREA else torch.zeros(1)
 
     strength = (table * strengths).amax(1)  # where regions overlap the stronger one counts
-    strength[~table.any(1)] = 0.0 if settings.background == "untouched" else 1.0
+    strength[~table.any(1)] = 0.0 if settings.background == Background.UNTOUCHED else 1.0
     # Overlapping areas may sum to more than 1, which would turn the modulation around.
     self_factor = (1 - sizes).clamp(0, 1) * (strength if seen is None else strength[:, None])
     cross_factor = (1 - cross_size).clamp(0, 1) * strength[:, None].expand(-1, grid.frames)

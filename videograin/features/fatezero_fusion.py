@@ -19,7 +19,7 @@ from ..core import fatezero
 from ..core.fatezero import Attend, Own
 from ..core.phrase_tokens import rows_a_key
 from ..core.regions import Grid
-from ..core.st_layout import LEVELS
+from ..core.st_layout import Levels
 
 if TYPE_CHECKING:
     from ..comfyui.attention import Call
@@ -30,7 +30,7 @@ SELF, CROSS, WORDS = "attn1", "attn2", "words"  # the last: how much of its atte
 
 def fused_sites(network: UNetModel, record: SelfFusion | CrossFusion) -> list[Site]:
     """The layers a record fuses."""
-    return [site for site, level in site_levels(network).items() if level > 1 or record.levels != LEVELS[1]]
+    return [site for site, level in site_levels(network).items() if level > 1 or record.levels != Levels.BELOW_FULL]
 
 
 class Fuser(Reader):
@@ -41,9 +41,7 @@ class Fuser(Reader):
         self.sites = fused_sites(run.model.diffusion_model, record)
 
     def acting(self, sigma: float) -> bool:
-        start, end = self.record.start_percent, self.record.end_percent
-        to_sigma = self.run.model.model_sampling.percent_to_sigma
-        return not self.record.neutral and float(to_sigma(end)) < sigma <= float(to_sigma(start))
+        return self.run.schedule(self.record.start_percent, self.record.end_percent).active(sigma)
 
     def takes(self, chunk: Chunk) -> bool:
         return chunk.name == "positive"

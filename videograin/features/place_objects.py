@@ -65,11 +65,11 @@ class Placer:
         self.look: Look | None = None  # while one is going on
 
     def acting(self, sigma: float) -> bool:
-        return sigma > float(self.run.model.model_sampling.percent_to_sigma(self.record.end_percent))
+        return self.run.schedule(0.0, self.record.end_percent).active(sigma)
 
     def moved(self, sigma: float, guider: Any, x: Tensor, options: dict) -> Tensor:
         """x after the gradient steps due at sigma; x itself where there are none."""
-        if sigma == 0 or not self.acting(sigma):
+        if not self.acting(sigma):
             return x
         sampling = self.run.model.model_sampling
         timestep = training_timestep(sampling, torch.tensor(sigma))
@@ -92,7 +92,7 @@ class Placer:
 
     def _movable(self, sigma: float, x: Tensor) -> Tensor:
         """Where the latent may move: all of it, or what Latent Blend leaves to the edit."""
-        blending = self.run.blend is not None and self.run.blended_at(sigma)
+        blending = self.run.blend is not None and self.run.blending.active(sigma)
         return self.run.mask_at(sigma).to(x) if blending else x.new_ones(1)
 
     def _looked(self, x: Tensor, sigma: float, guider: Any, options: dict, ends: float | None, refined: bool) -> Look:

@@ -33,9 +33,8 @@ class Injector(Reader):
         self.attentions = frozenset((ATTENTION, *site) for site in injected_sites(network))
 
     def places_at(self, sigma: float) -> frozenset[Place]:
-        sampling = self.run.model.model_sampling
         shares = ((self.resnets, self.record.features), (self.attentions, self.record.attention))
-        acting = (places for places, share in shares if sigma > float(sampling.percent_to_sigma(share)))
+        acting = (places for places, share in shares if self.run.schedule(0.0, share).active(sigma))
         return frozenset().union(*acting)
 
     def takes(self, chunk: Chunk) -> bool:

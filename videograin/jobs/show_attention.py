@@ -23,6 +23,7 @@ from ..core.cells import CELL, cut_like, offset
 from ..core.inversion_record import Inversion
 from ..core.phrase_tokens import Binding
 from ..core.regions import clip_masks
+from ..core.schedule import of_shares
 from ..core.st_layout import Settings
 from ..features.attention_probe import Onlooker, choose_level, evenly, look, noisy
 from ..views.attention_maps import Average, Column, Point, middle, parse_points, report
@@ -186,11 +187,10 @@ def _scaled(point: Point, mask: Tensor, frames: Tensor) -> Point:
 
 def _levels(model: ModelPatcher, inversion: Inversion, start: float, end: float) -> list[int]:
     """The noisy levels within a share of the noise schedule; where it holds none, the one nearest to its start."""
-    sampling = model.get_model_object("model_sampling")
-    most, least = (float(sampling.percent_to_sigma(share)) for share in (start, end))
+    schedule = of_shares(start, end, model.get_model_object("model_sampling").percent_to_sigma)
     sigmas, levels = inversion.sigmas.tolist(), noisy(inversion)
-    inside = [level for level in levels if least < sigmas[level] <= most]
-    return inside or [min(levels, key=lambda level: abs(sigmas[level] - most))]
+    inside = [level for level in levels if schedule.active(sigmas[level])]
+    return inside or [min(levels, key=lambda level: abs(sigmas[level] - schedule.start))]
 
 
 def _check(conditioning: list, inversion: Inversion, frames: Tensor, start: float, end: float) -> None:

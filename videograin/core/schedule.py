@@ -1,0 +1,30 @@
+"""When something acts in a run: one rule for every feature."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from math import inf
+from typing import NamedTuple
+
+
+class Schedule(NamedTuple):
+    """The noise levels at which something acts: from `start` down to `end`, without `end` itself.
+
+    A step goes from a level to the next lower one, so the step that ends at `end` is the last.
+    """
+
+    start: float = inf
+    end: float = 0.0
+
+    def active(self, sigma: float) -> bool:
+        """Whether it acts at a noise level."""
+        return self.end < sigma <= self.start
+
+    def reaches(self, last: float) -> bool:
+        """Whether it acts in the step that ends at a run's last level, so that it has a say in the result."""
+        return self.end <= last <= self.start
+
+
+def of_shares(start_percent: float, end_percent: float, to_sigma: Callable[[float], float]) -> Schedule:
+    """The schedule between two shares of the noise schedule, 0 to 1; to_sigma, the model's own from share to noise level."""
+    return Schedule(float(to_sigma(start_percent)), float(to_sigma(end_percent)))
