@@ -5,8 +5,8 @@ import re
 from comfy_api.latest import io
 
 from ..videograin.comfyui import wrappers
-from ..videograin.comfyui.plan import Anchors
 from ..videograin.core.via_anchors import GATHERS, MODES
+from ..videograin.features.via_anchors import Anchors
 from .declared import declared
 from .types import CATEGORY
 

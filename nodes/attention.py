@@ -3,11 +3,12 @@
 from comfy_api.latest import io
 
 from ..videograin.comfyui import wrappers
-from ..videograin.comfyui.plan import LEVELS, KeySets, STLayout
 from ..videograin.core import st_layout
-from ..videograin.core.cross_frame import ALL, KEY_SETS
+from ..videograin.core.cross_frame import ALL, KEY_SETS, LEVELS, KeySets
 from ..videograin.core.regions import TokenRule
 from ..videograin.core.st_layout import Settings
+from ..videograin.features.full_frame import FullFrame
+from ..videograin.features.st_layout import STLayout
 from .declared import declared
 from .types import CATEGORY
 
@@ -67,7 +68,7 @@ class FullFrameAttention(io.ComfyNode):
     def execute(cls, model, key_set: str, clip_norm: bool = False, **levels: str) -> io.NodeOutput:
         chosen = {level: levels.get(f"level_{level}", SAME) for level in LEVELS}
         exceptions = tuple((level, kind) for level, kind in chosen.items() if kind != SAME)
-        return io.NodeOutput(wrappers.add(model, KeySets(key_set, exceptions, clip_norm)))
+        return io.NodeOutput(wrappers.add(model, FullFrame(KeySets(key_set, exceptions, clip_norm))))
 
 
 class STLayoutAttention(io.ComfyNode):

@@ -3,8 +3,8 @@
 from comfy_api.latest import io
 
 from ..videograin.comfyui import wrappers
-from ..videograin.comfyui.plan import Blend
 from ..videograin.core import latent_blend
+from ..videograin.features.latent_blend import Blend
 from .declared import declared
 from .types import CATEGORY, Inversion
 

@@ -3,11 +3,10 @@
 from comfy.samplers import SAMPLER_NAMES, SCHEDULER_NAMES
 from comfy_api.latest import io
 
-from ..videograin.comfyui import early_checks
 from ..videograin.comfyui.fingerprint import graph_below
 from ..videograin.core import latent_blend as blend
 from ..videograin.core.ddim_inversion import CONVENTIONS
-from ..videograin.jobs import invert
+from ..videograin.jobs import early_checks, invert
 from ..videograin.jobs.long_video import FOLDER, Job, edit_in_chunks
 from .anchors import MOST
 from .declared import declared
@@ -186,7 +185,7 @@ class EditInChunks(io.ComfyNode):
                 scheduler: str, seed: int, chunk_length: int, overlap: int, anchors: int, blend: str, mask=None,
                 grow: int = 0, feather: int = 0, boundary: int = blend.BOUNDARY, refinements: int = 2,
                 resume: bool = True) -> io.NodeOutput:  # fmt: skip
-        invert.require_unet(model, "Edit in Chunks")
+        invert.require_family(model, "Edit in Chunks")
         job = Job(
             model=model,
             vae=vae,

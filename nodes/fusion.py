@@ -4,12 +4,12 @@ import torch
 from comfy_api.latest import io
 
 from ..videograin.comfyui import progress, wrappers
-from ..videograin.comfyui.plan import EVERYWHERE, OUTSIDE_REGIONS, OUTSIDE_WORDS, CrossFusion, SelfFusion
 from ..videograin.comfyui.prompts import last_row, read, rows_of, rows_to_keys
-from ..videograin.comfyui.source_pass import EXACT, RELEASED
 from ..videograin.core import prompt_alignment
 from ..videograin.core.fatezero import Words
+from ..videograin.core.inversion_record import EXACT, RELEASED
 from ..videograin.core.st_layout import Levels
+from ..videograin.features.fatezero_fusion import CrossFusion, SelfFusion, Where
 from .declared import declared
 from .types import CATEGORY, Inversion
 
@@ -96,8 +96,8 @@ class SelfAttentionFusion(io.ComfyNode):
                 *source_inputs(SelfFusion.node),
                 io.Combo.Input(
                     "where",
-                    options=[EVERYWHERE, OUTSIDE_REGIONS, OUTSIDE_WORDS],
-                    default=EVERYWHERE,
+                    options=list(Where.words()),
+                    default=Where.EVERYWHERE.value,
                     tooltip="Which pixels follow the source: “everywhere”, for style; “outside regions” of Bind Region "
                     "Prompts, together with ST-Layout Attention; “outside words”, all but where the source's `words` "
                     "are seen by cross-attention, for shapes without a mask.",
@@ -137,11 +137,11 @@ class SelfAttentionFusion(io.ComfyNode):
 
     @classmethod
     @declared
-    def execute(cls, model, inversion, conditioning, preset: str = STYLE, where: str = EVERYWHERE, clip=None,
+    def execute(cls, model, inversion, conditioning, preset: str = STYLE, where: str = Where.EVERYWHERE, clip=None,
                 source_prompt: str = "", words: str = "", threshold: float = 0.3, start_percent: float = 0.0,
                 end_percent: float = 0.5, levels: str = Levels.BELOW_FULL, source_pair: str = EXACT) -> io.NodeOutput:  # fmt: skip
         start, end = window(preset, start_percent, end_percent, SelfFusion.node)
-        named = word_tokens(clip, source_prompt, words, conditioning) if where == OUTSIDE_WORDS else None
+        named = word_tokens(clip, source_prompt, words, conditioning) if where == Where.OUTSIDE_WORDS else None
         if named is not None:
             rows_to_keys(clip, model, SelfFusion.node)
         record = SelfFusion(
@@ -163,8 +163,8 @@ def word_tokens(clip, source_prompt: str, words: str, source: list) -> torch.Ten
     named = [word.strip() for word in words.split(",") if word.strip()]
     if clip is None or not source_prompt.strip() or not named:
         raise ValueError(
-            f"Self-Attention Fusion's `where` “{OUTSIDE_WORDS}” needs `clip`, `source_prompt` and `words`. Give all three, "
-            f"or choose “{EVERYWHERE}” or “{OUTSIDE_REGIONS}”."
+            f"Self-Attention Fusion's `where` “{Where.OUTSIDE_WORDS}” needs `clip`, `source_prompt` and `words`. Give all three, "
+            f"or choose “{Where.EVERYWHERE}” or “{Where.OUTSIDE_REGIONS}”."
         )
     prompt = read(clip, source_prompt)
     if any(text.shape[1] < prompt.length for text, _ in source):
@@ -217,8 +217,8 @@ class CrossAttentionFusion(io.ComfyNode):
                 ),
                 io.Combo.Input(
                     "where",
-                    options=[OUTSIDE_REGIONS, EVERYWHERE],
-                    default=OUTSIDE_REGIONS,
+                    options=[Where.OUTSIDE_REGIONS.value, Where.EVERYWHERE.value],
+                    default=Where.OUTSIDE_REGIONS.value,
                     optional=True,
                     tooltip="Which pixels follow the source: those “outside regions” of Bind Region Prompts (all, if "
                     "there are none), or “everywhere”. Emphasis acts everywhere.",
@@ -237,7 +237,7 @@ class CrossAttentionFusion(io.ComfyNode):
     @classmethod
     @declared
     def execute(cls, model, inversion, conditioning, preset: str, clip, source_prompt: str, prompt: str,
-                mode: str = prompt_alignment.REFINE, emphasis: str = "", where: str = OUTSIDE_REGIONS,
+                mode: str = prompt_alignment.REFINE, emphasis: str = "", where: str = Where.OUTSIDE_REGIONS,
                 start_percent: float = 0.0, end_percent: float = 0.5, levels: str = Levels.BELOW_FULL,
                 source_pair: str = EXACT) -> io.NodeOutput:  # fmt: skip
         start, end = window(preset, start_percent, end_percent, CrossFusion.node)

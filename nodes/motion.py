@@ -3,8 +3,8 @@
 from comfy_api.latest import io
 
 from ..videograin.comfyui import wrappers
-from ..videograin.comfyui.optical_flow import motion
 from ..videograin.core.flatten import paths, token_steps
+from ..videograin.jobs.motion import motion
 from ..videograin.views.trajectories import draw_paths
 from .declared import declared
 from .types import CATEGORY, OpticalFlow

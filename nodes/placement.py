@@ -4,12 +4,13 @@ import torch
 from comfy_api.latest import io
 
 from ..videograin.comfyui import progress, wrappers
-from ..videograin.comfyui.plan import LEVELS, Placement
 from ..videograin.comfyui.prompts import last_row, read, rows_of, rows_to_keys
 from ..videograin.core import reatco
+from ..videograin.core.cross_frame import LEVELS
 from ..videograin.core.prompt_alignment import Prompt
 from ..videograin.core.reatco import Place
 from ..videograin.core.regions import Region, clip_masks
+from ..videograin.features.place_objects import Placement
 from ..videograin.masks.boxes import box_masks, moving_box, parse_boxes
 from .declared import declared
 from .types import CATEGORY, Regions

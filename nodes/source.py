@@ -3,8 +3,8 @@
 from comfy_api.latest import io
 
 from ..videograin.comfyui import wrappers
-from ..videograin.comfyui.plan import Injection
 from ..videograin.core.st_layout import Role
+from ..videograin.features.pnp_injection import Injection
 from .declared import declared
 from .types import CATEGORY, Inversion
 

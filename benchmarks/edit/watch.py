@@ -8,7 +8,6 @@ what comes out is the probability itself, for fusion with a source too.
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Any
 
 import torch
@@ -17,11 +16,12 @@ from comfy.model_patcher import ModelPatcher
 from einops import rearrange
 from torch import Tensor
 
+from ...videograin.backbones.base import Layer
+from ...videograin.backbones.unet import UNet
 from ...videograin.comfyui.attention import Call
 from ...videograin.comfyui.run import RUN
-from ...videograin.comfyui.source_pass import ROLE
-from ...videograin.comfyui.validate import attention_sites
 from ...videograin.core.phrase_tokens import Binding
+from ...videograin.features.base import CROSS, Half
 from ...videograin.metrics.measures import attention_inside
 
 STEPS = (0, 2, 4)  # of the sampling, where modulation is strong at any number of steps
@@ -50,7 +50,7 @@ class Watch:
     def look(self, number: int, frames: int, q: Tensor, k: Tensor, extra: dict[str, Any]) -> None:
         mine = slice(number * frames, (number + 1) * frames)
         plain = probabilities(q[mine], k[mine], self.tokens, extra["n_heads"])
-        directed = _directed(number, q, k, self.tokens, frames, extra)
+        directed = _directed(number, q, k, self.tokens, extra)
         height, width = extra["activations_shape"][-2:]
         for shares, maps in ((self.before, plain), (self.after, plain if directed is None else directed)):
             grids = rearrange(maps.float().cpu(), "f (h w) k -> k f h w", h=height, w=width)
@@ -70,34 +70,27 @@ def probabilities(q: Tensor, k: Tensor, tokens: Tensor, heads: int) -> Tensor:
 def _of_source(extra: dict[str, Any]) -> bool:
     """Whether this is the look at the source that injection and fusion take before a step."""
     run = extra.get(RUN)
-    return run is not None and any(run.chunks[i].role == ROLE for i in extra["uuids"] if i in run.chunks)
+    return run is not None and any(run.conds[i].half == Half.SOURCE for i in extra["uuids"] if i in run.conds)
 
 
-def _directed(number: int, q: Tensor, k: Tensor, tokens: Tensor, frames: int, extra: dict[str, Any]) -> Tensor | None:
-    """As `probabilities`, modulated and fused by the dispatcher; None where neither is done."""
+def _directed(number: int, q: Tensor, k: Tensor, tokens: Tensor, extra: dict[str, Any]) -> Tensor | None:
+    """As `probabilities`, modulated and fused by the features; None where neither is done."""
     run, heads = extra.get(RUN), extra["n_heads"]
     if run is None:
         return None
     shown = run.shown_to_network(extra["sigmas"], q)
-    call = Call(run, extra, shown.repeat(len(q) // len(shown), 1, 1, 1))
-    call.text = k.shape[1]
-    chunk, settings, fuser, grid = call.chunks[number], run.settings, run.cross_fuser, call.grid(extra)
-    layout = settings and call.layout(chunk, settings.cross_strength, settings.cross_role, chunk.binding, grid)
-    q, k = call.split(q)[number], call.split(k)[number]
-    values = torch.zeros_like(k).unflatten(-1, (heads, -1))
+    call = Call(run, extra, shown.repeat(len(q) // len(shown), 1, 1, 1), k.shape[1], run.features)
+    layer = Layer((*extra["block"], extra["block_index"]), tuple(extra["activations_shape"][-2:]), heads, None, None)
+    own = call.own_cross(call.at(CROSS, layer), number, call.split(q)[number], call.split_text(k)[number])
+    if own is None:
+        return None
+    values = torch.zeros_like(call.split_text(k)[number]).unflatten(-1, (heads, -1))
     values[..., : len(tokens)] = tokens.T.to(values)[:, None]  # the same in every head and frame
-    site, values = (*extra["block"], extra["block_index"]), values.flatten(-2)
-    own, plain = partial(call.own_cross, chunk, layout, extra, q, k), partial(call.plain, None, extra=extra)
-    shares = fuser.fused(call, site, grid, number, q, values, plain, own) if fuser else None
-    if shares is None:
-        if layout is None:
-            return None
-        shares = own(values)
-    return rearrange(shares, "f n (h d) -> f n h d", h=heads)[..., : len(tokens)].mean(2)
+    return rearrange(own(values.flatten(-2)), "f n (h d) -> f n h d", h=heads)[..., : len(tokens)].mean(2)
 
 
 def watched(model: ModelPatcher, watch: Watch) -> ModelPatcher:
     clone = model.clone()
-    for block, number, index in attention_sites(model.model.diffusion_model):
+    for block, number, index in UNet().sites(model.model.diffusion_model):
         clone.set_model_attn2_replace(watch, block, number, index)
     return clone

@@ -87,11 +87,11 @@ def _with_lse(q: Tensor, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
 def forms(given: Problem, device: torch.device) -> dict[str, Callable[[], Tensor]]:
     """The ways, ready to call; the dense one only where its matrices fit."""
     q, k, v, strength, labels, positive = given
-    attend = st_layout.attention_on(device)
+    attend, modulation = st_layout.attention_on(device), st_layout.Modulation(strength, labels, labels, positive)
     found = {
         SDPA: lambda: F.scaled_dot_product_attention(q, k, v),
-        OURS: lambda: attend(q, k, v, strength, labels, labels, positive),
-        FAST: lambda: attend(q, k, v, strength, labels, labels, positive, spanned=sampled_keys(k)),
+        OURS: lambda: attend(q, k, v, modulation),
+        FAST: lambda: attend(q, k, v, modulation, spanned=sampled_keys(k)),
         GROUPED: lambda: grouped(q, k, v, strength, labels, labels, positive),
     }
     if DENSE_COPIES * q.shape[2] ** 2 * q.element_size() < machine.free_bytes(device):

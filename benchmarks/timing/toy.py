@@ -17,15 +17,17 @@ import comfy.model_base
 import nodes as stock
 
 from ...videograin.comfyui.attention import Call
+from ...videograin.features.flow_guided import AlongPaths
+from ...videograin.features.st_layout import Modulated
 from ..edit.host import Host
 from .rows import Row, profile_rows
 
 GRAPH = Path(__file__).parents[2] / "demo" / "instance_edit.api.json"
 PARTS = {
-    "joined": "self-attention over all frames",
-    "modulated_self": "ST-Layout self-attention",
-    "modulated_cross": "ST-Layout cross-attention",
-    "along_flow": "flow-guided attention",
+    (Call, "_over"): "self-attention over all frames",
+    (Modulated, "_grouped"): "ST-Layout self-attention",
+    (Modulated, "_directed"): "ST-Layout cross-attention",
+    (AlongPaths, "_along"): "flow-guided attention",
 }
 DEMO_CLIP = "VideoGrainDemoClip"
 NETWORK = "rest of the network"
@@ -65,8 +67,8 @@ def profile(steps: int | None) -> list[Row]:
     asyncio.run(stock.init_builtin_extra_nodes())
     watch = Stopwatch(lambda: host.client.started[-1][0])
     watch.watch(comfy.model_base.BaseModel, "apply_model", NETWORK)
-    for name, part in PARTS.items():
-        watch.watch(Call, name, part)
+    for (owner, name), part in PARTS.items():
+        watch.watch(owner, name, part)
     cost = host.run(prompt)
     frames = next(node["inputs"]["frames"] for node in prompt.values() if node["class_type"] == DEMO_CLIP)
     title = {number: node["_meta"]["title"] for number, node in prompt.items()}

@@ -22,9 +22,10 @@ from pack.nodes.regions import BindRegionPrompts, RegionPrompt
 from pack.nodes.show import ShowAttention
 from pack.videograin.comfyui import memory
 from pack.videograin.comfyui.plan import describe, records
-from pack.videograin.comfyui.prompts import KEY
 from pack.videograin.core import attention_probs
 from pack.videograin.core.latent_blend import blend_mask
+from pack.videograin.core.phrase_tokens import KEY
+from pack.videograin.features.via_anchors import COPIES
 from pack.videograin.toybox import model as demo_model
 
 
@@ -204,7 +205,7 @@ def test_core_is_told_what_anchors_add(unet):
     shape = [8, 4, 32, 32]
     queries = 2 * 8 * 32 * 32 * 32 * 4
     assert memory.extra_bytes(records(unet), shape, unet.model) == 0
-    assert memory.extra_bytes(records(anchored(unet)), shape, unet.model) == memory.ANCHORED * queries
+    assert memory.extra_bytes(records(anchored(unet)), shape, unet.model) == COPIES * queries
 
 
 # ---- with the other nodes -------------------------------------------------------------------------------------------

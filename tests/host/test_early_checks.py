@@ -10,9 +10,8 @@ from comfy_execution.utils import CurrentNodeContext
 
 from pack.nodes.inversion import DDIMInversion
 from pack.tools.inprocess import PACK
-from pack.videograin.comfyui import early_checks
 from pack.videograin.comfyui.prompt_graph import PromptGraph
-from pack.videograin.jobs import invert
+from pack.videograin.jobs import early_checks, invert
 
 PROMPT = json.loads((PACK / "demo" / "instance_edit.api.json").read_text(encoding="utf-8"))
 SIZE = (192, 192)

@@ -9,7 +9,8 @@ from einops import rearrange
 from oracle import SIGMA, Oracle, bound, dense, one_step, regions
 
 from pack.nodes.attention import FullFrameAttention, STLayoutAttention
-from pack.videograin.comfyui.prompts import KEY
+from pack.videograin.core.phrase_tokens import KEY
+from pack.videograin.core.st_layout import Modulation
 
 
 @pytest.fixture
@@ -91,9 +92,9 @@ def test_strong_regions_never_turn_attention_around(unet, monkeypatch):
 
     seen, original = [], st_layout.modulated_attention
 
-    def spy(q, k, v, strength, *rest, **named):
-        seen.append(float(strength.max()))
-        return original(q, k, v, strength, *rest, **named)
+    def spy(q, k, v, modulation, *rest, **named):
+        seen.append(float(modulation.strength.max()))
+        return original(q, k, v, modulation, *rest, **named)
 
     monkeypatch.setattr(st_layout, "modulated_attention", spy)
     areas = tuple(region._replace(strength=2.0) for region in regions(2, 16, 16))
@@ -160,5 +161,7 @@ def test_real_queries_and_keys_of_the_demo_model():
         pairs = positive[labels[:, :, None], labels[:, None, :]]
         truth = dense(q.double(), k.double(), v.double(), lam.double(), pairs, heads)
         split = [rearrange(x, "b n (h d) -> b h n d", h=heads) for x in (q, k, v)]
-        ours = rearrange(st_layout.modulated_attention(*split, lam, labels, labels, positive), "b h n d -> b n (h d)")
+        ours = rearrange(
+            st_layout.modulated_attention(*split, Modulation(lam, labels, labels, positive)), "b h n d -> b n (h d)"
+        )
         assert rig.rms(ours - truth) < 2e-6 * rig.rms(truth)

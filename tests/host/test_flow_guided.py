@@ -10,8 +10,9 @@ from pack.nodes.blend import LatentBlend
 from pack.nodes.inversion import DDIMInversion
 from pack.nodes.motion import FlowGuidedAttention
 from pack.videograin.comfyui import wrappers
-from pack.videograin.comfyui.plan import KEY, Motion
+from pack.videograin.comfyui.plan import KEY
 from pack.videograin.core.flatten import paths, token_steps
+from pack.videograin.features.flow_guided import Motion
 
 
 @pytest.fixture(autouse=True)
@@ -122,7 +123,7 @@ def test_live_in_inversion_and_told_when_it_is_missing(unet):
 
 def test_with_st_layout_the_modulated_output_is_what_flows(unet):
     """The dense (modulated) attention comes first; both change the result."""
-    from pack.videograin.comfyui.prompts import KEY as BOUND
+    from pack.videograin.core.phrase_tokens import KEY as BOUND
     from pack.videograin.core.phrase_tokens import Binding
     from pack.videograin.core.regions import Region
 

@@ -28,11 +28,11 @@ from pack.nodes.attention import STLayoutAttention
 from pack.nodes.fusion import aligned_words
 from pack.nodes.inversion import DDIMInversion
 from pack.nodes.source import InjectSourceFeatures
+from pack.videograin.backbones import registry
 from pack.videograin.comfyui import memory
 from pack.videograin.comfyui.plan import KEY, records
-from pack.videograin.comfyui.prompts import KEY as BINDING
 from pack.videograin.comfyui.source_pass import Source
-from pack.videograin.comfyui.validate import site_levels
+from pack.videograin.core.phrase_tokens import KEY as BINDING
 from pack.videograin.core.regions import Grid, membership
 from pack.videograin.toybox import model as demo_model
 
@@ -330,7 +330,11 @@ def test_no_map_and_no_feature_outlives_its_step(unet, clip, steps, monkeypatch)
     # 1/2 and 1/4 of 16² before and after the middle, which has 1/8; self q and k, cross q, 77 cross k, in float32.
     layers = ((3, 64, 64), (3, 64, 16), (1, 64, 4))  # count, channels, tokens
     expected = sum(count * channels * 3 * (3 * tokens + 77) * 4 for count, channels, tokens in layers)
-    assert max(peaks) == expected == memory.source_bytes(records(model), [3, 4, 16, 16], unet.model.diffusion_model, 4)
+    assert max(peaks) == expected == source_bytes(records(model), [3, 4, 16, 16], unet.model.diffusion_model, 4)
+
+
+def source_bytes(plan, shape, network, number):
+    return sum(record.source_bytes(rig.work(shape, network, number)) for record in plan)
 
 
 def test_sixteen_frames_at_512_take_half_a_gigabyte_where_the_original_takes_150(unet, clip):
@@ -341,11 +345,12 @@ def test_sixteen_frames_at_512_take_half_a_gigabyte_where_the_original_takes_150
              "transformer_depth": [1, 1, 1, 1, 1, 1, 0, 0], "transformer_depth_output": [1] * 9 + [0] * 3,
              "transformer_depth_middle": 1, "context_dim": 768}  # fmt: skip
     big = UNetModel(**{**rig.SD15_SHAPE, **shape}, operations=comfy.ops.disable_weight_init, device="meta")
-    assert len(site_levels(big)) == 16 and sorted(site_levels(big).values()) == [1] * 5 + [2] * 5 + [4] * 5 + [8]
+    levels = registry.of(big).sites(big)
+    assert len(levels) == 16 and sorted(levels.values()) == [1] * 5 + [2] * 5 + [4] * 5 + [8]
     _, inversion, _ = invert(unet)
     plan = records(cross_fused(self_fused(unet, inversion), inversion, clip))
-    held = memory.source_bytes(plan, [16, 4, 64, 64], big, 2)
+    held = source_bytes(plan, [16, 4, 64, 64], big, 2)
     trajectory = 51 * 16 * 4 * 64 * 64 * 4
     assert held + trajectory < 0.6e9
     size = [3, 4, 16, 16]  # and core is told
-    assert memory.extra_bytes(plan, size, unet.model) > memory.source_bytes(plan, size, unet.model.diffusion_model, 4)
+    assert memory.extra_bytes(plan, size, unet.model) > source_bytes(plan, size, unet.model.diffusion_model, 4)

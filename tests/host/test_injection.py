@@ -220,15 +220,15 @@ def test_the_order_of_nodes_does_not_matter(unet):
 
 
 def test_modulation_acts_on_injected_scores_and_not_on_the_source(unet, monkeypatch):
-    from pack.videograin.comfyui.attention import Call
+    from pack.videograin.features.st_layout import Modulated
 
-    seen, original = [], Call.modulated_self
+    seen, original = [], Modulated._of_self
 
-    def spy(self, kind, q, *rest):
-        seen.append((q.shape[0], self.sees_source))
-        return original(self, kind, q, *rest)
+    def spy(self, at, layout, k):
+        seen.append((k.shape[0], at.call.sees_source))
+        return original(self, at, layout, k)
 
-    monkeypatch.setattr(Call, "modulated_self", spy)
+    monkeypatch.setattr(Modulated, "_of_self", spy)
     model = st_layout(unet)
     noise, inversion = invert(model)
     rig.sample(injected(model, inversion), bound(), rig.text(3), noise, steps=4)

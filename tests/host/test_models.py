@@ -12,7 +12,7 @@ from neighbours import st_layout, truth
 from pack.nodes.attention import FullFrameAttention
 from pack.nodes.blend import LatentBlend
 from pack.nodes.inversion import DDIMInversion
-from pack.videograin.comfyui.validate import attention_sites
+from pack.videograin.backbones.unet import UNet
 from pack.videograin.core.ddim_inversion import LOW
 from pack.videograin.core.latent_blend import blend_mask
 
@@ -97,7 +97,7 @@ def test_inversion_goes_up_by_its_equation(model):
         denoised = into(exact.one_step(model, prompt, prompt, out_of(z), cfg=1.0, sigma=sigma))
         expected = z + (higher - sigma) * (z - denoised) / sigma
         assert rig.rms(inversion.latents[low - 1] - expected) < 1e-4 * rig.rms(expected)
-    assert len(attention_sites(model.model.diffusion_model)) in (4, 8)
+    assert len(UNet().sites(model.model.diffusion_model)) in (4, 8)
 
 
 def test_the_background_of_an_edit_is_the_source(model):

@@ -10,7 +10,7 @@ import torch
 
 from pack.nodes.attention import FullFrameAttention, STLayoutAttention
 from pack.nodes.inversion import DDIMInversion
-from pack.videograin.comfyui.prompts import KEY
+from pack.videograin.core.phrase_tokens import KEY
 
 
 @pytest.fixture

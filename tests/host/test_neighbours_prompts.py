@@ -12,7 +12,8 @@ from fused import NEW, OLD, cross_fused, full_frame, invert, words_fused
 from neighbours import assert_composes, negpip, prompts, st_layout, truth
 from placed import encoded, looks, placed, run, steps
 
-from pack.videograin.comfyui.prompts import KEY, bind
+from pack.videograin.comfyui.prompts import bind
+from pack.videograin.core.phrase_tokens import KEY
 from pack.videograin.jobs.show_attention import show_attention
 from pack.videograin.toybox import model as demo_model
 

@@ -20,9 +20,9 @@ from pack.nodes.placement import PlaceObjects
 from pack.nodes.regions import BindRegionPrompts, RegionPrompt
 from pack.nodes.show import ShowAttention
 from pack.videograin.comfyui import wrappers
-from pack.videograin.comfyui.plan import Motion
 from pack.videograin.core.attention_clusters import ClusterLayout
 from pack.videograin.core.regions import Region
+from pack.videograin.features.flow_guided import Motion
 from pack.videograin.toybox import model as demo_model
 from pack.videograin.views.region_report import look
 from pack.videograin.views.region_sheet import strip

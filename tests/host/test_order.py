@@ -13,8 +13,8 @@ from comfy_execution.graph import DynamicPrompt, ExecutionList
 
 from pack.nodes import VideoGrainExtension
 from pack.tools.inprocess import PACK
-from pack.videograin.comfyui import early_checks
 from pack.videograin.comfyui.prompt_graph import PromptGraph
+from pack.videograin.jobs import early_checks
 
 BIND, INVERT = "VideoGrainBindRegionPrompts", "VideoGrainDDIMInversion"
 PROMPTS = {

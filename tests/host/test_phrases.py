@@ -12,7 +12,8 @@ from comfy.text_encoders.flux import T5XXLTokenizer
 from comfy.text_encoders.wan import WanT5Tokenizer
 
 from pack.nodes.regions import BindRegionPrompts, RegionPrompt
-from pack.videograin.comfyui.prompts import KEY, bind, read, rows_of, spell
+from pack.videograin.comfyui.prompts import bind, read, rows_of, spell
+from pack.videograin.core.phrase_tokens import KEY
 from pack.videograin.core.regions import Region
 from pack.videograin.core.spelling import read as letters_of
 from pack.videograin.jobs.attention_clusters import word_positions

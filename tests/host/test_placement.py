@@ -183,8 +183,8 @@ def test_attention_moves_into_the_mask_whatever_the_sampler(sampler, monkeypatch
     model, clip, _ = demo_model.load()
     looks(monkeypatch)  # which makes sure that the sampler's latent is never written to
     seen, found = [], {}
-    mean = place_objects.Maps.mean
-    monkeypatch.setattr(place_objects.Maps, "mean", lambda self: seen.append(mean(self)) or seen[-1])
+    mean = place_objects.MapWatcher.mean
+    monkeypatch.setattr(place_objects.MapWatcher, "mean", lambda self: seen.append(mean(self)) or seen[-1])
     box, frames = "cat: 12, 60, 70, 80", torch.zeros(2, 192, 192, 3)
     prompts = [clip.encode_from_tokens_scheduled(clip.tokenize(text)) for text in ("a cat in the snow", "")]
     for strength in (20.0, 1e-9):  # the second looks, and moves nothing to speak of
@@ -208,7 +208,7 @@ def test_the_network_is_whole_again_whatever_happens(unet, clip, monkeypatch, fa
     args = (encoded(clip), rig.text(2), rig.latent(), True)
     plain = rig.sample(unet, *args)
     if fault is not None:
-        monkeypatch.setattr(place_objects.Maps, "mean", lambda self: (_ for _ in ()).throw(fault()))
+        monkeypatch.setattr(place_objects.MapWatcher, "mean", lambda self: (_ for _ in ()).throw(fault()))
         with pytest.raises(fault):
             rig.sample(placed(unet, clip), *args)
     else:

@@ -1,7 +1,6 @@
 """Place Objects beside other nodes: Latent Blend and its mode irjs, what it refuses, memory, detections for VISOR."""
 
 import logging
-from types import SimpleNamespace
 
 import comfy.ops
 import comfy.sample
@@ -19,10 +18,11 @@ from pack.nodes.evaluate import EvaluateEdit
 from pack.nodes.placement import PlaceObjects
 from pack.nodes.regions import RegionPrompt
 from pack.nodes.source import InjectSourceFeatures
+from pack.videograin.backbones.unet import UNet, output_blocks
 from pack.videograin.comfyui import memory
 from pack.videograin.comfyui.plan import records
 from pack.videograin.core.latent_blend import blend_mask
-from pack.videograin.features import place_objects
+from pack.videograin.features.place_objects import Placement
 from pack.videograin.toybox import model as demo_model
 
 
@@ -227,14 +227,15 @@ def test_the_cut_network_keeps_a_third_of_a_gigabyte_for_a_frame(height, width, 
 
         x = torch.empty(1, 4, height, width, dtype=torch.float16, device="meta", requires_grad=True)
         text = torch.empty(1, 77, 768, dtype=torch.float16, device="meta")
-        blocks = place_objects.output_blocks(place_objects.placed_sites(network, 4))
-        assert blocks == 6  # output block 5 is the last
-        with place_objects.cut(network, blocks), torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
+        sites = [site for site, level in UNet().sites(network).items() if level == 4]
+        assert output_blocks(sites) == 6  # output block 5 is the last
+        with UNet().cut_after(network, sites), torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
             override = {"optimized_attention_override": fused_attention}
             network(x, torch.zeros(1, device="meta"), text, transformer_options=override)
     counted = sum(size for storage, size in kept.items() if storage not in weights) / 2**30
     assert counted < most
-    one, two = (memory.placing_bytes(SimpleNamespace(level=4), [n, 4, height, width], network, 2) for n in (1, 2))
+    record = Placement((), 0, torch.empty(0), "default", 1.0, 1.0, 0, 1.0, 0.2, level=4)
+    one, two = (record.looked_bytes(rig.work([n, 4, height, width], network, 2)) for n in (1, 2))
     assert (two - one) / 2**30 == pytest.approx(counted, rel=0.05)
     assert one > two - one + 1.5e9  # and the weights of that part
 
@@ -242,7 +243,7 @@ def test_the_cut_network_keeps_a_third_of_a_gigabyte_for_a_frame(height, width, 
 def test_comfyui_is_told(unet, clip):
     unet.model.memory_usage_factor = 0.01  # so that gradients are the larger part, as in a real network
     plan, asked = records(placed(unet, clip)), []
-    looking = memory.placing_bytes(plan[0], [3, 4, 16, 16], unet.model.diffusion_model, 4)
+    looking = plan[0].looked_bytes(rig.work([3, 4, 16, 16], unet.model.diffusion_model, 4))
 
     def executor(model, shape, conds, *args, **kwargs):
         asked.append(shape[0])

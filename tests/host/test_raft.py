@@ -8,9 +8,10 @@ from registry import fetch
 
 from pack.nodes.motion import FlowGuidedAttention
 from pack.videograin.comfyui.optical_flow import raft
-from pack.videograin.comfyui.plan import Motion, find, records
+from pack.videograin.comfyui.plan import find, records
 from pack.videograin.core.flatten import token_steps
 from pack.videograin.core.optical_flow import dis_flow
+from pack.videograin.features.flow_guided import Motion
 
 RENAMED = (  # the authors' names -> torchvision's, in this order
     ("module.", ""),

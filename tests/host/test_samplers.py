@@ -8,9 +8,9 @@ from compatibility import WORKS, claim
 
 from pack.nodes.blend import LatentBlend
 from pack.nodes.inversion import DDIMInversion
-from pack.videograin.comfyui.checks import RANDOM_SAMPLERS
 from pack.videograin.comfyui.validate import sampler_name
 from pack.videograin.core.latent_blend import blend_mask
+from pack.videograin.core.samplers import is_random
 
 DETERMINISTIC = [
     "euler", "euler_cfg_pp", "heun", "heunpp2", "exp_heun_2_x0", "dpm_2", "lms", "dpm_fast", "dpm_adaptive", "dpmpp_2m",
@@ -148,4 +148,4 @@ def test_no_sampler_and_no_scheduler_is_left_out():
 def test_the_random_ones_are_those_that_are_warned_of():
     for name in comfy.samplers.SAMPLER_NAMES:
         known = sampler_name(comfy.samplers.sampler_object(name))
-        assert any(part in known for part in RANDOM_SAMPLERS) == (name in RANDOM)
+        assert is_random(known) == (name in RANDOM)

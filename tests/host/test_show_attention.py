@@ -19,9 +19,9 @@ from pack.nodes.inversion import DDIMInversion
 from pack.nodes.regions import BindRegionPrompts, RegionPrompt
 from pack.nodes.show import ShowAttention
 from pack.nodes.source import InjectSourceFeatures
-from pack.videograin.comfyui.plan import Probe
-from pack.videograin.comfyui.prompts import KEY
 from pack.videograin.comfyui.wrappers import for_showing
+from pack.videograin.core.phrase_tokens import KEY
+from pack.videograin.features.attention_probe import Probe
 from pack.videograin.jobs.show_attention import Shower, show_attention
 from pack.videograin.toybox import model as demo_model
 
@@ -120,7 +120,7 @@ def test_looking_changes_nothing():
     areas = regions(2, 16, 16)
     positive, negative = bound(rig.text(1), areas), rig.text(2)
     ours = STLayoutAttention.execute(unet, "paper", 0.3, 1.0, 0.3, power=5.0).args[0]
-    shower = Shower(2, "all", [positive[0][1][KEY]], [(0, 3)], "positive")
+    shower = Shower(2, "all", [positive[0][1][KEY]], [(0, 3)], "positive", False)
     looked_at, x = for_showing(ours, Probe(shower)), rig.latent(2)
     assert torch.equal(one_step(looked_at, positive, negative, x), one_step(ours, positive, negative, x))
     assert shower.seen and shower.points.count == len(shower.sites)

@@ -12,7 +12,7 @@ from einops import rearrange
 from torch import nn
 
 from pack.nodes.attention import STLayoutAttention
-from pack.videograin.comfyui.prompts import KEY
+from pack.videograin.core.phrase_tokens import KEY
 
 BLOCKS = [("input", i) for i in range(12)] + [("middle", 0)] + [("output", i) for i in range(12)]
 

@@ -6,8 +6,7 @@ import comfy.samplers
 import torch
 from einops import rearrange
 
-from pack.videograin.comfyui.prompts import KEY
-from pack.videograin.core.phrase_tokens import Binding
+from pack.videograin.core.phrase_tokens import KEY, Binding
 from pack.videograin.core.regions import Grid, Region, membership
 
 SIGMA = 12.0

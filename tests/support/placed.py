@@ -33,11 +33,11 @@ def looks(monkeypatch):
     """Every look of every run from now on: (x, sigma, moved)."""
     found, moved = [], Placer.moved
 
-    def spy(self, sigma, guider, x, options):
+    def spy(self, step, x):
         before = x.clone()
-        result = moved(self, sigma, guider, x, options)
+        result = moved(self, step, x)
         assert torch.equal(x, before)  # the sampler's own is never written to
-        found.append((before, sigma, result))
+        found.append((before, step.sigma, result))
         return result
 
     monkeypatch.setattr(Placer, "moved", spy)

@@ -116,6 +116,14 @@ def sample(model, positive, negative, samples: Tensor, noise: bool = False, step
                                force_full_denoise=True, seed=seed, disable_pbar=True, **options)  # fmt: skip
 
 
+def work(shape, network, number: int):
+    """What records reckon the memory of a run from: its latent's shape, bytes of a number in the network."""
+    from pack.videograin.backbones import registry
+    from pack.videograin.features.base import Work
+
+    return Work(tuple(shape), 0, number, registry.of(network), network)
+
+
 def rms(x: Tensor) -> float:
     return float(x.double().square().mean().sqrt())
 

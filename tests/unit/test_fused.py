@@ -15,7 +15,7 @@ pytest.importorskip("triton", reason="the kernel is optional: PyTorch's CUDA bui
 from pack.videograin.core import st_layout_triton
 from pack.videograin.core.regions import same_membership, share_any
 from pack.videograin.core.score_range import sampled_keys
-from pack.videograin.core.st_layout import modulated_attention
+from pack.videograin.core.st_layout import Modulation, modulated_attention
 
 
 @pytest.mark.parametrize("d", [40, 64, 80, 128, 160])
@@ -24,8 +24,8 @@ def test_equals_the_dense_equations(d, pairs):
     q, k, v, strength, labels, table = problem(3.0, frames=3, height=10, width=6, d=d)  # 180 tokens: a masked tail
     positive = pairs(table, table)
     truth = dense(q, k, v, strength, positive[labels[:, :, None], labels[:, None, :]])
-    args = (strength.float(), labels, labels, positive)
-    assert relative(st_layout_triton.attention(q.float(), k.float(), v.float(), *args), truth) < 3e-6
+    modulation = Modulation(strength.float(), labels, labels, positive)
+    assert relative(st_layout_triton.attention(q.float(), k.float(), v.float(), modulation), truth) < 3e-6
 
 
 @pytest.fixture
@@ -54,7 +54,7 @@ def test_no_worse_than_the_dense_recipe_in_half_precision(std, half, share):
     positive = share_any(table, table)
     pairs = positive[labels[:, :, None], labels[:, None, :]]
     truth = dense(q.double(), k.double(), v.double(), strength, pairs)
-    ours = st_layout_triton.attention(q, k, v, strength.float(), labels, labels, positive)
+    ours = st_layout_triton.attention(q, k, v, Modulation(strength.float(), labels, labels, positive))
     assert ours.dtype == half
     assert relative(ours, truth) <= share * relative(dense_recipe(q, k, v, strength.float(), pairs), truth)
 
@@ -66,17 +66,17 @@ def test_rectangular_pairs_batches_and_strided_heads():
     strength = torch.rand(2, 50, generator=g)
     positive = torch.tensor([[0, 0, 0], [0, 1, 0], [0, 0, 1], [1, 1, 1]]).bool()  # row 0: positive with nothing
     truth = dense(*(x.double() for x in (q, k, v, strength)), positive[labels[:, :, None], words[:, None, :]])
-    assert relative(st_layout_triton.attention(q, k, v, strength, labels, words, positive), truth) < 3e-6
+    assert relative(st_layout_triton.attention(q, k, v, Modulation(strength, labels, words, positive)), truth) < 3e-6
 
 
 def test_the_span_may_be_told_by_some_of_the_keys():
     q, k, v, strength, labels, table = problem(3.0, frames=5, height=16, width=10)
     q, k, v = (x.float() for x in (q, k, v))
-    args = (strength.float(), labels, labels, share_any(table, table))
+    modulation = Modulation(strength.float(), labels, labels, share_any(table, table))
     some = sampled_keys(k)
-    truth = modulated_attention(q, k, v, *args, spanned=some)
-    assert relative(st_layout_triton.attention(q, k, v, *args, spanned=some), truth) < 3e-6
-    assert relative(st_layout_triton.attention(q, k, v, *args), truth) > 1e-4
+    truth = modulated_attention(q, k, v, modulation, spanned=some)
+    assert relative(st_layout_triton.attention(q, k, v, modulation, spanned=some), truth) < 3e-6
+    assert relative(st_layout_triton.attention(q, k, v, modulation), truth) > 1e-4
 
 
 def test_many_patterns_fit_and_more_are_refused():
@@ -86,7 +86,10 @@ def test_many_patterns_fit_and_more_are_refused():
     strength = torch.full((1, 72), 0.5)
     truth = dense(q, k, v, strength.double(), positive[labels[:, :, None], labels[:, None, :]])
     assert (
-        relative(st_layout_triton.attention(q.float(), k.float(), v.float(), strength, labels, labels, positive), truth)
+        relative(
+            st_layout_triton.attention(q.float(), k.float(), v.float(), Modulation(strength, labels, labels, positive)),
+            truth,
+        )
         < 3e-6
     )
     assert not st_layout_triton.usable(q.half(), torch.ones(64, 64, dtype=torch.bool))
@@ -96,7 +99,7 @@ def test_logits_of_stable_diffusion_2_do_not_overflow():
     q, k, v, strength, labels, table = problem(3.0, frames=2, d=64)
     q, k = ((x * 30).half() for x in (q, k))
     positive = share_any(table, table)
-    ours = st_layout_triton.attention(q, k, v.half(), strength.float(), labels, labels, positive)
+    ours = st_layout_triton.attention(q, k, v.half(), Modulation(strength.float(), labels, labels, positive))
     truth = dense(q.double(), k.double(), v, strength, positive[labels[:, :, None], labels[:, None, :]])
     assert (q @ k.transpose(-1, -2)).isinf().any()
     assert ours.isfinite().all() and relative(ours, truth) < 0.3  # nearly one-hot: rounding picks the key
@@ -106,7 +109,9 @@ def test_huge_scores_stay_finite():
     q, k, v, strength, labels, table = problem(1.0)
     q, k = (q * 60).half(), (k * 60).half()  # q·k up to 1e6, far above the largest half
     assert (
-        st_layout_triton.attention(q, k, v.half(), strength.float(), labels, labels, share_any(table, table))
+        st_layout_triton.attention(
+            q, k, v.half(), Modulation(strength.float(), labels, labels, share_any(table, table))
+        )
         .isfinite()
         .all()
     )

@@ -115,7 +115,7 @@ def test_cross_fusion_is_a_map_with_columns_of_both(pairs, gains):
     for place, share in pairs.items():
         taken[place] = share
     words = Words(taken, torch.tensor(gains, dtype=torch.float))
-    ours = fatezero.cross_fusion(v, source_q, source_k, words, 4, attend, partial(attend, q, k))
+    ours = fatezero.cross_fusion(v, (source_q, source_k), words, 4, attend, partial(attend, q, k))
     assert (ours - dense_cross(q, k, v, source_q, source_k, taken, gains)).abs().max() < 1e-4
 
 
@@ -126,13 +126,13 @@ def test_a_repeated_prompt_and_more_text_after_it_change_nothing():
     taken = torch.zeros(5, 4)
     taken[0, 0] = taken[1, 2] = 1
     words = Words(taken, torch.tensor([1.0, 3.0, 1.0, 1.0]))
-    once = fatezero.cross_fusion(v, source_q, source_k, words, 4, attend, partial(attend, q, k))
+    once = fatezero.cross_fusion(v, (source_q, source_k), words, 4, attend, partial(attend, q, k))
     repeated = partial(attend, q, k.repeat(1, 2, 1))
-    twice = fatezero.cross_fusion(v.repeat(1, 2, 1), source_q, source_k, words, 4, attend, repeated)
+    twice = fatezero.cross_fusion(v.repeat(1, 2, 1), (source_q, source_k), words, 4, attend, repeated)
     assert (once - twice).abs().max() < 1e-5
 
     own = partial(attend, q, clip(5, 6))
-    more = fatezero.cross_fusion(clip(6, 6), source_q, clip(7, 6), words, 5, attend, own)
+    more = fatezero.cross_fusion(clip(6, 6), (source_q, clip(7, 6)), words, 5, attend, own)
     longer = torch.nn.functional.pad(taken, (0, 2, 0, 1))
     gains = [1, 3, 1, 1, 1, 1]
     assert (more - dense_cross(q, clip(5, 6), clip(6, 6), source_q, clip(7, 6), longer, gains)).abs().max() < 1e-4

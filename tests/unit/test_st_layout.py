@@ -7,7 +7,7 @@ from equations import dense, dense_recipe, problem, relative
 from pack.videograin.core import cross_frame, st_layout
 from pack.videograin.core.regions import Grid, same_membership, share_any
 from pack.videograin.core.score_range import row_range, sampled_keys
-from pack.videograin.core.st_layout import PAPER, REFERENCE, Settings
+from pack.videograin.core.st_layout import PAPER, REFERENCE, Modulation, Settings
 
 
 @pytest.mark.parametrize("pairs", [share_any, same_membership])
@@ -19,7 +19,7 @@ def test_equals_the_dense_equations(pairs, std, frames, height, width):
     truth = dense(q, k, v, strength, positive[labels[:, :, None], labels[:, None, :]])
     for dtype, bound in ((torch.float64, 1e-12), (torch.float32, 2e-6)):
         ours = st_layout.modulated_attention(
-            q.to(dtype), k.to(dtype), v.to(dtype), strength.to(dtype), labels, labels, positive
+            q.to(dtype), k.to(dtype), v.to(dtype), Modulation(strength.to(dtype), labels, labels, positive)
         )
         assert ours.dtype == dtype
         assert relative(ours, truth) < bound
@@ -33,7 +33,7 @@ def test_no_worse_than_the_dense_recipe_in_the_same_precision(dtype, std):
     positive = share_any(table, table)
     pairs = positive[labels[:, :, None], labels[:, None, :]]
     truth = dense(q.double(), k.double(), v.double(), strength, pairs)
-    ours = st_layout.modulated_attention(q, k, v, strength.float(), labels, labels, positive)
+    ours = st_layout.modulated_attention(q, k, v, Modulation(strength.float(), labels, labels, positive))
     theirs = dense_recipe(q, k, v, strength.float(), pairs)
     assert relative(ours, truth) <= (1.1 if dtype == torch.float32 else 0.6) * relative(theirs, truth)
 
@@ -41,7 +41,9 @@ def test_no_worse_than_the_dense_recipe_in_the_same_precision(dtype, std):
 def test_huge_scores_stay_finite_in_half_precision():
     q, k, v, strength, labels, table = problem(1.0)
     q, k = (q * 60).half(), (k * 60).half()  # q·k up to 1e6, far above the largest half
-    ours = st_layout.modulated_attention(q, k, v.half(), strength.float(), labels, labels, share_any(table, table))
+    ours = st_layout.modulated_attention(
+        q, k, v.half(), Modulation(strength.float(), labels, labels, share_any(table, table))
+    )
     assert torch.isfinite(ours).all()
 
 
@@ -57,7 +59,9 @@ def test_cross_attention_words_act_in_their_regions_only():
     strength = torch.rand(4, 15, generator=g, dtype=torch.float64)
     positive = share_any(pixels, tokens)
     truth = dense(q, k, v, strength, positive[labels[:, :, None], words[:, None, :]])
-    assert relative(st_layout.modulated_attention(q, k, v, strength, labels, words, positive), truth) < 1e-12
+    assert (
+        relative(st_layout.modulated_attention(q, k, v, Modulation(strength, labels, words, positive)), truth) < 1e-12
+    )
 
 
 def test_row_range_is_the_span_of_the_scores():
@@ -82,14 +86,14 @@ def test_an_estimated_span_stands_where_the_exact_one_stood():
     q, k, v, strength, labels, table = problem(3.0, frames=5, height=16, width=10)
     positive, some = share_any(table, table), sampled_keys(k)
     assert some.shape[2] < k.shape[2]
-    ours = st_layout.modulated_attention(q, k, v, strength, labels, labels, positive, spanned=some)
+    ours = st_layout.modulated_attention(q, k, v, Modulation(strength, labels, labels, positive), spanned=some)
     scores, lam = q @ k.transpose(-1, -2) / q.shape[-1] ** 0.5, strength[:, None, :, None]
     few = q @ some.transpose(-1, -2) / q.shape[-1] ** 0.5
     span = (few.amax(-1) - few.amin(-1))[..., None]
     pairs = positive[labels[:, :, None], labels[:, None, :]][:, None]
     truth = ((1 - lam) * scores + lam * span * pairs).softmax(-1) @ v
     assert relative(ours, truth) < 1e-12
-    exact = st_layout.modulated_attention(q, k, v, strength, labels, labels, positive)
+    exact = st_layout.modulated_attention(q, k, v, Modulation(strength, labels, labels, positive))
     assert 1e-4 < relative(ours, exact) < 0.1
 
 
@@ -99,10 +103,12 @@ def test_parts_of_a_long_call_fit_together():
     positive = share_any(table, table)
     truth = dense(q, k, v, strength, positive[labels[:, :, None], labels[:, None, :]])
     assert q.shape[2] > 2048 and q.shape[2] % 2048
-    assert relative(st_layout.modulated_attention(q, k, v, strength, labels, labels, positive), truth) < 1e-12
+    assert (
+        relative(st_layout.modulated_attention(q, k, v, Modulation(strength, labels, labels, positive)), truth) < 1e-12
+    )
     few = [x[:, :, :600] for x in (q, k, v)], strength[:, :600], labels[:, :600]  # 3 heads at once, then none left over
     pairs = positive[few[2][:, :, None], few[2][:, None, :]]
-    ours = st_layout.modulated_attention(*few[0], few[1], few[2], few[2], positive)
+    ours = st_layout.modulated_attention(*few[0], Modulation(few[1], few[2], few[2], positive))
     assert relative(ours, dense(*few[0], few[1], pairs)) < 1e-12
 
 
@@ -112,7 +118,7 @@ def test_logits_of_stable_diffusion_2_do_not_overflow(dtype):
     q, k, v, strength, labels, table = problem(3.0, frames=2, d=64)
     q, k = ((x * 30).to(dtype) for x in (q, k))
     positive = share_any(table, table)
-    ours = st_layout.modulated_attention(q, k, v.to(dtype), strength.float(), labels, labels, positive)
+    ours = st_layout.modulated_attention(q, k, v.to(dtype), Modulation(strength.float(), labels, labels, positive))
     truth = dense(q.double(), k.double(), v, strength, positive[labels[:, :, None], labels[:, None, :]])
     assert (q @ k.transpose(-1, -2)).isinf().any() == (dtype == torch.float16)
     assert torch.isfinite(ours).all() and relative(ours, truth) < 0.3  # nearly one-hot: rounding picks the key
@@ -121,7 +127,7 @@ def test_logits_of_stable_diffusion_2_do_not_overflow(dtype):
 def test_a_fused_kernel_takes_the_padded_call():
     """The math backend would hold the whole score matrix."""
     q, k, v, strength, labels, table = problem(1.0)
-    args = (q.float(), k.float(), v.float(), strength.float(), labels, labels, share_any(table, table))
+    args = (q.float(), k.float(), v.float(), Modulation(strength.float(), labels, labels, share_any(table, table)))
     backends = [torch.nn.attention.SDPBackend.FLASH_ATTENTION, torch.nn.attention.SDPBackend.EFFICIENT_ATTENTION]
     with torch.nn.attention.sdpa_kernel(backends):
         st_layout.modulated_attention(*args)

@@ -6,6 +6,8 @@ that and says nothing. So rows are counted, and compared with what ComfyUI's bat
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
@@ -49,3 +51,11 @@ def _place(part: Tensor, frame: Tensor) -> tuple[int, int]:
 
     error = correlated(frame.square().sum(0), there) - 2 * correlated(frame, part).sum(0)
     return divmod(int(error.argmin()), size[1])
+
+
+def frames_told(options: dict[str, Any], total: int) -> tuple[int, ...]:
+    """The clip's frames that a call is said to hold: all of them, or those of a context window."""
+    window, animatediff = options.get("context_window"), options.get("ad_params") or {}
+    if window is not None:  # get_tensor and not index_list: only the former has the window's anchor frame
+        return tuple(window.get_tensor(torch.arange(total), dim=0).tolist())
+    return tuple(int(i) for i in animatediff.get("sub_idxs") or range(total))

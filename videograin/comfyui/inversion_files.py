@@ -18,7 +18,7 @@ from .input_files import inside, leads_inside
 from .model_identity import require_origin
 from .plan import records
 from .spill_to_disk import told
-from .validate import require_unet
+from .validate import require_family
 
 SUFFIX = ".safetensors"
 FOLDER = "inversions"  # in the output folder
@@ -119,7 +119,7 @@ def load(name: str, model: ModelPatcher | None, latent: Tensor | None) -> tuple[
     """
     inversion, noise = inversion_file.read(resolve(name))
     if model is not None:
-        require_unet(model, "Load Inversion")
+        require_family(model, "Load Inversion")
         require_origin(inversion, model, records(model), "Load Inversion's `model`")
     if latent is not None:
         _require_clip(inversion.source, latent)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from itertools import pairwise
 from typing import Any
 
 import comfy.model_management
@@ -11,8 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..core.optical_flow import dis_flow, occluded
-from .plan import Motion
+from ..core.optical_flow import dis_flow
 from .progress import watcher
 
 FlowFunction = Callable[[Tensor, Tensor], Tensor]
@@ -62,25 +60,3 @@ def raft(optical_flow: Any, node: str) -> FlowFunction:
         return found[:, :height, :width].movedim(0, -1).to(first)
 
     return flow
-
-
-@torch.no_grad()
-def motion(
-    images: Tensor, optical_flow: Any, levels: tuple[int, ...], check_occlusion: bool, reuse_queries: bool
-) -> Motion:
-    """Flow-Guided Attention's record for a clip. Parameters as the node's tooltips say.
-
-    images: (F, H, W, 3). Raises ValueError for a single frame.
-    """
-    if len(images) < 2:
-        raise ValueError(
-            "Flow-Guided Attention's `images` holds one frame, and nothing moves in it. Connect the frames of the clip."
-        )
-    flow, watch, images = flow_function(optical_flow, Motion.node), watcher(), images[..., :3]
-    forward, hidden = [], []
-    for pair, (now, after) in enumerate(pairwise(images)):
-        forward.append(flow(now, after).float().cpu())
-        if check_occlusion:
-            hidden.append(occluded(forward[-1], flow(after, now).float().cpu()))
-        watch((pair + 1) / (len(images) - 1))
-    return Motion(torch.stack(forward), torch.stack(hidden) if hidden else None, levels, reuse_queries)

@@ -10,16 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 import comfy.ops
 import folder_paths
-from torch import Tensor, nn
-
-from ..core.st_layout import Levels
+from torch import nn
 
 if TYPE_CHECKING:
     from comfy.model_patcher import ModelPatcher
 
-    from .validate import Site
-
-STRENGTHS = {"attn1": "self_strength", "attn2": "cross_strength"}
 GROUPNORM = "ADE_groupnormed_diffusion_model"  # AnimateDiff-Evolved's wrapper that norms over frames
 
 TWICE = (
@@ -48,26 +43,6 @@ def by(things: Iterable[Any]) -> str:
     """Names of packs in brackets, to follow "another node"; empty for nothing."""
     names = dict.fromkeys(map(pack_of, things))
     return f" ({', '.join(names)})" if names else ""
-
-
-def foreign_shape(site: Site, kind: str, q: Tensor, rows: int, tokens: int, options: dict[str, Any]) -> str:
-    """Why ST-Layout cannot modulate a site: queries q (b, n, d) that are not `rows` frames of `tokens` tokens.
-
-    kind: attn1 or attn2. options: the transformer options, where the patches are.
-    """
-    attention = "self" if kind == "attn1" else "cross"
-    found = f"{attention}-attention of block {site[0]} {site[1]} gets {q.shape[0]} rows of {q.shape[1]} tokens"
-    who = by(options.get("patches", {}).get(f"{kind}_patch", []))
-    if kind == "attn1":
-        does = "tiles or merges tokens there, as HyperTile and ToMe do"
-        fix = f"Remove that node from the sampler's MODEL, or set ST-Layout's `levels` to “{Levels.BELOW_FULL}”"
-    else:
-        does = "gives each region's prompt rows of its own, as attention couple does"
-        fix = "Remove that node from the sampler's MODEL: Bind Region Prompts gives each region its words without it"
-    return (
-        f"ST-Layout Attention cannot modulate: {found}, where {rows} rows of {tokens} were expected. Another node{who} "
-        f"{does}. {fix}; or set ST-Layout's `{STRENGTHS[kind]}` to 0."
-    )
 
 
 def unknown_frames(rows: int, prompts: int, frames: int, nodes: Iterable[str], wrapper: Any) -> str:

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import torch
 from comfy.model_patcher import ModelPatcher
 
-from ..core.phrase_tokens import Binding, Token
+from ..core.phrase_tokens import KEY, Binding, Token
 from ..core.phrases import hint, occurrences, places
 from ..core.prompt_alignment import Prompt
 from ..core.regions import Regions
@@ -16,14 +16,9 @@ from ..core.spelling import EMBEDDING, Span, Text, piece_bytes, token_spans
 from ..core.spelling import read as letters_of
 from ..views.region_report import closest
 
-KEY = "videograin_binding"
 ERROR, APPEND = MISSING = ("error", "append it")
 
 Tokens = dict[str, list[list[tuple]]]  # text encoder -> chunks of a prompt -> (token, weight)
-
-
-def binding_of(cond: dict[str, Any]) -> Binding | None:
-    return cond.get(KEY)
 
 
 def words(chunks: list[list[tuple]]) -> list[Token]:
@@ -123,12 +118,6 @@ def read(clip: Any, text: str) -> Prompt:
 def last_row(clip: Any, text: str) -> torch.Tensor:
     """(d,): of a prompt's encoding, the row in which all its words (of the last 75, if there are more) have a part."""
     return clip.encode_from_tokens(clip.tokenize(text))[0, -1].float().cpu()
-
-
-def is_of(row: torch.Tensor, encoding: torch.Tensor) -> bool:
-    """Whether a CONDITIONING (1, L, d) is of the text with this last row; True where that cannot be told."""
-    found = encoding[0, -1].float().cpu()
-    return found.shape != row.shape or bool((found - row).norm() <= 0.01 * row.norm())
 
 
 def rows_of(clip: Any, prompt: Prompt, phrase: str, whose: str) -> list[int]:

@@ -20,39 +20,30 @@ from comfy.samplers import process_conds
 from torch import Tensor
 
 from ..core.inversion_record import Inversion
-from ..core.latent_blend import next_level
+from ..features.base import Area, Step
+from ..features.source_reader import Place, SourceReader
 
 if TYPE_CHECKING:
     from comfy.model_base import BaseModel
 
-    from .attention import Call
-    from .run import Chunk, Run
-
-ROLE = "source"  # of a chunk that shows the source
 CONDS = "videograin_source"  # the sources' prompts among the guider's
 GUIDANCE = (  # what a sampling function does besides calling the network with the prompts
     "sampler_calc_cond_batch_function", "sampler_pre_cfg_function", "sampler_cfg_function", "sampler_post_cfg_function",
     "disable_cfg1_optimization",
 )  # fmt: skip
-EXACT, NEXT, RELEASED = PAIRINGS = ("exact", "next step", "as released")
-
-Place = tuple  # a kind of tensor and its address, as in ("attn1", "output", 4, 0)
-Area = tuple[int, ...] | None
 Window = tuple[int, ...]  # the clip's frames in a model call
 
 
 class Source:
     """One run's view of its source, for all features that read it under the same prompt in the same way.
 
-    pairing: the latent and the noise level the network is given at sigma, with sigma' the next lower one: "exact", Z(sigma) at sigma;
-    "next step", Z(sigma') at sigma'; "as released", Z(sigma') as a variance-preserving latent at sigma, the pairs of the inversion in
-    FateZero and ReAtCo. places: where tensors are kept now; empty between two evaluations.
+    pairing: one of inversion_record.PAIRINGS. places: where tensors are kept now; empty between two evaluations.
     """
 
     def __init__(self, inversion: Inversion, conditioning: list, pairing: str, node: str):
         self.inversion, self.conditioning, self.pairing, self.node = inversion, conditioning, pairing, node
         self.conds = convert_cond(conditioning)
-        self.readers: list[Reader] = []
+        self.readers: list[SourceReader] = []
         self.places: frozenset[Place] = frozenset()
         self._ready: dict[Area, list[dict[str, Any]]] = {}
         self._features: dict[tuple[Place, Area], dict[Window, tuple[Tensor, ...]]] = {}
@@ -83,15 +74,15 @@ class Source:
         return [cond for conds in self._ready.values() for cond in conds]
 
     @contextmanager
-    def seen_at(self, sigma: float, guider: Any, x: Tensor, options: dict) -> Iterator[None]:
-        """Has the source at hand for one evaluation of the edit at sigma: what its readers want is held until then."""
-        latent, level = self._pair(sigma)
+    def seen_at(self, step: Step, x: Tensor) -> Iterator[None]:
+        """Has the source at hand for one evaluation of the edit: what its readers want is held until then."""
+        latent, level = self.inversion.paired(step.sigma, self.pairing)
         for reader in self.readers:  # at sigma = 0 there is no eps, and nothing to look at
-            reader.places = reader.places_at(sigma) if level > 0 else frozenset()
+            reader.places = reader.places_at(step.sigma) if level > 0 else frozenset()
         self.places = frozenset().union(*(reader.places for reader in self.readers))
         try:
             if self.places:
-                self._look(latent.to(x), level, guider, options)
+                self._look(latent.to(x), level, step)
             yield
         finally:
             for reader in self.readers:  # a call between two evaluations, as Place Objects makes, has no source
@@ -99,21 +90,13 @@ class Source:
             self.places = frozenset()
             self._features.clear()
 
-    def _pair(self, sigma: float) -> tuple[Tensor, float]:
-        if self.pairing == EXACT:
-            return self.inversion.at(sigma), sigma
-        lower = next_level(sigma, self.inversion.sigmas.tolist())
-        if self.pairing == NEXT:
-            return self.inversion.at(lower), lower
-        return self.inversion.at(lower) * ((1 + sigma**2) / (1 + lower**2)) ** 0.5, sigma
-
-    def _look(self, shown: Tensor, level: float, guider: Any, options: dict) -> None:
+    def _look(self, shown: Tensor, level: float, step: Step) -> None:
         acting = ([c for c in conds if _end(c) <= level <= _start(c)][:1] for conds in self._ready.values())
         timestep = shown.new_full((len(shown),), level)
-        call_network(guider.inner_model, list(chain.from_iterable(acting)), shown, timestep, options)
+        call_network(step.guider.inner_model, list(chain.from_iterable(acting)), shown, timestep, step.options)
 
     def keep(self, place: Place, area: Area, window: Window, tensors: tuple[Tensor, ...]) -> None:
-        """Tensors of one chunk of the source, (frames of the window, ...) each."""
+        """Tensors of one cond of the source, (frames of the window, ...) each."""
         self._features.setdefault((place, area), {})[window] = tensors
 
     def at(self, place: Place, area: Area, window: Window) -> tuple[Tensor, ...] | None:
@@ -126,62 +109,6 @@ class Source:
             return None
         found = [[tensor[i] for tensor in windows[seen]] for seen, i in (frames[frame] for frame in window)]
         return tuple(torch.stack(tensors) for tensors in zip(*found, strict=True))
-
-
-class Reader:
-    """A feature of the edit that reads the source. places: where it does at present."""
-
-    def __init__(self, run: Run, record: Any, pairing: str):
-        self.run, self.record = run, record
-        self.source = run.source(record, pairing)
-        self.source.readers.append(self)
-        self.places: frozenset[Place] = frozenset()
-
-    def places_at(self, sigma: float) -> frozenset[Place]:
-        """Where it reads the source's tensors at sigma."""
-        raise NotImplementedError
-
-    def takes(self, chunk: Chunk) -> bool:
-        """Whether a chunk of the edit is given the source's tensors."""
-        raise NotImplementedError
-
-    def acts(self, call: Call, place: Place, chunk: Chunk | None) -> bool:
-        return (
-            place in self.places
-            and chunk is not None
-            and chunk.role != ROLE
-            and call.indices is not None
-            and self.takes(chunk)
-        )
-
-    def read(self, call: Call, place: Place, chunk: Chunk, shapes: list[torch.Size]) -> tuple[Tensor, ...] | None:
-        """The source's tensors for a chunk, the first of them of these shapes; None, with a warning, if they do not fit."""
-        theirs = self.source.at(place, chunk.area, call.indices)
-        if theirs is None or [tensor.shape for tensor in theirs[: len(shapes)]] != shapes:
-            self.run.warn_once(
-                f"{self.record.node} has no features of the source that fit a model call (another node changes the "
-                "batch or its tokens between two calls): nothing of the source is used there."
-            )
-            return None
-        return theirs
-
-    def exchange(self, call: Call, place: Place, *tensors: Tensor) -> tuple[Tensor, ...]:
-        """Puts the source's tensors into the chunks that take them.
-
-        tensors: "(chunk frame) ...", as ComfyUI has them; returned unchanged where nothing is exchanged.
-        """
-        replaced = None
-        for number, chunk in enumerate(call.chunks):
-            if not self.acts(call, place, chunk):
-                continue
-            rows = call.rows(number)
-            theirs = self.read(call, place, chunk, [tensor[rows].shape for tensor in tensors])
-            if theirs is None:
-                continue
-            replaced = replaced or tuple(tensor.clone() for tensor in tensors)
-            for ours, tensor in zip(replaced, theirs, strict=True):
-                ours[rows] = tensor.to(ours)
-        return replaced or tensors
 
 
 def call_network(model: BaseModel, conds: list[dict[str, Any]], x: Tensor, timestep: Tensor, options: dict) -> None:

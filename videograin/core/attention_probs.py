@@ -12,8 +12,9 @@ from einops import rearrange
 from torch import Tensor
 
 from . import cross_frame
+from .cross_frame import Visible
 from .score_range import sampled_keys
-from .st_layout import Modulation, Seen
+from .st_layout import Modulation
 
 
 def probabilities(
@@ -56,7 +57,7 @@ def phrase_shares(q: Tensor, k: Tensor, heads: int, tokens: Tensor, modulation: 
 
 def point_shares(
     q: Tensor, k: Tensor, heads: int, points: list[tuple[int, int]], key_set: str, modulation: Modulation | None,
-    fast: bool = False, seen_frames: Seen | None = None,
+    fast: bool = False, seen_frames: Visible | None = None,
 ) -> Tensor:  # fmt: skip
     """Where single queries look in self-attention, before and after modulation.
 

@@ -6,11 +6,69 @@ call serves every query with its own keys; labels of tokens are regrouped by the
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
 import torch
 from einops import rearrange
 from torch import Tensor
 
 ALL, FIRST_PREVIOUS, MIDDLE, OWN = KEY_SETS = ("all frames", "first + previous", "middle", "own")
+LEVELS = (1, 2, 4, 8)  # an attention level is the latent's grid divided by one of these
+Visible = tuple[tuple[int, ...], ...]  # the frames that each frame sees
+
+
+@dataclass(frozen=True)
+class KeySets:
+    """The frames that self-attention sees, level by level.
+
+    default: one of KEY_SETS; exceptions: ((level, key set), ...) for levels that differ. clip_norm: GroupNorm outside
+    transformer blocks takes its statistics over all frames of a clip together.
+    """
+
+    default: str = OWN
+    exceptions: tuple[tuple[int, str], ...] = ()
+    clip_norm: bool = False
+
+    def at(self, level: int) -> str:
+        return dict(self.exceptions).get(level, self.default)
+
+    def describe(self) -> str:
+        """One text per meaning: two clips with the same text see the same keys."""
+        kinds = [self.at(level) for level in LEVELS]
+        norm = ", clip-wide GroupNorm" if self.clip_norm else ""
+        if len(set(kinds)) == 1:
+            return kinds[0] + norm
+        return ", ".join(f"{kind} at 1/{level}" for level, kind in zip(LEVELS, kinds, strict=True)) + norm
+
+
+class KeySet(NamedTuple):
+    """The key set in force at one attention site, of clips of so many frames."""
+
+    kind: str
+    frames: int
+
+    @property
+    def alone(self) -> bool:
+        """Whether each frame sees itself only."""
+        return self.kind == OWN or self.frames == 1
+
+    @property
+    def visible(self) -> Visible | None:
+        """The frames that each frame sees, where `kind` does not say."""
+        return None
+
+    def attend(self, by_query: Sequence[Tensor], by_key: Sequence[Tensor], attend: Callable[..., Tensor]) -> Tensor:
+        """Attention over it.
+
+        Args: by_query (c, f, n, ...) and by_key (c, f, m, ...), tensors and labels of tokens; attend, of all of them in
+        that order, "group token ..." each, gives "group token d". Returns (c, f, n, d).
+        """
+        looking = (queries(rearrange(x, "c f ... -> (c f) ..."), self.frames, self.kind) for x in by_query)
+        seen = (keys(rearrange(x, "c f ... -> (c f) ..."), self.frames, self.kind) for x in by_key)
+        out = ungroup(attend(*looking, *seen), self.frames, self.kind)
+        return rearrange(out, "(c f) n d -> c f n d", f=self.frames)
 
 
 def queries(x: Tensor, frames: int, key_set: str) -> Tensor:

@@ -50,14 +50,16 @@ def self_fusion(own: Tensor, source_q: Tensor, source_k: Tensor, v: Tensor, insi
     return torch.where(inside[..., None], own, attend(source_q, source_k, v))
 
 
-def cross_fusion(v: Tensor, source_q: Tensor, source_k: Tensor, words: Words, tokens: int, attend: Attend,
-                 own: Own) -> Tensor:  # fmt: skip
+def cross_fusion(
+    v: Tensor, source: tuple[Tensor, Tensor], words: Words, tokens: int, attend: Attend, own: Own
+) -> Tensor:
     """Aligned words attend as the source's do, the others as the edit's own; rows are not renormalised, as released.
 
-    Args: v (f, m, d), where the prompt may stand repeated; source_q (f, n, d), source_k (f, s, d); tokens, of the prompt
+    Args: v (f, m, d), where the prompt may stand repeated; source, its queries (f, n, d) and keys (f, s, d); tokens, of the prompt
     itself. Tokens beyond those of `words` (Conditioning Concat) are not aligned.
     Returns (f, n, d).
     """
+    source_q, source_k = source
     values = v[:, : words.taken.shape[1]].to(torch.promote_types(v.dtype, torch.float32))
     taken = (words.taken * words.gains).to(values)
     moved = F.pad(torch.einsum("st,ftd->fsd", taken, values), (0, 0, 0, source_k.shape[1] - len(taken)))

@@ -11,6 +11,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from .noise_path import next_level
+
+EXACT, NEXT, RELEASED = PAIRINGS = ("exact", "next step", "as released")
 PRECISIONS = {"fp32": torch.float32, "fp16": torch.float16}
 HALF_UP_TO = (
     1000.0  # sigma; zero-terminal-SNR schedules begin at about 4500, where a half's steps are larger than the clip
@@ -41,6 +44,19 @@ class Inversion(NamedTuple):
         weight = float(((sigma - low) / (high - low)).clamp(0, 1))
         last = len(rising) - 1
         return torch.lerp(self.latents[last - above + 1].float(), self.latents[last - above].float(), weight)
+
+    def paired(self, sigma: float, pairing: str) -> tuple[Tensor, float]:
+        """What the network is shown of the source at a step from sigma, and at which noise level.
+
+        With sigma' the next lower level: "exact" is Z(sigma) at sigma; "next step", Z(sigma') at sigma'; "as released", Z(sigma') as a
+        variance-preserving latent at sigma, the pairs of the inversion in FateZero and ReAtCo.
+        """
+        if pairing == EXACT:
+            return self.at(sigma), sigma
+        lower = next_level(sigma, self.sigmas.tolist())
+        if pairing == NEXT:
+            return self.at(lower), lower
+        return self.at(lower) * ((1 + sigma**2) / (1 + lower**2)) ** 0.5, sigma
 
 
 def levels(sigmas: Tensor) -> bool:

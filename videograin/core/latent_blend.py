@@ -68,8 +68,3 @@ def mix(mask: Tensor, inside: Tensor, outside: Tensor) -> Tensor:
 def towards(target: Tensor, x: Tensor, ratio: float) -> Tensor:
     """The x_0 whose Euler step from x lands on `target`: (Z(sigma') - r·x) / (1 - r), r = sigma'/sigma in [0, 1)."""
     return (target - ratio * x) / (1 - ratio)
-
-
-def next_level(sigma: float, sigmas: list[float]) -> float:
-    """sigma': the highest level of the sampler's list below sigma, 0 below them all. Relative tolerance 1e-5."""
-    return max((level for level in sigmas if level < sigma * (1 - 1e-5)), default=0.0)

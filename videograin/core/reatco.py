@@ -17,7 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .latent_blend import next_level
+from .noise_path import next_level
 from .regions import Grid, membership
 
 DEFAULT, REFERENCE = MODES = ("default", "reference")

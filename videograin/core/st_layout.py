@@ -24,6 +24,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from .choices import Choice
+from .cross_frame import Visible
 from .regions import Grid, TokenRule, membership, patterns, same_membership, share_any
 from .score_range import row_range
 
@@ -119,9 +120,6 @@ REFERENCE = Settings(
 )
 
 
-Seen = tuple[tuple[int, ...], ...]  # the frames that each frame sees
-
-
 class Layout(NamedTuple):
     """The regions on one grid of tokens.
 
@@ -138,9 +136,10 @@ class Layout(NamedTuple):
 
 
 class Modulation(NamedTuple):
-    """What one chunk's scores are modulated by, frame by frame; terms as in `modulated_attention`.
+    """What changes scores, for B frames or groups of frames with N queries and M keys each.
 
-    strength: (frames, N) float32; query_labels: (frames, N), key_labels: (frames, M) int64; positive: (P, Q) bool.
+    strength: (B, N) float32, lambda of each query, 0 to 1; query_labels: (B, N), key_labels: (B, M) int64, patterns;
+    positive: (P, Q) bool over (query, key) patterns.
     """
 
     strength: Tensor
@@ -149,10 +148,10 @@ class Modulation(NamedTuple):
     positive: Tensor
 
 
-def layout(masks: Tensor, strengths: Tensor, grid: Grid, settings: Settings, seen: Seen | None = None) -> Layout:
+def layout(masks: Tensor, strengths: Tensor, grid: Grid, settings: Settings, visible: Visible | None = None) -> Layout:
     """Reads the regions off one grid.
 
-    Args: masks (K, frames, H, W) bool, K >= 1; strengths (K,) float32; grid, the tokens of the attention level; seen,
+    Args: masks (K, frames, H, W) bool, K >= 1; strengths (K,) float32; grid, the tokens of the attention level; visible,
     the frames of which each frame's self-attention takes the regions' sizes, if not all of them.
     """
     member = membership(masks, grid, settings.token_rule).flatten(2)  # (K, frames, tokens)
@@ -171,13 +170,15 @@ def layout(masks: Tensor, strengths: Tensor, grid: Grid, settings: Settings, see
             return table.float() @ member[:, frames].float().mean((1, 2)) / len(frames)
         return torch.zeros(len(table))
 
-    sizes = self_size(range(grid.frames)) if seen is None else torch.stack([self_size(frames) for frames in seen], 1)
+    sizes = (
+        self_size(range(grid.frames)) if visible is None else torch.stack([self_size(frames) for frames in visible], 1)
+    )
     cross_size = table.float() @ member.float().mean(2) if settings.cross_size == CrossSize.AREA else torch.zeros(1)
 
     strength = (table * strengths).amax(1)  # where regions overlap the stronger one counts
     strength[~table.any(1)] = 0.0 if settings.background == Background.UNTOUCHED else 1.0
     # Overlapping areas may sum to more than 1, which would turn the modulation around.
-    self_factor = (1 - sizes).clamp(0, 1) * (strength if seen is None else strength[:, None])
+    self_factor = (1 - sizes).clamp(0, 1) * (strength if visible is None else strength[:, None])
     cross_factor = (1 - cross_size).clamp(0, 1) * strength[:, None].expand(-1, grid.frames)
     return Layout(labels, table, positive, self_factor, cross_factor)
 
@@ -188,19 +189,18 @@ def decay(timestep: float, settings: Settings) -> float:
 
 
 def modulated_attention(
-    q: Tensor, k: Tensor, v: Tensor, strength: Tensor, query_labels: Tensor, key_labels: Tensor, positive: Tensor,
-    spanned: Tensor | None = None,
-) -> Tensor:  # fmt: skip
+    q: Tensor, k: Tensor, v: Tensor, modulation: Modulation, spanned: Tensor | None = None
+) -> Tensor:
     """softmax of the modulated scores, times v (VideoGrain Eq. 1–5).
 
     Args:
         q (B, H, N, D), k (B, H, M, D), v (B, H, M, D); any float dtype, scale 1/sqrt D.
-        strength (B, N) float32: lambda of each query, 0 to 1.
-        query_labels (B, N), key_labels (B, M) int64: patterns; positive (P, Q) bool over (query, key) patterns.
+        modulation: of B groups of queries.
         spanned (B, H, S, D): the keys whose scores tell Delta, if not all of k.
     Returns (B, H, N, D) in q's dtype.
     """
     d = q.shape[-1]
+    strength, query_labels, key_labels, positive = modulation
     used = positive.any(0).nonzero()[:, 0]  # a key pattern that is positive with no query needs no channel
     slot = key_labels.new_full((positive.shape[1],), len(used))
     slot[used] = torch.arange(len(used), device=slot.device)
@@ -261,14 +261,15 @@ def attention_on(device: torch.device) -> Callable[..., Tensor]:
         positive = torch.ones(1, 1, device=device, dtype=torch.bool)
         if not st_layout_triton.usable(tiny, positive):
             return modulated_attention
-        st_layout_triton.attention(tiny, tiny, tiny, torch.zeros(1, 16, device=device), labels, labels, positive)
+        modulation = Modulation(torch.zeros(1, 16, device=device), labels, labels, positive)
+        st_layout_triton.attention(tiny, tiny, tiny, modulation)
         torch.cuda.synchronize(device)
     except Exception as error:  # whatever a compiler may raise
         logger.info("ST-Layout takes its portable form here, the CUDA kernel does not run: %s", error)
         return modulated_attention
 
-    def attend(q: Tensor, k: Tensor, v: Tensor, *labels: Tensor, spanned: Tensor | None = None) -> Tensor:
-        form = st_layout_triton.attention if st_layout_triton.usable(q, labels[-1]) else modulated_attention
-        return form(q, k, v, *labels, spanned=spanned)
+    def attend(q: Tensor, k: Tensor, v: Tensor, modulation: Modulation, spanned: Tensor | None = None) -> Tensor:
+        fits = st_layout_triton.usable(q, modulation.positive)
+        return (st_layout_triton.attention if fits else modulated_attention)(q, k, v, modulation, spanned)
 
     return attend

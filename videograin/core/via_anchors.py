@@ -14,7 +14,7 @@ import torch
 from einops import rearrange
 from torch import Tensor
 
-from .cross_frame import ALL
+from .cross_frame import ALL, Visible
 
 CONCAT, SWAP = MODES = ("concat", "swap")
 TOGETHER, EARLIER = GATHERS = ("all anchors", "earlier anchors")
@@ -56,7 +56,25 @@ def groups(frames: int, anchors: Sequence[int], mode: str, gather: str, key_set:
     return [*found, *(Group([[f] for f in part], [[f, *anchors] for f in part]) for part in parts)]
 
 
-def seen_by(found: list[Group]) -> tuple[tuple[int, ...], ...]:
+class AnchoredKeySet(NamedTuple):
+    """The key set in force at one attention site where there are anchors; as `cross_frame.KeySet`."""
+
+    kind: str
+    groups: list[Group]
+
+    @property
+    def alone(self) -> bool:
+        return False
+
+    @property
+    def visible(self) -> Visible:
+        return seen_by(self.groups)
+
+    def attend(self, by_query: Sequence[Tensor], by_key: Sequence[Tensor], attend: Callable[..., Tensor]) -> Tensor:
+        return attend_groups(self.groups, by_query, by_key, attend)
+
+
+def seen_by(found: list[Group]) -> Visible:
     """The frames that each frame sees, frame by frame."""
     pairs = {
         frame: tuple(seen)

@@ -1,34 +1,23 @@
-"""Looking at attention while the model is shown the source once more, level by level of its trajectory."""
+"""Looking at attention without changing it: what Attention Layout and Show Attention put on a MODEL of their own."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import Any
 
-import torch
-from comfy.model_patcher import ModelPatcher
 from torch import Tensor
-from tqdm.auto import tqdm
 
-from ..comfyui.plan import LEVELS
-from ..comfyui.progress import tell
-from ..comfyui.validate import Site
-from ..core.inversion_record import Inversion
-from ..core.st_layout import Layout
-from ..jobs.invert import step_cache, walk_clip
-
-if TYPE_CHECKING:
-    from ..comfyui.attention import Call
+from ..backbones.base import Site
+from .base import SELF, At, Call, Feature, Record, Run, Work
 
 AUTO = "auto"
 BLOCKS = {"all": ("input", "middle", "output"), "encoder": ("input",), "decoder": ("output",)}
-MAX_TOKENS = 1024  # the paper's 32² grid
 
 
 class Onlooker:
-    """What a node collects at one level of the network; the dispatcher calls the see_… methods at each wanted site.
+    """What a node collects at one level of the network; the see_... methods are called at each wanted site.
 
-    Tensors are whole clips, "(chunk frame) token ...", as the dispatcher has them; layouts: of each chunk, None where
-    it is not modulated.
+    Tensors are whole clips, (c, f, n or m, d).
     """
 
     node: str
@@ -44,63 +33,55 @@ class Onlooker:
     def wants(self, site: Site, level: int) -> bool:
         return level == self.level and site[0] in self.groups
 
-    def see_inputs(self, call: Call, site: Site, x: Tensor) -> None:
-        """x: the normed hidden states that enter self-attention."""
+    def see_hidden(self, call: Call, site: Site, x: Tensor) -> None:
+        """x: the normed hidden states that enter self-attention, as the network has them."""
 
-    def see_self(
-        self, call: Call, site: Site, q: Tensor, k: Tensor, layouts: list[Layout | None], heads: int
-    ) -> None: ...
+    def see_self(self, at: At, q: Tensor, k: Tensor) -> None: ...
 
-    def see_cross(
-        self, call: Call, site: Site, q: Tensor, k: Tensor, layouts: list[Layout | None], heads: int
-    ) -> None: ...
+    def see_cross(self, at: At, q: Tensor, k: Tensor) -> None: ...
 
 
-def choose_level(level: str, height: int, width: int) -> int:
-    """The divisor of "1/2" and the like; "auto" is the finest grid of at most MAX_TOKENS tokens a frame."""
-    if level != AUTO:
-        return int(level.split("/")[1])
-    return next((n for n in LEVELS if -(-height // n) * -(-width // n) <= MAX_TOKENS), LEVELS[-1])
+@dataclass(frozen=True, eq=False)
+class Probe(Record):
+    onlooker: Onlooker
+
+    order = 30
+
+    @property
+    def node(self) -> str:
+        return self.onlooker.node
+
+    def bind(self, run: Run) -> Feature:
+        return Looking(self, run)
+
+    def held_bytes(self, work: Work) -> int:
+        return self.onlooker.held_bytes(work.tokens)
 
 
-def noisy(inversion: Inversion) -> list[int]:
-    """The levels of a trajectory at which the model can look: those with noise, from the most on."""
-    return [i for i, sigma in enumerate(inversion.sigmas.tolist()) if sigma > 0]
+class Looking(Feature):
+    """It follows whole clips under their first prompt, never single windows."""
 
+    placed = True
+    sees_hidden = True
 
-def evenly(levels: list[int], count: int) -> list[int]:
-    """`count` of the levels (0 = all), evenly from the first to the last."""
-    count = min(count, len(levels)) or len(levels)
-    return [levels[round(i)] for i in torch.linspace(0, len(levels) - 1, count).tolist()]
+    def acts_in(self, call: Call, kind: str) -> bool:
+        return True
 
+    def see_hidden(self, call: Call, site: Site, level: int, x: Tensor) -> None:
+        if self._wanted(call, site, level):
+            self.record.onlooker.see_hidden(call, site, x)
 
-def look(
-    model: ModelPatcher, onlooker: Onlooker, inversion: Inversion, levels: list[int], latent: Tensor, conditioning: list,
-    negative: list | None = None,
-) -> None:  # fmt: skip
-    """Shows the model the source at some levels of its trajectory, one call for each.
+    def observe(self, at: At, q: Tensor, k: Tensor) -> None:
+        if self._wanted(at.call, at.site, at.level):
+            see = self.record.onlooker.see_self if at.kind == SELF else self.record.onlooker.see_cross
+            see(at, q, k)
 
-    model: with the onlooker in its plan. latent: what core takes for the LATENT to sample from.
-    Raises ValueError where a cache may skip calls, or the onlooker saw nothing.
-    """
-    if cache := step_cache(model):
-        raise ValueError(
-            f"A step-skipping cache ({cache}) is active on {onlooker.node}'s `model`, and a skipped step has no attention "
-            "to look at. Connect the MODEL from before the cache node."
-        )
-
-    def walk(denoiser, x, sigmas, extra_args, callback, disable):
-        for step, level in enumerate(tqdm(levels, onlooker.node, disable=disable)):
-            tell(f"Looking at the source: level {step + 1} of {len(levels)}")
-            shown = inversion.latents[level].to(x)
-            denoised = denoiser(shown, x.new_full((len(x),), float(inversion.sigmas[level])), **extra_args)
-            callback({"i": step, "denoised": denoised, "x": shown})
-        return x
-
-    sigmas = torch.cat([inversion.sigmas[levels], torch.zeros(1)])
-    walk_clip(model, conditioning, latent, sigmas, walk, negative)
-    if not onlooker.seen:
-        raise ValueError(
-            f"The model has no self-attention in the chosen blocks at 1/{onlooker.level} of the latent's grid. Change "
-            f"{onlooker.node}'s `level` or `blocks`."
-        )
+    def _wanted(self, call: Any, site: Site, level: int) -> bool:
+        if call.sees_source or not self.record.onlooker.wants(site, level):
+            return False
+        if call.frames != self.run.frames:
+            raise ValueError(
+                f"{self.record.node} looks at the whole clip, but its `model` runs in windows of {call.frames} frames. "
+                "Connect the MODEL from before the context window node."
+            )
+        return True

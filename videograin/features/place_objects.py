@@ -1,163 +1,251 @@
-"""Place Objects in a run: gradients of the network in ComfyUI's inference mode, and steps on the latent.
+"""Place Objects (ReAtCo's RAD): gradient steps on the latent until words act where they belong.
 
-Before a step's ordinary evaluation the network sees the latent under the positive prompt alone, through ComfyUI's own
-batching, so that ControlNet, hooks and context windows act as they do in the edit. Gradients exist only inside the
-network's own call: it is cut after the last block that is looked at, its weights take part as copies, and attention is
-PyTorch's own, which has a backward pass. Measured are the maps of the prompt as it is: ST-Layout Attention and other
-packs' attention patches, which would fill them already, are left out.
+Before a step's ordinary evaluation the network sees the latent under the positive prompt alone, with a watcher of its
+cross-attention; the gradient of how little the words act in their places says where the latent goes. Measured are the
+maps of the prompt as it is: what edits attention is left out.
 
 The sampler's x is never written to. The edit's evaluation is shown the moved latent, and the prediction is returned that
 leads an Euler step from x to where it would lead from there (reatco.carried). So each evaluation of a sampler that
-makes several a step places anew, and enters with the weight the sampler gives it. Where Latent Blend holds the source,
-nothing moves: steps act inside its mask only, before it mixes.
+makes several a step places anew, and enters with the weight the sampler gives it. Where the source is held, nothing
+moves: steps act where the latent is the edit's.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+import logging
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import count
-from typing import TYPE_CHECKING, Any
 
 import torch
-from comfy.ldm.modules.attention import attention_pytorch
-from comfy.ldm.modules.diffusionmodules.openaimodel import UNetModel
-from einops import rearrange
-from torch import Tensor, nn
+import torch.nn.functional as F
+from torch import Tensor
 
-from ..comfyui.attention import Call
-from ..comfyui.module_hooks import hooked
-from ..comfyui.plan import Placement
-from ..comfyui.source_pass import call_network
-from ..comfyui.validate import Site, logger, site_levels, training_timestep
+from ..backbones.base import Need
 from ..core import reatco
+from ..core.reatco import Place
 from ..core.regions import Grid, Region, clip_masks
+from ..core.samplers import is_random
+from .base import (
+    CROSS,
+    At,
+    Call,
+    Claim,
+    Claims,
+    Feature,
+    Record,
+    Run,
+    Step,
+    Work,
+    as_heads,
+    same_text,
+    warn_other_text,
+    warn_size,
+)
 
-if TYPE_CHECKING:
-    from ..comfyui.run import Run
+logger = logging.getLogger("videograin")
 
 SCALES = (2.0**10, 2.0**5, 1.0)  # of the loss in half precision, where small gradients would vanish
+TEXT = 77  # tokens of an ordinary prompt
+
+
+@dataclass(frozen=True, eq=False)
+class Placement(Record):
+    """length, end: tokens of the prompt the words are of, and its encoding's last row. mode: one of reatco.MODES. end_percent: share
+    of the noise schedule until which it acts. refinements: most gradient steps at a refined level, besides its ordinary
+    one. share: of the highest values in a mask that count. level: one of cross_frame.LEVELS. rows: of the encoding, for
+    each token.
+    """
+
+    places: tuple[Place, ...]
+    length: int
+    end: Tensor
+    mode: str
+    strength: float
+    end_percent: float
+    refinements: int
+    outer_weight: float
+    share: float
+    level: int
+    rows: int = 1
+
+    node = "Place Objects"
+    order = 10
+    on_latent = True
+    needs = frozenset({Need.GRADIENTS})
+
+    @property
+    def neutral(self) -> bool:
+        return self.strength == 0 or self.end_percent == 0
+
+    def bind(self, run: Run) -> Feature:
+        return Placer(self, run)
+
+    def looked_bytes(self, work: Work) -> int:
+        """All that the backward pass needs, a copy of the weights in use, and the maps, which are kept in float32."""
+        sites = [site for site, level in work.backbone.sites(work.network).items() if level == self.level]
+        kept, weights = work.backbone.kept_for_gradients(work.network, sites, work.tokens)
+        heads = work.backbone.heads(work.network)
+        maps = sum(2 * 4 * heads[site] * TEXT for site in sites) * work.tokens / self.level**2
+        return int(work.shape[0] * (kept * work.number + maps) + weights * work.number)
 
 
 @dataclass(eq=False)
-class Look:
-    """One look at the latent, of one call of the network or, in context windows, several.
+class Found:
+    """What one look at the latent found, in one call of the network or, in context windows, several.
 
-    ends: inner score below which it refines, None where it does not. refined: whether it has before. gradient: (frames,
-    channels, h, w) float32, of the network's input, summed over windows. windows: how many saw each frame.
+    gradient: (frames, channels, h, w) float32, of the network's input, summed over windows. windows: how many saw each
+    frame. refining: whether a word is still too weak in its place.
     """
 
-    ends: float | None
-    refined: bool
     gradient: Tensor
     windows: Tensor
     refining: bool = False
     scores: list[str] = field(default_factory=list)
 
 
-class Placer:
-    """What Place Objects means in one run."""
+class Placer(Feature):
+    placed = True
 
-    def __init__(self, run: Run, record: Placement):
-        self.run, self.record = run, record
-        self.sites = placed_sites(run.model.diffusion_model, record.level)
-        self.look: Look | None = None  # while one is going on
+    def __init__(self, record: Placement, run: Run):
+        super().__init__(record, run)
+        self.sites = [site for site, level in run.sites.items() if level == record.level]
+        self.schedule = run.schedule(0.0, record.end_percent)
 
-    def acting(self, sigma: float) -> bool:
-        return self.run.schedule(0.0, self.record.end_percent).active(sigma)
+    def step(self, step: Step, x: Tensor, denoise: Callable[[Tensor], Tensor]) -> Tensor:
+        moved = self.moved(step, x)
+        if moved is x:
+            return denoise(x)
+        return reatco.carried(denoise(moved), moved, x, step.sigma, self.run.sigmas)
 
-    def moved(self, sigma: float, guider: Any, x: Tensor, options: dict) -> Tensor:
-        """x after the gradient steps due at sigma; x itself where there are none."""
-        if not self.acting(sigma):
+    def moved(self, step: Step, x: Tensor) -> Tensor:
+        """x after the gradient steps due at a noise level; x itself where there are none."""
+        sigma, record = step.sigma, self.record
+        if not self.schedule.active(sigma):
             return x
-        sampling = self.run.model.model_sampling
-        timestep = training_timestep(sampling, torch.tensor(sigma))
         # The network's input is z = x / sqrt(1 + sigma²), and the step is on z.
-        size = reatco.step_size(timestep, self.record.strength) * (1 + sigma**2) ** 0.5
-        ends, where, moved = self._refinement(sigma), self._movable(sigma, x), x
+        size = reatco.step_size(self.run.timestep(sigma), record.strength) * (1 + sigma**2) ** 0.5
+        ends, where, moved = self._refinement(sigma), self.run.editable(sigma, x), x
         for attempt in count():
-            end = ends if attempt < self.record.refinements else None
-            look = self._looked(moved, sigma, guider, options, end, refined=attempt > 0)
-            moved = moved - size * where * look.gradient
-            logger.debug("Place Objects, step %d of sigma %.3f: %s", attempt + 1, sigma, "; ".join(look.scores))
-            if not look.refining:
+            end = ends if attempt < record.refinements else None
+            found = self._looked(step, moved, end, refined=attempt > 0)
+            moved = moved - size * where * found.gradient
+            logger.debug("Place Objects, step %d of sigma %.3f: %s", attempt + 1, sigma, "; ".join(found.scores))
+            if not found.refining:
                 return moved
 
     def _refinement(self, sigma: float) -> float | None:
         """The inner score that ends refinement at sigma, None where there is none."""
-        sampling, levels = self.run.model.model_sampling, [level for level in self.run.sigmas if level > 0]
-        refined = reatco.refined_levels([training_timestep(sampling, torch.tensor(level)) for level in levels])
+        levels = [level for level in self.run.sigmas if level > 0]
+        refined = reatco.refined_levels([self.run.timestep(level) for level in levels])
         return next((end for i, end in refined.items() if abs(levels[i] - sigma) <= 1e-4 * sigma), None)
 
-    def _movable(self, sigma: float, x: Tensor) -> Tensor:
-        """Where the latent may move: all of it, or what Latent Blend leaves to the edit."""
-        blending = self.run.blend is not None and self.run.blending.active(sigma)
-        return self.run.mask_at(sigma).to(x) if blending else x.new_ones(1)
+    def _looked(self, step: Step, x: Tensor, ends: float | None, refined: bool) -> Found:
+        watcher = MapWatcher(self, Found(torch.zeros_like(x), x.new_zeros(len(x))), ends, refined)
+        self.run.look(step, x, watcher)
+        watcher.found.gradient /= watcher.found.windows.clamp(min=1).view(-1, 1, 1, 1)
+        return watcher.found
 
-    def _looked(self, x: Tensor, sigma: float, guider: Any, options: dict, ends: float | None, refined: bool) -> Look:
-        acting = [chunk for chunk in guider.conds["positive"] if self._acts(chunk, sigma)]
-        look = self.look = Look(ends, refined, torch.zeros_like(x), x.new_zeros(len(x)))
-        try:
-            call_network(guider.inner_model, acting[:1], x, x.new_full((len(x),), sigma), options)
-        finally:
-            self.look = None
-        look.gradient /= look.windows.clamp(min=1).view(-1, 1, 1, 1)
-        return look
+    # ---- checks ------------------------------------------------------------------------------------------------------
 
-    def _acts(self, cond: dict[str, Any], sigma: float) -> bool:
-        chunk = self.run.chunks.get(cond["uuid"])
-        return chunk is not None and chunk.end <= sigma <= chunk.start
+    def check(self, claims: Claims) -> None:
+        record, run = self.record, self.run
+        for place in record.places:
+            warn_size(run, f"Place Objects' masks of “{place.name}”", place.mask)
+        if not self.sites:
+            raise ValueError(
+                f"The model has no cross-attention at 1/{record.level} of the latent's grid. Change Place Objects' `level`."
+            )
+        for place in record.places:
+            if len(place.mask) not in (1, run.frames):
+                raise ValueError(
+                    f"Place Objects has {len(place.mask)} masks for “{place.name}”, but the latent has {run.frames} frames. "
+                    "Connect the clip's own frames to its `frames`, or one mask, or one for each frame, to the Region Prompt."
+                )
+        self._check_others(claims)
+        self._check_prompt()
+        if is_random(run.sampler) or "cfg_pp" in run.sampler:
+            run.warn(
+                f"{run.sampler} goes on from a prediction in its own way, so Place Objects' steps come out "
+                "longer than its `strength` says. Use a deterministic sampler such as euler, or a lower `strength`."
+            )
 
-    def call(self, options: dict[str, Any], z: Tensor) -> Call:
-        """One call of the network to look at the positive prompt's maps as they are."""
-        # CLIP NegPip's, by which a token's two rows become one key and one value: the words are those of the keys.
-        kept = {"attn2_patch": options.get("patches", {}).get("attn2_patch", [])} if self.record.rows > 1 else {}
-        plain = {"patches": kept, "patches_replace": {}, "optimized_attention_override": _differentiable}
-        call = Call(self.run, {**options, **plain}, z)
-        call.decay, call.maps = 0.0, Maps(self.sites)
-        return call
+    def _check_others(self, claims: Claims) -> None:
+        end, outlines = self.record.end_percent, claims.get(Claim.OUTLINES)
+        if outlines and outlines.start_percent < end:
+            raise ValueError(
+                f"{outlines.widget} with `where` “everywhere” pins every outline to the source in steps in which Place "
+                "Objects moves objects. Set `where` to “outside regions”, or let the fusion begin where placing ends "
+                f"(`preset` “custom”, `start_percent` {end:g}), or remove one of the two nodes."
+            )
+        if "easycache" in self.run.caches:
+            raise ValueError(
+                "EasyCache is active on the sampler's MODEL. It would take the looks that Place Objects has the model take for "
+                "steps of the edit. Remove the EasyCache node (LazyCache may stay)."
+            )
+        if Claim.QUERIES in claims:
+            self.run.warn(
+                "Inject Source Features holds self-attention to the source while Place Objects moves objects: they work "
+                "against each other. Lower its attention share, or remove one of the two."
+            )
+        if Claim.BACKGROUND not in claims:
+            self.run.warn("Place Objects without Latent Blend: the rest of the picture drifts with the objects.")
 
-    def measure(self, call: Call, executor: Any, args: tuple, kwargs: dict) -> Tensor:
-        """Stands for that call: finds the gradient of the loss, and returns an empty prediction."""
-        network, (z, *rest) = executor.class_obj, args
-        given = (*rest, *kwargs.values())
-        if any(isinstance(value, dict) and "output" in value for value in given):  # ControlNet adds to skips in place
-            call.options["patches"] = {**call.options["patches"], "input_block_patch_after_skip": [_apart]}
-        if call.indices is not None:
-            with (
-                torch.inference_mode(False), torch.enable_grad(),
-                own_weights(network), cut(network, output_blocks(self.sites)), hooked(call, network),
-            ):  # fmt: skip
-                shown = z.clone().requires_grad_()
-                executor(shown, *map(_ordinary, rest), **{name: _ordinary(value) for name, value in kwargs.items()})
-                gradient = self._gradient(call, shown)
-                call.maps.found.clear()  # the call is in a cycle with its dispatchers: the network's graph would live on
-            frames, channels = list(call.indices), self.look.gradient.shape[1]  # inpainting models are given more
-            self.look.gradient[frames] += gradient[:, :channels].to(self.look.gradient)
-            self.look.windows[frames] += 1
-        return z.new_zeros(len(z), network.out_channels, *z.shape[2:])
+    def _check_prompt(self) -> None:
+        conds = self.run.prompts.get("positive", [])
+        texts = [cond["cross_attn"] for cond in conds if "cross_attn" in cond]
+        if not same_text(texts):
+            raise ValueError(
+                "The sampler's `positive` holds several texts (Conditioning Combine, or prompts with timestep ranges), but Place "
+                "Objects knows the words of one. Connect one prompt, or remove Place Objects."
+            )
+        if any({"area", "mask"} & set(cond) for cond in conds):
+            raise ValueError(
+                "The sampler's `positive` is limited to a part of the picture (Conditioning Set Area or Set Mask), but Place "
+                "Objects needs its attention to the whole. Connect the prompt from before that node."
+            )
+        if any(text.shape[1] < self.record.length for text in texts):
+            raise ValueError(
+                f"Place Objects' `prompt` is encoded in {self.record.length} tokens, but the sampler's `positive` has "
+                f"{min(text.shape[1] for text in texts)}: they are not the same text. Connect the same words to both."
+            )
+        warn_other_text(self.run, "Place Objects' `prompt`", "the sampler's `positive`", self.record.end, texts)
 
-    def _gradient(self, call: Call, z: Tensor) -> Tensor:
-        """dL/dz of what was seen; (frames, channels, h, w) float32."""
-        record, look, maps = self.record, self.look, call.maps.mean()
-        regions = tuple(Region(place.mask, place.name) for place in record.places)
-        masks = clip_masks(regions, self.run.frames, self.run.cells)[:, list(call.indices)]
-        inside = reatco.token_masks(masks, Grid(*maps.shape[:3]), record.mode).to(maps.device)
-        words = torch.stack([place.tokens for place in record.places]).to(maps.device)
-        found = reatco.word_maps(maps, nn.functional.pad(words, (0, maps.shape[-1] - words.shape[1])))
-        inner, outer = reatco.scores(found, inside, record.share)
-        look.scores += [
-            f"{place.name} {s.item():.3f} inside, {b.item():.3f} outside"
-            for place, s, b in zip(record.places, inner, outer, strict=True)
-        ]
-        if look.ends is not None and inner.min().item() < look.ends:
-            look.refining = True
-            loss = reatco.refining_loss(inner)
-        else:
-            # As released, the outer scores of a refined step are still those of the latent before: no gradient.
-            dropped = record.mode == reatco.REFERENCE and look.refined
-            loss = reatco.placing_loss(inner, outer, 0.0 if dropped else record.outer_weight)
+
+class MapWatcher(Feature):
+    """One look's cross-attention maps, and the gradient of their loss.
+
+    ends: inner score below which the look refines, None where it does not. refined: whether one has before.
+    """
+
+    def __init__(self, placer: Placer, found: Found, ends: float | None, refined: bool):
+        super().__init__(placer.record, placer.run)
+        self.sites, self.found, self.ends, self.refined = placer.sites, found, ends, refined
+        self.maps: list[Tensor] = []
+
+    @property
+    def keeps_text_patches(self) -> bool:
+        """CLIP NegPip's, by which a token's two rows become one key and one value: the words are those of the keys."""
+        return self.record.rows > 1
+
+    def acts_in(self, call: Call, kind: str) -> bool:
+        return kind == CROSS
+
+    def observe(self, at: At, q: Tensor, k: Tensor) -> None:
+        if at.kind == CROSS and at.site in self.sites:
+            q, k = (as_heads(x.flatten(0, 1).float(), at.heads) for x in (q, k))
+            scores = q @ k.transpose(-1, -2) * q.shape[-1] ** -0.5
+            self.maps.append(scores.softmax(-1).mean(1).unflatten(1, (at.grid.height, at.grid.width)))
+
+    def mean(self) -> Tensor:
+        """(frames, h, w, tokens) float32, over layers and heads."""
+        return torch.stack(self.maps).mean(0)
+
+    def gradient(self, call: Call, z: Tensor) -> Tensor:
+        """dL/dz of what was seen in a call; (frames, channels, h, w) float32."""
+        maps = self.mean()
+        self.maps.clear()  # the call is in a cycle with its hooks: the network's graph would live on
+        loss = self._loss(call, maps)
         if not loss.requires_grad:  # a window without any of the objects
             return torch.zeros_like(z, dtype=torch.float32)
         scales = SCALES if z.dtype == torch.float16 else (1.0,)
@@ -165,79 +253,33 @@ class Placer:
             (gradient,) = torch.autograd.grad(scale * loss, z, retain_graph=scale != scales[-1])
             if torch.isfinite(gradient).all():
                 return gradient.float() / scale
-        self.run.warn_once(
+        self.run.warn(
             "Place Objects: the gradient overflows in this precision, and nothing is moved at such a step. Start ComfyUI "
             "with --force-fp32."
         )
         return torch.zeros_like(z, dtype=torch.float32)
 
+    def _loss(self, call: Call, maps: Tensor) -> Tensor:
+        record, found = self.record, self.found
+        regions = tuple(Region(place.mask, place.name) for place in record.places)
+        masks = clip_masks(regions, self.run.frames, self.run.cells)[:, list(call.indices)]
+        inside = reatco.token_masks(masks, Grid(*maps.shape[:3]), record.mode).to(maps.device)
+        words = torch.stack([place.tokens for place in record.places]).to(maps.device)
+        words = F.pad(words, (0, maps.shape[-1] - words.shape[1]))
+        inner, outer = reatco.scores(reatco.word_maps(maps, words), inside, record.share)
+        found.scores += [
+            f"{place.name} {s.item():.3f} inside, {b.item():.3f} outside"
+            for place, s, b in zip(record.places, inner, outer, strict=True)
+        ]
+        if self.ends is not None and inner.min().item() < self.ends:
+            found.refining = True
+            return reatco.refining_loss(inner)
+        # As released, the outer scores of a refined step are still those of the latent before: no gradient.
+        dropped = record.mode == reatco.REFERENCE and self.refined
+        return reatco.placing_loss(inner, outer, 0.0 if dropped else record.outer_weight)
 
-class Maps:
-    """Cross-attention maps of some layers, mean over their heads, as one call of the network makes them."""
-
-    def __init__(self, sites: list[Site]):
-        self.sites, self.found = sites, []
-
-    def add(self, site: Site, q: Tensor, k: Tensor, heads: int, grid: Grid) -> None:
-        """q (f, n, heads · d), k (f, tokens, heads · d)."""
-        if site in self.sites:
-            q, k = (rearrange(x.float(), "f n (h d) -> f h n d", h=heads) for x in (q, k))
-            scores = q @ k.transpose(-1, -2) * q.shape[-1] ** -0.5
-            self.found.append(scores.softmax(-1).mean(1).unflatten(1, (grid.height, grid.width)))
-
-    def mean(self) -> Tensor:
-        """(frames, h, w, tokens) float32, over layers and heads."""
-        return torch.stack(self.found).mean(0)
-
-
-def placed_sites(network: UNetModel, level: int) -> list[Site]:
-    """The layers that are looked at."""
-    return [site for site, there in site_levels(network).items() if there == level]
-
-
-def output_blocks(sites: list[Site]) -> int:
-    """How many of the network's output blocks run until all sites are seen."""
-    return max((number + 1 for group, number, _ in sites if group == "output"), default=0)
-
-
-@contextmanager
-def cut(network: UNetModel, blocks: int) -> Iterator[None]:
-    """Lets a network end after some of its output blocks, without its head; what it then returns is no prediction."""
-    whole, head = network.output_blocks, network.out
-    network.output_blocks, network.out = whole[:blocks], nn.Identity()
-    try:
-        yield
-    finally:
-        network.output_blocks, network.out = whole, head
-
-
-@contextmanager
-def own_weights(network: UNetModel) -> Iterator[None]:
-    """Has every layer work with a copy of its weights, made where gradients are allowed.
-
-    ComfyUI loads weights in inference mode, and moves them through buffers where they do not all fit: neither may a
-    backward pass rely on.
-    """
-    layers = [(m, m.weight_function, m.bias_function) for m in network.modules() if hasattr(m, "weight_function")]
-    for layer, weight, bias in layers:
-        layer.weight_function, layer.bias_function = [*weight, torch.clone], [*bias, torch.clone]
-    try:
-        yield
-    finally:
-        for layer, weight, bias in layers:
-            layer.weight_function, layer.bias_function = weight, bias
-
-
-def _differentiable(attention: Any, *args: Any, **kwargs: Any) -> Tensor:
-    """An attention override: whatever was chosen for speed may have no backward pass."""
-    return attention_pytorch(*args, **kwargs)
-
-
-def _apart(h: Tensor, options: dict) -> Tensor:
-    """A patch after which a skip connection and the next block's input are not one tensor."""
-    return h.clone()
-
-
-def _ordinary(value: Any) -> Any:
-    """A tensor made in inference mode as one that a backward pass may keep."""
-    return value.clone() if isinstance(value, Tensor) else value
+    def take(self, call: Call, gradient: Tensor) -> None:
+        """Adds a call's gradient, (frames, channels or more, h, w), to what was found."""
+        frames, channels = list(call.indices), self.found.gradient.shape[1]  # inpainting models are given more
+        self.found.gradient[frames] += gradient[:, :channels].to(self.found.gradient)
+        self.found.windows[frames] += 1

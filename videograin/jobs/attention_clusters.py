@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from comfy.model_patcher import ModelPatcher
 from torch import Tensor
 
+from ..backbones import registry
+from ..backbones.base import Site
 from ..comfyui.model_identity import require_origin
-from ..comfyui.plan import Probe, records
+from ..comfyui.plan import records
 from ..comfyui.progress import tell
 from ..comfyui.prompts import rows_to_keys, spell
 from ..comfyui.spill_to_disk import room
-from ..comfyui.validate import Site, attention_modules, require_text, require_unet, site_levels
-from ..comfyui.wrappers import for_features
+from ..comfyui.validate import require_family, require_text
+from ..comfyui.wrappers import for_inversion
 from ..core.attention_clusters import (
     ROWS,
     AttentionInputs,
@@ -29,10 +31,9 @@ from ..core.attention_clusters import (
 )
 from ..core.inversion_record import Inversion
 from ..core.phrases import SMALL_WORDS, occurrences
-from ..features.attention_probe import BLOCKS, Onlooker, choose_level, evenly, look, noisy
-
-if TYPE_CHECKING:
-    from ..comfyui.attention import Call
+from ..features.attention_probe import BLOCKS, Onlooker, Probe
+from ..features.base import At, Call
+from .look import choose_level, evenly, look, noisy
 
 
 class Observer(Onlooker):
@@ -48,19 +49,19 @@ class Observer(Onlooker):
         maps = 3 if isinstance(self.features, AttentionRows) else 0  # of a frame: scores, their softmax, the sum
         return maps * 4 * (tokens // self.level**2) ** 2
 
-    def see_inputs(self, call: Call, site: Site, x: Tensor) -> None:
+    def see_hidden(self, call: Call, site: Site, x: Tensor) -> None:
         if isinstance(self.features, AttentionInputs):
             self.features.add(site, x[: call.frames])
             self.seen = True
 
-    def see_self(self, call: Call, site: Site, q: Tensor, k: Tensor, layouts: list, heads: int) -> None:
+    def see_self(self, at: At, q: Tensor, k: Tensor) -> None:
         if isinstance(self.features, AttentionRows):
-            self.features.add(site, q[: call.frames], k[: call.frames], heads)
+            self.features.add(at.site, q[0], k[0], at.heads)
             self.seen = True
 
-    def see_cross(self, call: Call, site: Site, q: Tensor, k: Tensor, layouts: list, heads: int) -> None:
+    def see_cross(self, at: At, q: Tensor, k: Tensor) -> None:
         if self.words is not None:
-            self.words.add(q[: call.frames], k[: call.frames], heads)
+            self.words.add(q[0], k[0], at.heads)
 
 
 def word_positions(clip: Any, prompt: str, words: list[str]) -> dict[str, list[int]]:
@@ -89,7 +90,7 @@ def attention_layout(
 
     In memory is one sum of features (core.attention_clusters), past memmap.IN_MEMORY in a file in ComfyUI's temporary folder.
     """
-    require_unet(model, "Attention Layout")
+    require_family(model, "Attention Layout")
     height, width = inversion.source.shape[-2:]
     divisor = choose_level(level, height, width)
     positions = word_positions(clip, prompt, candidate_words(prompt, words)) if clip is not None and prompt else {}
@@ -114,9 +115,10 @@ def attention_layout(
 
 def widths(model: ModelPatcher, level: int, blocks: str) -> dict[Site, int]:
     """Channels of the self-attention layers that are looked at."""
-    modules, levels = attention_modules(model.model.diffusion_model), site_levels(model.model.diffusion_model)
-    sites = [site for site in modules if levels[site] == level and site[0] in BLOCKS[blocks]]
-    return {site: modules[site].attn1.to_q.in_features for site in sites}
+    network = model.model.diffusion_model
+    backbone = registry.of(network)
+    levels, channels = backbone.sites(network), backbone.widths(network)
+    return {site: channels[site] for site in levels if levels[site] == level and site[0] in BLOCKS[blocks]}
 
 
 def _room(shape: Sequence[int]) -> Tensor:
@@ -137,9 +139,9 @@ def observe(
 
     Raises ValueError where the INVERSION is of another model or key set, or the level has no attention.
     """
-    require_unet(model, "Attention Layout")
+    require_family(model, "Attention Layout")
     require_origin(inversion, model, records(model), "Attention Layout's `model`")
     require_text(model, (text for text, _ in conditioning), "Attention Layout's `conditioning`")
     levels = noisy(inversion)
     levels = evenly(levels[min(int(start * len(levels)), len(levels) - 1) :], steps)
-    look(for_features(model, Probe(observer)), observer, inversion, levels, inversion.source, conditioning)
+    look(for_inversion(model, Probe(observer)), observer, inversion, levels, inversion.source, conditioning)

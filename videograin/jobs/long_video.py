@@ -24,12 +24,15 @@ from ..comfyui import wrappers
 from ..comfyui.context_windows import sliced
 from ..comfyui.fingerprint import code, fingerprint, weights
 from ..comfyui.finite import broken_frames
-from ..comfyui.plan import Anchors, Blend, Record, find, records
+from ..comfyui.model_identity import model_identity
+from ..comfyui.plan import find, records
 from ..comfyui.progress import ClipProgress, Notes
 from ..comfyui.spill_to_disk import room, told
-from ..comfyui.validate import model_identity
 from ..core.cells import CELL, frames_on_cells, laid_back, padded
 from ..core.chunking import Window, joined, windows
+from ..features.base import Record
+from ..features.latent_blend import Blend
+from ..features.via_anchors import Anchors
 from ..storage import chunk_file
 from . import invert, long_video_checks
 

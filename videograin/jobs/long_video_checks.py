@@ -4,32 +4,33 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..comfyui.checks import RANDOM_SAMPLERS
-from ..comfyui.plan import Anchors, Blend, KeySets, Motion, STLayout, find, records
-from ..comfyui.prompts import binding_of
-from ..comfyui.validate import require_text, require_unet
+from ..comfyui.plan import find, records
+from ..comfyui.validate import require_family, require_text
 from ..core.cells import CELL
 from ..core.inversion_record import levels
+from ..core.phrase_tokens import binding_of
 from ..core.regions import Regions, clip_masks
+from ..core.samplers import is_random
+from ..features.full_frame import FullFrame
+from ..features.st_layout import STLayout
 
 if TYPE_CHECKING:
     from ..comfyui.progress import Notes
     from .long_video import Job
 
 NODE = "Edit in Chunks"
-CUTTABLE = (KeySets, Anchors, STLayout)  # what means the same in a part of the clip
 
 
 def check(job: Job, notes: Notes) -> None:
     """Raises ValueError with what was found, what was expected and the input to change; what does not stop goes to notes."""
-    require_unet(job.model, NODE)
+    require_family(job.model, NODE)
     _check_pictures(job)
     for name in ("source", "positive", "negative"):
         require_text(job.model, (text for text, _ in getattr(job, name)), f"{NODE}'s `{name}`")
     _check_cut(job)
     _check_plan(job)
     _check_areas(job)
-    if any(part in job.sampler for part in RANDOM_SAMPLERS):
+    if is_random(job.sampler):
         notes.add(
             f"{NODE}'s sampler {job.sampler} adds noise on the way, another for each place in a chunk: anchors, and frames that two chunks "
             "share, differ between chunks, and the source's path is left. Choose a deterministic one such as euler."
@@ -68,24 +69,11 @@ def _check_cut(job: Job) -> None:
 
 def _check_plan(job: Job) -> None:
     plan = records(job.model)
-    if find(plan, Blend) is not None:
-        raise ValueError(
-            f"{NODE}'s `model` has passed through Latent Blend, whose source is another clip than each chunk's. Connect the "
-            f"MODEL from before that node, and set {NODE}'s own `blend`, `mask`, `grow` and `feather`."
-        )
-    if find(plan, Motion) is not None:
-        raise ValueError(
-            f"{NODE}'s `model` has passed through Flow-Guided Attention, whose motion paths run through the whole clip. "
-            "Connect the MODEL from before that node: the anchors hold the clip together."
-        )
     for record in plan:
-        if not isinstance(record, CUTTABLE):
-            raise ValueError(
-                f"{NODE}'s `model` has passed through {record.node}, which reads one whole clip and its inversion. Connect "
-                "the MODEL from before that node, or edit a shorter clip with DDIM Inversion and a sampler."
-            )
-    sets: KeySets | None = find(plan, KeySets)
-    if job.anchoring and sets is not None and sets.clip_norm:
+        if reason := record.uncuttable(NODE):
+            raise ValueError(reason)
+    full: FullFrame | None = find(plan, FullFrame)
+    if job.anchoring and full is not None and full.key_sets.clip_norm:
         raise ValueError(
             f"Full-Frame Attention's `clip_norm` makes an anchor depend on whatever else is in its chunk, and {NODE}'s "
             "anchors must be the same in all. Switch `clip_norm` off, or set `anchors` to 0."

@@ -6,30 +6,29 @@ the first step this is its own attention; later the edit has moved away.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from comfy.model_patcher import ModelPatcher
 from torch import Tensor
 
-from ..comfyui.attention import token_regions
+from ..backbones.base import Site
 from ..comfyui.model_identity import require_origin
-from ..comfyui.plan import Probe, STLayout, find, records
+from ..comfyui.plan import find, records
 from ..comfyui.progress import warn
-from ..comfyui.prompts import binding_of
-from ..comfyui.validate import Site, require_text, require_unet
+from ..comfyui.validate import require_family, require_text
 from ..comfyui.wrappers import for_showing
 from ..core.attention_probs import phrase_shares, point_shares
 from ..core.cells import CELL, cut_like, offset
 from ..core.inversion_record import Inversion
-from ..core.phrase_tokens import Binding
+from ..core.phrase_tokens import Binding, binding_of, key_regions
 from ..core.regions import clip_masks
 from ..core.schedule import of_shares
 from ..core.st_layout import Settings
-from ..features.attention_probe import Onlooker, choose_level, evenly, look, noisy
+from ..features.attention_probe import Onlooker, Probe
+from ..features.base import At, Half
+from ..features.st_layout import STLayout
 from ..views.attention_maps import Average, Column, Point, middle, parse_points, report
-
-if TYPE_CHECKING:
-    from ..comfyui.attention import Call
+from .look import choose_level, evenly, look, noisy
 
 NODE = "Show Attention"
 
@@ -38,37 +37,38 @@ class Shower(Onlooker):
     """What Show Attention collects at one level: a map for each phrase, and a row for each point.
 
     bindings: of the prompts looked at. tokens: (frame, token) of each point. half: of guidance, whose self-attention is
-    looked at; phrases stand in the positive one.
+    looked at; phrases stand in the positive one. fast: as in st_layout.Settings.
     """
 
     node = NODE
 
-    def __init__(self, level: int, blocks: str, bindings: list[Binding], tokens: list[tuple[int, int]], half: str):
+    def __init__(
+        self, level: int, blocks: str, bindings: list[Binding], tokens: list[tuple[int, int]], half: str, fast: bool
+    ):
         super().__init__(level, blocks)
         self.phrases = {binding: Average() for binding in bindings}
-        self.points, self.tokens, self.half = Average(), tokens, half
+        self.points, self.tokens, self.half, self.fast = Average(), tokens, half, fast
         self.sites: set[Site] = set()
 
-    def see_self(self, call: Call, site: Site, q: Tensor, k: Tensor, layouts: list, heads: int) -> None:
-        settings, kind = call.run.settings, call.run.key_sets.at(self.level)
-        q, k = call.split(q), call.split(k)
-        for number, (chunk, layout) in enumerate(zip(call.chunks, layouts, strict=True)):
-            if chunk is None or chunk.role != self.half:
+    def see_self(self, at: At, q: Tensor, k: Tensor) -> None:
+        for number, cond in enumerate(at.call.conds):
+            if cond is None or cond.half != self.half:
                 continue
-            modulation = layout and call.self_modulation(layout, k[number])
-            fast = settings is not None and settings.fast
-            seen = call.seen(kind)
-            self.points.add(point_shares(q[number], k[number], heads, self.tokens, kind, modulation, fast, seen))
+            modulation, seen = at.call.modulation(at, number, k[number]), at.key_set
+            self.points.add(
+                point_shares(
+                    q[number], k[number], at.heads, self.tokens, seen.kind, modulation, self.fast, seen.visible
+                )
+            )
 
-    def see_cross(self, call: Call, site: Site, q: Tensor, k: Tensor, layouts: list, heads: int) -> None:
-        q, k = call.split(q), call.split(k)
-        for number, (chunk, layout) in enumerate(zip(call.chunks, layouts, strict=True)):
-            if chunk is None or chunk.role != "positive" or chunk.binding not in self.phrases:
+    def see_cross(self, at: At, q: Tensor, k: Tensor) -> None:
+        for number, cond in enumerate(at.call.conds):
+            if cond is None or cond.half != Half.POSITIVE or cond.binding not in self.phrases:
                 continue
-            modulation = layout and call.cross_modulation(chunk, layout, k[number])
-            words = token_regions(chunk, k.shape[2], call.text)
-            self.phrases[chunk.binding].add(phrase_shares(q[number], k[number], heads, words, modulation))
-            self.sites.add(site)
+            modulation = at.call.modulation(at, number, k[number])
+            words = key_regions(cond.binding, cond.tokens, k.shape[2], at.call.text)
+            self.phrases[cond.binding].add(phrase_shares(q[number], k[number], at.heads, words, modulation))
+            self.sites.add(at.site)
             self.seen = True
 
 
@@ -89,7 +89,7 @@ def show_attention(
 
     Raises ValueError for what does not fit together, or shows nothing.
     """
-    require_unet(model, NODE)
+    require_family(model, NODE)
     require_origin(inversion, model, records(model), f"{NODE}'s `model`")
     for name, entries in (("conditioning", conditioning), ("negative", negative or ())):
         require_text(model, (text for text, _ in entries), f"{NODE}'s `{name}`")
@@ -112,7 +112,7 @@ def show_attention(
     divisor = choose_level(level, height, width)
     grid = (-(-height // divisor), -(-width // divisor))
     tokens = [(point.frame, point.token(tuple(frames.shape[1:3]), grid)) for _, point, _ in picked]
-    shower = Shower(divisor, blocks, bindings, tokens, half)
+    shower = Shower(divisor, blocks, bindings, tokens, half, settings is not None and settings.fast)
     levels = evenly(_levels(model, inversion, start, end), steps)
     # As the sampler of an edit has it, not as the inversion had.
     noise = model.model.process_latent_out(inversion.latents[levels[0]].float())

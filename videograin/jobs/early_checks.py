@@ -14,13 +14,13 @@ from comfy.model_patcher import ModelPatcher
 from comfy_execution.utils import get_executing_context
 from torch import Tensor
 
+from ..comfyui import source_prompt
+from ..comfyui.progress import Notes
+from ..comfyui.prompt_graph import Link, PromptGraph
 from ..core.cross_frame import OWN
 from ..core.inversion_record import levels
 from ..core.st_layout import Levels, Role
-from . import source_prompt
-from .checks import leaves_path
-from .progress import Notes
-from .prompt_graph import Link, PromptGraph
+from ..features.latent_blend import leaves_path
 
 INVERSION, BIND, ST_LAYOUT = "VideoGrainDDIMInversion", "VideoGrainBindRegionPrompts", "VideoGrainSTLayoutAttention"
 BLEND, INJECT = "VideoGrainLatentBlend", "VideoGrainInjectSourceFeatures"

@@ -1,0 +1,151 @@
+"""What the engine asks of a family of models. A new family is one file beside this one, and its name in registry.py."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager
+from enum import Enum
+from typing import Any, ClassVar, NamedTuple
+
+from torch import Tensor, nn
+
+from ..core.noise_path import NoisePath
+
+Site = tuple[str, int, int]  # the address of a pair of attention layers; in UNets block group, block, transformer block
+
+
+class Need(Enum):
+    """What a feature needs of a family, in words for a message."""
+
+    KEY_SETS = "a choice of the frames that each frame sees"
+    RESNETS = "ResNets in a decoder"
+    GROUP_NORMS = "GroupNorm between its layers"
+    GRADIENTS = "gradients of a part of the network"
+
+
+class Geometry(NamedTuple):
+    """A clip as the latent has it. pixels: a cell's side. per_latent: frames of the clip in one of the latent."""
+
+    frames: int
+    height: int
+    width: int
+    pixels: int = 8
+    per_latent: int = 1
+
+    @property
+    def cells(self) -> tuple[int, int]:
+        return self.height, self.width
+
+
+class ResNet(NamedTuple):
+    """module: whose output is a ResNet's, before the shortcut is added. level: as of attention sites."""
+
+    module: nn.Module
+    level: int
+
+
+class Layer(NamedTuple):
+    """One attention layer as the network calls it.
+
+    size: (h, w) of its grid. precision: that core asks for, or None. previous: another pack's attention in its place, of
+    the network's queries, keys and values, and extra; or None.
+    """
+
+    site: Site
+    size: tuple[int, int]
+    heads: int
+    precision: Any
+    previous: Callable[[Tensor, Tensor, Tensor, Any], Tensor] | None
+    extra: Any = None
+
+
+class Backbone:
+    """A family of models. The engine has tensors of attention as "c f n d", whatever the network has."""
+
+    name: ClassVar[str]  # for messages
+    offers: ClassVar[frozenset[Need]]
+    own_key_set: ClassVar[str]  # one of cross_frame.KEY_SETS: what its self-attention sees by itself
+    path: ClassVar[NoisePath]
+
+    def matches(self, network: nn.Module) -> bool:
+        """Whether a network is of this family, by the names of its classes: comfy is never imported for it."""
+        raise NotImplementedError
+
+    def geometry(self, shape: tuple[int, ...]) -> Geometry:
+        """Of a latent of this shape."""
+        raise NotImplementedError
+
+    def on_latent(self, masks: Tensor) -> Tensor:
+        """Masks (frames or 1, 1, h, w) with the latent's dimensions, to be multiplied with it."""
+        raise NotImplementedError
+
+    def sites(self, network: nn.Module) -> dict[Site, int]:
+        """Every pair of attention layers, with its level: the latent's grid is divided by 1, 2, 4, 8, ... there."""
+        raise NotImplementedError
+
+    def channels(self, network: nn.Module) -> int:
+        """Of its narrowest layers."""
+        raise NotImplementedError
+
+    def widths(self, network: nn.Module) -> dict[Site, int]:
+        """Channels of each site's queries."""
+        raise NotImplementedError
+
+    def heads(self, network: nn.Module) -> dict[Site, int]:
+        """Heads of each site's attention."""
+        raise NotImplementedError
+
+    def frames_of(self, x: Tensor, conds: int) -> tuple[int, bool]:
+        """Frames of each cond in a call of the network, and whether its rows are whole clips."""
+        raise NotImplementedError
+
+    def clip(self, x: Tensor, number: int, frames: int) -> Tensor:
+        """What one cond of a call's input or of a latent shows, (f, C, h, w)."""
+        raise NotImplementedError
+
+    def rows(self, conds: int, frames: int, tokens: int) -> tuple[int, int]:
+        """Batch and length of the network's queries, for so many tokens of a frame."""
+        raise NotImplementedError
+
+    def split(self, x: Tensor, conds: int, frames: int) -> Tensor:
+        """The network's queries, or what else there is of each token, as "c f n d"."""
+        raise NotImplementedError
+
+    def split_text(self, x: Tensor, conds: int, frames: int) -> Tensor:
+        """The network's keys and values of text as "c f m d"."""
+        raise NotImplementedError
+
+    def joined(self, x: Tensor) -> Tensor:
+        """ "c f n d" as the network has it."""
+        raise NotImplementedError
+
+    def level(self, height: int, rows: int) -> int:
+        """The level of a grid of so many rows, in a call whose input has this height."""
+        raise NotImplementedError
+
+    def attached(
+        self, call: Any, network: nn.Module, options: dict[str, Any]
+    ) -> AbstractContextManager[dict[str, Any]]:
+        """For one call of the network: transformer options with the engine at every site; all hooks gone afterwards."""
+        raise NotImplementedError
+
+    # What only some families offer.
+
+    def resnets(self, network: nn.Module) -> dict[int, ResNet]:
+        """Need.RESNETS: of each block of the decoder."""
+        raise NotImplementedError
+
+    def norms(self, network: nn.Module) -> Iterable[nn.Module]:
+        """Need.GROUP_NORMS: those outside transformer blocks."""
+        raise NotImplementedError
+
+    def cut_after(self, network: nn.Module, sites: Iterable[Site]) -> AbstractContextManager[None]:
+        """Need.GRADIENTS: the network ends when these sites are done; what it then returns is no prediction."""
+        raise NotImplementedError
+
+    def kept_for_gradients(self, network: nn.Module, sites: Iterable[Site], tokens: int) -> tuple[float, int]:
+        """Need.GRADIENTS: numbers that a backward pass from these sites keeps of a frame, and numbers of weights in use.
+
+        tokens: of a frame at the latent's own grid.
+        """
+        raise NotImplementedError

@@ -1,0 +1,38 @@
+"""What a noise level means: how much of a noisy latent is the clip and how much is noise."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from torch import Tensor
+
+
+class NoisePath(NamedTuple):
+    """A family's straight path from clip to noise, x = keep(sigma) * x_0 + sigma * noise."""
+
+    name: str
+    fades: bool  # whether the clip fades as noise comes
+
+    def keep(self, sigma: float) -> float:
+        """The clip's share at a noise level."""
+        return 1 - sigma if self.fades else 1.0
+
+    def noisy(self, clean: Tensor, noise: Tensor, sigma: float) -> Tensor:
+        """The clip under noise at a noise level; shapes alike."""
+        return (self.keep(sigma) * clean if self.fades else clean) + sigma * noise
+
+    def velocity(self, x: Tensor, denoised: Tensor, sigma: float) -> Tensor:
+        """dx/dsigma at x for a prediction of the clip: the direction of k-diffusion's steps, the same on both paths.
+
+        On EPS it is the noise. On FLOW it is noise - clip, for x - x_0 = sigma * (noise - x_0).
+        """
+        return (x - denoised) / sigma
+
+
+EPS = NoisePath("eps", fades=False)  # Stable Diffusion: x = x_0 + sigma * noise, whatever the network predicts
+FLOW = NoisePath("flow", fades=True)  # rectified flow: x = (1 - sigma) * x_0 + sigma * noise
+
+
+def next_level(sigma: float, sigmas: list[float]) -> float:
+    """sigma': the highest level of the sampler's list below sigma, 0 below them all. Relative tolerance 1e-5."""
+    return max((level for level in sigmas if level < sigma * (1 - 1e-5)), default=0.0)

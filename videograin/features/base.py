@@ -1,0 +1,369 @@
+"""What a node asks of a sampling run, and how that acts in it.
+
+A node appends a Record to the MODEL. When sampling starts, the engine asks every record what it means in this run, a
+Feature; while the network runs it asks every feature in turn, and it knows none by name. A method that a feature leaves
+out changes nothing. `order` says who stands around whom: the lowest number is outermost.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import Enum, auto
+from typing import Any, ClassVar, NamedTuple, Protocol
+
+import torch
+from torch import Tensor, nn
+
+from ..backbones.base import Backbone, Need, Site
+from ..core.cells import CELL, fits
+from ..core.choices import Choice
+from ..core.cross_frame import KeySet, KeySets
+from ..core.inversion_record import Inversion
+from ..core.phrase_tokens import Binding, is_of
+from ..core.regions import Grid, Regions, TokenRule
+from ..core.schedule import Schedule
+from ..core.st_layout import Modulation
+
+NOISE_MASK = (
+    "The latent carries a noise_mask (Set Latent Noise Mask, VAE Encode for Inpainting, or InpaintModelConditioning with "
+    "its `noise_mask` on), and Latent Blend does that job on the source's own path. Remove the node that sets it, or "
+    "switch that input off; connect its mask to Latent Blend's `mask`."
+)
+SELF, CROSS = "attn1", "attn2"  # ComfyUI's names of the two kinds of attention
+
+Attend = Callable[[Tensor, Tensor, Tensor], Tensor]  # queries, keys, values (c, f, n or m, d) to (c, f, n, d)
+Own = Callable[[Tensor], Tensor]  # values (f, m, d) of one cond to what its attention makes of them, (f, n, d)
+Area = tuple[int, ...] | None  # (h, w, y, x) in latent cells; None for the whole picture
+
+
+class Half(Choice):
+    """What a cond is to a run: of a half of guidance, or a source shown besides."""
+
+    POSITIVE = "positive"
+    NEGATIVE = "negative"
+    SOURCE = "source"
+
+
+@dataclass(frozen=True, eq=False)
+class Cond:
+    """One cond of a batch, known by its uuid, never by its position.
+
+    name: of its prompt, as the guider calls it. binding: regions and tokens of its own prompt, or None. tokens: length
+    of its own text. start, end: the noise levels between which the prompt acts. source: whose clip it shows, or None.
+    """
+
+    half: Half
+    name: str
+    area: Area
+    binding: Binding | None
+    tokens: int
+    start: float
+    end: float
+    source: Any = None
+
+    def acts(self, sigma: float) -> bool:
+        """ComfyUI's own rule for prompts with a timestep range: both ends are in it."""
+        return self.end <= sigma <= self.start
+
+
+class Run(Protocol):
+    """What a feature may ask of a sampling run."""
+
+    frames: int
+    cells: tuple[int, int]  # (height, width) of the latent
+    sigmas: list[float]
+    noise: Tensor  # the sampler's own, in the latent's shape
+    noise_mask: bool  # whether the latent carries one
+    seed: int
+    sampler: str  # its name as core has it; empty for another pack's
+    stop: float | None  # as samplers.stopping_level
+    windowed: bool  # whether the model runs in context windows
+    caches: frozenset[str]  # nodes that skip steps
+    regions: Regions  # of the positive prompts
+    prompts: dict[str, list[dict[str, Any]]]  # the guider's, by name
+    backbone: Backbone
+    network: nn.Module
+    device: torch.device
+    sites: dict[Site, int]
+
+    def schedule(self, start_percent: float, end_percent: float) -> Schedule: ...
+    def timestep(self, sigma: float) -> float: ...  # the training step, 0 to 999
+    def into_model(self, latent: Tensor) -> Tensor: ...  # LATENT samples as the sampler holds them, and back
+    def out_of_model(self, latent: Tensor) -> Tensor: ...
+    def crop(
+        self, masks: Tensor, area: Area
+    ) -> Tensor: ...  # (..., H, W) of the clip, as the latent or an area shows them
+    def masks(self, binding: Binding, area: Area, indices: tuple[int, ...]) -> Tensor: ...  # (K, frames, H, W) bool
+    def covered(self, binding: Binding, area: Area, indices: tuple[int, ...], grid: Grid) -> Tensor: ...  # (f, n) bool
+    def editable(self, sigma: float, x: Tensor) -> Tensor: ...  # where the latent is the edit's, on x's device
+    def source(self, record: Any, pairing: str) -> Any: ...  # a source for a SourceReader
+    def look(self, step: Step, x: Tensor, watcher: Feature) -> None: ...  # a call of the network of a feature's own
+    def warn(self, message: str, about: str | None = None) -> None: ...  # once, on the node
+
+
+class Call(Protocol):
+    """What a feature may ask of one call of the network."""
+
+    conds: list[Cond | None]
+    frames: int
+    told: tuple[int, ...]  # the clip's frames that the call is said to hold
+    indices: tuple[int, ...] | None  # the same where its rows are known to be these frames
+    sigma: float
+    binding: Binding | None  # the regions of prompts that bring none
+    text: int  # rows of the batch's text
+    sees_source: bool
+    norm_pack: str | None  # a pack that has GroupNorm look across frames
+
+    def show(self, place: tuple, *tensors: Tensor) -> None: ...  # (c, f, ...) to whoever reads the source there
+    def modulation(
+        self, at: At, number: int, k: Tensor
+    ) -> Modulation | None: ...  # of whichever feature changes scores
+
+
+class Step(NamedTuple):
+    """One step of the sampler. guider, options: for calls of the network of one's own."""
+
+    sigma: float
+    guider: Any
+    options: dict[str, Any]
+
+
+class At(NamedTuple):
+    """One attention site in one call of the network.
+
+    kind: SELF or CROSS. level: the latent's grid is divided by it there. plain: attention of this site without anybody's
+    patch: self-attention (c, f, n, d) over its key set, cross-attention (rows, n, d).
+    """
+
+    call: Call
+    kind: str
+    site: Site
+    grid: Grid
+    level: int
+    heads: int
+    key_set: KeySet
+    plain: Attend
+
+
+class Misfit(NamedTuple):
+    """A call whose queries are not whole frames. found, expected: (rows, tokens). packs: of others' patches there, for a message."""
+
+    found: tuple[int, int]
+    expected: tuple[int, int]
+    packs: str
+
+    @property
+    def part(self) -> bool:
+        """Whether it is some rows of the batch once more."""
+        return self.found[1] == self.expected[1] and self.found[0] < self.expected[0]
+
+
+class Claim(Enum):
+    """What a feature determines, where another may want it otherwise."""
+
+    FEW_FRAMES = auto()  # a few frames stand for the clip
+    SELF_SCORES = auto()  # regions' scores in self-attention of the edited half
+    CROSS_SCORES = auto()  # words' regions in that half
+    OUTLINES = auto()  # self-attention follows the source everywhere
+    QUERIES = auto()  # the source's queries and keys stand for the edit's
+    BACKGROUND = auto()  # the rest of the picture is held
+
+
+class Claimed(NamedTuple):
+    """When a claim holds, as shares of the noise schedule; and the widget that gives it up, as "ST-Layout's `self_strength`"."""
+
+    start_percent: float = 0.0
+    end_percent: float = 1.0
+    widget: str = ""
+
+
+Claims = Mapping[Claim, Claimed]
+
+
+class Work(NamedTuple):
+    """What memory is reckoned from. shape: of the latent; queries: bytes of one layer's, both halves of guidance; number: bytes of
+    one in the network.
+    """
+
+    shape: Sequence[int]
+    queries: int
+    number: int
+    backbone: Backbone
+    network: nn.Module
+
+    @property
+    def tokens(self) -> int:
+        """Of a frame, at the latent's own grid."""
+        return self.shape[-2] * self.shape[-1]
+
+
+class Record:
+    """What one node asks, as immutable data on the MODEL; subclasses are frozen dataclasses."""
+
+    node: ClassVar[str]  # for messages
+    order: ClassVar[int]
+    needs: ClassVar[frozenset[Need]] = frozenset()
+    live_in_inversion: ClassVar[bool] = False  # acts while a clip is inverted as in its edit
+    on_latent: ClassVar[bool] = False  # works on the latent alone: attention is as without it
+    wants_all_frames: ClassVar[bool] = False  # every frame sees all others, where no other node says which
+    neutral: bool = False  # as if the node were not there, to the bit
+    says_frames: bool = False  # says which frames each frame sees
+
+    @property
+    def frames_seen(self) -> KeySets | None:
+        """The key sets in force, where it says which."""
+        return None
+
+    @property
+    def origin(self) -> Inversion | None:
+        """The inversion from whose noise the edit starts."""
+        return None
+
+    @property
+    def source_prompt(self) -> list | None:
+        """The source's CONDITIONING, where the network is shown the source besides."""
+        return None
+
+    def bind(self, run: Run) -> Feature:
+        """What it means in a run; not asked where it is neutral."""
+        raise NotImplementedError
+
+    def describe(self) -> str:
+        """What an inversion depends on, one text per meaning; empty if nothing."""
+        return ""
+
+    def claims(self) -> Claims:
+        return {}
+
+    def uncuttable(self, node: str) -> str | None:
+        """Why it cannot act in a part of a clip; None where it can. node: that cuts the clip, for the message."""
+        return (
+            f"{node}'s `model` has passed through {self.node}, which reads one whole clip and its inversion. Connect "
+            "the MODEL from before that node, or edit a shorter clip with DDIM Inversion and a sampler."
+        )
+
+    def held_bytes(self, work: Work) -> int:
+        """Most that it holds besides while the network runs."""
+        return 0
+
+    def source_bytes(self, work: Work) -> int:
+        """What is held of the source during a step, nothing of other steps."""
+        return 0
+
+    def looked_bytes(self, work: Work) -> int:
+        """Most that calls of its own hold, before a step's ordinary ones."""
+        return 0
+
+
+class Feature:
+    """A record in one run. `at` is the site, `number` a cond's place in the call's batch."""
+
+    placed: bool = False  # has its place in the whole picture: wrong in a tile of it, or in a second run
+    once: bool = False  # wrong where the sampler starts a second time, as everything placed is
+    looks_across: bool = True  # needs to know which frame is which
+    token_rule: TokenRule | None = None  # how masks become tokens, where it says so
+
+    def __init__(self, record: Any, run: Run):
+        self.record, self.run = record, run
+
+    def check(self, claims: Claims) -> None:
+        """Raises ValueError for what cannot work, before anything is computed. claims: what others determine."""
+
+    # ---- around a step --------------------------------------------------------------------------------------------
+
+    def step(self, step: Step, x: Tensor, denoise: Callable[[Tensor], Tensor]) -> Tensor:
+        """The prediction for x at the step's noise level."""
+        return denoise(x)
+
+    def editable(self, sigma: float) -> Tensor | None:
+        """Where the latent is the edit's at sigma, as a mask; None for everywhere."""
+        return None
+
+    def finish(self, samples: Tensor) -> Tensor:
+        """The run's result, as LATENT has it."""
+        return samples
+
+    # ---- in a call of the network ------------------------------------------------------------------------------------
+
+    def acts_in(self, call: Call, kind: str) -> bool:
+        """Whether it does anything, or looks, at sites of a kind in this call."""
+        return False
+
+    def module_hooks(self, call: Call, network: nn.Module) -> Iterable[tuple[nn.Module, bool, Callable]]:
+        """(module, whether before it, hook) for one call."""
+        return ()
+
+    def see_hidden(self, call: Call, site: Site, level: int, x: Tensor) -> None:
+        """Looks at the normed hidden states that enter self-attention, where `sees_hidden`."""
+
+    sees_hidden: bool = False
+
+    def check_call(self, call: Call) -> None:
+        """Raises ValueError for a call that it cannot act in."""
+
+    # ---- at a site ------------------------------------------------------------------------------------------------
+
+    def key_set(self, call: Call, inner: Any) -> Any:
+        """The key set in force at a site of self-attention, given what it would be."""
+        return inner
+
+    def modulation(self, at: At, number: int, k: Tensor) -> Modulation | None:
+        """How one cond's scores are changed, k (f, m, d); None where they are not."""
+        return None
+
+    def misfit(self, at: At, misfit: Misfit) -> None:
+        """Raises ValueError where it ought to act, and cannot."""
+
+    def inputs(self, at: At, q: Tensor, k: Tensor) -> tuple[Tensor, Tensor]:
+        """Queries and keys (c, f, n, d) in the place of self-attention's."""
+        return q, k
+
+    def observe(self, at: At, q: Tensor, k: Tensor) -> None:
+        """Looks at queries and keys (c, f, n or m, d)."""
+
+    def self_attention(self, at: At, q: Tensor, k: Tensor, attend: Attend) -> Attend | None:
+        """Self-attention around `attend`, for queries and keys (c, f, n, d); None where it does not act."""
+        return None
+
+    def cross_attention(self, at: At, number: int, q: Tensor, k: Tensor, own: Own) -> Own | None:
+        """One cond's cross-attention around `own`, q (f, n, d), k (f, m, d); None where it does not act."""
+        return None
+
+
+def as_heads(x: Tensor, heads: int) -> Tensor:
+    """(b, n, h * d) as (b, h, n, d)."""
+    return x.unflatten(-1, (heads, -1)).transpose(1, 2)
+
+
+def warn_size(run: Run, what: str, masks: Tensor) -> None:
+    """Tells of masks, (..., H, W), that are of another size than the clip. what: their name for the message."""
+    height, width = masks.shape[-2:]
+    if not fits((height, width), run.cells):
+        run.warn(
+            f"{what} are {width}×{height} pixels, but the frames are {run.cells[1] * CELL}×{run.cells[0] * CELL}: "
+            "the masks are resized to fit. Give them the size of the frames to be sure they sit where you drew them."
+        )
+
+
+def warn_other_text(run: Run, whose: str, where: str, end: Tensor, texts: Sequence[Tensor]) -> None:
+    """Tells of encodings that are not of the text with this last row.
+
+    A warning only: another text encoder or CLIP Set Last Layer, too, gives the same words another encoding.
+    """
+    if not all(is_of(end, text) for text in texts):
+        run.warn(
+            f"{whose} is another text than {where} holds, or another text encoder has encoded it: words would be taken "
+            "for others. Connect the same words, and the same CLIP, to both."
+        )
+
+
+def size_of(latent: Tensor) -> str:
+    if latent.ndim != 4:
+        return f"of shape {tuple(latent.shape)}"
+    frames, channels, height, width = latent.shape
+    return f"{frames} frames of {width}×{height} cells in {channels} channels"
+
+
+def same_text(texts: Sequence[Tensor]) -> bool:
+    return all(torch.equal(text, texts[0]) for text in texts[1:])
