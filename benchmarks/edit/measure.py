@@ -12,7 +12,7 @@ from torch import Tensor
 from ...videograin.metrics import measures
 from ...videograin.toybox import clips
 from ...videograin.toybox.judge import Judge, Reading
-from . import suite
+from . import statistics, suite
 from .lpips import Lpips
 from .suite import Area, Example
 
@@ -76,9 +76,9 @@ def judged_words(areas: tuple[Area, ...], seen: Seen) -> dict[str, float]:
     shown = [word for words, _ in objects for word in words if word is not None]
     others = [{word for j, (_, word) in enumerate(objects) if j != i} for i in range(len(objects))]
     return {
-        "edit_acc": measures.edit_acc(*_unzipped(changed)),
-        "kept": measures.kept(*_unzipped(stay)) if stay else nan,
-        "leak": measures.leak(*_unzipped(objects), others),
+        "edit_acc": statistics.edit_acc(*_unzipped(changed)),
+        "kept": statistics.kept(*_unzipped(stay)) if stay else nan,
+        "leak": statistics.leak(*_unzipped(objects), others),
         "empty": shown.count(NOTHING) / len(shown) if shown else nan,
     }
 

@@ -7,9 +7,9 @@ from collections.abc import Iterable, Sequence
 from math import isfinite, nan
 from typing import Any, NamedTuple
 
-from ...videograin.metrics.measures import mean_interval, paired_interval
 from ...videograin.toybox.clips import TASKS
 from .methods import METHODS
+from .statistics import mean_interval, paired_interval
 
 Row = dict[str, Any]
 Best = dict[str, dict[str, Row]]  # method -> clip -> its row

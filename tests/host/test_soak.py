@@ -11,11 +11,12 @@ import psutil
 import pytest
 import torch
 
+from pack.benchmarks.edit.statistics import seam_ratio
 from pack.benchmarks.timing import long
 from pack.videograin.core.chunking import borders, windows
 from pack.videograin.core.optical_flow import dis_flow, occluded
 from pack.videograin.jobs import long_video
-from pack.videograin.metrics.measures import background_psnr, seam_ratio, warp_err
+from pack.videograin.metrics.measures import background_psnr, warp_err
 
 FRAMES, STEPS = (int(os.environ.get(f"VIDEOGRAIN_SOAK_{name}", n)) for name, n in (("FRAMES", 600), ("STEPS", 10)))
 LENGTH = 16

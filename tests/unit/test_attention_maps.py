@@ -1,5 +1,7 @@
 """Maps of attention against a plain dense implementation of the equations, and their pictures."""
 
+from math import isnan
+
 import pytest
 import torch
 from equations import dense
@@ -11,7 +13,7 @@ from pack.videograin.core.regions import share_any
 from pack.videograin.core.score_range import sampled_keys
 from pack.videograin.core.st_layout import Modulation
 from pack.videograin.views import attention_maps, heatmaps
-from pack.videograin.views.attention_maps import Average, Column, Point, middle, parse_points
+from pack.videograin.views.attention_maps import Average, Column, Point, attention_inside, middle, parse_points
 
 HEADS, WIDTH = 2, 24
 
@@ -194,3 +196,16 @@ def test_a_point_is_marked_in_its_own_frame():
     assert torch.equal(with_mark[0], without[0])
     y, x = (with_mark[1] - without[1]).abs().sum(-1)[:156].nonzero().float().mean(0).tolist()
     assert (x, y) == (pytest.approx(40.5 * 4, abs=1), pytest.approx(28 + 16.5 * 4, abs=1))
+
+
+def test_attention_inside():
+    maps, mask = torch.ones(2, 4, 4), torch.zeros(2, 32, 32)
+    mask[:, :8] = 1
+    assert attention_inside(maps, mask) == pytest.approx(0.25)
+    maps[:, 1:] = 0
+    assert attention_inside(maps, mask) == 1
+    assert attention_inside(maps, mask[:1] * 0.5) == 0.5
+    half = torch.zeros(1, 32, 32)
+    half[:, :4] = 1  # half of the first row of cells
+    assert attention_inside(maps, half) == pytest.approx(0.5)
+    assert isnan(attention_inside(torch.zeros(2, 4, 4), mask))

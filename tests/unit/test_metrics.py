@@ -1,6 +1,6 @@
 """Metrics on truths that are known by construction."""
 
-from math import inf, isnan, nan, sqrt
+from math import inf, isnan, nan
 
 import numpy as np
 import pytest
@@ -152,61 +152,3 @@ def test_background_is_outside_the_union():
     edited[:, 7] += 0.1  # half of the background
     assert measures.background_psnr(source, edited, regions) == pytest.approx(20 + 10 * np.log10(2), abs=1e-4)
     assert isnan(measures.background_psnr(source, edited, torch.ones_like(regions)))
-
-
-SEEN = [["fox", "fox", "pig", "cat"], ["pig", None, "pig", "fox"]]
-
-
-def test_edit_accuracy_and_leak():
-    asked, others = ["fox", "pig"], [{"pig"}, {"fox"}]
-    assert measures.edit_acc(SEEN, asked) == pytest.approx(4 / 7)  # a region out of sight counts nowhere
-    assert measures.leak(SEEN, asked, others) == pytest.approx(2 / 7)  # "cat" is wrong, but no one's
-    assert measures.leak(SEEN, ["fox", "fox"], [{"fox"}, {"fox"}]) == 0  # both -> fox: one's own word is no leak
-    assert measures.kept([["cow", "pig"]], ["cow"]) == 0.5
-    assert isnan(measures.kept([], [])) and isnan(measures.edit_acc([[None]], ["fox"]))
-
-
-def test_attention_inside():
-    maps, mask = torch.ones(2, 4, 4), torch.zeros(2, 32, 32)
-    mask[:, :8] = 1
-    assert measures.attention_inside(maps, mask) == pytest.approx(0.25)
-    maps[:, 1:] = 0
-    assert measures.attention_inside(maps, mask) == 1
-    assert measures.attention_inside(maps, mask[:1] * 0.5) == 0.5
-    half = torch.zeros(1, 32, 32)
-    half[:, :4] = 1  # half of the first row of cells
-    assert measures.attention_inside(maps, half) == pytest.approx(0.5)
-    assert isnan(measures.attention_inside(torch.zeros(2, 4, 4), mask))
-
-
-def test_interval_against_a_known_value():
-    mean, low, high = measures.mean_interval([1.0, 2.0, 3.0, 4.0])
-    half = 3.182446 * sqrt(5 / 3) / 2  # t(0.975, 3) from tables
-    assert (mean, low, high) == pytest.approx((2.5, 2.5 - half, 2.5 + half), abs=1e-5)
-
-
-def test_the_interval_covers_the_truth_as_often_as_it_says():
-    draws = np.random.default_rng(0).normal(5, 2, (4000, 6))
-    bounds = np.array([measures.mean_interval(row.tolist())[1:] for row in draws])
-    coverage = ((bounds[:, 0] <= 5) & (bounds[:, 1] >= 5)).mean()
-    assert coverage == pytest.approx(0.95, abs=0.012)  # 3.5 standard errors
-    assert measures.mean_interval(draws[0].tolist(), 0.5)[1] > bounds[0, 0]
-
-
-def test_intervals_of_few_or_odd_values():
-    assert measures.mean_interval([3.0])[0] == 3 and isnan(measures.mean_interval([3.0])[1])
-    assert all(isnan(value) for value in measures.mean_interval([]))
-    assert measures.mean_interval([1.0, nan, 3.0])[0] == 2
-    assert measures.mean_interval([1.0, inf])[0] == inf and isnan(measures.mean_interval([1.0, inf])[1])
-
-
-def test_pairing_removes_what_clips_have_in_common():
-    generator = np.random.default_rng(1)
-    difficulty, noise = generator.normal(0, 10, 24), generator.normal(0, 0.1, 24)
-    theirs, ours = difficulty, difficulty + 0.5 + noise
-    mean, low, high = measures.paired_interval(ours.tolist(), theirs.tolist())
-    assert 0.4 < low < mean < high < 0.6
-    ours_alone, theirs_alone = (measures.mean_interval(side.tolist()) for side in (ours, theirs))
-    assert ours_alone[1] < theirs_alone[2]  # unpaired, the intervals overlap
-    with pytest.raises(ValueError):
-        measures.paired_interval([1.0], [1.0, 2.0])

@@ -8,8 +8,8 @@ import weakref
 import pytest
 import torch
 
+from pack.benchmarks.edit.statistics import seam_ratio
 from pack.videograin.core.chunking import Window, borders, crossfade, joined, windows
-from pack.videograin.metrics.measures import seam_ratio
 from pack.videograin.storage import chunk_file
 
 

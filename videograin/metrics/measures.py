@@ -1,4 +1,4 @@
-"""How good is an edit: the papers' numbers, and those of the edit benchmark, as functions of plain tensors and words.
+"""How good is an edit: the papers' numbers, as functions of plain tensors and words.
 
 Pixels are 0…1. Embeddings need not be normalised. Every function says its form, for the same name hides different ones
 in different papers: consecutive or all pairs, masked or not, a fraction or times 100. NaN means “not defined here”.
@@ -7,7 +7,7 @@ in different papers: consecutive or all pairs, masked or not, a fraction or time
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from math import inf, isfinite, isnan, log10, nan, sqrt
+from math import inf, log10, nan
 from typing import NamedTuple
 
 import torch
@@ -96,18 +96,6 @@ def warp_err(before: Tensor, after: Tensor, flow: Tensor, hidden: Tensor | None 
     return 100 * (residual * ~hidden).sum((-2, -1)) / (~hidden).sum((-2, -1))
 
 
-def seam_ratio(errors: Tensor, borders: Sequence[int]) -> float:
-    """Seams of a clip edited in chunks: mean Warp-Err where chunks meet, over its mean elsewhere; 1 shows none.
-
-    errors (F - 1,), one per pair of frames; borders, the pairs at which chunks meet. Pairs without a value are left out;
-    NaN where either side has none, infinite where only borders err.
-    """
-    at_border = torch.zeros(len(errors), dtype=torch.bool)
-    at_border[list(borders)] = True
-    there, elsewhere = (float(errors[side].double().nanmean()) for side in (at_border, ~at_border))
-    return there / elsewhere if elsewhere else there * inf
-
-
 def q_edit(clip_t: float, warp_err: float) -> float:
     """Q-edit (VideoGrain): CLIP-T over Warp-Err, both × 100; without any warping error infinite, with CLIP-T's sign."""
     return clip_t / warp_err if warp_err else clip_t * inf
@@ -151,49 +139,6 @@ def background_psnr(source: Tensor, edited: Tensor, regions: Tensor) -> float:
     return psnr(source, edited, ~regions.any(0))
 
 
-# The edit benchmark's judge: a classifier names what it sees in each region of each frame.
-
-Seen = Sequence[Sequence[str | None]]  # region × frame: the word seen there; None where the region is out of sight
-
-
-def edit_acc(seen: Seen, asked: Sequence[str]) -> float:
-    """Share of region-frames in which the region shows the word asked of it, 0…1. asked: one word per region."""
-    return _share([word == own for words, own in zip(seen, asked, strict=True) for word in words if word is not None])
-
-
-def leak(seen: Seen, asked: Sequence[str], others: Sequence[set[str]]) -> float:
-    """Share of region-frames in which a region shows a word asked of another region instead of its own, 0…1.
-
-    asked: one word per region. others: per region, the words of the other regions.
-    """
-    rows = zip(seen, asked, others, strict=True)
-    return _share(
-        [word != own and word in foreign for words, own, foreign in rows for word in words if word is not None]
-    )
-
-
-def kept(seen: Seen, own: Sequence[str]) -> float:
-    """Share of object-frames in which an object that no one asked to change is still itself, 0…1.
-
-    seen and own: of the untouched objects only; own: the word each one is.
-    """
-    return edit_acc(seen, own)
-
-
-def _share(hits: list[bool]) -> float:
-    return sum(hits) / len(hits) if hits else nan
-
-
-def attention_inside(maps: Tensor, mask: Tensor) -> float:
-    """Share of a phrase's cross-attention that falls inside its region, 0…1 (VideoGrain Fig. 7 as a number).
-
-    maps (F, h, w), not negative; mask (F or 1, H, W) in 0…1, brought to the maps' grid by the area it covers there.
-    """
-    inside = F.interpolate(mask[:, None].to(maps), maps.shape[-2:], mode="area")[:, 0]
-    total = float(maps.double().sum())
-    return float((maps * inside).double().sum()) / total if total else nan
-
-
 # Places.
 
 LEFT, RIGHT, ABOVE, BELOW = RELATIONS = ("left of", "right of", "above", "below")
@@ -201,6 +146,11 @@ LEFT, RIGHT, ABOVE, BELOW = RELATIONS = ("left of", "right of", "above", "below"
 Centres = Mapping[str, Sequence[tuple[float, float]]]  # of one picture: thing -> (x, y) of each one detected
 Relation = tuple[str, str, str]  # thing, one of RELATIONS, thing
 Counts = Mapping[str, int]  # of one picture: thing -> how many of it there should be
+
+
+def share_of(hits: list[bool]) -> float:
+    """Share of what is true, 0…1; NaN of nothing."""
+    return sum(hits) / len(hits) if hits else nan
 
 
 class Visor(NamedTuple):
@@ -227,7 +177,7 @@ def visor(
         seen and all(_related(found, *pair) for pair in pairs)
         for seen, (found, pairs, _) in zip(there, asked, strict=True)
     ]
-    uncond, oa = 100 * _share(right), 100 * _share(there)
+    uncond, oa = 100 * share_of(right), 100 * share_of(there)
     return Visor(uncond, 100 * sum(right) / sum(there) if any(there) else nan, oa)
 
 
@@ -251,33 +201,3 @@ def relation_between(a: tuple[float, float], b: tuple[float, float]) -> str:
     if abs(across) >= abs(down):
         return LEFT if across >= 0 else RIGHT
     return ABOVE if down >= 0 else BELOW
-
-
-# Several clips.
-
-
-def mean_interval(values: Sequence[float], level: float = 0.95) -> tuple[float, float, float]:
-    """(mean, low, high): Student's t interval of the mean, n - 1 degrees of freedom; NaN bounds below two values.
-
-    values: one per clip; NaN ones are left out.
-    """
-    from scipy.stats import t
-
-    values = [value for value in values if not isnan(value)]
-    count = len(values)
-    if not all(isfinite(value) for value in values):
-        return sum(values), nan, nan  # infinite PSNR: its mean is infinite and has no spread
-    if count < 2:
-        return (values[0] if values else nan), nan, nan
-    mean = sum(values) / count
-    spread = sqrt(sum((value - mean) ** 2 for value in values) / (count - 1))
-    half = float(t.ppf((1 + level) / 2, count - 1)) * spread / sqrt(count)
-    return mean, mean - half, mean + half
-
-
-def paired_interval(ours: Sequence[float], theirs: Sequence[float], level: float = 0.95) -> tuple[float, float, float]:
-    """(mean, low, high) of ours - theirs, clip by clip; t interval as in `mean_interval`.
-
-    A clip that is NaN on either side is left out. Raises ValueError for lists of different lengths.
-    """
-    return mean_interval([a - b for a, b in zip(ours, theirs, strict=True)], level)

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import re
-from math import isnan
+from math import isnan, nan
 from typing import NamedTuple
 
+import torch.nn.functional as F
 from torch import Tensor
-
-from ..metrics.measures import attention_inside
 
 POINT = re.compile(r"\(?\s*(\d+)\s*,\s*(\d+)\s*,\s*(\d+)\s*\)?")
 
@@ -89,6 +88,16 @@ def parse_points(text: str, frames: int, height: int, width: int) -> list[Point]
             )
         points.append(point)
     return points
+
+
+def attention_inside(maps: Tensor, mask: Tensor) -> float:
+    """Share of a phrase's cross-attention that falls inside its region, 0…1 (VideoGrain Fig. 7 as a number).
+
+    maps (F, h, w), not negative; mask (F or 1, H, W) in 0…1, brought to the maps' grid by the area it covers there.
+    """
+    inside = F.interpolate(mask[:, None].to(maps), maps.shape[-2:], mode="area")[:, 0]
+    total = float(maps.double().sum())
+    return float((maps * inside).double().sum()) / total if total else nan
 
 
 def middle(mask: Tensor) -> Point:
