@@ -5,9 +5,9 @@ from comfy_api.latest import io
 
 from ..videograin.comfyui import previews
 from ..videograin.comfyui.optical_flow import dis_between
-from ..videograin.core.attention_clusters import shades
 from ..videograin.core.cells import cut_like
 from ..videograin.masks.split_instances import LEFT_TO_RIGHT, ORDERS, coloured, portrait, split
+from ..videograin.views.palette import shades
 from .declared import declared
 from .types import CATEGORY
 

@@ -7,11 +7,13 @@ import torch
 from comfy_api.latest import io
 
 from ..videograin.comfyui import previews
-from ..videograin.core.attention_clusters import FEATURES, PER_FRAME, ROWS, SCOPES, describe, picture, shades
+from ..videograin.core.attention_clusters import FEATURES, PER_FRAME, ROWS, SCOPES, describe
 from ..videograin.core.cells import cut_like
 from ..videograin.features.attention_probe import AUTO, BLOCKS
 from ..videograin.jobs import attention_clusters
 from ..videograin.masks.cluster_choice import chosen_mask, parse_choice
+from ..videograin.views.cluster_map import picture
+from ..videograin.views.palette import shades
 from .declared import declared
 from .types import CATEGORY, Inversion, Layout
 

@@ -3,8 +3,8 @@
 from comfy_api.latest import io
 
 from ..videograin.comfyui import previews, prompts
-from ..videograin.core.attention_clusters import shades
 from ..videograin.core.regions import Region, require_a_mask_a_frame
+from ..videograin.views.palette import shades
 from ..videograin.views.region_report import Overview, extent, look
 from ..videograin.views.region_sheet import overview_picture, strip
 from .declared import declared

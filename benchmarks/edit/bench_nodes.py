@@ -14,7 +14,7 @@ from comfy_api.latest import io
 from torch import Tensor
 
 from ...videograin.comfyui.prompts import KEY
-from ...videograin.core.attention_clusters import ClusterLayout, cluster_masks
+from ...videograin.core.attention_clusters import ClusterLayout, at_frame_size
 from ...videograin.toybox import model as demo_model
 from ...videograin.toybox.depth import depth
 from . import suite
@@ -169,7 +169,7 @@ def union(one: Example, numbers: str, shape: str) -> Tensor:
 def choose(layout: ClusterLayout, mask: Tensor) -> list[int]:
     """The clusters that lie in the mask by more than half; at least the one that fits it best."""
     count = len(layout.names)
-    clusters = torch.stack([cluster_masks(layout, [number]) > 0.5 for number in range(count)])
+    clusters = torch.stack([at_frame_size(layout, layout.labels == number) > 0.5 for number in range(count)])
     inside, size = ((clusters & where).sum((1, 2, 3)).float() for where in (mask, torch.ones_like(mask)))
     chosen = (inside > 0.5 * size).nonzero()[:, 0].tolist()
     overlap = inside / (size + mask.sum() - inside)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from pack.videograin.core.attention_clusters import PALETTE
+from pack.videograin.views.palette import PALETTE
 
 ROOT = Path(__file__).parents[2]
 # How linear RGB is seen without one kind of cone (Machado, Oliveira and Fernandes 2009, severity 1).

@@ -6,6 +6,7 @@ import torch
 
 from pack.videograin.core import attention_clusters
 from pack.videograin.core.attention_clusters import AttentionInputs, AttentionRows, ClusterLayout, WordMaps
+from pack.videograin.views import cluster_map
 
 
 def moving_blocks(frames=5, size=12, seed=0):
@@ -149,7 +150,10 @@ def example():
 
 
 def test_masks_of_clusters_add_up_at_frame_size():
-    one, rest = attention_clusters.cluster_masks(example(), [1]), attention_clusters.cluster_masks(example(), [0, 2])
+    layout = example()
+    one, rest = (
+        attention_clusters.at_frame_size(layout, inside) for inside in (layout.labels == 1, layout.labels != 1)
+    )
     assert one.shape == (2, 32, 32)
     assert one[:, :, 20:].all() and not one[:, :, :12].any()
     assert ((one + rest) >= 1).float().mean() > 0.95  # the border between them may fall in between
@@ -157,6 +161,6 @@ def test_masks_of_clusters_add_up_at_frame_size():
 
 def test_description_and_picture():
     assert attention_clusters.describe(example()).splitlines() == ["0: 46.9 % grass", "1: 50.0 %", "2: 3.1 % cat"]
-    picture = attention_clusters.picture(example())
+    picture = cluster_map.picture(example())
     assert picture.shape == (2, 32, 32, 3) and 0 <= picture.min() and picture.max() <= 1
     assert not torch.equal(picture[0, 1, 1], picture[1, 1, 1])  # cluster 2 has its own colour

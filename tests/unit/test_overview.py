@@ -3,17 +3,16 @@
 import pytest
 import torch
 
-from pack.videograin.core.attention_clusters import shades
+from pack.videograin.core.frame_numbers import frames_text, runs
+from pack.videograin.core.phrases import closest
 from pack.videograin.core.regions import Region
+from pack.videograin.views.palette import shades
 from pack.videograin.views.region_report import (
-    closest,
     extent,
-    frames_text,
     look,
     lost_frames,
     phrase_spans,
     pieces,
-    runs,
 )
 from pack.videograin.views.region_sheet import MARGIN, WIDTH, overview_picture, shown_frames, strip
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from ..views.region_report import frames_text, runs
+from ..core.frame_numbers import frames_text, runs
 
 CURE = (
     "Half precision that overflows is the usual cause: start ComfyUI with --force-upcast-attention, or with --force-fp32. "

@@ -10,11 +10,11 @@ from comfy.model_patcher import ModelPatcher
 
 from ..core.phrase_tokens import KEY, Binding, Token
 from ..core.phrases import hint, occurrences, places
+from ..core.phrases import closest, hint, occurrences, places
 from ..core.prompt_alignment import Prompt
 from ..core.regions import Regions
 from ..core.spelling import EMBEDDING, Span, Text, piece_bytes, token_spans
 from ..core.spelling import read as letters_of
-from ..views.region_report import closest
 
 ERROR, APPEND = MISSING = ("error", "append it")
 

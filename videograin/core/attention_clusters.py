@@ -192,11 +192,6 @@ def name_clusters(labels: Tensor, maps: Tensor, words: list[str], clusters: int)
     return tuple(names)
 
 
-def cluster_masks(layout: ClusterLayout, chosen: list[int]) -> Tensor:
-    """Some clusters together as masks at the size of the frames: (frames, height, width) float32, 0 or 1."""
-    return at_frame_size(layout, torch.isin(layout.labels, torch.tensor(chosen)))
-
-
 def at_frame_size(layout: ClusterLayout, inside: Tensor) -> Tensor:
     """Tokens (frames, h, w) bool as masks (frames, height, width) float32, 0 or 1, edges smoothed from the grid."""
     smooth = F.interpolate(inside.float()[:, None], (layout.height, layout.width), mode="bilinear", antialias=False)
@@ -210,38 +205,3 @@ def describe(layout: ClusterLayout) -> str:
         f"{number}: {100 * float(part):.1f} % {name}".rstrip()
         for number, (part, name) in enumerate(zip(share, layout.names, strict=True))
     )
-
-
-# Okabe and Ito's palette, which colour-blind readers can tell apart; further clusters are darker rounds of it.
-PALETTE = ((230, 159, 0), (86, 180, 233), (0, 158, 115), (240, 228, 66), (0, 114, 178), (213, 94, 0), (204, 121, 167))
-
-
-def shades(count: int) -> list[tuple[int, int, int]]:
-    """A colour for each of `count` clusters or regions, RGB in 0…255."""
-    return [tuple(int(c * 0.7 ** (n // len(PALETTE))) for c in PALETTE[n % len(PALETTE)]) for n in range(count)]
-
-
-def picture(layout: ClusterLayout) -> Tensor:
-    """The clusters in colour, each with its number at its middle. Returns (frames, height, width, 3) float32."""
-    import numpy as np
-    from PIL import Image, ImageDraw
-
-    colours = torch.tensor(shades(len(layout.names)), dtype=torch.uint8)
-    frames = []
-    for labels in layout.labels:
-        size = (layout.width, layout.height)
-        frame = Image.fromarray(colours[labels].numpy()).resize(size, Image.Resampling.NEAREST)
-        draw = ImageDraw.Draw(frame)
-        for number in labels.unique().tolist():
-            y, x = _middle(labels == number)
-            place = ((x + 0.5) * size[0] / labels.shape[1], (y + 0.5) * size[1] / labels.shape[0])
-            draw.text(place, str(number), fill="black", stroke_fill="white", stroke_width=1, anchor="mm")
-        frames.append(torch.from_numpy(np.array(frame)))
-    return torch.stack(frames).float().div_(255)
-
-
-def _middle(inside: Tensor) -> tuple[float, float]:
-    """The token of a cluster nearest to its centre of mass, so that the number stands on the cluster itself."""
-    places = inside.nonzero().float()
-    nearest = (places - places.mean(0)).square().sum(1).argmin()
-    return tuple(places[nearest].tolist())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterable
+from difflib import SequenceMatcher
 
 from .spelling import Span, Text, plain, read
 
@@ -93,6 +94,19 @@ def hint(text: Text, phrase: str) -> str:
         end += 1
     signs = [number for number in range(start, end) if text.letters[number] in BRACKETS]
     return _of_brackets(text, signs, wanted)
+
+
+def closest(phrase: str, prompt: str) -> str | None:
+    """The words of a prompt most like a phrase that it lacks; None if none are."""
+    words, length = re.findall(r"[\w'-]+", prompt), len(phrase.split())
+    runs = [
+        " ".join(words[start : start + count])
+        for count in range(max(1, length - 1), length + 2)
+        for start in range(len(words) - count + 1)
+    ]
+    likeness = {run: SequenceMatcher(None, phrase.lower(), run.lower()).ratio() for run in runs}
+    best = max(likeness, key=likeness.get, default=None)
+    return best if best and likeness[best] > 0.5 else None  # at 0.5 "a" is like "cat"
 
 
 def _of_brackets(text: Text, signs: list[int], wanted: Text) -> str:

@@ -13,8 +13,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..core.attention_clusters import shades
 from ..core.optical_flow import warp_masks
+from ..views.palette import shades
 
 LEFT_TO_RIGHT, TOP_TO_BOTTOM, LARGE_TO_SMALL = ORDERS = ("left to right", "top to bottom", "large to small")
 CLAIM = 0.25  # of what is expected of a thing must lie in a part for the thing to have a share in it

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-from difflib import SequenceMatcher
 from itertools import combinations
 from typing import NamedTuple
 
@@ -12,7 +10,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..core.cells import same_clip
-from ..core.phrases import places
+from ..core.frame_numbers import frames_text, runs
+from ..core.phrases import closest, places
 from ..core.regions import Regions
 from ..core.spelling import read
 
@@ -169,23 +168,6 @@ def overlap_marks(masks: Tensor) -> list[list[Mark]]:
     return marks
 
 
-def runs(frames: list[int]) -> list[list[int]]:
-    """[2, 3, 4, 7] -> [[2, 4], [7, 7]]."""
-    found: list[list[int]] = []
-    for frame in frames:
-        if found and frame == found[-1][1] + 1:
-            found[-1][1] = frame
-        else:
-            found.append([frame, frame])
-    return found
-
-
-def frames_text(found: list[list[int]]) -> str:
-    """[[2, 4], [7, 7]] -> "frames 2 to 4, 7". Plain letters: the picture's font has few others."""
-    text = ", ".join(str(first) if first == last else f"{first} to {last}" for first, last in found)
-    return f"frame{'' if found[0][0] == found[-1][1] else 's'} {text}"
-
-
 # ---- words ----------------------------------------------------------------------------------------------------------
 
 
@@ -219,16 +201,3 @@ def pieces(prompt: str, spans: list[tuple[int, int] | None]) -> list[tuple[str, 
         cut += [(prompt[at:start], None), (prompt[start:end], number)]
         at = end
     return [(text, number) for text, number in (*cut, (prompt[at:], None)) if text]
-
-
-def closest(phrase: str, prompt: str) -> str | None:
-    """The words of a prompt most like a phrase that it lacks; None if none are."""
-    words, length = re.findall(r"[\w'-]+", prompt), len(phrase.split())
-    runs = [
-        " ".join(words[start : start + count])
-        for count in range(max(1, length - 1), length + 2)
-        for start in range(len(words) - count + 1)
-    ]
-    likeness = {run: SequenceMatcher(None, phrase.lower(), run.lower()).ratio() for run in runs}
-    best = max(likeness, key=likeness.get, default=None)
-    return best if best and likeness[best] > 0.5 else None  # at 0.5 "a" is like "cat"

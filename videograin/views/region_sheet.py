@@ -8,8 +8,8 @@ import torch.nn.functional as F
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
-from ..core.attention_clusters import shades
 from ..core.cells import cut_like
+from .palette import shades
 from .region_report import Finding, Overview
 
 WIDTH, MARGIN, GAP = 960, 20, 6  # pixels

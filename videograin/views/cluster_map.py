@@ -1,0 +1,34 @@
+"""Clusters of a clip in colour."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from PIL import Image, ImageDraw
+from torch import Tensor
+
+from ..core.attention_clusters import ClusterLayout
+from .palette import shades
+
+
+def picture(layout: ClusterLayout) -> Tensor:
+    """The clusters in colour, each with its number at its middle. Returns (frames, height, width, 3) float32."""
+    colours = torch.tensor(shades(len(layout.names)), dtype=torch.uint8)
+    frames = []
+    for labels in layout.labels:
+        size = (layout.width, layout.height)
+        frame = Image.fromarray(colours[labels].numpy()).resize(size, Image.Resampling.NEAREST)
+        draw = ImageDraw.Draw(frame)
+        for number in labels.unique().tolist():
+            y, x = _middle(labels == number)
+            place = ((x + 0.5) * size[0] / labels.shape[1], (y + 0.5) * size[1] / labels.shape[0])
+            draw.text(place, str(number), fill="black", stroke_fill="white", stroke_width=1, anchor="mm")
+        frames.append(torch.from_numpy(np.array(frame)))
+    return torch.stack(frames).float().div_(255)
+
+
+def _middle(inside: Tensor) -> tuple[float, float]:
+    """The token of a cluster nearest to its centre of mass, so that the number stands on the cluster itself."""
+    places = inside.nonzero().float()
+    nearest = (places - places.mean(0)).square().sum(1).argmin()
+    return tuple(places[nearest].tolist())
