@@ -98,8 +98,8 @@ def judge_clips(edits: int) -> tuple[list[dict], list[dict]]:
     from pack.nodes.demo import DemoClip
     from pack.nodes.inversion import DDIMInversion
     from pack.videograin.core.attention_clusters import SCOPES, cluster
+    from pack.videograin.jobs import demo_model
     from pack.videograin.toybox import clips
-    from pack.videograin.toybox import model as demo_model
 
     plain, clip, vae = demo_model.load()
     model = FullFrameAttention.execute(plain, "all frames").result[0]

@@ -62,9 +62,8 @@ def measure(rows: list[dict]) -> None:
     from pack.nodes.attention import FullFrameAttention
     from pack.videograin.comfyui.progress import Notes
     from pack.videograin.core.ddim_inversion import HIGH, ddim_invert
-    from pack.videograin.jobs import invert
+    from pack.videograin.jobs import demo_model, invert
     from pack.videograin.toybox import clips
-    from pack.videograin.toybox import model as demo_model
 
     plain, clip, vae = demo_model.load()
     model = FullFrameAttention.execute(plain, "all frames").result[0]

@@ -4,8 +4,8 @@ import numpy as np
 import torch
 from comfy_api.latest import io
 
+from ..videograin.jobs import demo_model
 from ..videograin.toybox import clips, world
-from ..videograin.toybox import model as demo_model
 from ..videograin.toybox.depth import depth
 from .declared import declared
 

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from ...videograin.core import optical_flow
+from ...videograin.jobs import demo_model
 from ...videograin.metrics import measures
 from ...videograin.toybox import judge as judging
-from ...videograin.toybox import model as demo_model
 from . import lpips, measure, pictures, report, suite
 from .graph import Setup
 from .plan import jobs, name_of, plan, setup_of

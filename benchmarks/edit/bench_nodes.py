@@ -15,7 +15,7 @@ from torch import Tensor
 
 from ...videograin.comfyui.prompts import KEY
 from ...videograin.core.attention_clusters import ClusterLayout, at_frame_size
-from ...videograin.toybox import model as demo_model
+from ...videograin.jobs import demo_model
 from ...videograin.toybox.depth import depth
 from . import suite
 from .suite import Example

@@ -13,8 +13,8 @@ from ...nodes.attention import STLayoutAttention
 from ...nodes.chunks import EditInChunks
 from ...nodes.regions import BindRegionPrompts, RegionPrompt
 from ...videograin.core.chunking import windows
+from ...videograin.jobs import demo_model
 from ...videograin.toybox import clips
-from ...videograin.toybox import model as demo_model
 from . import machine
 from .rows import Row
 

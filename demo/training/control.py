@@ -12,9 +12,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
+from ...videograin.jobs.demo_model import control_network
 from ...videograin.toybox import world
 from ...videograin.toybox.depth import depth
-from ...videograin.toybox.model import Autoencoder, control_network
+from ...videograin.toybox.model import Autoencoder
 from ...videograin.toybox.scenes import Scenes
 from .diffusion import DROPPED, Painter, Words, alphas_cumprod, latent_scale, load_vae
 from .run import DEVICE, Average, Stage, averaged, initialise, log, mixed_precision, rate

@@ -18,8 +18,9 @@ from PIL import Image
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
+from ...videograin.jobs.demo_model import DemoTokenizer
 from ...videograin.toybox import world
-from ...videograin.toybox.model import TEXT, UNET, Autoencoder, DemoTokenizer
+from ...videograin.toybox.model import TEXT, UNET, Autoencoder
 from ...videograin.toybox.scenes import Scenes
 from .files import checksum, kept
 from .run import DEVICE, Average, Stage, averaged, initialise, log, mixed_precision, rate
@@ -130,7 +131,7 @@ class Pool:
 
 def load_vae(root: Path) -> Autoencoder:
     """The averaged autoencoder of stage 1."""
-    vae, _ = averaged(Autoencoder(), root / "vae")
+    vae, _ = averaged(Autoencoder(comfy.ops.disable_weight_init), root / "vae")
     return vae.to(memory_format=torch.channels_last)
 
 

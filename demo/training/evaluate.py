@@ -9,6 +9,7 @@ import torch
 
 from ...nodes.attention import FullFrameAttention
 from ...nodes.inversion import DDIMInversion
+from ...videograin.jobs import demo_model
 from ...videograin.toybox import clips, model, world
 from ...videograin.toybox.depth import depth
 from ...videograin.toybox.judge import Judge
@@ -25,8 +26,8 @@ class Painter:
     """The exported model, asked for pictures."""
 
     def __init__(self):
-        self.model, self.clip, self.vae = model.load()
-        self.control = model.load_control()
+        self.model, self.clip, self.vae = demo_model.load()
+        self.control = demo_model.load_control()
 
     def encode(self, text: str) -> list:
         return self.clip.encode_from_tokens_scheduled(self.clip.tokenize(text))

@@ -9,6 +9,7 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
+from ...videograin.jobs.demo_model import control_network
 from ...videograin.toybox import judge, model, world
 from ...videograin.toybox.scenes import Scenes
 from .diffusion import Painter, Words, latent_scale, load_vae
@@ -44,7 +45,7 @@ def write_parts(root: Path, folder: Path) -> None:
     exact = {"text.vocabulary": words.vocabulary.to(torch.int32), "latent.scale": torch.tensor(scale)}
     exact |= {"latent.rgb_factors": factors, "latent.rgb_bias": bias}
     write(folder / model.PAINTER, tensors, "painter", exact, steps=step)
-    network, step = averaged(model.control_network(), root / "control")
+    network, step = averaged(control_network(), root / "control")
     write(folder / model.CONTROL, network.state_dict(), "depth ControlNet", steps=step)
 
 

@@ -3,6 +3,7 @@
 import math
 from pathlib import Path
 
+import comfy.ops
 import numpy as np
 import torch
 from torch import Tensor
@@ -31,7 +32,7 @@ def psnr(a: Tensor, b: Tensor) -> float:
 def train(root: Path, steps: int, seed: int, stop_at: float = math.inf) -> Stage:
     torch.manual_seed(seed)
     scenes = Scenes(world.sprites())
-    net = Autoencoder()
+    net = Autoencoder(comfy.ops.disable_weight_init)
     initialise(net)
     net.to(DEVICE, memory_format=torch.channels_last)
     optimizer = torch.optim.AdamW(net.parameters(), LEARNING_RATE, betas=(0.9, 0.99), weight_decay=1e-4, fused=True)

@@ -26,7 +26,7 @@ from pack.videograin.core import attention_probs
 from pack.videograin.core.latent_blend import blend_mask
 from pack.videograin.core.phrase_tokens import KEY
 from pack.videograin.features.via_anchors import COPIES
-from pack.videograin.toybox import model as demo_model
+from pack.videograin.jobs import demo_model
 
 
 @pytest.fixture(autouse=True)

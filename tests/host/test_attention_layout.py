@@ -11,8 +11,8 @@ from pack.nodes.inversion import DDIMInversion
 from pack.nodes.layout import AttentionLayout, ClustersToMask
 from pack.videograin.core import cross_frame
 from pack.videograin.core.attention_clusters import FEATURES, AttentionRows
+from pack.videograin.jobs import demo_model
 from pack.videograin.jobs.attention_clusters import Observer, observe
-from pack.videograin.toybox import model as demo_model
 
 
 def invert(frames=8, steps=10):

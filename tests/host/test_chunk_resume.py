@@ -16,9 +16,8 @@ from compatibility import SURVIVED, claim
 from pack.nodes.attention import FullFrameAttention
 from pack.nodes.chunks import EditInChunks
 from pack.videograin.comfyui.fingerprint import fingerprint, graph_below
-from pack.videograin.jobs import long_video
+from pack.videograin.jobs import demo_model, long_video
 from pack.videograin.jobs.long_video import FOLDER
-from pack.videograin.toybox import model as demo_model
 
 
 @pytest.fixture(autouse=True)

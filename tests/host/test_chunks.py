@@ -22,8 +22,7 @@ from pack.nodes.inversion import DDIMInversion
 from pack.nodes.motion import FlowGuidedAttention
 from pack.videograin.comfyui.context_windows import sliced
 from pack.videograin.comfyui.fingerprint import fingerprint
-from pack.videograin.jobs import long_video
-from pack.videograin.toybox import model as demo_model
+from pack.videograin.jobs import demo_model, long_video
 
 
 @pytest.fixture(autouse=True)

@@ -14,7 +14,8 @@ import torch
 from comfy.model_patcher import ModelPatcher
 
 from pack.nodes.demo import DemoClip, LoadDemoModel
-from pack.videograin.toybox import clips, model, world
+from pack.videograin.jobs import demo_model as model
+from pack.videograin.toybox import clips, world
 from pack.videograin.toybox.judge import Judge
 
 pytestmark = pytest.mark.once

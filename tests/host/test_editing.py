@@ -14,8 +14,7 @@ from pack.nodes.regions import BindRegionPrompts, RegionPrompt
 from pack.videograin.comfyui.progress import Notes
 from pack.videograin.core.ddim_inversion import CONVENTIONS
 from pack.videograin.core.latent_blend import blend_mask
-from pack.videograin.jobs import invert
-from pack.videograin.toybox import model as demo_model
+from pack.videograin.jobs import demo_model, invert
 
 DETERMINISTIC = ["euler", "dpm_2", "dpmpp_2m_cfg_pp"]  # of an order each; test_samplers.py has them all
 STEPS, SCHEDULER = 8, "normal"

@@ -136,7 +136,7 @@ def test_a_region_without_words_leaves_the_words_alone(unet):
 def test_real_queries_and_keys_of_the_demo_model():
     """q, k, v captured inside the trained model: relative error below 2e-6 in float32."""
     from pack.videograin.core import st_layout
-    from pack.videograin.toybox import model as demo_model
+    from pack.videograin.jobs import demo_model
 
     model, clip, _ = demo_model.load()
     captured = []

@@ -13,7 +13,7 @@ from pack.nodes.blend import LatentBlend
 from pack.nodes.inversion import DDIMInversion
 from pack.nodes.show import ShowAttention
 from pack.videograin.core.regions import Region
-from pack.videograin.toybox import model as demo_model
+from pack.videograin.jobs import demo_model
 
 STEPS = 4
 CURED = r"start ComfyUI with --force-upcast-attention, or with --force-fp32"

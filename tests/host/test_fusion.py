@@ -34,7 +34,7 @@ from pack.videograin.comfyui.plan import KEY, records
 from pack.videograin.comfyui.source_pass import Source
 from pack.videograin.core.phrase_tokens import KEY as BINDING
 from pack.videograin.core.regions import Grid, membership
-from pack.videograin.toybox import model as demo_model
+from pack.videograin.jobs import demo_model
 
 
 @pytest.fixture(autouse=True)

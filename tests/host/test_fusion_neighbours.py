@@ -14,7 +14,7 @@ from pack.nodes.fusion import aligned_words
 from pack.nodes.source import InjectSourceFeatures
 from pack.videograin.comfyui.prompts import read
 from pack.videograin.comfyui.source_pass import Source
-from pack.videograin.toybox import model as demo_model
+from pack.videograin.jobs import demo_model
 
 
 @pytest.fixture(autouse=True)

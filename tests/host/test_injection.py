@@ -34,7 +34,7 @@ def unet():
 def demo():
     """The trained demo model: (MODEL, source prompt, empty prompt, the demo clip's latent)."""
     from pack.nodes.demo import DemoClip
-    from pack.videograin.toybox import model as demo_model
+    from pack.videograin.jobs import demo_model
 
     model, clip, vae = demo_model.load()
     frames, _, _, caption, *_ = DemoClip.execute("wolf", "pig", "snow", 8, 1.0, 0).args

@@ -14,8 +14,8 @@ from placed import encoded, looks, placed, run, steps
 
 from pack.videograin.comfyui.prompts import bind
 from pack.videograin.core.phrase_tokens import KEY
+from pack.videograin.jobs import demo_model
 from pack.videograin.jobs.show_attention import show_attention
-from pack.videograin.toybox import model as demo_model
 
 
 @pytest.fixture(autouse=True)

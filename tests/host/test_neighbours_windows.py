@@ -17,7 +17,7 @@ from pack.nodes.attention import FullFrameAttention
 from pack.nodes.blend import LatentBlend
 from pack.nodes.inversion import DDIMInversion
 from pack.nodes.source import InjectSourceFeatures
-from pack.videograin.toybox import model as demo_model
+from pack.videograin.jobs import demo_model
 
 
 @pytest.fixture(autouse=True)

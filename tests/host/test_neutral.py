@@ -11,7 +11,7 @@ from pack.nodes.attention import FullFrameAttention, STLayoutAttention
 from pack.nodes.blend import LatentBlend
 from pack.nodes.inversion import DDIMInversion
 from pack.nodes.regions import BindRegionPrompts, RegionPrompt
-from pack.videograin.toybox import model as demo_model
+from pack.videograin.jobs import demo_model
 
 
 @pytest.fixture(scope="module")

@@ -23,7 +23,7 @@ from pack.videograin.comfyui import wrappers
 from pack.videograin.core.attention_clusters import ClusterLayout
 from pack.videograin.core.regions import Region
 from pack.videograin.features.flow_guided import Motion
-from pack.videograin.toybox import model as demo_model
+from pack.videograin.jobs import demo_model
 from pack.videograin.views.region_report import look
 from pack.videograin.views.region_sheet import strip
 

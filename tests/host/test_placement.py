@@ -14,7 +14,7 @@ from pack.nodes.placement import PlaceObjects
 from pack.nodes.regions import RegionPrompt
 from pack.videograin.core.reatco import step_size
 from pack.videograin.features import place_objects
-from pack.videograin.toybox import model as demo_model
+from pack.videograin.jobs import demo_model
 from pack.videograin.views.attention_maps import attention_inside
 
 

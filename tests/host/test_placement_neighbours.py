@@ -23,7 +23,7 @@ from pack.videograin.comfyui import memory
 from pack.videograin.comfyui.plan import records
 from pack.videograin.core.latent_blend import blend_mask
 from pack.videograin.features.place_objects import Placement
-from pack.videograin.toybox import model as demo_model
+from pack.videograin.jobs import demo_model
 
 
 @pytest.fixture(autouse=True)

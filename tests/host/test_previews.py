@@ -16,7 +16,7 @@ from pack.nodes.regions import BindRegionPrompts, RegionPrompt
 from pack.nodes.video import BeforeAfterVideo
 from pack.videograin.comfyui.previews import pictures, shown
 from pack.videograin.core.attention_clusters import ClusterLayout
-from pack.videograin.toybox import model as demo_model
+from pack.videograin.jobs import demo_model
 from pack.videograin.views.palette import shades
 
 

@@ -22,8 +22,8 @@ from pack.nodes.source import InjectSourceFeatures
 from pack.videograin.comfyui.wrappers import for_showing
 from pack.videograin.core.phrase_tokens import KEY
 from pack.videograin.features.attention_probe import Probe
+from pack.videograin.jobs import demo_model
 from pack.videograin.jobs.show_attention import Shower, show_attention
-from pack.videograin.toybox import model as demo_model
 
 
 @pytest.fixture(autouse=True)

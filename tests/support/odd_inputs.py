@@ -12,7 +12,7 @@ from oracle import bound, regions
 
 from pack.nodes.inversion import DDIMInversion
 from pack.videograin.core.attention_clusters import ClusterLayout
-from pack.videograin.toybox import model as demo_model
+from pack.videograin.jobs import demo_model
 
 FRAMES, SIDE = 2, 64  # of everything that fits together
 TEXTS = ("", " ", "a cat", "0", "0, 1@(3, 4, 0)", "box 1, 1, 30, 30, 0", "cat: 2", "-1", "nan", "1e999", "\0", "a\u0308\u732b",

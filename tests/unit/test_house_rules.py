@@ -12,7 +12,7 @@ HOST_MODULES = {"comfy", "comfy_api", "comfy_execution", "comfy_extras", "execut
 PACK = sorted([*ROOT.glob("*.py"), *ROOT.glob("nodes/**/*.py"), *ROOT.glob("videograin/**/*.py")])
 SHIPPED = sorted({*PACK, *ROOT.glob("demo/*.py"), *ROOT.glob("videograin/toybox/*.py")})
 METHOD = [path for path in PACK if path.is_relative_to(ROOT / "videograin")]
-ENGINE = ("comfyui", "jobs", "features", "toybox")  # features: until each is behind the protocol
+ENGINE = ("comfyui", "jobs", "features")  # features: until each is behind the protocol
 PURE = [path for path in METHOD if path.relative_to(ROOT / "videograin").parts[0] not in ENGINE]
 
 
