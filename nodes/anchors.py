@@ -1,11 +1,10 @@
 """A few frames that hold a clip together: Anchor Attention."""
 
-import re
-
 from comfy_api.latest import io
 
 from ..videograin.comfyui import wrappers
-from ..videograin.core.via_anchors import GATHERS, MODES
+from ..videograin.core.frame_numbers import parse_frames
+from ..videograin.core.via_anchors import CONCAT, GATHERS, MODES, TOGETHER
 from ..videograin.features.via_anchors import Anchors
 from .declared import declared
 from .types import CATEGORY
@@ -38,7 +37,7 @@ class AnchorAttention(io.ComfyNode):
                 io.Combo.Input(
                     "mode",
                     options=list(MODES),
-                    default=MODES[0],
+                    default=CONCAT,
                     tooltip="What a frame sees: “concat”, what Full-Frame Attention gives it (itself alone, or all frames at "
                     "hand) and the anchors; “swap”, the anchors only, as steady as can be and less like the frame.",
                 ),
@@ -52,7 +51,7 @@ class AnchorAttention(io.ComfyNode):
                 io.Combo.Input(
                     "gather",
                     options=list(GATHERS),
-                    default=GATHERS[0],
+                    default=TOGETHER,
                     optional=True,
                     advanced=True,
                     tooltip="What an anchor sees: “all anchors”, or itself and the “earlier anchors” (paper).",
@@ -63,23 +62,7 @@ class AnchorAttention(io.ComfyNode):
 
     @classmethod
     @declared
-    def execute(cls, model, count: int, mode: str, frames: str = "", gather: str = GATHERS[0]) -> io.NodeOutput:
-        return io.NodeOutput(wrappers.add(model, Anchors(count, parse(frames), mode, gather)))
-
-
-def parse(frames: str) -> tuple[int, ...]:
-    """Frame numbers, ascending, from text. Raises ValueError for anything else."""
-    words = [word for word in re.split(r"[\s,;]+", frames) if word]
-    wrong = [word for word in words if not word.isdecimal()]
-    if wrong:
-        raise ValueError(
-            f"Anchor Attention's `frames` has “{wrong[0]}”, which is no frame number. Write whole numbers from 0 with "
-            "commas, as in “0, 40, 95”, or leave it empty."
+    def execute(cls, model, count: int, mode: str, frames: str = "", gather: str = TOGETHER) -> io.NodeOutput:
+        return io.NodeOutput(
+            wrappers.add(model, Anchors(count, parse_frames(frames, "Anchor Attention's `frames`", MOST), mode, gather))
         )
-    chosen = tuple(sorted({int(word) for word in words}))
-    if len(chosen) > MOST:
-        raise ValueError(
-            f"Anchor Attention's `frames` names {len(chosen)} frames, and every frame would see them all. Name at most "
-            f"{MOST}."
-        )
-    return chosen

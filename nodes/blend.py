@@ -4,6 +4,7 @@ from comfy_api.latest import io
 
 from ..videograin.comfyui import wrappers
 from ..videograin.core import latent_blend
+from ..videograin.core.regions import frame_masks
 from ..videograin.features.latent_blend import Blend
 from .declared import declared
 from .types import CATEGORY, Inversion
@@ -140,7 +141,7 @@ class LatentBlend(io.ComfyNode):
             mode=mode,
             inversion=inversion,
             source=inversion.source if inversion is not None else source["samples"],
-            mask=None if mask is None else mask.reshape(-1, *mask.shape[-2:]).cpu(),
+            mask=None if mask is None else frame_masks(mask).cpu(),
             grow=grow,
             feather=feather,
             start_percent=start_percent,

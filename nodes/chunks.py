@@ -6,6 +6,7 @@ from comfy_api.latest import io
 from ..videograin.comfyui.fingerprint import graph_below
 from ..videograin.core import latent_blend as blend
 from ..videograin.core.ddim_inversion import CONVENTIONS
+from ..videograin.core.regions import frame_masks
 from ..videograin.jobs import early_checks, invert
 from ..videograin.jobs.long_video import FOLDER, Job, edit_in_chunks
 from .anchors import MOST
@@ -203,7 +204,7 @@ class EditInChunks(io.ComfyNode):
             overlap=overlap,
             anchors=anchors,
             blend=None if blend == OFF else blend,
-            mask=None if mask is None else mask.reshape(-1, *mask.shape[-2:]).cpu(),
+            mask=None if mask is None else frame_masks(mask).cpu(),
             grow=grow,
             feather=feather,
             boundary=boundary,

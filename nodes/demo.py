@@ -1,12 +1,11 @@
 """The embedded demo: a tiny diffusion model and a clip to edit with it, both without any download."""
 
-import numpy as np
 import torch
 from comfy_api.latest import io
 
 from ..videograin.jobs import demo_model
 from ..videograin.toybox import clips, world
-from ..videograin.toybox.depth import depth
+from ..videograin.toybox.depth import depth_clip
 from .declared import declared
 
 BARE = "none"
@@ -202,8 +201,5 @@ class DemoClip(io.ComfyNode):
             wanted.prompt,
             *wanted.phrases,
             torch.from_numpy(wanted.edited(shot)).float(),
-            torch.from_numpy(np.stack([depth(masks) for masks in shot.masks.swapaxes(0, 1)]))
-            .float()[..., None]
-            .expand(-1, -1, -1, 3)
-            / 255,
+            torch.from_numpy(depth_clip(shot.masks)).float() / 255,
         )

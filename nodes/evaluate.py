@@ -4,9 +4,21 @@ from comfy_api.latest import io
 
 from ..videograin.jobs.measure_edit import measure
 from ..videograin.metrics import report
+from ..videograin.metrics.report import Need
 from .declared import declared
 from .types import CATEGORY, OpticalFlow, Regions
 
+NAMES = {
+    Need.CLIP_VISION: "`clip_vision`",
+    Need.CLIP: "`clip`",
+    Need.TARGET: "`target_text`",
+    Need.SOURCE: "`source_text`",
+    Need.REGIONS: "`regions`",
+    Need.PAIR: "a second frame",
+    Need.BACKGROUND: "a pixel outside the regions",
+    Need.DETECTIONS: "`detections`",
+    Need.RELATIONS: "`relations` or two `regions` with phrases",
+}
 SCORES = ("clip_f", "frame_consistency", "clip_t", "frame_acc", "warp_err", "pixel_mse", "q_edit", "background_psnr")
 
 
@@ -151,4 +163,4 @@ class EvaluateEdit(io.ComfyNode):
         )
         numbers = report.numbers(found)
         scores = [numbers[name] for name in SCORES]
-        return io.NodeOutput(*scores, report.table(found), report.plot(found), numbers["visor"])
+        return io.NodeOutput(*scores, report.table(found, NAMES), report.plot(found), numbers["visor"])

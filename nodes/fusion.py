@@ -1,25 +1,20 @@
 """The source's attention in the edit, with the edit's values (FateZero): Self- and Cross-Attention Fusion."""
 
-import torch
 from comfy_api.latest import io
 
-from ..videograin.comfyui import progress, wrappers
-from ..videograin.comfyui.prompts import last_row, read, rows_of, rows_to_keys
+from ..videograin.comfyui import wrappers
+from ..videograin.comfyui.prompts import last_row, require_clip, rows_to_keys
 from ..videograin.core import prompt_alignment
-from ..videograin.core.fatezero import Words
 from ..videograin.core.inversion_record import EXACT, RELEASED
 from ..videograin.core.st_layout import Levels
 from ..videograin.features.fatezero_fusion import CrossFusion, SelfFusion, Where
+from ..videograin.jobs.fusion import CROSS_ENDS, CUSTOM, SELF_ENDS, SHAPE, STYLE, aligned_words, shares, word_tokens
 from .declared import declared
 from .types import CATEGORY, Inversion
 
-STYLE, ATTRIBUTE, SHAPE, CUSTOM = "style", "attribute", "shape", "custom"
-# Ends of self and cross fusion. Style and shape: the paper's appendix. Attribute: most of the released configurations.
-ENDS = {STYLE: (0.8, 0.7), ATTRIBUTE: (0.5, 0.5), SHAPE: (0.5, 0.5)}
 
-
-def source_inputs(node: str) -> list:
-    style, other = (ENDS[preset][node == CrossFusion.node] for preset in (STYLE, SHAPE))
+def source_inputs(ends: dict[str, float]) -> list:
+    style, other = ends[STYLE], ends[SHAPE]
     return [
         io.Model.Input("model", tooltip="The MODEL for the sampler, from the one that DDIM Inversion has."),
         Inversion.Input("inversion", tooltip="From DDIM Inversion; the sampler must start from its noise."),
@@ -28,7 +23,7 @@ def source_inputs(node: str) -> list:
         ),
         io.Combo.Input(
             "preset",
-            options=[*ENDS, CUSTOM],
+            options=[*ends, CUSTOM],
             default=STYLE,
             tooltip="The share of the noise schedule, from its start, in which it acts: “style” "
             f"{style:g}, “attribute” and “shape” {other:g}; “custom” takes `start_percent` and `end_percent`.",
@@ -67,18 +62,6 @@ def schedule_inputs() -> list:
     ]
 
 
-def window(preset: str, start: float, end: float, node: str) -> tuple[float, float]:
-    """The share of the schedule in which a node fuses."""
-    if preset != CUSTOM:
-        return 0.0, ENDS[preset][node == CrossFusion.node]
-    if start > end:
-        raise ValueError(
-            f"{node}'s `start_percent` ({start:g}) lies after its `end_percent` ({end:g}), so nothing would be fused. "
-            "Give a start before the end."
-        )
-    return start, end
-
-
 class SelfAttentionFusion(io.ComfyNode):
     @classmethod
     def define_schema(cls) -> io.Schema:
@@ -93,7 +76,7 @@ class SelfAttentionFusion(io.ComfyNode):
             ),
             search_aliases=["FateZero", "attention fusion", "attention blending", "prompt-to-prompt", "keep structure"],
             inputs=[
-                *source_inputs(SelfFusion.node),
+                *source_inputs(SELF_ENDS),
                 io.Combo.Input(
                     "where",
                     options=list(Where.words()),
@@ -140,7 +123,7 @@ class SelfAttentionFusion(io.ComfyNode):
     def execute(cls, model, inversion, conditioning, preset: str = STYLE, where: str = Where.EVERYWHERE, clip=None,
                 source_prompt: str = "", words: str = "", threshold: float = 0.3, start_percent: float = 0.0,
                 end_percent: float = 0.5, levels: str = Levels.BELOW_FULL, source_pair: str = EXACT) -> io.NodeOutput:  # fmt: skip
-        start, end = window(preset, start_percent, end_percent, SelfFusion.node)
+        start, end = shares(preset, SELF_ENDS, start_percent, end_percent, SelfFusion.node)
         named = word_tokens(clip, source_prompt, words, conditioning) if where == Where.OUTSIDE_WORDS else None
         if named is not None:
             rows_to_keys(clip, model, SelfFusion.node)
@@ -158,26 +141,6 @@ class SelfAttentionFusion(io.ComfyNode):
         return io.NodeOutput(wrappers.add(model, record))
 
 
-def word_tokens(clip, source_prompt: str, words: str, source: list) -> torch.Tensor:
-    """Which tokens of the source prompt the words are, (tokens,) bool."""
-    named = [word.strip() for word in words.split(",") if word.strip()]
-    if clip is None or not source_prompt.strip() or not named:
-        raise ValueError(
-            f"Self-Attention Fusion's `where` “{Where.OUTSIDE_WORDS}” needs `clip`, `source_prompt` and `words`. Give all three, "
-            f"or choose “{Where.EVERYWHERE}” or “{Where.OUTSIDE_REGIONS}”."
-        )
-    prompt = read(clip, source_prompt)
-    if any(text.shape[1] < prompt.length for text, _ in source):
-        raise ValueError(
-            f"Self-Attention Fusion's `source_prompt` is encoded in {prompt.length} tokens, but its `conditioning` has "
-            f"{min(text.shape[1] for text, _ in source)}: they are not the same text. Connect the same words to both."
-        )
-    found = torch.zeros(prompt.length, dtype=torch.bool)
-    for word in named:
-        found[rows_of(clip, prompt, word, "Self-Attention Fusion's `words`")] = True
-    return found
-
-
 class CrossAttentionFusion(io.ComfyNode):
     @classmethod
     def define_schema(cls) -> io.Schema:
@@ -192,7 +155,7 @@ class CrossAttentionFusion(io.ComfyNode):
             ),
             search_aliases=["FateZero", "attention fusion", "prompt-to-prompt", "attention reweighting", "equalizer"],
             inputs=[
-                *source_inputs(CrossFusion.node),
+                *source_inputs(CROSS_ENDS),
                 io.Clip.Input("clip", tooltip="The text encoder of the checkpoint."),
                 io.String.Input("source_prompt", multiline=True, tooltip="The text that `conditioning` encodes."),
                 io.String.Input(
@@ -240,14 +203,10 @@ class CrossAttentionFusion(io.ComfyNode):
                 mode: str = prompt_alignment.REFINE, emphasis: str = "", where: str = Where.OUTSIDE_REGIONS,
                 start_percent: float = 0.0, end_percent: float = 0.5, levels: str = Levels.BELOW_FULL,
                 source_pair: str = EXACT) -> io.NodeOutput:  # fmt: skip
-        start, end = window(preset, start_percent, end_percent, CrossFusion.node)
+        start, end = shares(preset, CROSS_ENDS, start_percent, end_percent, CrossFusion.node)
+        require_clip(clip, "Cross-Attention Fusion's `clip`")
         words, table = aligned_words(clip, source_prompt, prompt, mode, emphasis)
         rows_to_keys(clip, model, CrossFusion.node)
-        if not source_prompt.strip():
-            progress.warn(
-                "Cross-Attention Fusion's `source_prompt` is empty, so no word takes its attention from the source. Write the "
-                "text there that `conditioning` encodes, the clip as it is."
-            )
         record = CrossFusion(
             inversion=inversion,
             conditioning=conditioning,
@@ -261,21 +220,3 @@ class CrossAttentionFusion(io.ComfyNode):
             pairing=source_pair,
         )
         return io.NodeOutput(wrappers.add(model, record), table)
-
-
-def aligned_words(clip, source_prompt: str, prompt: str, mode: str, emphasis: str) -> tuple[Words, str]:
-    """What is done to the words of the prompt, and the table that shows it."""
-    if clip is None:
-        raise ValueError(
-            "Cross-Attention Fusion's `clip` is empty: the loader found no text encoder in its checkpoint. Load one with "
-            "Load CLIP."
-        )
-    source, target = (read(clip, text) for text in (source_prompt, prompt))
-    taken, gains = prompt_alignment.alignment(source, target, mode), torch.ones(target.length)
-    for word, factor in prompt_alignment.parse_emphasis(emphasis).items():
-        gains[rows_of(clip, target, word, "Cross-Attention Fusion's `emphasis`")] = factor
-        if factor > prompt_alignment.STRONG:
-            progress.warn(
-                f'Cross-Attention Fusion emphasises "{word}" by {factor:g}; above {prompt_alignment.STRONG:g} colours tend to burn.'
-            )
-    return Words(taken, gains), prompt_alignment.table(source, target, taken)

@@ -6,8 +6,9 @@ from comfy_api.latest import io
 from ..videograin.comfyui import previews
 from ..videograin.comfyui.optical_flow import dis_between
 from ..videograin.core.cells import cut_like
-from ..videograin.masks.split_instances import LEFT_TO_RIGHT, ORDERS, coloured, portrait, split
-from ..videograin.views.palette import shades
+from ..videograin.core.regions import frame_masks
+from ..videograin.masks.split_instances import LEFT_TO_RIGHT, ORDERS, split
+from ..videograin.views import instance_list
 from .declared import declared
 from .types import CATEGORY
 
@@ -83,7 +84,7 @@ class SplitInstances(io.ComfyNode):
     @classmethod
     @declared
     def execute(cls, mask, instances: int, order: str, names: str = "", frames=None) -> io.NodeOutput:
-        mask = mask.reshape(-1, *mask.shape[-2:])
+        mask = frame_masks(mask)
         if frames is not None:
             frames = cut_like(frames, tuple(mask.shape[1:]))
         if frames is not None and frames.shape[:3] != mask.shape:
@@ -98,38 +99,16 @@ class SplitInstances(io.ComfyNode):
                 f"Split Instances: {error}. Lower `instances`, or give a `mask` in which the things come apart at least "
                 "once."
             ) from error
-        titles = [name.strip() for name in names.split(",") if name.strip()][:instances]
-        titles += [f"thing {number}" for number in range(len(titles) + 1, instances + 1)]
-        empty = torch.zeros_like(found[0]).float()
-        masks = [*found.float(), *[empty] * (MOST - instances)]
-        areas = found.float().mean((2, 3)).tolist()
-        return io.NodeOutput(
-            *masks,
-            coloured(found),
-            _report(titles, areas),
-            ui=previews.shown("instances", _rows(found, titles, areas, frames)),
-        )
-
-
-def _report(titles: list[str], areas: list[list[float]]) -> str:
-    lines = zip(titles, areas, strict=True)
-    return "\n".join(f"{n}: {title}, {min(a):.1%} to {max(a):.1%}" for n, (title, a) in enumerate(lines, 1))
-
-
-def _rows(found, titles: list[str], areas: list[list[float]], frames) -> dict:
-    """What the list on the node shows: for each thing its name, colour, areas and a small picture."""
-    shown = [portrait(thing, frames) for thing in found]
-    return {
-        "rows": [
-            {
-                "name": title,
-                "colour": colour,
-                "area": area,
-                "picture": previews.pictures(one, "instance", THUMBNAIL_SIDE)[0],
-            }
-            for title, colour, area, one in zip(titles, shades(len(found)), areas, shown, strict=True)
+        titles = instance_list.titles(names, instances)
+        masks = [*found.float(), *[torch.zeros_like(found[0]).float()] * (MOST - instances)]
+        portraits = [instance_list.portrait(thing, frames) for thing in found]
+        rows = [
+            {**row, "picture": previews.pictures(portrait, "instance", THUMBNAIL_SIDE)[0]}
+            for row, portrait in zip(instance_list.rows(found, titles), portraits, strict=True)
         ]
-    }
+        report = instance_list.report(found, titles)
+        shown = previews.shown("instances", {"rows": rows})
+        return io.NodeOutput(*masks, instance_list.coloured(found), report, ui=shown)
 
 
 def _size(clip) -> str:

@@ -1,9 +1,5 @@
 """The clip's own layout: Attention Layout (K-Means) and Clusters to Mask."""
 
-from base64 import b64encode
-from zlib import compress
-
-import torch
 from comfy_api.latest import io
 
 from ..videograin.comfyui import previews
@@ -12,8 +8,7 @@ from ..videograin.core.cells import cut_like
 from ..videograin.features.attention_probe import AUTO, BLOCKS
 from ..videograin.jobs import attention_clusters
 from ..videograin.masks.cluster_choice import chosen_mask, parse_choice
-from ..videograin.views.cluster_map import picture
-from ..videograin.views.palette import shades
+from ..videograin.views.cluster_map import picker, picture
 from .declared import declared
 from .types import CATEGORY, Inversion, Layout
 
@@ -210,24 +205,11 @@ class ClustersToMask(io.ComfyNode):
             )
         if frames is not None:
             frames = cut_like(frames, (layout.height, layout.width))
-        view = picker(layout, clusters, invert, frames)
+        pictures = [] if frames is None else previews.pictures(frames, "clusters", PICKER_SIDE)
+        view = {**picker(layout, clusters, invert), "pictures": pictures}
         try:
-            mask = chosen_mask(layout, parse_choice(layout, clusters))
+            mask = chosen_mask(layout, parse_choice(layout, clusters, "Clusters to Mask's `clusters`"), invert)
         except ValueError:
             previews.show_before_failing("clusters", view)  # to pick again
             raise
-        return io.NodeOutput(1 - mask if invert else mask, ui=previews.shown("clusters", view))
-
-
-def picker(layout, clusters: str, invert: bool, frames) -> dict:
-    """What the picture on Clusters to Mask is drawn from. labels: a byte for each token, frame after frame, deflated."""
-    return {
-        "labels": b64encode(compress(layout.labels.to(torch.uint8).numpy().tobytes())).decode(),
-        "shape": list(layout.labels.shape),
-        "size": [layout.width, layout.height],
-        "names": layout.names,
-        "colours": shades(len(layout.names)),
-        "choice": clusters,
-        "invert": invert,
-        "pictures": [] if frames is None else previews.pictures(frames, "clusters", PICKER_SIDE),
-    }
+        return io.NodeOutput(mask, ui=previews.shown("clusters", view))

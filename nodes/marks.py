@@ -1,11 +1,11 @@
 """Points or a box on a frame become a mask for each frame: Points to Region."""
 
-import torch
 from comfy_api.latest import io
 
 from ..videograin.comfyui import previews
 from ..videograin.comfyui.optical_flow import dis_between
 from ..videograin.masks.grabcut import follow, parse_marks
+from ..videograin.views.spotlight import spotlight
 from .declared import declared
 from .types import CATEGORY
 
@@ -52,21 +52,16 @@ class PointsToRegion(io.ComfyNode):
         try:
             found = parse_marks(marks, count, height, width)
         except ValueError as error:
-            previews.show_before_failing("marks", _picker(frames, torch.zeros(count, height, width), marks))
+            previews.show_before_failing("marks", _picker(frames, None, marks))
             raise ValueError(f"Points to Region's `marks`: {error}.") from error
-        mask = torch.zeros(count, height, width)
-        if any(mark.kind != "not" for mark in found):
-            mask = follow(frames, found, dis_between(frames)).float()
+        mask = follow(frames, found, dis_between(frames)).float()
         return io.NodeOutput(mask, ui=previews.shown("marks", _picker(frames, mask, marks)))
 
 
 def _picker(frames, mask, marks: str) -> dict:
-    """What the picture on the node is drawn from: the frames, dimmed and tinted outside the mask if there is one."""
-    seen = frames[..., :3].cpu()
-    if mask.any():
-        seen = torch.where(mask[..., None] > 0, seen, 0.45 * seen)
+    """What the picture on the node is drawn from. mask: None before there is one."""
     return {
         "size": [frames.shape[2], frames.shape[1]],
         "marks": marks,
-        "pictures": previews.pictures(seen, "marks", PICKER_SIDE),
+        "pictures": previews.pictures(spotlight(frames, mask), "marks", PICKER_SIDE),
     }

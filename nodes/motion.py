@@ -3,15 +3,13 @@
 from comfy_api.latest import io
 
 from ..videograin.comfyui import wrappers
-from ..videograin.core.flatten import paths, token_steps
 from ..videograin.jobs.motion import motion
-from ..videograin.views.trajectories import draw_paths
+from ..videograin.views.trajectories import draw_flow
 from .declared import declared
 from .types import CATEGORY, OpticalFlow
 
 LEVELS = {"1/1": (1,), "1/1, 1/2": (1, 2), "1/1, 1/2, 1/4": (1, 2, 4), "all": (1, 2, 4, 8)}
-QUERIES = ("of the layer", "dense output")
-SHOWN = 8  # pixels a token of the preview: the finest attention level of a Stable Diffusion UNet
+OF_LAYER, DENSE = QUERIES = ("of the layer", "dense output")
 
 
 class FlowGuidedAttention(io.ComfyNode):
@@ -46,7 +44,7 @@ class FlowGuidedAttention(io.ComfyNode):
                 io.Combo.Input(
                     "queries",
                     options=list(QUERIES),
-                    default=QUERIES[0],
+                    default=OF_LAYER,
                     optional=True,
                     advanced=True,
                     tooltip="What is compared along a path: the layer's own queries and keys, or the dense attention's "
@@ -69,9 +67,7 @@ class FlowGuidedAttention(io.ComfyNode):
 
     @classmethod
     @declared
-    def execute(cls, model, images, levels: str, check_occlusion: bool, queries: str = QUERIES[0],
+    def execute(cls, model, images, levels: str, check_occlusion: bool, queries: str = OF_LAYER,
                 optical_flow=None) -> io.NodeOutput:  # fmt: skip
-        record = motion(images, optical_flow, LEVELS[levels], check_occlusion, queries == QUERIES[0])
-        height, width = (max(1, side // SHOWN) for side in images.shape[1:3])
-        seen = paths(token_steps(record.flow, height, width))
-        return io.NodeOutput(wrappers.add(model, record), draw_paths(images[..., :3], seen, height, width))
+        record = motion(images, optical_flow, LEVELS[levels], check_occlusion, queries == OF_LAYER)
+        return io.NodeOutput(wrappers.add(model, record), draw_flow(images[..., :3], record.flow))

@@ -3,6 +3,7 @@
 from comfy_api.latest import io
 
 from ..videograin.comfyui import progress
+from ..videograin.core.regions import frame_masks
 from ..videograin.media.paste import paste
 from .declared import declared
 from .types import CATEGORY, Regions
@@ -72,5 +73,5 @@ class PasteEdit(io.ComfyNode):
     @classmethod
     @declared
     def execute(cls, source, edited, mask=None, regions=(), grow: int = 1, feather: int = 6) -> io.NodeOutput:
-        areas = [region.mask for region in regions] if mask is None else [mask.reshape(-1, *mask.shape[-2:])]
+        areas = [region.mask for region in regions] if mask is None else [frame_masks(mask)]
         return io.NodeOutput(paste(source, edited, areas, grow, feather, progress.warn))

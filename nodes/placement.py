@@ -1,22 +1,15 @@
 """Words to places, by moving the latent (ReAtCo): Place Objects."""
 
-import torch
 from comfy_api.latest import io
 
-from ..videograin.comfyui import progress, wrappers
-from ..videograin.comfyui.prompts import last_row, read, rows_of, rows_to_keys
+from ..videograin.comfyui import wrappers
+from ..videograin.comfyui.prompts import last_row, read, require_clip, rows_to_keys
 from ..videograin.core import reatco
 from ..videograin.core.cross_frame import LEVELS
-from ..videograin.core.prompt_alignment import Prompt
-from ..videograin.core.reatco import Place
-from ..videograin.core.regions import Region, clip_masks
 from ..videograin.features.place_objects import Placement
-from ..videograin.masks.boxes import box_masks, moving_box, parse_boxes
+from ..videograin.jobs import placement
 from .declared import declared
 from .types import CATEGORY, Regions
-
-BOXES = "Place Objects' `boxes`"
-ARTICLES = {"a", "an", "the"}  # words without a place
 
 
 class PlaceObjects(io.ComfyNode):
@@ -145,20 +138,11 @@ class PlaceObjects(io.ComfyNode):
     def execute(cls, model, clip, prompt: str, regions=(), boxes: str = "", frames=None, strength: float = 20.0,
                 end_percent: float = 0.5, refinements: int = 20, mode: str = reatco.DEFAULT,
                 outer_weight: float = 1.0, top_share: float = 0.2, level: str = "1/4") -> io.NodeOutput:  # fmt: skip
-        if clip is None:
-            raise ValueError(
-                "Place Objects' `clip` is empty: the loader found no text encoder in its checkpoint. Load one with Load "
-                "CLIP."
-            )
-        objects = (*named(regions), *boxed(boxes, frames))
-        if not objects:
-            raise ValueError(
-                "Place Objects has nothing to place. Connect Region Prompts to its `regions`, or write a line such as “cat: "
-                "24, 40, 60, 60” into its `boxes`."
-            )
+        require_clip(clip, "Place Objects' `clip`")
+        objects = placement.objects(regions, boxes, frames)
         text = read(clip, prompt)
         record = Placement(
-            places=places(clip, text, objects),
+            places=placement.places(clip, text, objects),
             length=text.length,
             end=last_row(clip, prompt),
             mode=mode,
@@ -170,64 +154,4 @@ class PlaceObjects(io.ComfyNode):
             level=int(level.split("/")[1]),
             rows=rows_to_keys(clip, model, "Place Objects"),
         )
-        together = clip_masks(objects, max(len(region.mask) for region in objects)).any(0).float()
-        return io.NodeOutput(wrappers.add(model, record), together, objects)
-
-
-def named(regions) -> tuple[Region, ...]:
-    """The Region Prompts; all have words."""
-    for number, region in enumerate(regions, 1):
-        if not region.phrase:
-            raise ValueError(
-                f"Region {number} of Place Objects' `regions` has no phrase, so there is nothing to bring there. Give its "
-                "Region Prompt a `phrase`, or leave it out here."
-            )
-    return tuple(regions)
-
-
-def boxed(text: str, frames) -> tuple[Region, ...]:
-    """What the text's boxes are on the clip's frames."""
-    if not text.strip():
-        return ()
-    if frames is None:
-        raise ValueError(
-            "Place Objects' `boxes` are in pixels of the clip's frames, whose size and number it does not know. Connect the "
-            "frames to its `frames`."
-        )
-    count, height, width = frames.shape[:3]
-    found = []
-    for name, keys in parse_boxes(text, BOXES, count).items():
-        mask = box_masks(moving_box(keys, count, BOXES), height, width)
-        if not mask.any():
-            raise ValueError(
-                f"{BOXES} put “{name}” outside the picture, which is {width}×{height} pixels, or too small to "
-                "hold a pixel of it, in every frame. Move or widen the box: its numbers are pixels (not shares), from the top left corner."
-            )
-        over = max(max(key.left + key.width - width, key.top + key.height - height) for key in keys)
-        if over > 0:
-            progress.warn(
-                f"{BOXES}: a box of “{name}” reaches {over:g} pixels beyond the right or the lower edge of the picture ({width}×{height}). "
-                "A box's third and fourth numbers are its width and height, not its other corner."
-            )
-        found.append(Region(mask, name))
-    return tuple(found)
-
-
-def places(clip, prompt: Prompt, objects) -> tuple[Place, ...]:
-    """The objects with all tokens of their words, articles left out. Raises ValueError for words the prompt lacks."""
-    pairs = zip(prompt.words, prompt.spelling, strict=True)
-    small = {token.position for word, spelling in pairs if spelling.lower() in ARTICLES for token in word}
-    found, owner = [], {}
-    for region in objects:
-        rows = rows_of(clip, prompt, region.phrase, "An object of Place Objects")
-        rows = [row for row in rows if row not in small] or rows
-        if taken := next((owner[row] for row in rows if row in owner), None):
-            raise ValueError(
-                f"Place Objects is to bring “{taken}” and “{region.phrase}” to places of their own, but they share words of "
-                f"the prompt “{prompt.text}”. Name each object by words that are only its own, or join the two masks."
-            )
-        owner |= dict.fromkeys(rows, region.phrase)
-        tokens = torch.zeros(prompt.length, dtype=torch.bool)
-        tokens[rows] = True
-        found.append(Place(region.phrase, region.mask, tokens))
-    return tuple(found)
+        return io.NodeOutput(wrappers.add(model, record), placement.together(objects), objects)

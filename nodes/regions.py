@@ -3,10 +3,10 @@
 from comfy_api.latest import io
 
 from ..videograin.comfyui import previews, prompts
-from ..videograin.core.regions import Region, require_a_mask_a_frame
-from ..videograin.views.palette import shades
-from ..videograin.views.region_report import Overview, extent, look
-from ..videograin.views.region_sheet import overview_picture, strip
+from ..videograin.core.regions import Region, frame_masks, require_a_mask_a_frame
+from ..videograin.features.base import REGION_MASK
+from ..videograin.views.region_report import look
+from ..videograin.views.region_sheet import overview_data, overview_picture, strip
 from .declared import declared
 from .types import CATEGORY, Regions
 
@@ -69,9 +69,8 @@ class RegionPrompt(io.ComfyNode):
     @classmethod
     @declared
     def region(cls, mask, phrase: str, strength: float = 1.0, regions=()) -> io.NodeOutput:
-        mask = mask.reshape(-1, *mask.shape[-2:])
-        region = Region(mask.cpu(), phrase.strip(), strength)
-        if not (mask > 0.5).any():
+        region = Region(frame_masks(mask).cpu(), phrase.strip(), strength)
+        if region.empty:
             raise ValueError(
                 f"Region Prompt's `mask` for the phrase {region.name} is empty: no pixel of any frame is above 0.5. "
                 "Connect the mask of the object it names, or remove this Region Prompt."
@@ -146,38 +145,12 @@ class BindRegionPrompts(io.ComfyNode):
     @declared
     def execute(cls, clip, prompt: str, regions=(), missing_phrase: str = prompts.ERROR,
                 encode_phrases_alone: bool = True, frames=None) -> io.NodeOutput:  # fmt: skip
-        if clip is None:
-            raise ValueError(
-                "Bind Region Prompts' `clip` is empty: the loader found no text encoder in its checkpoint. Load one with "
-                "Load CLIP."
-            )
+        prompts.require_clip(clip, "Bind Region Prompts' `clip`")
         if frames is not None and len(frames) > 1:  # a single frame is only looked at
-            require_a_mask_a_frame(regions, len(frames), "Bind Region Prompts' `frames` has")
+            require_a_mask_a_frame(regions, len(frames), "Bind Region Prompts' `frames` has", REGION_MASK)
         bound, encoded = prompts.bind(clip, prompt, regions, missing_phrase, encode_phrases_alone)
         overview = look(regions, prompt, encoded, None if frames is None else tuple(frames.shape[1:3]))
         top = strip(overview, frames)
-        return io.NodeOutput(
-            bound, encoded, overview_picture(overview, top), ui=previews.shown("regions", sheet(overview, top))
-        )
-
-
-def sheet(overview: Overview, top) -> dict:
-    """What the overview on Bind Region Prompts is made of. top: the strip of frames."""
-    return {
-        "strip": previews.pictures(top, "regions", max(top.shape[1:3]))[0],
-        "size": [top.shape[2], top.shape[1]],
-        "prompt": overview.prompt,
-        "regions": [
-            {
-                "phrase": phrase,
-                "area": area,
-                "marks": [mark._asdict() for mark in marks],
-                "colour": colour,
-                "box": extent(mask),
-            }
-            for (phrase, area, marks), colour, mask in zip(
-                overview.findings, shades(len(overview.findings)), overview.masks, strict=True
-            )
-        ],
-        "marks": [mark._asdict() for mark in overview.marks],
-    }
+        pictures = previews.pictures(top, "regions", max(top.shape[1:3]))
+        view = {"strip": pictures[0], "size": [top.shape[2], top.shape[1]], **overview_data(overview)}
+        return io.NodeOutput(bound, encoded, overview_picture(overview, top), ui=previews.shown("regions", view))

@@ -107,12 +107,12 @@ def test_a_click_takes_a_cluster_and_gives_it_back(picker, picture):
 
 def test_the_mask_of_the_next_run_is_what_was_picked(picker):
     layout, first = picker.layout(), masks(picker)
-    assert torch.equal(first > 0.5, chosen_mask(layout, parse_choice(layout, "0")) > 0.5)
+    assert torch.equal(first > 0.5, chosen_mask(layout, parse_choice(layout, "0", "`clusters`")) > 0.5)
     one = others(layout)[0]
     picker.click_at(picker.stage, *token_of(layout, one))
     picker.run()
     second = masks(picker)
-    assert torch.equal(second > 0.5, chosen_mask(layout, parse_choice(layout, f"0, {one}")) > 0.5)
+    assert torch.equal(second > 0.5, chosen_mask(layout, parse_choice(layout, f"0, {one}", "`clusters`")) > 0.5)
     assert not torch.equal(first, second)
 
 
@@ -122,7 +122,7 @@ def test_a_shift_click_takes_only_the_connected_part(picker, picture):
     picker.click_at(picker.stage, *token_of(layout, one), shift=True)
     text = picker.value(PICKER, "clusters")
     assert re.fullmatch(rf"0, {one}@\(\d+, \d+, 0\)", text)
-    expected = chosen_mask(layout, parse_choice(layout, text)) > 0.5
+    expected = chosen_mask(layout, parse_choice(layout, text, "`clusters`")) > 0.5
     picker.run()
     assert torch.equal(masks(picker) > 0.5, expected)
     picker.page.screenshot(path=picture(f"picker_part_{picker.renderer}"))
@@ -323,7 +323,7 @@ def test_a_connected_choice_is_shown_but_not_changed(picker):
     assert "is connected" in picker.view().get_by_role("status").inner_text()
     picker.click_at(picker.stage, *token_of(layout, others(layout)[1]))
     assert picker.value(PICKER, "clusters") == "0"
-    assert torch.equal(masks(picker) > 0.5, chosen_mask(layout, parse_choice(layout, str(one))) > 0.5)
+    assert torch.equal(masks(picker) > 0.5, chosen_mask(layout, parse_choice(layout, str(one), "`clusters`")) > 0.5)
 
 
 def test_copies_collapsing_subgraphs_and_zoom(picker, picture):

@@ -25,7 +25,6 @@ from fused import (
 from oracle import SIGMA, Oracle, bound, one_step, regions
 
 from pack.nodes.attention import STLayoutAttention
-from pack.nodes.fusion import aligned_words
 from pack.nodes.inversion import DDIMInversion
 from pack.nodes.source import InjectSourceFeatures
 from pack.videograin.backbones import registry
@@ -35,6 +34,7 @@ from pack.videograin.comfyui.source_pass import Source
 from pack.videograin.core.phrase_tokens import KEY as BINDING
 from pack.videograin.core.regions import Grid, membership
 from pack.videograin.jobs import demo_model
+from pack.videograin.jobs.fusion import aligned_words
 
 
 @pytest.fixture(autouse=True)

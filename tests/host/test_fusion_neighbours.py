@@ -10,11 +10,11 @@ from fused import NEW, OLD, close, cross_fused, edit, full_frame, invert, self_f
 from oracle import SIGMA, bound, one_step, regions
 
 from pack.nodes.blend import LatentBlend
-from pack.nodes.fusion import aligned_words
 from pack.nodes.source import InjectSourceFeatures
 from pack.videograin.comfyui.prompts import read
 from pack.videograin.comfyui.source_pass import Source
 from pack.videograin.jobs import demo_model
+from pack.videograin.jobs.fusion import aligned_words
 
 
 @pytest.fixture(autouse=True)

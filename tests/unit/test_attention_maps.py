@@ -143,13 +143,13 @@ def test_averages_and_places():
 
 def test_points_are_read_as_written():
     text = "310, 200, 0; (4,5,6)\n 7 , 8 , 2 ;"
-    assert parse_points(text, 7, 400, 400) == [(310, 200, 0), (4, 5, 6), (7, 8, 2)]
+    assert parse_points(text, "`points`", 7, 400, 400) == [(310, 200, 0), (4, 5, 6), (7, 8, 2)]
     for wrong in ("310, 200", "a, b, c", "1, 2, 3, 4", "-1, 2, 3"):
         with pytest.raises(ValueError, match=r"`points` has .* three whole numbers"):
-            parse_points(wrong, 8, 400, 400)
+            parse_points(wrong, "`points`", 8, 400, 400)
     for outside in ("400, 0, 0", "0, 300, 0", "0, 0, 7"):
         with pytest.raises(ValueError, match="x goes from 0 to 399, y from 0 to 299, the frame from 0 to 6"):
-            parse_points(outside, 7, 300, 400)
+            parse_points(outside, "`points`", 7, 300, 400)
 
 
 def column(before=0.1, after=0.4, name="a bear", point=None):

@@ -27,9 +27,12 @@ def two_things(frames=5, height=8, width=24):
 
 
 def test_numbers_names_and_places():
-    assert parse_choice(example(), " 0, cat,") == [Pick(0), Pick(2)]
-    assert parse_choice(example(), "1@(47, 0, 1), 2 @ ( 0,0,1 )") == [Pick(1, (47, 0, 1)), Pick(2, (0, 0, 1))]
-    assert parse_choice(example(), "cat@(3,4,1),0") == [Pick(2, (3, 4, 1)), Pick(0)]
+    assert parse_choice(example(), " 0, cat,", "`clusters`") == [Pick(0), Pick(2)]
+    assert parse_choice(example(), "1@(47, 0, 1), 2 @ ( 0,0,1 )", "`clusters`") == [
+        Pick(1, (47, 0, 1)),
+        Pick(2, (0, 0, 1)),
+    ]
+    assert parse_choice(example(), "cat@(3,4,1),0", "`clusters`") == [Pick(2, (3, 4, 1)), Pick(0)]
 
 
 @pytest.mark.parametrize(
@@ -51,7 +54,7 @@ def test_numbers_names_and_places():
 )
 def test_what_cannot_be_meant_says_why(text, message):
     with pytest.raises(ValueError, match=message):
-        parse_choice(example(), text)
+        parse_choice(example(), text, "`clusters`")
 
 
 def test_every_pixel_belongs_to_the_token_that_covers_it():
@@ -96,7 +99,7 @@ def test_of_two_parts_that_overlap_the_larger_overlap_wins():
 def test_a_choice_is_the_union_of_its_picks():
     layout = two_things()
     left, right, both, all_of_it = (
-        chosen_tokens(layout, parse_choice(layout, text))
+        chosen_tokens(layout, parse_choice(layout, text, "`clusters`"))
         for text in ("dog@(70,30,0)", "1@(108,40,0)", "1@(70,30,0), 1@(108,40,0)", "0, 1")
     )
     assert left.any() and right.any() and not torch.equal(left, right)
@@ -105,6 +108,6 @@ def test_a_choice_is_the_union_of_its_picks():
 
 def test_masks_are_at_frame_size():
     layout = two_things()
-    mask = chosen_mask(layout, parse_choice(layout, "1@(70,30,0)"))
+    mask = chosen_mask(layout, parse_choice(layout, "1@(70,30,0)", "`clusters`"))
     assert mask.shape == (5, 64, 192) and set(mask.unique().tolist()) == {0.0, 1.0}
     assert mask[0, 20:36, 68:84].all() and not mask[0, :, 96:].any()

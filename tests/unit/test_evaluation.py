@@ -7,21 +7,10 @@ import pytest
 import torch
 
 from pack.videograin.metrics import measures, report
-from pack.videograin.metrics.report import (
-    BACKGROUND,
-    CLIP,
-    CLIP_VISION,
-    DETECTIONS,
-    PAIR,
-    REGIONS,
-    RELATIONS,
-    SOURCE,
-    TARGET,
-    Measured,
-)
+from pack.videograin.metrics.report import Measured, Need
 from pack.videograin.views import line_chart
 
-ALL = frozenset((CLIP_VISION, CLIP, TARGET, SOURCE, REGIONS, PAIR, BACKGROUND, DETECTIONS, RELATIONS))
+ALL, NAMES = frozenset(Need), {need: f"`{need.value}`" for need in Need}
 PAPER = Measured(
     given=ALL,
     frames=3,
@@ -43,7 +32,7 @@ PAPER = Measured(
 
 
 def rows(found: Measured) -> dict[str, list[str]]:
-    lines = [line.strip("|").split("|") for line in report.table(found).splitlines()[4:]]
+    lines = [line.strip("|").split("|") for line in report.table(found, NAMES).splitlines()[4:]]
     return {cells[0].strip(): [cell.strip() for cell in cells[1:]] for cells in lines}
 
 
@@ -67,32 +56,32 @@ def test_every_number():
     }
     assert report.numbers(PAPER) == pytest.approx(expected)
     assert rows(PAPER)["Q-edit"] == [f"{clip_t / 1.5:.2f}", "CLIP-T / Warp-Err", "CLIP ViT-L/14, 224 px; RAFT large, on the source"]  # fmt: skip
-    assert report.table(PAPER).startswith("3 frames of 96×64")
+    assert report.table(PAPER, NAMES).startswith("3 frames of 96×64")
 
 
 @pytest.mark.parametrize(
     "absent, without",
     [
-        ({TARGET}, {"CLIP-T", "Frame-Acc", "Q-edit"}),
-        ({SOURCE}, {"Frame-Acc"}),
-        ({CLIP, CLIP_VISION}, {"CLIP-F", "Frame consistency", "CLIP-T", "Frame-Acc", "Q-edit"}),
-        ({BACKGROUND}, {"Background PSNR"}),
-        ({RELATIONS}, {"VISOR", "VISOR, conditional", "Object accuracy"}),
+        ({Need.TARGET}, {"CLIP-T", "Frame-Acc", "Q-edit"}),
+        ({Need.SOURCE}, {"Frame-Acc"}),
+        ({Need.CLIP, Need.CLIP_VISION}, {"CLIP-F", "Frame consistency", "CLIP-T", "Frame-Acc", "Q-edit"}),
+        ({Need.BACKGROUND}, {"Background PSNR"}),
+        ({Need.RELATIONS}, {"VISOR", "VISOR, conditional", "Object accuracy"}),
     ],
 )
 def test_what_is_missing_is_named_and_nothing_else_is(absent, without):
     found = PAPER._replace(
         given=ALL - absent,
-        pictures=None if CLIP_VISION in absent else PAPER.pictures,
-        target=None if {TARGET, CLIP} & absent else PAPER.target,
-        source=None if {SOURCE, CLIP} & absent else PAPER.source,
-        background=([nan] * 3, nan) if BACKGROUND in absent else PAPER.background,
-        visor=None if RELATIONS in absent else PAPER.visor,
+        pictures=None if Need.CLIP_VISION in absent else PAPER.pictures,
+        target=None if {Need.TARGET, Need.CLIP} & absent else PAPER.target,
+        source=None if {Need.SOURCE, Need.CLIP} & absent else PAPER.source,
+        background=([nan] * 3, nan) if Need.BACKGROUND in absent else PAPER.background,
+        visor=None if Need.RELATIONS in absent else PAPER.visor,
     )
     table = rows(found)
     assert {name for name, cells in table.items() if cells[0] == "–"} == without
     for name in without:
-        assert table[name][2].startswith("needs ") and any(need in table[name][2] for need in absent)
+        assert table[name][2].startswith("needs ") and any(NAMES[need] in table[name][2] for need in absent)
     assert report.plot(found).shape[1] in (240 * 3, 240 * 4, 240 * 2)
 
 
@@ -113,7 +102,7 @@ def test_infinite_numbers_keep_their_sign():
 def test_the_table_names_what_was_never_detected():
     assert "never" not in rows(PAPER)["VISOR"][2]
     found = PAPER._replace(visor=measures.Visor(0.0, nan, 0.0), unseen=["“cat|hat”", "2 × “car”"])
-    line = next(line for line in report.table(found).splitlines() if line.startswith("| VISOR |"))
+    line = next(line for line in report.table(found, NAMES).splitlines() if line.startswith("| VISOR |"))
     assert line.endswith(r"the detections given; **never detected: “cat\|hat”, 2 × “car”** |")
     found = found._replace(unseen=["“cat”"])
     assert "no frame shows everything; **never detected: “cat”**" in rows(found)["VISOR, conditional"][2]

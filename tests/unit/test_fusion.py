@@ -233,7 +233,7 @@ def test_replacement_goes_word_by_word():
     back = prompt_alignment.alignment(target, source, REPLACE)
     assert back[:, 1].nonzero()[:, 0].tolist() == [1, 2] and back[1, 1] == back[2, 1] == 1
     assert prompt_alignment.alignment(target, prompt("a bear", parts=2), REPLACE)[1:5, 1:5].equal(torch.eye(4))
-    with pytest.raises(ValueError, match=r'needs a word for each word.*has 2 \("a cat"\) and `prompt` has 3'):
+    with pytest.raises(ValueError, match=r'needs a word for each word.*has 2 \("a cat"\) and the target 3'):
         prompt_alignment.alignment(source, prompt("a big cat"), REPLACE)
 
 
@@ -244,8 +244,12 @@ def test_the_table_shows_new_and_gone_words():
 
 
 def test_emphasis_is_read_line_by_line():
-    assert parse_emphasis(" watercolor: 10 \n\nvan gogh:0.5\nx:.5") == {"watercolor": 10, "van gogh": 0.5, "x": 0.5}
-    assert parse_emphasis("") == {}
+    assert parse_emphasis(" watercolor: 10 \n\nvan gogh:0.5\nx:.5", "`emphasis`", "`prompt`") == {
+        "watercolor": 10,
+        "van gogh": 0.5,
+        "x": 0.5,
+    }
+    assert parse_emphasis("", "`emphasis`", "`prompt`") == {}
     for line in ("watercolor", "cat:", ": 2", "cat: -1", "cat: much", "cat: nan"):
         with pytest.raises(ValueError, match=r"has the line"):
-            parse_emphasis(f"a: 2\n{line}")
+            parse_emphasis(f"a: 2\n{line}", "`emphasis`", "`prompt`")

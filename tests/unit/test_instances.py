@@ -6,6 +6,9 @@ import torch
 from pack.videograin.core.optical_flow import dis_flow
 from pack.videograin.masks.split_instances import LARGE_TO_SMALL, LEFT_TO_RIGHT, TOP_TO_BOTTOM, split
 from pack.videograin.toybox.clips import clip
+from pack.videograin.views import instance_list
+from pack.videograin.views.palette import shades
+from pack.videograin.views.spotlight import spotlight
 
 
 def discs(*tracks, size=64):
@@ -74,3 +77,26 @@ def test_the_demos_two_things_from_their_common_mask(seed):
     found = split(masks.any(0), 2, LEFT_TO_RIGHT, lambda now, before: dis_flow(frames[now], frames[before]))
     for one, true in zip(found, masks, strict=True):
         assert (one & true).sum() / (one | true).sum() > 0.9
+
+
+def test_what_the_node_shows_of_things():
+    things = discs([(15, 32, 8)], [(48, 32, 8)])
+    titles = instance_list.titles(" cat ,", 2)
+    assert titles == ["cat", "thing 2"] and instance_list.titles("a, b, c", 2) == ["a", "b"]
+    share = float(things[0].float().mean())
+    assert instance_list.report(things, titles).splitlines()[0] == f"1: cat, {share:.1%} to {share:.1%}"
+    first, second = instance_list.rows(things, titles)
+    assert first == {"name": "cat", "colour": shades(2)[0], "area": [pytest.approx(share)]}
+    picture = instance_list.coloured(things)[0]
+    assert torch.allclose(picture[32, 48] * 255, torch.tensor(second["colour"]).float()) and not picture[0, 0].any()
+    cut_out = instance_list.portrait(things[0], torch.ones(1, 64, 64, 4))
+    assert cut_out.shape == (1, 17, 17, 3) and cut_out.max() == 1 and cut_out.min() == pytest.approx(0.3)
+
+
+def test_a_spotlight_needs_a_mask():
+    frames, mask = torch.ones(2, 4, 4, 4), torch.zeros(2, 4, 4)
+    assert torch.equal(spotlight(frames, None), frames[..., :3]) and torch.equal(
+        spotlight(frames, mask), frames[..., :3]
+    )
+    mask[0, 0, 0] = 1
+    assert spotlight(frames, mask).sum() == pytest.approx(3 * (1 + 31 * 0.45), rel=1e-5)

@@ -128,8 +128,8 @@ def test_the_picker_tells_what_the_node_would_refuse():
     assert run.returncode == 0, run.stderr
     for (text, good), answer in zip(texts.items(), json.loads(run.stdout), strict=True):
         assert (answer["vain"] == []) == good, text
-        with nullcontext() if good else pytest.raises(ValueError, match="Clusters to Mask"):
-            parse_choice(layout, text)
+        with nullcontext() if good else pytest.raises(ValueError, match="`clusters`"):
+            parse_choice(layout, text, "`clusters`")
 
 
 def test_the_picker_shows_the_mask_that_the_node_makes():
@@ -142,7 +142,7 @@ def test_the_picker_shows_the_mask_that_the_node_makes():
             cluster = int(layout.labels[frame][token(layout, x, y)])
             choice = f"{cluster}@({x}, {y},{frame})" + (", dog" if number == 5 else "")
             cases.append(asked(layout, choice))
-            expected.append(chosen_tokens(layout, parse_choice(layout, choice)).flatten(1).int().tolist())
+            expected.append(chosen_tokens(layout, parse_choice(layout, choice, "`clusters`")).flatten(1).int().tolist())
     run = node("tests/js/answer.mjs", given=json.dumps(cases))
     assert run.returncode == 0, run.stderr
     assert [answer["chosen"] for answer in json.loads(run.stdout)] == expected

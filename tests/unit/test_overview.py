@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from pack.videograin.core.frame_numbers import frames_text, runs
+from pack.videograin.core.frame_numbers import frames_text, parse_frames, runs
 from pack.videograin.core.phrases import closest
 from pack.videograin.core.regions import Region
 from pack.videograin.views.palette import shades
@@ -14,7 +14,7 @@ from pack.videograin.views.region_report import (
     phrase_spans,
     pieces,
 )
-from pack.videograin.views.region_sheet import MARGIN, WIDTH, overview_picture, shown_frames, strip
+from pack.videograin.views.region_sheet import MARGIN, WIDTH, overview_data, overview_picture, shown_frames, strip
 
 SIZE = 64
 
@@ -179,6 +179,14 @@ def test_appended_phrases_are_told_with_the_closest_words():
     assert told(found[2].marks) == ["has no words of its own"]
 
 
+def test_frames_from_words():
+    assert parse_frames("", "`frames`", 3) == () and parse_frames(" 40, 0;95\n40", "`frames`", 3) == (0, 40, 95)
+    with pytest.raises(ValueError, match="`frames` has “-1”, which is no frame number"):
+        parse_frames("0, -1", "`frames`", 3)
+    with pytest.raises(ValueError, match=r"`frames` names 4 frames.* at most 3"):
+        parse_frames("0 1 2 3", "`frames`", 3)
+
+
 def test_closest_words():
     assert closest("polar bear", "two polar bares in snow") == "polar bares"
     assert closest("spiderman", "a spider-man runs") == "spider-man"
@@ -216,3 +224,11 @@ def test_any_number_of_regions_and_any_shape_of_frames(frames, count):
     found = look(regions, prompt, prompt)
     picture = overview_picture(found, strip(found, frames))
     assert picture.shape[2] == WIDTH and len(found.findings) == count
+
+
+def test_the_web_page_gets_the_same_as_data():
+    found = overview_data(look((Region(box(0, 32), "a"), Region(box(32, 64))), "a b", "a b"))
+    assert found["prompt"] == [("a", 0), (" b", None)] and [mark["key"] for mark in found["marks"]] == ["free"]
+    first, second = found["regions"]
+    assert first["box"] == [0.0, 0.25, 0.5, 0.75] and first["colour"] == shades(2)[0]
+    assert second["phrase"] == "" and second["marks"] == [{"key": "wordless", "values": {}}]

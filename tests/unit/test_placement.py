@@ -8,7 +8,7 @@ import torch.nn.functional as F
 
 from pack.videograin.core import reatco
 from pack.videograin.core.regions import Grid
-from pack.videograin.masks.boxes import Box, box_masks, moving_box, parse_boxes
+from pack.videograin.masks.boxes import Box, box_masks, box_regions, moving_box, parse_boxes
 from pack.videograin.metrics import measures
 from pack.videograin.metrics.visor import counts_of, parse_detections, parse_relations, relations_of, unseen
 
@@ -60,6 +60,17 @@ def test_boxes_cover_whole_pixels_inside_the_picture():
     assert masks[0, 2:5, 1:4].all() and masks[0].sum() == 9
     assert masks[1, :2, :2].all() and masks[1].sum() == 4
     assert masks[2].sum() == 0
+
+
+def test_things_of_boxes_move_as_regions():
+    said = []
+    cat, dog = box_regions("cat: 0, 0, 4, 4 at 0; 4, 0, 4, 4 at 2\ndog: 6, 6, 4, 4", (3, 8, 8), "`boxes`", said.append)
+    assert (cat.phrase, dog.phrase) == ("cat", "dog")
+    assert [int(frame.any(0).float().argmax()) for frame in cat.mask] == [0, 2, 4] and cat.mask.sum() == 3 * 16
+    assert dog.mask.shape == (3, 8, 8) and dog.mask.sum() == 3 * 4
+    assert len(said) == 1 and "`boxes`: a box of “dog” reaches 2 pixels" in said[0]
+    with pytest.raises(ValueError, match="`boxes` put “cat” outside the picture, which is 8×8 pixels"):
+        box_regions("cat: 9, 9, 4, 4", (3, 8, 8), "`boxes`", said.append)
 
 
 # ---- RAD ------------------------------------------------------------------------------------------------------------
@@ -193,14 +204,14 @@ def test_every_stated_pair_of_three_must_hold():
 
 
 def test_detections_and_relations_as_text():
-    found = parse_detections("the Cat: 0,0,10,20 @ 0; 4,4,2,2 @ 0\ndog: 1,1,2,2 @ 1", 2)
+    found = parse_detections("the Cat: 0,0,10,20 @ 0; 4,4,2,2 @ 0\ndog: 1,1,2,2 @ 1", "`detections`", 2)
     assert found == [{"cat": [(5, 10), (5, 5)]}, {"dog": [(2, 2)]}]
-    asked = parse_relations("A cat is LEFT OF the dog.\nblue bird above cat\n")
+    asked = parse_relations("A cat is LEFT OF the dog.\nblue bird above cat\n", "`relations`")
     assert asked == [("cat", "left of", "dog"), ("blue bird", "above", "cat")]
     with pytest.raises(ValueError, match="without a frame"):
-        parse_detections("cat: 0,0,10,20", 2)
+        parse_detections("cat: 0,0,10,20", "`detections`", 2)
     with pytest.raises(ValueError, match=r"“cat near dog”.*“left of”"):
-        parse_relations("cat near dog")
+        parse_relations("cat near dog", "`relations`")
 
 
 def test_regions_ask_for_the_relation_they_have_in_each_frame():
@@ -226,7 +237,7 @@ def test_regions_ask_for_the_relation_they_have_in_each_frame():
     ],
 )
 def test_a_relation_may_be_said_in_several_ways(line, expected):
-    assert parse_relations(line) == [expected]
+    assert parse_relations(line, "`relations`") == [expected]
 
 
 @pytest.mark.parametrize(
@@ -245,20 +256,20 @@ def test_a_relation_may_be_said_in_several_ways(line, expected):
     ],
 )
 def test_a_line_that_is_not_one_relation_is_refused(line):
-    with pytest.raises(ValueError, match="Evaluate Edit's `relations`") as error:
-        parse_relations(f"cat above dog\n{line}")
+    with pytest.raises(ValueError, match="`relations`") as error:
+        parse_relations(f"cat above dog\n{line}", "`relations`")
     assert f"“{line}”" in str(error.value) and "as in “cat left of dog”" in str(error.value)
 
 
 def test_a_detector_that_found_nothing():
     """Nothing of 100 is right, which is another thing than not having looked."""
     for text in ("none", " None\n", "cat: none", "a cat: None\ndog: none\n"):
-        assert parse_detections(text, 2) == [{}, {}]
-    assert parse_detections("cat: none\ndog: 1,1,2,2 at 1", 2) == [{}, {"dog": [(2, 2)]}]
-    visor = measures.visor(parse_detections("none", 2), [[("cat", "left of", "dog")]] * 2)
+        assert parse_detections(text, "`detections`", 2) == [{}, {}]
+    assert parse_detections("cat: none\ndog: 1,1,2,2 at 1", "`detections`", 2) == [{}, {"dog": [(2, 2)]}]
+    visor = measures.visor(parse_detections("none", "`detections`", 2), [[("cat", "left of", "dog")]] * 2)
     assert visor.uncond == visor.oa == 0
     with pytest.raises(ValueError, match="“none” without a name"):
-        parse_detections("none\ndog: 1,1,2,2 at 1", 2)
+        parse_detections("none\ndog: 1,1,2,2 at 1", "`detections`", 2)
 
 
 def test_two_regions_of_one_phrase_want_two_detections():
@@ -277,7 +288,7 @@ def test_two_regions_of_one_phrase_want_two_detections():
 
 
 def test_two_alike_in_a_line_are_two():
-    line = parse_relations("car left of car")
+    line = parse_relations("car left of car", "`relations`")
     assert measures.visor([{"car": [(1, 1)]}, {"car": [(1, 1), (5, 1)]}], [line] * 2) == (50, 100, 50)
 
 

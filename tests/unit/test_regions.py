@@ -13,7 +13,7 @@ def test_one_mask_holds_for_every_frame():
 
 
 def test_wrong_number_of_masks_names_both_counts_and_the_input():
-    with pytest.raises(ValueError, match=r'Region 2 "a dog" has 3 masks, but the latent has 8 frames.*Region Prompt'):
+    with pytest.raises(ValueError, match=r'Region 2 "a dog" has 3 masks, but the latent has 8 frames. Give it one'):
         clip_masks((Region(torch.ones(8, 4, 4), "a cat"), Region(torch.ones(3, 4, 4), "a dog")), 8)
 
 

@@ -9,7 +9,6 @@ import torch
 from comfy.model_patcher import ModelPatcher
 
 from ..core.phrase_tokens import KEY, Binding, Token
-from ..core.phrases import hint, occurrences, places
 from ..core.phrases import closest, hint, occurrences, places
 from ..core.prompt_alignment import Prompt
 from ..core.regions import Regions
@@ -19,6 +18,14 @@ from ..core.spelling import read as letters_of
 ERROR, APPEND = MISSING = ("error", "append it")
 
 Tokens = dict[str, list[list[tuple]]]  # text encoder -> chunks of a prompt -> (token, weight)
+
+
+def require_clip(clip: Any, whose: str) -> None:
+    """Raises ValueError for a checkpoint without a text encoder. whose: for the message, "Some Node's `clip`"."""
+    if clip is None:
+        raise ValueError(
+            f"{whose} is empty: the loader found no text encoder in its checkpoint. Load one with Load CLIP."
+        )
 
 
 def words(chunks: list[list[tuple]]) -> list[Token]:

@@ -1,6 +1,28 @@
-"""Numbers of frames in words."""
+"""Numbers of frames, from text and in words."""
 
 from __future__ import annotations
+
+import re
+
+
+def parse_frames(text: str, whose: str, most: int) -> tuple[int, ...]:
+    """Frame numbers, ascending, from text. whose: the input's name, for messages.
+
+    Raises ValueError for what is no number, and for more than `most`.
+    """
+    words = [word for word in re.split(r"[\s,;]+", text) if word]
+    wrong = [word for word in words if not word.isdecimal()]
+    if wrong:
+        raise ValueError(
+            f"{whose} has “{wrong[0]}”, which is no frame number. Write whole numbers from 0 with commas, as in “0, 40, 95”, "
+            "or leave it empty."
+        )
+    chosen = tuple(sorted({int(word) for word in words}))
+    if len(chosen) > most:
+        raise ValueError(
+            f"{whose} names {len(chosen)} frames, and every frame would see them all. Name at most {most}."
+        )
+    return chosen
 
 
 def runs(frames: list[int]) -> list[list[int]]:

@@ -79,9 +79,8 @@ def alignment(source: Prompt, target: Prompt, mode: str) -> Tensor:
     else:
         if len(source.words) != len(target.words):
             raise ValueError(
-                f"Cross-Attention Fusion's `mode` “{REPLACE}” needs a word for each word, but `source_prompt` has "
-                f'{len(source.words)} ("{source.text}") and `prompt` has {len(target.words)} ("{target.text}"). Write '
-                f"them alike, or choose “{REFINE}”."
+                f"“{REPLACE}” needs a word for each word, but the source has {len(source.words)} "
+                f'("{source.text}") and the target {len(target.words)} ("{target.text}").'
             )
         for theirs, ours in zip(source.words, target.words, strict=True):
             for n, token in enumerate(ours):
@@ -122,14 +121,14 @@ def table(source: Prompt, target: Prompt, matrix: Tensor) -> str:
     return "\n".join(lines + [f"| {GONE} | {source.spelling[n]} |" for n in gone])
 
 
-def parse_emphasis(text: str) -> dict[str, float]:
-    """Reads "word: 2.0" lines. Raises ValueError for a line that is none."""
+def parse_emphasis(text: str, whose: str, prompt: str) -> dict[str, float]:
+    """Reads "word: 2.0" lines. Raises ValueError for a line that is none; whose, prompt: the inputs' names, for messages."""
     gains = {}
     for line in filter(None, (line.strip() for line in text.splitlines())):
         word, _, factor = (part.strip() for part in line.rpartition(":"))
         if not word or not FACTOR.fullmatch(factor) or float(factor) > MOST:
             raise ValueError(
-                f'Cross-Attention Fusion\'s `emphasis` has the line "{line}", but each line is a word of `prompt`, a '
+                f'{whose} has the line "{line}", but each line is a word of {prompt}, a '
                 f"colon and a factor from 0 to {MOST:g}, such as “watercolor: 10”."
             )
         gains[word] = float(factor)

@@ -36,6 +36,11 @@ class Region(NamedTuple):
     strength: float = 1.0
 
     @property
+    def empty(self) -> bool:
+        """Whether no pixel of any frame is inside."""
+        return not bool((self.mask > 0.5).any())
+
+    @property
     def name(self) -> str:
         return f'"{self.phrase}"' if self.phrase else "(no phrase)"
 
@@ -51,13 +56,19 @@ class Grid(NamedTuple):
     width: int
 
 
-def clip_masks(regions: Regions, frames: int, cells: tuple[int, int] | None = None) -> Tensor:
+def frame_masks(mask: Tensor) -> Tensor:
+    """A mask as ComfyUI's nodes give it, (H, W) or (..., H, W), as (frames, H, W)."""
+    return mask.reshape(-1, *mask.shape[-2:])
+
+
+def clip_masks(regions: Regions, frames: int, cells: tuple[int, int] | None = None, whose: str = "it") -> Tensor:
     """The regions' masks side by side, all at the size of the largest, so that none is shrunk and lost.
 
     cells: (height, width) of the latent they lie beside; a mask of its clip's size is cut to what the latent shows.
+    whose: the input that masks come from, for the message.
     Returns (K, frames, H, W) bool. Raises ValueError where a mask has neither one frame nor `frames`.
     """
-    require_a_mask_a_frame(regions, frames, "the latent has")
+    require_a_mask_a_frame(regions, frames, "the latent has", whose)
     placed = [region.mask if cells is None else on_cells(region.mask, cells) for region in regions]
     height, width = (max(mask.shape[side] for mask in placed) for side in (-2, -1))
     masks = []
@@ -68,13 +79,16 @@ def clip_masks(regions: Regions, frames: int, cells: tuple[int, int] | None = No
     return torch.stack(masks)
 
 
-def require_a_mask_a_frame(regions: Regions, frames: int, clip: str) -> None:
-    """Raises ValueError where a region has neither one mask nor one for each frame. clip: for the message, "the latent has"."""
+def require_a_mask_a_frame(regions: Regions, frames: int, clip: str, whose: str = "it") -> None:
+    """Raises ValueError where a region has neither one mask nor one for each frame.
+
+    For the message: clip, what has the frames, as in "the latent has"; whose, the input that masks come from.
+    """
     for number, region in enumerate(regions, 1):
         if len(region.mask) not in (1, frames):
             raise ValueError(
                 f"Region {number} {region.name} has {len(region.mask)} masks, but {clip} {frames} frames. "
-                f"Give Region Prompt's `mask` one mask, or one for each of the {frames} frames."
+                f"Give {whose} one mask, or one for each of the {frames} frames."
             )
 
 

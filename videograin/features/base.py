@@ -25,6 +25,7 @@ from ..core.regions import Grid, Regions, TokenRule
 from ..core.schedule import Schedule
 from ..core.st_layout import Modulation
 
+REGION_MASK = "Region Prompt's `mask`"  # where the masks of regions come from, for messages
 NOISE_MASK = (
     "The latent carries a noise_mask (Set Latent Noise Mask, VAE Encode for Inpainting, or InpaintModelConditioning with "
     "its `noise_mask` on), and Latent Blend does that job on the source's own path. Remove the node that sets it, or "

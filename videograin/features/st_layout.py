@@ -15,6 +15,7 @@ from ..core.regions import Grid, TokenRule, clip_masks, patterns, share_any
 from ..core.score_range import sampled_keys
 from ..core.st_layout import Background, Layout, Levels, Modulation, Role, Settings, Visible
 from .base import (
+    REGION_MASK,
     SELF,
     Area,
     At,
@@ -98,7 +99,9 @@ class Modulated(Feature):
             )
         for binding in bindings:
             if binding.regions:
-                clip_masks(binding.regions, self.run.frames)  # raises where masks and frames do not go together
+                clip_masks(
+                    binding.regions, self.run.frames, whose=REGION_MASK
+                )  # raises where masks and frames do not go together
 
     # ---- where and how strongly ------------------------------------------------------------------------------------
 

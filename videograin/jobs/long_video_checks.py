@@ -11,6 +11,7 @@ from ..core.inversion_record import levels
 from ..core.phrase_tokens import binding_of
 from ..core.regions import Regions, clip_masks
 from ..core.samplers import is_random
+from ..features.base import REGION_MASK
 from ..features.full_frame import FullFrame
 from ..features.st_layout import STLayout
 
@@ -89,7 +90,7 @@ def _check_areas(job: Job) -> None:
     frames = len(job.frames)
     areas = [b.regions for _, notes in job.positive if (b := binding_of(notes)) and b.regions]
     for found in areas:
-        clip_masks(found, frames)  # raises where masks and frames do not go together
+        clip_masks(found, frames, whose=REGION_MASK)  # raises where masks and frames do not go together
     bound = any(binding_of(notes) for _, notes in job.positive)
     if find(records(job.model), STLayout) is not None and not bound:
         raise ValueError(

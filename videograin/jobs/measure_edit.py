@@ -15,9 +15,9 @@ from ..comfyui.progress import warn, watcher
 from ..core.cells import CELL, cut_like
 from ..core.optical_flow import DIS, occluded
 from ..core.regions import Regions, clip_masks
-from ..metrics import measures, report
+from ..metrics import measures
 from ..metrics.measures import Counts, Relation
-from ..metrics.report import Measured
+from ..metrics.report import Measured, Need
 from ..metrics.visor import counts_of, parse_detections, parse_relations, relations_of, unseen
 
 BATCH = 8  # frames per call of the vision model
@@ -42,18 +42,18 @@ def measure(
     frames, height, width, _ = source.shape
     masks = region_masks(regions, frames, height, width) if regions else None
     outside = None if masks is None else ~masks.any(0)
-    detected = parse_detections(detections, frames) if detections.strip() else None
+    detected = parse_detections(detections, "Evaluate Edit's `detections`", frames) if detections.strip() else None
     asked, counts = placed(relations, regions, masks, frames)
     given = {
-        report.CLIP_VISION: clip_vision is not None,
-        report.CLIP: clip is not None,
-        report.TARGET: bool(target_text.strip()),
-        report.SOURCE: bool(source_text.strip()),
-        report.REGIONS: outside is not None,
-        report.PAIR: frames > 1,
-        report.BACKGROUND: outside is None or bool(outside.any()),
-        report.DETECTIONS: detected is not None,
-        report.RELATIONS: any(asked),
+        Need.CLIP_VISION: clip_vision is not None,
+        Need.CLIP: clip is not None,
+        Need.TARGET: bool(target_text.strip()),
+        Need.SOURCE: bool(source_text.strip()),
+        Need.REGIONS: outside is not None,
+        Need.PAIR: frames > 1,
+        Need.BACKGROUND: outside is None or bool(outside.any()),
+        Need.DETECTIONS: detected is not None,
+        Need.RELATIONS: any(asked),
     }
     if clip_vision is not None:
         require_clip_vision(clip_vision)
@@ -75,7 +75,7 @@ def measure(
     pictures = embed_frames(clip_vision, edited, advance) if clip_vision is not None else None
     visible, everywhere, squared, floor = warping(source, edited, flow, advance)
     return Measured(
-        given=frozenset(name for name, there in given.items() if there),
+        given=frozenset(need for need, there in given.items() if there),
         frames=frames,
         height=height,
         width=width,
@@ -100,7 +100,7 @@ def placed(
 ) -> tuple[list[list[Relation]], list[Counts]]:
     """What is asked of each frame, in words, else of the regions' places; and how many of each thing there should be."""
     if relations.strip() or masks is None:
-        return [parse_relations(relations)] * frames, [{}] * frames
+        return [parse_relations(relations, "Evaluate Edit's `relations`")] * frames, [{}] * frames
     spoken = [number for number, region in enumerate(regions) if region.phrase]
     names = [regions[number].phrase for number in spoken]
     return relations_of(masks[spoken], names), counts_of(masks[spoken], names)

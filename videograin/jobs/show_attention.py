@@ -25,7 +25,7 @@ from ..core.regions import clip_masks
 from ..core.schedule import of_shares
 from ..core.st_layout import Settings
 from ..features.attention_probe import Onlooker, Probe
-from ..features.base import At, Half
+from ..features.base import REGION_MASK, At, Half
 from ..features.st_layout import STLayout
 from ..views.attention_maps import Average, Column, Point, middle, parse_points, report
 from .look import choose_level, evenly, look, noisy
@@ -102,7 +102,7 @@ def show_attention(
         )
     height, width = inversion.source.shape[-2:]
     whole, frames = frames, cut_like(frames, (height * CELL, width * CELL))
-    masks = {binding: clip_masks(binding.regions, len(frames), (height, width)) for binding in bindings}
+    masks = {binding: clip_masks(binding.regions, len(frames), (height, width), REGION_MASK) for binding in bindings}
     named = [(region.name, mask) for b in bindings for region, mask in zip(b.regions, masks[b], strict=True)]
     begin = offset(whole.shape[2], frames.shape[2]), offset(whole.shape[1], frames.shape[1])
     picked = _picked(points, whole, frames, begin, named)
@@ -167,7 +167,7 @@ def _picked(
     if not points.strip():
         return [(name, _scaled(middle(mask), mask, frames), mask) for name, mask in named]
     picked = []
-    for asked in parse_points(points, *whole.shape[:3]):
+    for asked in parse_points(points, f"{NODE}'s `points`", *whole.shape[:3]):
         point = asked.moved(-begin[0], -begin[1]).within(frames.shape[2], frames.shape[1])
         there = [mask for _, mask in named if mask[(point.frame, *_place(point, frames, mask))]]
         picked.append((str(tuple(asked)), point, there[0] if there else None))

@@ -1,18 +1,21 @@
 """Boxes as text, one line for each thing: “cat: 24, 40, 60, 60 @ 0; 90, 40, 60, 60 @ 7”.
 
 A box is x, y, width and height in pixels from the top left corner; after @, or “at”, stands the number of its frame,
-from 0. As places (Place Objects) boxes are keyframes: between two of them a box moves and grows evenly, before the first and after
+from 0. As places boxes are keyframes: between two of them a box moves and grows evenly, before the first and after
 the last it stays. As detections (VISOR) each is seen in its own frame and in no other.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from itertools import pairwise
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
+
+from ..core.regions import Region
 
 NUMBER = r"[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?"
 BOX = re.compile(
@@ -99,3 +102,28 @@ def box_masks(boxes: list[Box], height: int, width: int) -> Tensor:
         top, bottom = (min(max(round(y), 0), height) for y in (box.top, box.top + box.height))
         mask[top:bottom, left:right] = 1
     return masks
+
+
+def box_regions(text: str, clip: tuple[int, int, int], whose: str, warn: Callable[[str], None]) -> tuple[Region, ...]:
+    """A region for each thing whose boxes the text gives, moving between its keyframes.
+
+    Args: clip, its frames, height and width in pixels; whose, the input's name, for messages; warn, is told of a box that
+    reaches out of the picture. Raises ValueError as `parse_boxes`, and for boxes of which no frame shows a pixel.
+    """
+    count, height, width = clip
+    found = []
+    for name, keys in parse_boxes(text, whose, count).items():
+        mask = box_masks(moving_box(keys, count, whose), height, width)
+        if not mask.any():
+            raise ValueError(
+                f"{whose} put “{name}” outside the picture, which is {width}×{height} pixels, or too small to "
+                "hold a pixel of it, in every frame. Move or widen the box: its numbers are pixels (not shares), from the top left corner."
+            )
+        over = max(max(key.left + key.width - width, key.top + key.height - height) for key in keys)
+        if over > 0:
+            warn(
+                f"{whose}: a box of “{name}” reaches {over:g} pixels beyond the right or the lower edge of the picture ({width}×{height}). "
+                "A box's third and fourth numbers are its width and height, not its other corner."
+            )
+        found.append(Region(mask, name))
+    return tuple(found)

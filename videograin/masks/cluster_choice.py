@@ -24,17 +24,20 @@ class Pick(NamedTuple):
     place: tuple[int, int, int] | None = None
 
 
-def parse_choice(layout: ClusterLayout, text: str) -> list[Pick]:
-    """Reads "0, 3", "cat, 2" or "5@(310, 200, 0)". Raises ValueError for a cluster or place that does not exist."""
+def parse_choice(layout: ClusterLayout, text: str, whose: str) -> list[Pick]:
+    """Reads "0, 3", "cat, 2" or "5@(310, 200, 0)". whose: the input's name, for messages.
+
+    Raises ValueError for a cluster or place that does not exist.
+    """
     words = (part.strip() for part in re.split(r",(?![^()]*\))", text))  # not at the commas inside parentheses
-    picks = [_pick(layout, word) for word in words if word]
+    picks = [_pick(layout, word, whose) for word in words if word]
     if not picks:
         last = len(layout.names) - 1
-        raise ValueError(f"Clusters to Mask's `clusters` is empty. Give at least one number from 0 to {last}.")
+        raise ValueError(f"{whose} is empty. Give at least one number from 0 to {last}.")
     return picks
 
 
-def _pick(layout: ClusterLayout, word: str) -> Pick:
+def _pick(layout: ClusterLayout, word: str, whose: str) -> Pick:
     name, at, rest = (part.strip() for part in word.partition("@"))
     number = int(name) if name.isascii() and name.isdecimal() else None  # as the picture on the node reads it
     if number is not None and number < len(layout.names):
@@ -44,29 +47,29 @@ def _pick(layout: ClusterLayout, word: str) -> Pick:
     else:
         named = [each for each in layout.names if each]
         raise ValueError(
-            f'Clusters to Mask\'s `clusters` asks for "{name}", but the layout has the clusters 0 to '
+            f'{whose} asks for "{name}", but the layout has the clusters 0 to '
             f"{len(layout.names) - 1}" + (f" and the names {', '.join(named)}." if named else " and no names.")
         )
-    return Pick(cluster, _place(layout, cluster, word, rest)) if at else Pick(cluster)
+    return Pick(cluster, _place(layout, cluster, word, rest, whose)) if at else Pick(cluster)
 
 
-def _place(layout: ClusterLayout, cluster: int, word: str, text: str) -> tuple[int, int, int]:
+def _place(layout: ClusterLayout, cluster: int, word: str, text: str, whose: str) -> tuple[int, int, int]:
     found, frames = PLACE.fullmatch(text), len(layout.labels)
     if not found:
         raise ValueError(
-            f'Clusters to Mask\'s `clusters` has "{word}", but a place is written as @(x, y, frame): pixels from the '
+            f'{whose} has "{word}", but a place is written as @(x, y, frame): pixels from the '
             "left and the top, and the frame's number from 0."
         )
     x, y, frame = map(int, found.groups())
     if x >= layout.width or y >= layout.height or frame >= frames:
         raise ValueError(
-            f'Clusters to Mask\'s `clusters` has "{word}", which lies outside the clip: x goes from 0 to '
+            f'{whose} has "{word}", which lies outside the clip: x goes from 0 to '
             f"{layout.width - 1}, y from 0 to {layout.height - 1} and the frame from 0 to {frames - 1}."
         )
     there = int(layout.labels[frame][token(layout, x, y)])
     if there != cluster:
         raise ValueError(
-            f'Clusters to Mask\'s `clusters` has "{word}", but cluster {there} is at that place. The layout has changed '
+            f'{whose} has "{word}", but cluster {there} is at that place. The layout has changed '
             "since it was chosen: pick the part again."
         )
     return x, y, frame
@@ -87,9 +90,10 @@ def chosen_tokens(layout: ClusterLayout, picks: list[Pick]) -> Tensor:
     return chosen
 
 
-def chosen_mask(layout: ClusterLayout, picks: list[Pick]) -> Tensor:
-    """A choice as masks at the size of the frames: (frames, height, width) float32, 0 or 1."""
-    return at_frame_size(layout, chosen_tokens(layout, picks))
+def chosen_mask(layout: ClusterLayout, picks: list[Pick], invert: bool = False) -> Tensor:
+    """A choice, or everything else, as masks at the size of the frames: (frames, height, width) float32, 0 or 1."""
+    mask = at_frame_size(layout, chosen_tokens(layout, picks))
+    return 1 - mask if invert else mask
 
 
 def connected_part(inside: Tensor, frame: int, row: int, column: int) -> Tensor:

@@ -63,12 +63,14 @@ def parse_marks(text: str, frames: int, height: int, width: int) -> list[Mark]:
 def follow(frames: Tensor, marks: list[Mark], flow: Flow) -> Tensor:
     """The marked thing in every frame.
 
-    Args: frames (F, H, W, 3) float in 0…1; marks, at least one of them not “not”; flow between neighbouring frames.
-    Every frame with such a mark is drawn from its marks; the others from the nearest of these, the earlier one first.
+    Args: frames (F, H, W, 3) float in 0…1; flow between neighbouring frames. Marks that are all “not” mark nothing.
+    Every frame with another mark is drawn from its marks; the others from the nearest of these, the earlier one first.
     Returns (F, H, W) bool.
     """
-    pictures = (frames[..., :3].cpu().clamp(0, 1) * 255).round().byte().numpy()
     starts = sorted({mark.frame for mark in marks if mark.kind != "not"})
+    if not starts:
+        return torch.zeros(frames.shape[:3], dtype=torch.bool)
+    pictures = (frames[..., :3].cpu().clamp(0, 1) * 255).round().byte().numpy()
     found = np.zeros(pictures.shape[:3], bool)
     for start in starts:
         found[start] = cut(pictures[start], [mark for mark in marks if mark.frame == start])

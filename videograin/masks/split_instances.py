@@ -14,7 +14,6 @@ import torch
 from torch import Tensor
 
 from ..core.optical_flow import warp_masks
-from ..views.palette import shades
 
 LEFT_TO_RIGHT, TOP_TO_BOTTOM, LARGE_TO_SMALL = ORDERS = ("left to right", "top to bottom", "large to small")
 CLAIM = 0.25  # of what is expected of a thing must lie in a part for the thing to have a share in it
@@ -96,23 +95,3 @@ def _sorted(found: np.ndarray, first: int, order: str) -> np.ndarray:
         return np.argsort(-found.sum((1, 2, 3)), kind="stable")
     axis = 1 if order == LEFT_TO_RIGHT else 0
     return np.argsort([np.argwhere(thing)[:, axis].mean() for thing in found[:, first]], kind="stable")
-
-
-def coloured(things: Tensor) -> Tensor:
-    """(K, F, H, W) bool -> (F, H, W, 3) float32, every thing in its colour."""
-    colours = torch.tensor(shades(len(things))).float() / 255
-    return torch.einsum("kfhw,kc->fhwc", things.float(), colours)
-
-
-def portrait(thing: Tensor, frames: Tensor | None) -> Tensor:
-    """A thing cut out of the frame that shows most of it, dimmed around it: (1, h, w, 3) float32.
-
-    Args: thing (F, H, W) bool, not empty; frames (F, H, W, 3 or more), None for its bare outline.
-    """
-    frame = int(thing.sum((1, 2)).argmax())
-    rows, columns = (thing[frame].any(axis).nonzero().flatten() for axis in (1, 0))
-    box = (slice(int(rows[0]), int(rows[-1]) + 1), slice(int(columns[0]), int(columns[-1]) + 1))
-    inside = thing[frame][box][..., None].float()
-    return (inside if frames is None else frames[frame][box][..., :3].cpu() * (0.3 + 0.7 * inside)).expand(-1, -1, 3)[
-        None
-    ]

@@ -1,8 +1,9 @@
-"""What Evaluate Edit has measured, as numbers, as a Markdown table that explains them, and as curves over the frames."""
+"""Measurements of an edit as numbers, as a Markdown table that explains them, and as curves over the frames."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from enum import Enum
 from math import isinf, isnan, nan
 from typing import NamedTuple
 
@@ -11,16 +12,30 @@ from torch import Tensor
 from ..views import line_chart
 from . import measures
 
-CLIP_VISION, CLIP, TARGET, SOURCE, REGIONS = "`clip_vision`", "`clip`", "`target_text`", "`source_text`", "`regions`"
-PAIR, BACKGROUND = "a second frame", "a pixel outside the regions"
-DETECTIONS, RELATIONS = "`detections`", "`relations` or two `regions` with phrases"
 ODD = 5.0  # CLIP-T below it: a picture and a text of one CLIP are nearer, however badly they fit
+
+
+class Need(Enum):
+    """What a number is measured with: an input, or a condition on the inputs."""
+
+    CLIP_VISION = "clip_vision"
+    CLIP = "clip"
+    TARGET = "target text"
+    SOURCE = "source text"
+    REGIONS = "regions"
+    PAIR = "pair of frames"
+    BACKGROUND = "background"
+    DETECTIONS = "detections"
+    RELATIONS = "relations"
+
+
+Names = Mapping[Need, str]  # what the user reads of each
 
 
 class Measured(NamedTuple):
     """Raw measurements of an edited clip of F frames; None where something to measure with is missing.
 
-    given: which of the inputs and conditions named above are there.
+    given: what is there.
     pictures (F, dim), target and source (dim,): CLIP embeddings of the edit's frames and of the two texts.
     visible, everywhere, squared: Warp-Err masked and unmasked, and Pixel-MSE, one per pair of frames, (F - 1,).
     floor: masked Warp-Err of the source itself, (F - 1,).
@@ -29,7 +44,7 @@ class Measured(NamedTuple):
     visor: of the detections. unseen: what was asked for and never detected, in words.
     """
 
-    given: frozenset[str]
+    given: frozenset[Need]
     frames: int
     height: int
     width: int
@@ -49,26 +64,27 @@ class Measured(NamedTuple):
 
 
 class Row(NamedTuple):
-    """How a number is written and explained. digits: after the point. needs: of the names above."""
+    """How a number is written and explained. digits: after the point."""
 
     name: str
     digits: int
-    needs: tuple[str, ...]
+    needs: tuple[Need, ...]
     form: str
 
 
-SEEN, SPOKEN, DETECTED = (CLIP_VISION, PAIR), (CLIP_VISION, CLIP, TARGET), (DETECTIONS, RELATIONS)
+SEEN, SPOKEN = (Need.CLIP_VISION, Need.PAIR), (Need.CLIP_VISION, Need.CLIP, Need.TARGET)
+DETECTED = (Need.DETECTIONS, Need.RELATIONS)
 ROWS = {
     "clip_f": Row("CLIP-F", 4, SEEN, "mean cosine of consecutive frames (papers: × 100)"),
     "frame_consistency": Row("Frame consistency", 4, SEEN, "mean cosine of all pairs of frames; never compare to CLIP-F"),
     "clip_t": Row("CLIP-T", 2, SPOKEN, "100 × mean cosine of frame and target text"),
-    "frame_acc": Row("Frame-Acc", 3, (*SPOKEN, SOURCE), "share of frames no nearer to the source text than to the target's"),
-    "warp_err": Row("Warp-Err", 3, (PAIR,), "100 × mean squared error along the source's flow, where visible"),
-    "warp_err_all": Row("Warp-Err, unmasked", 3, (PAIR,), "the same over all pixels, hidden ones too"),
-    "warp_err_source": Row("Warp-Err of the source", 3, (PAIR,), "Warp-Err of the source itself: what this flow cannot explain"),
-    "pixel_mse": Row("Pixel-MSE", 5, (PAIR,), "squared error along the source's flow, 0 where hidden, mean of all pixels"),
-    "q_edit": Row("Q-edit", 2, (*SPOKEN, PAIR), "CLIP-T / Warp-Err"),
-    "background_psnr": Row("Background PSNR", 2, (REGIONS, BACKGROUND), "dB against the source, outside all regions"),
+    "frame_acc": Row("Frame-Acc", 3, (*SPOKEN, Need.SOURCE), "share of frames no nearer to the source text than to the target's"),
+    "warp_err": Row("Warp-Err", 3, (Need.PAIR,), "100 × mean squared error along the source's flow, where visible"),
+    "warp_err_all": Row("Warp-Err, unmasked", 3, (Need.PAIR,), "the same over all pixels, hidden ones too"),
+    "warp_err_source": Row("Warp-Err of the source", 3, (Need.PAIR,), "Warp-Err of the source itself: what this flow cannot explain"),
+    "pixel_mse": Row("Pixel-MSE", 5, (Need.PAIR,), "squared error along the source's flow, 0 where hidden, mean of all pixels"),
+    "q_edit": Row("Q-edit", 2, (*SPOKEN, Need.PAIR), "CLIP-T / Warp-Err"),
+    "background_psnr": Row("Background PSNR", 2, (Need.REGIONS, Need.BACKGROUND), "dB against the source, outside all regions"),
     "visor": Row("VISOR", 1, DETECTED, "% of frames that show everything, related as asked (unconditional)"),
     "visor_cond": Row("VISOR, conditional", 1, DETECTED, "the same in % of the frames that show everything"),
     "visor_oa": Row("Object accuracy", 1, DETECTED, "% of frames that show everything; VISOR = conditional × this / 100"),
@@ -108,7 +124,7 @@ def _mean(pairs: Tensor) -> float:
     return float(pairs.double().nanmean()) if len(pairs) else nan
 
 
-def table(found: Measured) -> str:
+def table(found: Measured, names: Names) -> str:
     """The numbers as Markdown: value, form, and what it was measured with or what is missing for it."""
     plural = "s" if found.frames > 1 else ""
     heading = f"{found.frames} frame{plural} of {found.width}×{found.height}, pixels 0 to 1"
@@ -116,7 +132,7 @@ def table(found: Measured) -> str:
     for key, value in numbers(found).items():
         row = ROWS[key]
         lines.append(
-            f"| {row.name} | {written(value, row.digits)} | {row.form} | {_measured_with(found, key, value)} |"
+            f"| {row.name} | {written(value, row.digits)} | {row.form} | {_measured_with(found, key, value, names)} |"
         )
     return "\n".join(lines)
 
@@ -129,18 +145,19 @@ def written(value: float, digits: int) -> str:
     return f"{value:.{digits}f}"
 
 
-def _measured_with(found: Measured, key: str, value: float) -> str:
+def _measured_with(found: Measured, key: str, value: float, names: Names) -> str:
     row = ROWS[key]
-    missing = [need for need in row.needs if need not in found.given]
+    missing = [names[need] for need in row.needs if need not in found.given]
     if missing:
         return "needs " + " and ".join(filter(None, (", ".join(missing[:-1]), missing[-1])))
     if row.needs == DETECTED:
         return _detected(found.unseen, value)
     if isnan(value):
         return "not defined here: no pixel to compare"
-    means = [found.backbone] * (CLIP_VISION in row.needs) + [f"{found.flow}, on the source"] * (key in BY_FLOW)
+    means = [found.backbone] * (Need.CLIP_VISION in row.needs) + [f"{found.flow}, on the source"] * (key in BY_FLOW)
     if key == "clip_t" and value < ODD:
-        means.append("**so low that `clip` and `clip_vision` are hardly two halves of one CLIP**")
+        halves = f"{names[Need.CLIP]} and {names[Need.CLIP_VISION]}"
+        means.append(f"**so low that {halves} are hardly two halves of one CLIP**")
     return "; ".join(means) or "the pixels"
 
 

@@ -16,44 +16,44 @@ WORDED = "|".join(RELATIONS).replace(" ", r"\s+")
 RELATION = re.compile(rf"(.+?)\s+(?:(?:is|are)\s+)?(?:(?:to|on)\s+)?(?:the\s+)?({WORDED})\s+(.+?)[\s.]*", re.IGNORECASE)
 NO_NAME = re.compile(rf"[,;&]|\b(?:and|or|is|are|not|{WORDED})\b", re.IGNORECASE)  # mostly of a second relation
 NOTHING = "none"  # what a detector that found nothing has to say
-DETECTIONS, ASKED = "Evaluate Edit's `detections`", "Evaluate Edit's `relations`"
 
 
-def parse_detections(text: str, frames: int) -> list[Centres]:
-    """The centres of what was detected in each frame. Raises ValueError for a box without a frame.
+def parse_detections(text: str, whose: str, frames: int) -> list[Centres]:
+    """The centres of what was detected in each frame. whose: the input's name, for messages.
 
     “none” alone, or for one thing, “cat: none”, stands for a detector that looked and found nothing.
+    Raises ValueError for a box without a frame.
     """
     found: list[dict[str, list[tuple[float, float]]]] = [{} for _ in range(frames)]
     if _plain(text) == NOTHING:
         return found
     lines = [line for line in text.splitlines() if _plain(line.rpartition(":")[2]) != NOTHING or ":" not in line]
-    for name, boxes in parse_boxes("\n".join(lines), DETECTIONS, frames).items():
+    for name, boxes in parse_boxes("\n".join(lines), whose, frames).items():
         for box in boxes:
-            found[_frame(box, name, frames)].setdefault(_plain(name), []).append(box.centre)
+            found[_frame(box, name, whose, frames)].setdefault(_plain(name), []).append(box.centre)
     return found
 
 
-def _frame(box: Box, name: str, frames: int) -> int:
+def _frame(box: Box, name: str, whose: str, frames: int) -> int:
     if box.frame is None and frames > 1:
         raise ValueError(
-            f"{DETECTIONS} has a box of “{name}” without a frame, and a detection belongs to one. Write it as in “{name}: "
+            f"{whose} has a box of “{name}” without a frame, and a detection belongs to one. Write it as in “{name}: "
             f"{box.left:g}, {box.top:g}, {box.width:g}, {box.height:g} at 0”, a box for each frame it was seen in."
         )
     return box.frame or 0
 
 
-def parse_relations(text: str) -> list[Relation]:
+def parse_relations(text: str, whose: str) -> list[Relation]:
     """Relations, one a line, as in “cat left of dog” or “the cat is to the left of a dog”.
 
-    Raises ValueError for what is none, or more than one.
+    whose: the input's name, for messages. Raises ValueError for what is none, or more than one.
     """
     found = []
     for line in filter(str.strip, text.splitlines()):
         match = RELATION.fullmatch(line.strip())
         if not match or NO_NAME.search(match[1]) or NO_NAME.search(match[3]):
             raise ValueError(
-                f"{ASKED} has the line “{line.strip()}”, but a line is one relation: two things with “{'”, “'.join(RELATIONS)}” "
+                f"{whose} has the line “{line.strip()}”, but a line is one relation: two things with “{'”, “'.join(RELATIONS)}” "
                 "between them, as in “cat left of dog”. Write each relation on a line of its own. A name holds none "
                 "of these words, no comma and no “and”, “or”, “is” or “not”."
             )

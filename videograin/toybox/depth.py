@@ -16,3 +16,8 @@ def depth(masks: np.ndarray) -> np.ndarray:
     for k, mask in enumerate(masks):
         picture[mask] = 150 + 105 * (k + 1) / len(masks)
     return np.asarray(Image.fromarray(picture.round().astype(np.uint8)).filter(ImageFilter.GaussianBlur(SOFT)))
+
+
+def depth_clip(masks: np.ndarray) -> np.ndarray:
+    """(F, H, W, 3) uint8, grey, of a clip's visible masks (K, F, H, W) bool."""
+    return np.stack([depth(frame) for frame in masks.swapaxes(0, 1)])[..., None].repeat(3, -1)

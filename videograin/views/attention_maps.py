@@ -1,4 +1,4 @@
-"""What Show Attention collects: where phrases and picked points look, as maps over the clip, and as numbers."""
+"""Where phrases and picked points look, as maps over the clip, and as numbers."""
 
 from __future__ import annotations
 
@@ -67,23 +67,23 @@ class Column(NamedTuple):
         return [None if isnan(share) else share for share in shares]
 
 
-def parse_points(text: str, frames: int, height: int, width: int) -> list[Point]:
+def parse_points(text: str, whose: str, frames: int, height: int, width: int) -> list[Point]:
     """Points written as “x, y, frame”, several with semicolons or line ends between them.
 
-    Raises ValueError for what is no point, or lies outside the clip of `frames` frames of height × width pixels.
+    whose: the input's name, for messages. Raises ValueError for what is no point, or lies outside the clip of `frames` frames of height × width pixels.
     """
     points = []
     for part in filter(str.strip, re.split(r"[;\n]", text)):
         found = POINT.fullmatch(part.strip())
         if not found:
             raise ValueError(
-                f'Show Attention\'s `points` has "{part.strip()}", but a point is written as three whole numbers, x, y '
+                f'{whose} has "{part.strip()}", but a point is written as three whole numbers, x, y '
                 'and frame, as in "310, 200, 0"; a semicolon comes between two points.'
             )
         point = Point(*map(int, found.groups()))
         if point.x >= width or point.y >= height or point.frame >= frames:
             raise ValueError(
-                f"Show Attention's `points` has {tuple(point)}, which lies outside the clip: x goes from 0 to {width - 1}, "
+                f"{whose} has {tuple(point)}, which lies outside the clip: x goes from 0 to {width - 1}, "
                 f"y from 0 to {height - 1}, the frame from 0 to {frames - 1}."
             )
         points.append(point)

@@ -1,6 +1,10 @@
-"""Clusters of a clip in colour."""
+"""Clusters of a clip in colour: as pictures, and as data that a web page draws and picks from."""
 
 from __future__ import annotations
+
+from base64 import b64encode
+from typing import Any
+from zlib import compress
 
 import numpy as np
 import torch
@@ -32,3 +36,16 @@ def _middle(inside: Tensor) -> tuple[float, float]:
     places = inside.nonzero().float()
     nearest = (places - places.mean(0)).square().sum(1).argmin()
     return tuple(places[nearest].tolist())
+
+
+def picker(layout: ClusterLayout, choice: str, invert: bool) -> dict[str, Any]:
+    """What the picker is drawn from. labels: a byte for each token, frame after frame, deflated."""
+    return {
+        "labels": b64encode(compress(layout.labels.to(torch.uint8).numpy().tobytes())).decode(),
+        "shape": list(layout.labels.shape),
+        "size": [layout.width, layout.height],
+        "names": layout.names,
+        "colours": shades(len(layout.names)),
+        "choice": choice,
+        "invert": invert,
+    }

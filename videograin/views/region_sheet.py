@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -10,7 +12,7 @@ from torch import Tensor
 
 from ..core.cells import cut_like
 from .palette import shades
-from .region_report import Finding, Overview
+from .region_report import Finding, Overview, extent
 
 WIDTH, MARGIN, GAP = 960, 20, 6  # pixels
 MOST, COLUMNS = 6, 3  # frames in the strip, and in a row of it
@@ -84,6 +86,25 @@ def overview_picture(overview: Overview, top: Tensor) -> Tensor:
     drawn = torch.from_numpy(np.array(sheet.image)).float() / 255
     drawn[MARGIN : MARGIN + top.shape[1], MARGIN : MARGIN + top.shape[2]] = top[0]
     return drawn[None]
+
+
+def overview_data(overview: Overview) -> dict[str, Any]:
+    """The same as data, for a web page to draw."""
+    entries = zip(overview.findings, shades(len(overview.findings)), overview.masks, strict=True)
+    return {
+        "prompt": overview.prompt,
+        "regions": [
+            {
+                "phrase": phrase,
+                "area": area,
+                "marks": [mark._asdict() for mark in marks],
+                "colour": colour,
+                "box": extent(mask),
+            }
+            for (phrase, area, marks), colour, mask in entries
+        ],
+        "marks": [mark._asdict() for mark in overview.marks],
+    }
 
 
 class _Sheet:

@@ -9,8 +9,17 @@ import torch
 from PIL import Image, ImageDraw
 from torch import Tensor
 
+from ..core.flatten import paths, token_steps
+
 SHOWN = 240  # paths, evenly chosen among those that move, else nothing could be seen
 TRAIL = 6  # frames
+TOKEN = 8  # pixels: the finest attention level of a Stable Diffusion UNet
+
+
+def draw_flow(frames: Tensor, flow: Tensor) -> Tensor:
+    """The paths that an optical flow (F - 1, H, W, 2) gives the tokens of frames (F, H, W, 3). Returns as frames."""
+    height, width = (max(1, side // TOKEN) for side in frames.shape[1:3])
+    return draw_paths(frames, paths(token_steps(flow, height, width)), height, width)
 
 
 def draw_paths(frames: Tensor, paths: Tensor, height: int, width: int) -> Tensor:
