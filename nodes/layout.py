@@ -6,7 +6,7 @@ from ..videograin.comfyui import previews
 from ..videograin.core.attention_clusters import FEATURES, PER_FRAME, ROWS, SCOPES, describe
 from ..videograin.core.cells import cut_like
 from ..videograin.features.attention_probe import AUTO, BLOCKS
-from ..videograin.jobs import attention_clusters
+from ..videograin.jobs.attention_clusters import LayoutSettings, attention_layout
 from ..videograin.masks.cluster_choice import chosen_mask, parse_choice
 from ..videograin.views.cluster_map import picker, picture
 from .declared import declared
@@ -139,23 +139,20 @@ class AttentionLayout(io.ComfyNode):
     def execute(cls, model, inversion, conditioning, clusters: int, steps: int, feature: str, scope: str, seed: int = 0,
                 level: str = AUTO, blocks: str = "all", start_percent: float = 0.6, blur: int = 5, clip=None,
                 prompt: str = "", words: str = "") -> io.NodeOutput:  # fmt: skip
-        found = attention_clusters.attention_layout(
-            model,
-            inversion,
-            conditioning,
-            clusters,
-            steps,
-            feature,
-            scope,
-            seed,
-            level,
-            blocks,
-            start_percent,
-            blur,
-            clip,
-            prompt,
-            words,
+        settings = LayoutSettings(
+            clusters=clusters,
+            steps=steps,
+            feature=feature,
+            scope=scope,
+            seed=seed,
+            level=level,
+            blocks=blocks,
+            start=start_percent,
+            blur=blur,
+            prompt=prompt,
+            words=words,
         )
+        found = attention_layout(model, inversion, conditioning, settings, clip)
         return io.NodeOutput(found, picture(found), describe(found))
 
 

@@ -4,7 +4,7 @@ from comfy_api.latest import io
 
 from ..videograin.comfyui import previews
 from ..videograin.features.attention_probe import AUTO, BLOCKS
-from ..videograin.jobs.show_attention import show_attention
+from ..videograin.jobs.show_attention import ShowSettings, show_attention
 from ..videograin.views.heatmaps import SCALES, SHARED, sheets
 from .declared import declared
 from .types import CATEGORY, Inversion
@@ -135,9 +135,8 @@ class ShowAttention(io.ComfyNode):
     def execute(cls, model, inversion, conditioning, frames, start_percent: float, end_percent: float, steps: int,
                 points: str = "", level: str = AUTO, blocks: str = "all", scale: str = SHARED, size: int = 256,
                 negative=None) -> io.NodeOutput:  # fmt: skip
-        shown = show_attention(
-            model, inversion, conditioning, frames, start_percent, end_percent, steps, points, level, blocks, negative
-        )
+        settings = ShowSettings(start_percent, end_percent, steps, points, level, blocks)
+        shown = show_attention(model, inversion, conditioning, frames, settings, negative)
         pictures = [sheets(shown.frames, columns, scale, size) for columns in (shown.phrases, shown.points)]
         files = [file for clip in pictures for file in previews.pictures(clip, "attention", PREVIEW_SIDE)]
         return io.NodeOutput(*pictures, shown.text, ui={"images": files})

@@ -15,7 +15,7 @@ from placed import encoded, looks, placed, run, steps
 from pack.videograin.comfyui.prompts import bind
 from pack.videograin.core.phrase_tokens import KEY
 from pack.videograin.jobs import demo_model
-from pack.videograin.jobs.show_attention import show_attention
+from pack.videograin.jobs.show_attention import ShowSettings, show_attention
 
 
 @pytest.fixture(autouse=True)
@@ -235,7 +235,7 @@ def test_words_are_shown_where_they_look(unet, clip):
     for model, text in ((unet, clip), negpip(unet, clip)):
         _, inversion, _ = invert(full_frame(model), encode(text, WORDS), steps=2)
         found = show_attention(
-            st_layout(model), inversion, both(text), torch.rand(3, 128, 128, 3), 0.0, 1.0, 1, "", "1/2", "all",
+            st_layout(model), inversion, both(text), torch.rand(3, 128, 128, 3), ShowSettings(0.0, 1.0, 1, "", "1/2"),
             encode(text, "blur " * 90),
         )  # fmt: skip
         shown.append(torch.stack([column.maps for column in found.phrases]))

@@ -23,7 +23,7 @@ from pack.videograin.comfyui.wrappers import for_showing
 from pack.videograin.core.phrase_tokens import KEY
 from pack.videograin.features.attention_probe import Probe
 from pack.videograin.jobs import demo_model
-from pack.videograin.jobs.show_attention import Shower, show_attention
+from pack.videograin.jobs.show_attention import Shower, ShowSettings, show_attention
 
 
 @pytest.fixture(autouse=True)
@@ -99,7 +99,7 @@ def test_what_is_shown_equals_the_oracle(mode, level, height, width, separately)
     points = [(3, 5, 0), (8 * width - 1, 8 * height - 1, 2), (50, 60, 1)]
     text = "; ".join(", ".join(map(str, point)) for point in points)
     clip = torch.rand(frames, height * 8, width * 8, 3)
-    shown = show_attention(ours, inversion, positive, clip, 0.0, 1.0, 1, text, level, "all", negative)
+    shown = show_attention(ours, inversion, positive, clip, ShowSettings(0.0, 1.0, 1, text, level, "all"), negative)
 
     oracle = Recorder(unet, mode, areas, positive[0][1][KEY].tokens, frames, height, rows=grid[0])
     one_step(oracle.patched(), positive, negative, noise["samples"])
@@ -131,7 +131,7 @@ def test_the_half_that_is_not_modulated_is_not_shown_silently(caplog):
     positive, (_, inversion) = bound(rig.text(1), regions(3, 16, 16)), inverted(unet)
     ours = STLayoutAttention.execute(unet, "reference", 0.3, 1.0, 0.3, power=5.0).args[0]
     clip = torch.rand(3, 128, 128, 3)
-    shown = show_attention(ours, inversion, positive, clip, 0.0, 1.0, 1, "", "1/2", "all", None)
+    shown = show_attention(ours, inversion, positive, clip, ShowSettings(0.0, 1.0, 1, "", "1/2", "all"), None)
     assert all(torch.equal(*column.maps) for column in shown.points)
     assert not any(torch.equal(*column.maps) for column in shown.phrases)
     assert "Connect the negative prompt to Show Attention's `negative`" in caplog.text
@@ -170,7 +170,7 @@ def show(edit, model=None, points="", steps=2, end=0.3, **more):
 def test_modulation_brings_attention_into_the_regions(edit):
     """More of each phrase's attention lies in its region after than before, and of each region's middle too."""
     ours, inversion, prompt, frames, *_ = edit
-    shown = show_attention(ours, inversion, prompt, frames, 0.0, 0.3, 2, "", "auto", "all", None)
+    shown = show_attention(ours, inversion, prompt, frames, ShowSettings(0.0, 0.3, 2, "", "auto", "all"), None)
     assert (
         [column.name for column in shown.phrases]
         == [column.name for column in shown.points]
@@ -201,7 +201,7 @@ def test_a_model_that_modulates_nothing_has_one_row(edit):
     _, inversion, prompt, frames, *_ = edit
     plain = FullFrameAttention.execute(demo_model.load()[0], "all frames").args[0]
     neutral = STLayoutAttention.execute(plain, "default", 0.0, 0.0, 0.5, power=5.0).args[0]
-    args = (inversion, prompt, frames, 0.0, 0.3, 1, "", "auto", "all", None)
+    args = (inversion, prompt, frames, ShowSettings(0.0, 0.3, 1, "", "auto", "all"), None)
     found = [show_attention(model, *args) for model in (plain, neutral)]
     for first, second in zip(*(shown.phrases + shown.points for shown in found), strict=True):
         assert len(first.maps) == 1 and torch.equal(first.maps, second.maps)
@@ -211,18 +211,18 @@ def test_a_model_that_modulates_nothing_has_one_row(edit):
 def test_steps_are_those_of_the_schedule(edit):
     """After ST-Layout's end nothing is modulated; a range between two levels takes the nearest one."""
     ours, inversion, prompt, frames, *_ = edit
-    late = show_attention(ours, inversion, prompt, frames, 0.6, 1.0, 1, "", "auto", "all", None)
+    late = show_attention(ours, inversion, prompt, frames, ShowSettings(0.6, 1.0, 1, "", "auto", "all"), None)
     assert all(torch.equal(*column.maps) for column in late.phrases + late.points)
-    between = show_attention(ours, inversion, prompt, frames, 0.3, 0.3, 5, "", "auto", "all", None)
+    between = show_attention(ours, inversion, prompt, frames, ShowSettings(0.3, 0.3, 5, "", "auto", "all"), None)
     assert "1 noise level," in between.text
-    every = show_attention(ours, inversion, prompt, frames, 0.0, 1.0, 0, "", "auto", "decoder", None)
+    every = show_attention(ours, inversion, prompt, frames, ShowSettings(0.0, 1.0, 0, "", "auto", "decoder"), None)
     assert f"{len(inversion.sigmas) - 1} noise levels," in every.text
 
 
 def test_what_else_acts_in_the_edit_is_seen_too(edit):
     """Injected queries and keys, not those of the edit alone; blending changes no attention and may be there."""
     ours, inversion, prompt, frames, _, source = edit
-    args = (inversion, prompt, frames, 0.0, 0.3, 1, "", "auto", "decoder", None)
+    args = (inversion, prompt, frames, ShowSettings(0.0, 0.3, 1, "", "auto", "decoder"), None)
     plain = show_attention(ours, *args)
     blended = show_attention(LatentBlend.execute(ours, "inversion", inversion).args[0], *args)
     injected = show_attention(InjectSourceFeatures.execute(ours, inversion, source, 0.2, 0.2).args[0], *args)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from typing import Any
+from dataclasses import dataclass
 
 import torch
 from comfy.model_patcher import ModelPatcher
@@ -34,6 +35,7 @@ from ..core.phrases import SMALL_WORDS, occurrences
 from ..features.attention_probe import BLOCKS, Onlooker, Probe
 from ..features.base import At, Call
 from .look import choose_level, evenly, look, noisy
+from ..features.attention_probe import AUTO
 
 
 class Observer(Onlooker):
@@ -82,34 +84,52 @@ def candidate_words(prompt: str, words: str) -> list[str]:
     return list(dict.fromkeys(word for word in plain if word.lower() not in SMALL_WORDS))
 
 
+@dataclass(frozen=True)
+class LayoutSettings:
+    """Attention Layout's widgets; as its tooltips say. start: share of the levels left out at the noisy end."""
+
+    clusters: int
+    steps: int
+    feature: str
+    scope: str
+    seed: int = 0
+    level: str = AUTO
+    blocks: str = "all"
+    start: float = 0.6
+    blur: int = 5
+    prompt: str = ""
+    words: str = ""
+
+
 def attention_layout(
-    model: ModelPatcher, inversion: Inversion, conditioning: list, clusters: int, steps: int, feature: str, scope: str,
-    seed: int, level: str, blocks: str, start: float, blur: int, clip: Any, prompt: str, words: str,
-) -> ClusterLayout:  # fmt: skip
-    """Attention Layout: looks, clusters, names. Parameters as the node's tooltips say.
+    model: ModelPatcher, inversion: Inversion, conditioning: list, settings: LayoutSettings, clip: Any = None
+) -> ClusterLayout:
+    """Attention Layout: looks, clusters, names. clip: to name clusters by the words of the prompt, if there is one.
 
     In memory is one sum of features (core.attention_clusters), past memmap.IN_MEMORY in a file in ComfyUI's temporary folder.
     """
     require_family(model, "Attention Layout")
     height, width = inversion.source.shape[-2:]
-    divisor = choose_level(level, height, width)
-    positions = word_positions(clip, prompt, candidate_words(prompt, words)) if clip is not None and prompt else {}
+    divisor, positions = choose_level(settings.level, height, width), {}
+    if clip is not None and settings.prompt:
+        positions = word_positions(clip, settings.prompt, candidate_words(settings.prompt, settings.words))
     if positions:
         rows_to_keys(clip, model, "Attention Layout")
+    rows_wanted, blocks = settings.feature == ROWS, settings.blocks
     observer = Observer(
         level=divisor,
         blocks=blocks,
-        features=AttentionRows(_room) if feature == ROWS else AttentionInputs(widths(model, divisor, blocks), _room),
+        features=AttentionRows(_room) if rows_wanted else AttentionInputs(widths(model, divisor, blocks), _room),
         words=WordMaps(positions) if positions else None,
     )
-    observe(model, inversion, conditioning, steps, observer, start)
+    observe(model, inversion, conditioning, settings.steps, observer, settings.start)
     found, rows = observer.features.features(), -(-height // observer.level)
-    if feature == ROWS:
-        found = blur_rows(found, rows, found.shape[2] // rows, blur | 1)
-    labels = cluster(found, clusters, scope, seed, tell)
-    names = ("",) * clusters
+    if rows_wanted:
+        found = blur_rows(found, rows, found.shape[2] // rows, settings.blur | 1)
+    labels = cluster(found, settings.clusters, settings.scope, settings.seed, tell)
+    names = ("",) * settings.clusters
     if observer.words is not None:
-        names = name_clusters(labels, observer.words.maps(), list(positions), clusters)
+        names = name_clusters(labels, observer.words.maps(), list(positions), settings.clusters)
     return ClusterLayout(labels.view(len(labels), rows, -1), names, height * 8, width * 8)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from math import nan
 from typing import Any
 
@@ -20,6 +21,7 @@ from ..metrics.measures import Counts, Relation
 from ..metrics.report import Measured, Need
 from ..metrics.visor import counts_of, parse_detections, parse_relations, relations_of, unseen
 
+DETECTIONS, RELATIONS = "Evaluate Edit's `detections`", "Evaluate Edit's `relations`"
 BATCH = 8  # frames per call of the vision model
 WIDTHS = {768: "ViT-B", 1024: "ViT-L", 1280: "ViT-H", 1664: "ViT-bigG"}  # of the vision model's hidden states
 PAIRS = (
@@ -28,12 +30,30 @@ PAIRS = (
 )
 
 
+@dataclass(frozen=True)
+class Asked:
+    """What is said of an edit in words: its two prompts, what a detector found, how things should lie to each other."""
+
+    target_text: str = ""
+    source_text: str = ""
+    detections: str = ""
+    relations: str = ""
+
+
+@dataclass(frozen=True)
+class Models:
+    """ComfyUI's CLIP, CLIP_VISION and OPTICAL_FLOW, each or None."""
+
+    clip: Any = None
+    clip_vision: Any = None
+    optical_flow: Any = None
+
+
 @torch.no_grad()
 def measure(
-    source: Tensor, edited: Tensor, regions: Regions = (), target_text: str = "", source_text: str = "",
-    clip: Any = None, clip_vision: Any = None, optical_flow: Any = None, detections: str = "", relations: str = "",
-) -> Measured:  # fmt: skip
-    """Measures an edit against its source with what is connected. Parameters as the node's tooltips say.
+    source: Tensor, edited: Tensor, regions: Regions = (), asked: Asked = Asked(), models: Models = Models()
+) -> Measured:
+    """Measures an edit against its source with what is connected.
 
     Raises ValueError where the clips, the regions or the two halves of CLIP do not fit each other, before any frame is
     looked at.
@@ -42,36 +62,23 @@ def measure(
     frames, height, width, _ = source.shape
     masks = region_masks(regions, frames, height, width) if regions else None
     outside = None if masks is None else ~masks.any(0)
-    detected = parse_detections(detections, "Evaluate Edit's `detections`", frames) if detections.strip() else None
-    asked, counts = placed(relations, regions, masks, frames)
+    detected = parse_detections(asked.detections, DETECTIONS, frames) if asked.detections.strip() else None
+    pairs, counts = placed(asked.relations, regions, masks, frames)
+    clip, clip_vision = models.clip, models.clip_vision
     given = {
         Need.CLIP_VISION: clip_vision is not None,
         Need.CLIP: clip is not None,
-        Need.TARGET: bool(target_text.strip()),
-        Need.SOURCE: bool(source_text.strip()),
+        Need.TARGET: bool(asked.target_text.strip()),
+        Need.SOURCE: bool(asked.source_text.strip()),
         Need.REGIONS: outside is not None,
         Need.PAIR: frames > 1,
         Need.BACKGROUND: outside is None or bool(outside.any()),
         Need.DETECTIONS: detected is not None,
-        Need.RELATIONS: any(asked),
+        Need.RELATIONS: any(pairs),
     }
-    if clip_vision is not None:
-        require_clip_vision(clip_vision)
-    speaking = clip is not None and clip_vision is not None
-    target, written = (
-        embed_text(clip, clip_vision, text) if speaking and text.strip() else None
-        for text in (target_text, source_text)
-    )
-    flow = flow_function(optical_flow, "Evaluate Edit")
-
-    watch, done = watcher(), 0
-    total = (frames if clip_vision is not None else 0) + frames - 1
-
-    def advance(count: int) -> None:
-        nonlocal done
-        done += count
-        watch(done / max(total, 1))
-
+    target, written = embed_texts(asked, models)
+    flow = flow_function(models.optical_flow, "Evaluate Edit")
+    advance = _progress((frames if clip_vision is not None else 0) + frames - 1)
     pictures = embed_frames(clip_vision, edited, advance) if clip_vision is not None else None
     visible, everywhere, squared, floor = warping(source, edited, flow, advance)
     return Measured(
@@ -89,10 +96,22 @@ def measure(
         whole=measures.psnrs(source, edited),
         background=measures.psnrs(source, edited, outside) if outside is not None else None,
         backbone=vision_name(clip_vision) if clip_vision is not None else "",
-        flow=DIS if optical_flow is None else "RAFT large",
-        visor=measures.visor(detected, asked, counts) if detected is not None and any(asked) else None,
-        unseen=unseen(detected, asked, counts) if detected is not None else (),
+        flow=DIS if models.optical_flow is None else "RAFT large",
+        visor=measures.visor(detected, pairs, counts) if detected is not None and any(pairs) else None,
+        unseen=unseen(detected, pairs, counts) if detected is not None else (),
     )
+
+
+def _progress(total: int) -> Callable[[int], None]:
+    """Counts steps of `total` and shows how far they are."""
+    watch, done = watcher(), 0
+
+    def advance(count: int) -> None:
+        nonlocal done
+        done += count
+        watch(done / max(total, 1))
+
+    return advance
 
 
 def placed(
@@ -100,7 +119,7 @@ def placed(
 ) -> tuple[list[list[Relation]], list[Counts]]:
     """What is asked of each frame, in words, else of the regions' places; and how many of each thing there should be."""
     if relations.strip() or masks is None:
-        return [parse_relations(relations, "Evaluate Edit's `relations`")] * frames, [{}] * frames
+        return [parse_relations(relations, RELATIONS)] * frames, [{}] * frames
     spoken = [number for number, region in enumerate(regions) if region.phrase]
     names = [regions[number].phrase for number in spoken]
     return relations_of(masks[spoken], names), counts_of(masks[spoken], names)
@@ -191,6 +210,18 @@ def embed_frames(clip_vision: Any, frames: Tensor, advance: Callable[[int], None
             "into CLIP's space (visual_projection). Load a complete CLIP vision model."
         )
     return pictures
+
+
+def embed_texts(asked: Asked, models: Models) -> tuple[Tensor | None, Tensor | None]:
+    """Target and source text in CLIP's space; None for an empty one, and where either half of CLIP is missing."""
+    if models.clip_vision is not None:
+        require_clip_vision(models.clip_vision)
+    speaking = models.clip is not None and models.clip_vision is not None
+    target, source = (
+        embed_text(models.clip, models.clip_vision, text) if speaking and text.strip() else None
+        for text in (asked.target_text, asked.source_text)
+    )
+    return target, source
 
 
 def embed_text(clip: Any, clip_vision: Any, text: str) -> Tensor:

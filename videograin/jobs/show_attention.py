@@ -7,6 +7,7 @@ the first step this is its own attention; later the edit has moved away.
 from __future__ import annotations
 
 from typing import NamedTuple
+from dataclasses import dataclass
 
 from comfy.model_patcher import ModelPatcher
 from torch import Tensor
@@ -27,6 +28,7 @@ from ..core.st_layout import Settings
 from ..features.attention_probe import Onlooker, Probe
 from ..features.base import REGION_MASK, At, Half
 from ..features.st_layout import STLayout
+from ..features.attention_probe import AUTO
 from ..views.attention_maps import Average, Column, Point, middle, parse_points, report
 from .look import choose_level, evenly, look, noisy
 
@@ -81,11 +83,23 @@ class Shown(NamedTuple):
     text: str
 
 
+@dataclass(frozen=True)
+class ShowSettings:
+    """Show Attention's widgets, as its tooltips say. start, end: shares of the noise schedule. steps: 0 is all."""
+
+    start: float = 0.0
+    end: float = 0.3
+    steps: int = 3
+    points: str = ""
+    level: str = AUTO
+    blocks: str = "all"
+
+
 def show_attention(
-    model: ModelPatcher, inversion: Inversion, conditioning: list, frames: Tensor, start: float, end: float, steps: int,
-    points: str, level: str, blocks: str, negative: list | None,
+    model: ModelPatcher, inversion: Inversion, conditioning: list, frames: Tensor, settings: ShowSettings,
+    negative: list | None = None,
 ) -> Shown:  # fmt: skip
-    """Looks at `steps` levels of the trajectory within a share of the noise schedule. Parameters as the node's tooltips.
+    """Looks at some levels of the trajectory within a share of the noise schedule. frames: the clip's, (F, H, W, 3 or more).
 
     Raises ValueError for what does not fit together, or shows nothing.
     """
@@ -93,46 +107,57 @@ def show_attention(
     require_origin(inversion, model, records(model), f"{NODE}'s `model`")
     for name, entries in (("conditioning", conditioning), ("negative", negative or ())):
         require_text(model, (text for text, _ in entries), f"{NODE}'s `{name}`")
-    _check(conditioning, inversion, frames, start, end)
-    bindings = list(dict.fromkeys(b for _, notes in conditioning if (b := binding_of(notes)) and b.regions))
-    if not any(region.phrase for binding in bindings for region in binding.regions):
-        raise ValueError(
-            f"{NODE}'s `conditioning` carries no phrases with regions. Connect the CONDITIONING of Bind Region Prompts, "
-            "with Region Prompts connected to its `regions`."
-        )
+    _check(conditioning, inversion, frames, settings.start, settings.end)
+    bindings = _bindings(conditioning)
     height, width = inversion.source.shape[-2:]
     whole, frames = frames, cut_like(frames, (height * CELL, width * CELL))
     masks = {binding: clip_masks(binding.regions, len(frames), (height, width), REGION_MASK) for binding in bindings}
     named = [(region.name, mask) for b in bindings for region, mask in zip(b.regions, masks[b], strict=True)]
     begin = offset(whole.shape[2], frames.shape[2]), offset(whole.shape[1], frames.shape[1])
-    picked = _picked(points, whole, frames, begin, named)
+    picked = _picked(settings.points, whole, frames, begin, named)
 
-    settings = _settings(model)
-    half = _half(settings, negative)
-    divisor = choose_level(level, height, width)
+    modulation = _settings(model)
+    half = _half(modulation, negative)
+    divisor = choose_level(settings.level, height, width)
     grid = (-(-height // divisor), -(-width // divisor))
     tokens = [(point.frame, point.token(tuple(frames.shape[1:3]), grid)) for _, point, _ in picked]
-    shower = Shower(divisor, blocks, bindings, tokens, half, settings is not None and settings.fast)
-    levels = evenly(_levels(model, inversion, start, end), steps)
+    fast = modulation is not None and modulation.fast
+    shower = Shower(divisor, settings.blocks, bindings, tokens, half, fast)
+    levels = evenly(_levels(model, inversion, settings.start, settings.end), settings.steps)
     # As the sampler of an edit has it, not as the inversion had.
     noise = model.model.process_latent_out(inversion.latents[levels[0]].float())
     watching = for_showing(model, Probe(shower))
     look(watching, shower, inversion, levels, noise, conditioning, negative if half == "negative" else None)
 
-    rows = slice(0, 1 if settings is None else 2)
+    rows = slice(0, 1 if modulation is None else 2)
     looked = f"{_several(len(levels), 'noise level')}, {_several(len(shower.sites), 'attention layer')}"
     where = f"{looked} of {grid[1]}×{grid[0]} tokens and their heads"
-    phrases = [
-        Column(region.name, maps[rows].unflatten(-1, grid), mask)
-        for binding in bindings
-        if shower.phrases[binding].count
-        for region, maps, mask in zip(binding.regions, shower.phrases[binding].mean().unbind(1), masks[binding], strict=True)
-        if region.phrase
-    ]  # fmt: skip
+    phrases = _phrase_columns(shower, masks, rows, grid)
     found = zip(picked, shower.points.mean().unbind(1), strict=True)
     columns = [Column(name, maps[rows].unflatten(-1, grid), mask, point) for (name, point, mask), maps in found]
     told = [column._replace(point=column.point.moved(*begin)) for column in columns]
     return Shown(frames, phrases, columns, report(phrases, told, where))
+
+
+def _bindings(conditioning: list) -> list[Binding]:
+    """The prompts with regions, each once."""
+    found = list(dict.fromkeys(b for _, notes in conditioning if (b := binding_of(notes)) and b.regions))
+    if not any(region.phrase for binding in found for region in binding.regions):
+        raise ValueError(
+            f"{NODE}'s `conditioning` carries no phrases with regions. Connect the CONDITIONING of Bind Region Prompts, "
+            "with Region Prompts connected to its `regions`."
+        )
+    return found
+
+
+def _phrase_columns(shower: Shower, masks: dict[Binding, Tensor], rows: slice, grid: tuple[int, int]) -> list[Column]:
+    return [
+        Column(region.name, maps[rows].unflatten(-1, grid), mask)
+        for binding, seen in shower.phrases.items()
+        if seen.count
+        for region, maps, mask in zip(binding.regions, seen.mean().unbind(1), masks[binding], strict=True)
+        if region.phrase
+    ]
 
 
 def _several(count: int, thing: str) -> str:
