@@ -104,7 +104,7 @@ class DemoClip(io.ComfyNode):
                 io.Combo.Input(
                     "task",
                     options=list(clips.TASKS),
-                    default=clips.TASKS[0],
+                    default=clips.INSTANCE,
                     optional=True,
                     tooltip="What to do with the clip; it sets prompt, both phrases and edit_mask. instance: two other things. "
                     "class: both become the same thing. part: the left one wears something. background: another "
@@ -180,7 +180,7 @@ class DemoClip(io.ComfyNode):
         frames: int,
         motion: float,
         seed: int,
-        task: str = clips.TASKS[0],
+        task: str = clips.INSTANCE,
         crossing: bool = False,
         camera: float = 0.0,
         left_wears: str = BARE,

@@ -17,6 +17,7 @@ from torch import Tensor
 from ..core.optical_flow import warp_masks
 
 MARK = re.compile(r"(not\s+|box\s+)?(\d+(?:\s*,\s*\d+)*)", re.ASCII)
+ON, BESIDE, BOX = "", "not", "box"  # what a mark says, as it is written
 SEED = 0.012  # of the longer side: radius that a point is sure of
 REACH = 0.18  # of the longer side: how far from a point the thing may go without a box
 BAND = 0.03  # of the longer side: how far an outline carried by flow may be off
@@ -25,7 +26,7 @@ Flow = Callable[[int, int], Tensor]  # frames (of the grid, of the picture) -> f
 
 
 class Mark(NamedTuple):
-    """A point on the thing (kind ""), a point beside it ("not"), or a box around it ("box"), in one frame.
+    """A point on the thing (kind ON), a point beside it (BESIDE), or a box around it (BOX), in one frame.
 
     place: (x, y) or (left, top, right, bottom), in pixels.
     """
@@ -45,7 +46,7 @@ def parse_marks(text: str, frames: int, height: int, width: int) -> list[Mark]:
         found = MARK.fullmatch(part)
         kind = (found[1] or "").strip() if found else ""
         numbers = tuple(map(int, re.split(r"\s*,\s*", found[2]))) if found else ()
-        if len(numbers) != (5 if kind == "box" else 3):
+        if len(numbers) != (5 if kind == BOX else 3):
             raise ValueError(
                 f'"{part}" is no mark. A point on the thing is “x, y, frame”, a point beside it “not x, y, frame”, a box '
                 "around it “box left, top, right, bottom, frame”; a semicolon comes between two marks"
@@ -67,7 +68,7 @@ def follow(frames: Tensor, marks: list[Mark], flow: Flow) -> Tensor:
     Every frame with another mark is drawn from its marks; the others from the nearest of these, the earlier one first.
     Returns (F, H, W) bool.
     """
-    starts = sorted({mark.frame for mark in marks if mark.kind != "not"})
+    starts = sorted({mark.frame for mark in marks if mark.kind != BESIDE})
     if not starts:
         return torch.zeros(frames.shape[:3], dtype=torch.bool)
     pictures = (frames[..., :3].cpu().clamp(0, 1) * 255).round().byte().numpy()
@@ -91,8 +92,8 @@ def cut(picture: np.ndarray, marks: list[Mark]) -> np.ndarray:
     height, width = picture.shape[:2]
     longer = max(height, width)
     hint = np.full((height, width), cv2.GC_BGD, np.uint8)
-    boxes = [mark.place for mark in marks if mark.kind == "box"]
-    points = [mark.place for mark in marks if mark.kind == ""]
+    boxes = [mark.place for mark in marks if mark.kind == BOX]
+    points = [mark.place for mark in marks if mark.kind == ON]
     for left, top, right, bottom in boxes:
         hint[min(top, bottom) : max(top, bottom) + 1, min(left, right) : max(left, right) + 1] = cv2.GC_PR_FGD
     for point in () if boxes else points:  # a box says how far the thing reaches
@@ -100,8 +101,8 @@ def cut(picture: np.ndarray, marks: list[Mark]) -> np.ndarray:
     for point in () if boxes else points:
         cv2.circle(hint, point, round(REACH * longer / 2), cv2.GC_PR_FGD, -1)
     for mark in marks:
-        if mark.kind != "box":
-            value = cv2.GC_BGD if mark.kind == "not" else cv2.GC_FGD
+        if mark.kind != BOX:
+            value = cv2.GC_BGD if mark.kind == BESIDE else cv2.GC_FGD
             cv2.circle(hint, mark.place, max(1, round(SEED * longer)), value, -1)
     inside = _grabcut(picture, hint)
     parts = cv2.connectedComponents(inside.astype(np.uint8))[1]

@@ -142,6 +142,7 @@ def background_psnr(source: Tensor, edited: Tensor, regions: Tensor) -> float:
 # Places.
 
 LEFT, RIGHT, ABOVE, BELOW = RELATIONS = ("left of", "right of", "above", "below")
+WAYS = {LEFT: (0, 1), RIGHT: (0, -1), ABOVE: (1, 1), BELOW: (1, -1)}  # axis, and the sign of b - a on it
 
 Centres = Mapping[str, Sequence[tuple[float, float]]]  # of one picture: thing -> (x, y) of each one detected
 Relation = tuple[str, str, str]  # thing, one of RELATIONS, thing
@@ -191,7 +192,7 @@ def needed(relations: Sequence[Relation], counts: Counts) -> dict[str, int]:
 
 
 def _related(found: Centres, a: str, relation: str, b: str) -> bool:
-    axis, sign = RELATIONS.index(relation) // 2, 1 - 2 * (RELATIONS.index(relation) % 2)
+    axis, sign = WAYS[relation]
     return any(sign * (q[axis] - p[axis]) > 0 for p in found.get(a, ()) for q in found.get(b, ()))
 
 

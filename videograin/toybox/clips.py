@@ -22,6 +22,7 @@ from .world import (
 )
 
 MARGIN = 24  # pixels of background beyond each edge, for a camera to move over
+INSTANCE, CLASS, PART, BACKGROUND, OBJECT, SWAP = TASKS = ("instance", "class", "part", "background", "object", "swap")
 
 
 class Clip(NamedTuple):
@@ -163,12 +164,9 @@ class Task(NamedTuple):
 
     def edited(self, shot: Clip) -> np.ndarray:
         """(F, H, W) bool: where the edit may change the picture; for another place, all but the objects."""
-        if self.kind == "background":
+        if self.kind == BACKGROUND:
             return ~shot.masks.any(0)
         return np.any([wish.mask for wish in self.wishes], 0)
-
-
-TASKS = ("instance", "class", "part", "background", "object", "swap")
 
 
 def task(kind: str, shot: Clip, seed: int = 0) -> Task:
@@ -185,16 +183,16 @@ def task(kind: str, shot: Clip, seed: int = 0) -> Task:
     rng = np.random.default_rng([seed, TASKS.index(kind)])
     spare = [str(name) for name in rng.permutation([name for name in OBJECTS if name not in shot.names])]
     kept = tuple(range(2, len(shot.names)))
-    if kind == "background":
+    if kind == BACKGROUND:
         others = [place for place in PLACES if place != shot.place]
         return _task(kind, shot, {}, (0, 1, *kept), str(rng.choice(others)))
-    if kind == "part":
+    if kind == PART:
         _require_head(shot.names[0])
         others = [worn for worn in ACCESSORIES if worn != shot.tracks[0][0].worn]
         return _task(kind, shot, {0: (shot.names[0], str(rng.choice(others)))}, (1, *kept))
-    if kind == "object":
+    if kind == OBJECT:
         return _task(kind, shot, {0: (spare[0], "")}, (1, *kept))
-    if kind == "swap":
+    if kind == SWAP:
         left, right = (track[0] for track in shot.tracks[:2])
         if left.noun == right.noun:
             raise ValueError(
@@ -202,7 +200,7 @@ def task(kind: str, shot: Clip, seed: int = 0) -> Task:
                 f"than {left.noun}, or take another `task`"
             )
         return _task(kind, shot, {0: (right.name, right.worn), 1: (left.name, left.worn)}, kept)
-    first, second = spare[:2] if kind == "instance" else (spare[0], spare[0])
+    first, second = spare[:2] if kind == INSTANCE else (spare[0], spare[0])
     return _task(kind, shot, {0: (first, ""), 1: (second, "")}, kept)
 
 
