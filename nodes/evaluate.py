@@ -2,7 +2,7 @@
 
 from comfy_api.latest import io
 
-from ..videograin.jobs.measure_edit import Asked, Models, measure
+from ..videograin.jobs.measure_edit import Models, Texts, measure
 from ..videograin.metrics import report
 from ..videograin.metrics.report import Need
 from .declared import declared
@@ -158,8 +158,8 @@ class EvaluateEdit(io.ComfyNode):
     @declared
     def execute(cls, source, edited, regions=(), target_text: str = "", source_text: str = "", clip=None,
                 clip_vision=None, optical_flow=None, detections: str = "", relations: str = "") -> io.NodeOutput:  # fmt: skip
-        asked = Asked(target_text, source_text, detections, relations)
-        found = measure(source, edited, regions, asked, Models(clip, clip_vision, optical_flow))
+        texts = Texts(target_text, source_text, detections, relations)
+        found = measure(source, edited, regions, texts, Models(clip, clip_vision, optical_flow))
         numbers = report.numbers(found)
         scores = [numbers[name] for name in SCORES]
         return io.NodeOutput(*scores, report.table(found, NAMES), report.plot(found), numbers["visor"])

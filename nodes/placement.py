@@ -154,4 +154,4 @@ class PlaceObjects(io.ComfyNode):
             level=int(level.split("/")[1]),
             rows=rows_to_keys(clip, model, "Place Objects"),
         )
-        return io.NodeOutput(wrappers.add(model, record), placement.together(objects), objects)
+        return io.NodeOutput(wrappers.add(model, record), placement.union(objects), objects)

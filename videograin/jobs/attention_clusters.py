@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import Any
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from comfy.model_patcher import ModelPatcher
@@ -32,10 +32,9 @@ from ..core.attention_clusters import (
 )
 from ..core.inversion_record import Inversion
 from ..core.phrases import SMALL_WORDS, occurrences
-from ..features.attention_probe import BLOCKS, Onlooker, Probe
+from ..features.attention_probe import AUTO, BLOCKS, Onlooker, Probe
 from ..features.base import At, Call
 from .look import choose_level, evenly, look, noisy
-from ..features.attention_probe import AUTO
 
 
 class Observer(Onlooker):

@@ -31,7 +31,7 @@ PAIRS = (
 
 
 @dataclass(frozen=True)
-class Asked:
+class Texts:
     """What is said of an edit in words: its two prompts, what a detector found, how things should lie to each other."""
 
     target_text: str = ""
@@ -51,7 +51,7 @@ class Models:
 
 @torch.no_grad()
 def measure(
-    source: Tensor, edited: Tensor, regions: Regions = (), asked: Asked = Asked(), models: Models = Models()
+    source: Tensor, edited: Tensor, regions: Regions = (), texts: Texts = Texts(), models: Models = Models()
 ) -> Measured:
     """Measures an edit against its source with what is connected.
 
@@ -62,21 +62,21 @@ def measure(
     frames, height, width, _ = source.shape
     masks = region_masks(regions, frames, height, width) if regions else None
     outside = None if masks is None else ~masks.any(0)
-    detected = parse_detections(asked.detections, DETECTIONS, frames) if asked.detections.strip() else None
-    pairs, counts = placed(asked.relations, regions, masks, frames)
+    detected = parse_detections(texts.detections, DETECTIONS, frames) if texts.detections.strip() else None
+    pairs, counts = placed(texts.relations, regions, masks, frames)
     clip, clip_vision = models.clip, models.clip_vision
     given = {
         Need.CLIP_VISION: clip_vision is not None,
         Need.CLIP: clip is not None,
-        Need.TARGET: bool(asked.target_text.strip()),
-        Need.SOURCE: bool(asked.source_text.strip()),
+        Need.TARGET: bool(texts.target_text.strip()),
+        Need.SOURCE: bool(texts.source_text.strip()),
         Need.REGIONS: outside is not None,
         Need.PAIR: frames > 1,
         Need.BACKGROUND: outside is None or bool(outside.any()),
         Need.DETECTIONS: detected is not None,
         Need.RELATIONS: any(pairs),
     }
-    target, written = embed_texts(asked, models)
+    target, written = embed_texts(texts, models)
     flow = flow_function(models.optical_flow, "Evaluate Edit")
     advance = _progress((frames if clip_vision is not None else 0) + frames - 1)
     pictures = embed_frames(clip_vision, edited, advance) if clip_vision is not None else None
@@ -212,14 +212,14 @@ def embed_frames(clip_vision: Any, frames: Tensor, advance: Callable[[int], None
     return pictures
 
 
-def embed_texts(asked: Asked, models: Models) -> tuple[Tensor | None, Tensor | None]:
+def embed_texts(texts: Texts, models: Models) -> tuple[Tensor | None, Tensor | None]:
     """Target and source text in CLIP's space; None for an empty one, and where either half of CLIP is missing."""
     if models.clip_vision is not None:
         require_clip_vision(models.clip_vision)
     speaking = models.clip is not None and models.clip_vision is not None
     target, source = (
         embed_text(models.clip, models.clip_vision, text) if speaking and text.strip() else None
-        for text in (asked.target_text, asked.source_text)
+        for text in (texts.target_text, texts.source_text)
     )
     return target, source
 

@@ -54,7 +54,7 @@ def _boxed(text: str, frames: Tensor | None) -> Regions:
     return box_regions(text, tuple(frames.shape[:3]), "Place Objects' `boxes`", warn)
 
 
-def together(objects: Regions) -> Tensor:
+def union(objects: Regions) -> Tensor:
     """All objects' masks as one, (frames, H, W) float32."""
     return clip_masks(objects, max(len(region.mask) for region in objects), whose=REGION_MASK).any(0).float()
 

@@ -6,8 +6,8 @@ the first step this is its own attention; later the edit has moved away.
 
 from __future__ import annotations
 
-from typing import NamedTuple
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from comfy.model_patcher import ModelPatcher
 from torch import Tensor
@@ -25,10 +25,9 @@ from ..core.phrase_tokens import Binding, binding_of, key_regions
 from ..core.regions import clip_masks
 from ..core.schedule import of_shares
 from ..core.st_layout import Settings
-from ..features.attention_probe import Onlooker, Probe
+from ..features.attention_probe import AUTO, Onlooker, Probe
 from ..features.base import REGION_MASK, At, Half
 from ..features.st_layout import STLayout
-from ..features.attention_probe import AUTO
 from ..views.attention_maps import Average, Column, Point, middle, parse_points, report
 from .look import choose_level, evenly, look, noisy
 

@@ -9,6 +9,8 @@ from typing import NamedTuple
 import torch.nn.functional as F
 from torch import Tensor
 
+from .centre import centre
+
 POINT = re.compile(r"\(?\s*(\d+)\s*,\s*(\d+)\s*,\s*(\d+)\s*\)?")
 
 
@@ -103,8 +105,7 @@ def attention_inside(maps: Tensor, mask: Tensor) -> float:
 def middle(mask: Tensor) -> Point:
     """The pixel of a region nearest to its centre, in the first frame that shows it. mask (frames, H, W) bool."""
     frame = int(mask.flatten(1).any(1).float().argmax())
-    places = mask[frame].nonzero().float()
-    y, x = places[(places - places.mean(0)).square().sum(1).argmin()].int().tolist()
+    y, x = centre(mask[frame])
     return Point(x, y, frame)
 
 

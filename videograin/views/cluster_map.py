@@ -12,6 +12,7 @@ from PIL import Image, ImageDraw
 from torch import Tensor
 
 from ..core.attention_clusters import ClusterLayout
+from .centre import centre
 from .palette import shades
 
 
@@ -24,18 +25,11 @@ def picture(layout: ClusterLayout) -> Tensor:
         frame = Image.fromarray(colours[labels].numpy()).resize(size, Image.Resampling.NEAREST)
         draw = ImageDraw.Draw(frame)
         for number in labels.unique().tolist():
-            y, x = _middle(labels == number)
+            y, x = centre(labels == number)
             place = ((x + 0.5) * size[0] / labels.shape[1], (y + 0.5) * size[1] / labels.shape[0])
             draw.text(place, str(number), fill="black", stroke_fill="white", stroke_width=1, anchor="mm")
         frames.append(torch.from_numpy(np.array(frame)))
     return torch.stack(frames).float().div_(255)
-
-
-def _middle(inside: Tensor) -> tuple[float, float]:
-    """The token of a cluster nearest to its centre of mass, so that the number stands on the cluster itself."""
-    places = inside.nonzero().float()
-    nearest = (places - places.mean(0)).square().sum(1).argmin()
-    return tuple(places[nearest].tolist())
 
 
 def picker(layout: ClusterLayout, choice: str, invert: bool) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
 from ..core.cells import cut_like
+from .centre import centre
 from .palette import shades
 from .region_report import Finding, Overview, extent
 
@@ -62,9 +63,7 @@ def _tile(picture: Tensor | None, masks: Tensor, size: tuple[int, int], number: 
         core = -F.max_pool2d(-inside[None].float(), 7, stride=1, padding=3)[0] > 0.5
         tile[inside & ~core] = tint
         if inside.any():
-            places = inside.nonzero().float()
-            nearest = places[(places - places.mean(0)).square().sum(1).argmin()]
-            labels.append((nearest.tolist(), str(region + 1)))
+            labels.append((centre(inside), str(region + 1)))
     image = Image.fromarray((tile * 255).round().byte().numpy())
     draw = ImageDraw.Draw(image)
     for (y, x), text in labels:
