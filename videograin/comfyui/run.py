@@ -21,7 +21,7 @@ from ..core.phrase_tokens import Binding, binding_of
 from ..core.regions import Grid, Regions, TokenRule, clip_masks, membership
 from ..core.samplers import stopping_level
 from ..core.schedule import Schedule, of_shares
-from ..features.base import Area, Claim, Claimed, Cond, Feature, Half, Step
+from ..features.base import REGION_MASK, Area, Claim, Claimed, Cond, Feature, Half, Step
 from .other_packs import TWICE
 from .plan import Plan, acting, key_sets
 from .progress import Notes
@@ -97,7 +97,7 @@ class Run:
 
     def masks(self, binding: Binding, area: Area, indices: tuple[int, ...]) -> Tensor:
         """(K, frames, H, W) bool: a prompt's regions in some frames."""
-        return self.crop(clip_masks(binding.regions, self.frames, self.cells)[:, list(indices)], area)
+        return self.crop(clip_masks(binding.regions, self.frames, self.cells, REGION_MASK)[:, list(indices)], area)
 
     def covered(self, binding: Binding, area: Area, indices: tuple[int, ...], grid: Grid) -> Tensor:
         """(frames, tokens) bool: what the regions cover of one level's tokens, read once per run."""

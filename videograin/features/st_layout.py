@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ..core import st_layout
 from ..core.phrase_tokens import Binding, binding_of, key_regions
-from ..core.regions import Grid, TokenRule, clip_masks, patterns, share_any
+from ..core.regions import Grid, TokenRule, patterns, require_a_mask_a_frame, share_any
 from ..core.score_range import sampled_keys
 from ..core.st_layout import Background, Layout, Levels, Modulation, Role, Settings, Visible
 from .base import (

@@ -9,7 +9,7 @@ from ..comfyui.validate import require_family, require_text
 from ..core.cells import CELL
 from ..core.inversion_record import levels
 from ..core.phrase_tokens import binding_of
-from ..core.regions import Regions, clip_masks
+from ..core.regions import Regions, require_a_mask_a_frame
 from ..core.samplers import is_random
 from ..features.base import REGION_MASK
 from ..features.full_frame import FullFrame
@@ -90,7 +90,7 @@ def _check_areas(job: Job) -> None:
     frames = len(job.frames)
     areas = [b.regions for _, notes in job.positive if (b := binding_of(notes)) and b.regions]
     for found in areas:
-        clip_masks(found, frames, whose=REGION_MASK)  # raises where masks and frames do not go together
+        require_a_mask_a_frame(found, frames, "the latent has", REGION_MASK)
     bound = any(binding_of(notes) for _, notes in job.positive)
     if find(records(job.model), STLayout) is not None and not bound:
         raise ValueError(
