@@ -29,7 +29,7 @@ from ..core.latent_blend import (
 from ..core.noise_path import next_level
 from ..core.regions import clip_masks
 from ..core.samplers import is_random
-from .base import REGION_MASK, NOISE_MASK, Claim, Claimed, Claims, Feature, Record, Run, Step, size_of, warn_size
+from .base import NOISE_MASK, REGION_MASK, Claim, Claimed, Claims, Feature, Record, Run, Step, size_of, warn_size
 
 
 @dataclass(frozen=True, eq=False)
@@ -116,7 +116,11 @@ class Blended(Feature):
         """float32 on the CPU, with the latent's dimensions: 1 where the edit may happen; made once per run."""
         if self._mask is None:
             record, run = self.record, self.run
-            masks = record.mask if record.mask is not None else clip_masks(run.regions, run.frames, run.cells, REGION_MASK).any(0)
+            masks = (
+                record.mask
+                if record.mask is not None
+                else clip_masks(run.regions, run.frames, run.cells, REGION_MASK).any(0)
+            )
             self._mask = blend_mask(run.crop(masks, None), *run.cells, record.grow, record.feather)
         return self.run.backbone.on_latent(self._mask)
 

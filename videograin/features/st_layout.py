@@ -99,9 +99,7 @@ class Modulated(Feature):
             )
         for binding in bindings:
             if binding.regions:
-                clip_masks(
-                    binding.regions, self.run.frames, whose=REGION_MASK
-                )  # raises where masks and frames do not go together
+                require_a_mask_a_frame(binding.regions, self.run.frames, "the latent has", REGION_MASK)
 
     # ---- where and how strongly ------------------------------------------------------------------------------------
 
