@@ -14,7 +14,7 @@ import nodes as host
 import numpy as np
 import pytest
 import torch
-from comfy_api.latest import InputImpl, Types
+from comfy_api.latest import Input, InputImpl, Types
 from PIL import Image
 
 from pack.nodes.video import BeforeAfterVideo, LoadVideoFrames
@@ -198,12 +198,34 @@ def test_cores_video_from_a_file_is_read_where_it_lies(inputs):
     assert np.abs(as_bytes(run(video=video)[0]).astype(int) - as_bytes(images)).mean() < 2
 
 
-def test_cores_trim_is_respected(inputs):
-    whole = run("clip.mp4")[0]
-    trimmed = InputImpl.VideoFromFile(str(inputs / "clip.mp4"), start_time=0.4, duration=0.2)
-    assert torch.equal(run(video=trimmed)[0], whole[10:15])
-    tail = InputImpl.VideoFromFile(str(inputs / "clip.mp4"), start_time=-0.2)
-    assert 4 <= len(run(video=tail)[0]) <= 6
+@pytest.fixture(params=["tells its trim", "tells lengths only"])
+def video_type(request, monkeypatch):
+    """Core's VIDEO of a file, as it is and as it was before 0.24."""
+    if request.param == "tells lengths only":
+        for kind in (InputImpl.VideoFromFile, Input.Video):
+            monkeypatch.delattr(kind, "get_active_trim_window", raising=False)
+    return InputImpl.VideoFromFile
+
+
+def test_cores_trim_is_respected(inputs, video_type):
+    whole, path = run("clip.mp4")[0], str(inputs / "clip.mp4")
+    assert torch.equal(run(video=video_type(path, start_time=0.4, duration=0.2))[0], whole[10:15])
+    assert torch.equal(run(video=video_type(path, start_time=0.4, duration=9.0))[0], whole[10:])
+    assert torch.equal(run(video=video_type(path, duration=0.2))[0], whole[:5])
+    twice = video_type(path, start_time=0.2).as_trimmed(0.2, 0.2)
+    assert torch.equal(run(video=twice)[0], whole[10:15])
+    in_memory = io.BytesIO((inputs / "clip.mp4").read_bytes())
+    assert torch.equal(run(video=video_type(in_memory, start_time=0.4, duration=0.2))[0], whole[10:15])
+    assert 4 <= len(run(video=video_type(path, start_time=-0.2))[0]) <= 6
+    assert torch.equal(run(video=video_type(path, start_time=-5.0))[0], whole)
+
+
+def test_a_video_of_unknown_length_is_read_whole(tmp_path, video_type):
+    path = footage.write(tmp_path / "clip.h264", footage.scene(9), "libx264")
+    assert len(run(video=video_type(str(path)))[0]) == 9
+    path.write_bytes(b"nothing of a video")
+    with pytest.raises(ValueError, match="the video input is not a video that can be read"):
+        run(video=video_type(str(path)))
 
 
 def test_cores_video_of_frames_keeps_every_bit():

@@ -7,6 +7,7 @@ from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path
 
+import av
 import comfy.model_management
 import folder_paths
 import torch
@@ -101,10 +102,20 @@ def trim(video: Input.Video) -> tuple[float, float]:
     """(start, duration) in seconds of a VIDEO that Trim Video has shortened; (0, 0) for all of it."""
     if hasattr(video, "get_active_trim_window"):
         return video.get_active_trim_window()
-    # Before 0.30 a VIDEO keeps its trim to itself.
-    start = getattr(video, "_VideoFromFile__start_time", 0.0)
-    duration = getattr(video, "_VideoFromFile__duration", 0.0)
-    return (max(0.0, video._get_raw_duration() + start) if start < 0 else start), duration
+    if not isinstance(video, InputImpl.VideoFromFile):
+        return 0.0, 0.0
+    # Before 0.24 lengths tell the trim: of the whole file, of what follows the start (as_trimmed drops the duration, not
+    # the start) and of the part itself.
+    try:
+        whole = InputImpl.VideoFromFile(video.get_stream_source()).get_duration()
+        rest = video.as_trimmed(0.0, 0.0, strict_duration=False).get_duration()
+        part = video.get_duration()
+    except (
+        ValueError,
+        av.error.FFmpegError,
+    ):  # a file of unknown length, which Trim Video refuses, or an unreadable one
+        return 0.0, 0.0
+    return whole - rest, part if part < rest else 0.0
 
 
 def memory_limit() -> int:
