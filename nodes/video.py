@@ -1,16 +1,16 @@
 """Real clips in, and an edit shown beside its source: Load Video Frames and Before/After Video."""
 
-from fractions import Fraction
-
 from comfy_api.latest import io
 from comfy_execution.validation import validate_node_input
+from PIL import ImageColor
 
 from ..videograin.comfyui import input_files, previews, progress
 from ..videograin.media import resize
-from ..videograin.media.backdrop import colour_of
+from ..videograin.media.backdrop import Colour
+from ..videograin.media.clip import NODE
 from ..videograin.media.load import load
-from ..videograin.media.rates import meant
-from ..videograin.media.timing import UNTIMED_RATE, Pick, Trim
+from ..videograin.media.rates import UNTIMED_RATE, exact_rate
+from ..videograin.media.selection import Pick, Trim
 from ..videograin.views import before_after
 from .declared import declared
 from .types import CATEGORY
@@ -25,6 +25,16 @@ def seconds(name: str, tooltip: str) -> io.Float.Input:
     return io.Float.Input(
         name, default=0.0, min=0.0, max=1_000_000.0, step=0.001, optional=True, advanced=True, tooltip=tooltip
     )
+
+
+def colour_of(text: str) -> Colour:
+    """The colour that a person writes as #RRGGBB or by its name. Raises ValueError for anything else."""
+    try:
+        return ImageColor.getrgb(text.strip())[:3]
+    except (ValueError, AttributeError):
+        raise ValueError(
+            f"{NODE}' `background` is {text!r}, but must be a colour: #RRGGBB, such as #000000, or a name, such as black."
+        ) from None
 
 
 class LoadVideoFrames(io.ComfyNode):
@@ -168,7 +178,7 @@ class LoadVideoFrames(io.ComfyNode):
     def execute(cls, file: str, force_rate: float, skip: int, every_nth: int, cap: int, size: str, width: int,
                 height: int, video=None, start_time: float = 0.0, duration: float = 0.0,
                 background: str = "white") -> io.NodeOutput:  # fmt: skip
-        rate, colour = meant(force_rate), colour_of(background)
+        rate, colour = exact_rate(force_rate), colour_of(background)
         source = input_files.from_input(file, rate, colour) if video is None else input_files.from_video(video, colour)
         clip = load(
             source,
@@ -176,7 +186,7 @@ class LoadVideoFrames(io.ComfyNode):
             resize.Fit(size, width, height),
             limit=input_files.memory_limit(),
             watch=progress.watcher(),
-            trim=Trim(*(Fraction(seconds).limit_denominator(1_000_000) for seconds in (start_time, duration))),
+            trim=Trim.seconds(start_time, duration),
         )
         if clip.notes:
             progress.tell("\n".join(clip.notes))

@@ -11,7 +11,7 @@ import torch
 
 from pack.videograin.media.load import Clip, load, open_clip
 from pack.videograin.media.resize import Fit
-from pack.videograin.media.timing import Pick
+from pack.videograin.media.selection import Pick
 
 
 class Known(NamedTuple):
@@ -68,7 +68,7 @@ def test_times_agree_with_ffprobe(footage_of, known):
     path = footage_of(known.package, known.name)
     source = open_clip(path)
     times = np.sort(footage.probe(path)["times"])
-    for starts in (source.facts.starts, [shot.start for shot in source.shots()]):  # by its packets, and as decoded
+    for starts in (source.facts.starts, [frame.start for frame in source.frames()]):  # by its packets, and as decoded
         assert np.abs(np.array(starts[: len(times)], float) - (times - times[0])).max() < 1e-3
 
 

@@ -12,7 +12,7 @@ from PIL import Image
 
 from pack.videograin.media.load import load, open_clip
 from pack.videograin.media.resize import EXACT, Fit
-from pack.videograin.media.timing import Pick
+from pack.videograin.media.selection import Pick
 
 TONE = np.sin(np.arange(24_000) / 20)[None].astype(np.float32)
 

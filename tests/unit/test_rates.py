@@ -11,9 +11,10 @@ import pytest
 import torch
 from PIL import Image
 
-from pack.videograin.media.load import Frames, load, open_clip
-from pack.videograin.media.rates import MILLISECOND, Rhythm, meant, rhythm
-from pack.videograin.media.timing import Pick, Trim
+from pack.videograin.media.in_memory import Frames
+from pack.videograin.media.load import load, open_clip
+from pack.videograin.media.rates import MILLISECOND, Rhythm, exact_rate, rhythm
+from pack.videograin.media.selection import Pick, Trim
 
 COUNT = 120  # frames
 PICTURES = footage.scene(COUNT, 16, 4 * COUNT)
@@ -94,7 +95,7 @@ def test_at_its_own_rate_no_frame_is_doubled_and_none_lost(made, kind):
 )
 def test_another_rate_shows_what_is_on_screen_then(made, kind):
     path, rate = made(kind)
-    for forced in (Fraction(8), Fraction(10), Fraction(25), meant(29.97)):
+    for forced in (Fraction(8), Fraction(10), Fraction(25), exact_rate(29.97)):
         ticks = range(ceil(COUNT / rate * forced))
         assert numbers(load(open_clip(path), Pick(forced)).frames) == [int(i / forced * rate) for i in ticks], forced
 
@@ -115,7 +116,7 @@ def test_the_window_of_a_video_means_the_same_frames_too(made):
     for kind in ("30 a.mkv", "30 a.mp4 90000", "30 a.flv", "30 copied.mp4"):
         path = made(kind)[0]
         for pick in (Pick(), Pick(Fraction(30))):
-            assert numbers(load(open_clip(path, window=(0.067, 0.2)), pick).frames) == [2, 3, 4, 5, 6, 7]
+            assert numbers(load(open_clip(path, window=Trim.seconds(0.067, 0.2)), pick).frames) == [2, 3, 4, 5, 6, 7]
 
 
 @pytest.mark.parametrize("name", ["a.mkv", "a.flv", "a.mp4", "a.ts"])
@@ -203,14 +204,14 @@ def test_an_animated_webp_rounds_to_milliseconds(tmp_path):
     ],
 )
 def test_the_rate_that_is_meant(typed, exact):
-    assert meant(typed) == exact
+    assert exact_rate(typed) == exact
 
 
 def test_frames_in_memory_at_a_typed_rate():
     """What core's Create Video holds after 29.97 was typed there, and here again."""
     images = torch.from_numpy(PICTURES).float() / 255
-    source = Frames(images, meant(Fraction(29.97)))
-    assert numbers(load(source, Pick(meant(29.97))).frames) == list(range(COUNT))
+    source = Frames(images, exact_rate(Fraction(29.97)))
+    assert numbers(load(source, Pick(exact_rate(29.97))).frames) == list(range(COUNT))
 
 
 @pytest.mark.parametrize(
@@ -220,6 +221,6 @@ def test_a_typed_rate_is_the_clips_own_where_it_is_that(tmp_path, rate, typed):
     """A clip made at "29.97" keeps 2997/100, which is not NTSC's 30000/1001: no frame may come a turn late."""
     path = tmp_path / "a.mp4"
     encode(path, Fraction(rate))
-    clip = load(open_clip(path), Pick(meant(typed)))
+    clip = load(open_clip(path), Pick(exact_rate(typed)))
     assert numbers(clip.frames) == list(range(COUNT)) and clip.fps == float(Fraction(rate))
-    assert numbers(load(open_clip(path), Pick(meant(typed), skip=3, cap=4)).frames) == [3, 4, 5, 6]
+    assert numbers(load(open_clip(path), Pick(exact_rate(typed), skip=3, cap=4)).frames) == [3, 4, 5, 6]

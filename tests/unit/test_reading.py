@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 import torch
 
-from pack.videograin.media import packets
+from pack.videograin.media import sound
 from pack.videograin.media.load import Clip, load, open_clip
-from pack.videograin.media.timing import Pick, Trim
+from pack.videograin.media.selection import Pick, Trim
 
 COUNT, RATE = 600, 30  # 20 seconds
 FORMATS = {"a.mkv": "libx264", "a.mp4": "libx264", "a.webm": "libvpx", "a.avi": "mpeg4", "a.ts": "libx264"}
@@ -138,14 +138,14 @@ def test_info_says_where_the_length_was_not_counted(long, name):
 def test_a_video_of_another_node_is_read_near_its_window_only(long):
     for window, expected in (((12.0, 0.2), range(360, 366)), ((0.0, 0.1), range(3)), ((19.9, 0.0), range(597, 600))):
         file = Counted(long("a.mp4").read_bytes())
-        clip = load(open_clip(file, window=window))
+        clip = load(open_clip(file, window=Trim.seconds(*window)))
         assert numbers(clip.frames) == list(expected)
         assert file.taken < 0.6 * len(file.getbuffer())
         assert clip.sound.waveform.shape[-1] == len(expected) * 1600
 
 
 def test_sound_that_is_over_is_not_looked_for_to_the_end(tmp_path, monkeypatch):
-    monkeypatch.setattr(packets, "APART", Fraction(1))
+    monkeypatch.setattr(sound, "APART", Fraction(1))
     noise = np.random.default_rng(0).integers(0, 256, (300, 48, 80, 3), dtype=np.uint8)
     path = footage.write(tmp_path / "a.mkv", noise, "libx264", RATE, audio=np.ones((1, 9600), np.float32) / 2)
     clip, share = taken(path, Pick(cap=12), Trim())

@@ -9,9 +9,11 @@ import pytest
 import torch
 from PIL import Image
 
-from pack.videograin.media.load import Frames, load, open_clip
+from pack.videograin.media.clip import Sound
+from pack.videograin.media.in_memory import Frames
+from pack.videograin.media.load import load, open_clip
 from pack.videograin.media.resize import Fit
-from pack.videograin.media.timing import Pick, Sound, Trim
+from pack.videograin.media.selection import Pick, Trim
 
 TONE = np.sin(np.arange(96_000) ** 1.2 / 60)[None].astype(np.float32)
 
@@ -23,19 +25,15 @@ def clip(tmp_path_factory) -> Path:
     return footage.write(path, footage.scene(50, 48, 256), "libx264", audio=TONE)
 
 
-def seconds(start: float, duration: float = 0.0) -> Trim:
-    return Trim(Fraction(start).limit_denominator(1_000_000), Fraction(duration).limit_denominator(1_000_000))
-
-
 @pytest.mark.parametrize(
     ("trim", "first", "last"),
     [
-        (seconds(0.4), 10, 50),
-        (seconds(0.4, 0.2), 10, 15),
-        (seconds(0, 0.2), 0, 5),
-        (seconds(0.39, 0.05), 10, 11),  # a frame counts from when it appears
-        (seconds(1.96), 49, 50),
-        (seconds(0, 1_000_000), 0, 50),
+        (Trim.seconds(0.4), 10, 50),
+        (Trim.seconds(0.4, 0.2), 10, 15),
+        (Trim.seconds(0, 0.2), 0, 5),
+        (Trim.seconds(0.39, 0.05), 10, 11),  # a frame counts from when it appears
+        (Trim.seconds(1.96), 49, 50),
+        (Trim.seconds(0, 1_000_000), 0, 50),
     ],
 )
 def test_frames_and_sound_are_the_whole_clips(clip, trim, first, last):
@@ -59,7 +57,7 @@ def test_without_a_trim_nothing_changes(clip):
 def test_agrees_with_ffmpegs_trim_filter_at_uneven_times(tmp_path, start, end):
     times = np.cumsum([0, *np.random.default_rng(0).integers(15, 160, 29)]) / 1000
     path = footage.write(tmp_path / "clip.mkv", footage.scene(30), "libx264", times=times)
-    part = load(open_clip(path), trim=seconds(start, end - start))
+    part = load(open_clip(path), trim=Trim.seconds(start, end - start))
     cut = f"trim=start={start}:end={end},setpts=PTS-STARTPTS"
     expected = footage.ffmpeg_frames(path, 96, 128, "-vf", cut, "-vsync", "passthrough")
     assert ((part.frames * 255).round().byte().numpy() == expected).all()
@@ -67,7 +65,7 @@ def test_agrees_with_ffmpegs_trim_filter_at_uneven_times(tmp_path, start, end):
 
 @pytest.mark.parametrize("pick", [Pick(Fraction(10)), Pick(Fraction(10), 2, 3, 4), Pick(Fraction(0), 3, 2, 5)], ids=str)
 def test_rate_skip_every_and_cap_count_within_the_part(clip, pick):
-    source, trim = open_clip(clip), seconds(0.4, 1.2)
+    source, trim = open_clip(clip), Trim.seconds(0.4, 1.2)
     inner = Frames(load(source).frames[10:40], Fraction(25))  # the part as a clip of its own
     part = load(source, pick, trim=trim)
     assert torch.equal(part.frames, load(inner, pick).frames)
@@ -87,18 +85,20 @@ def test_every_kind_of_clip(tmp_path):
         open_clip(tmp_path / "a.webp"),
         Frames(expected, Fraction(10), sound),
     ):
-        part = load(source, trim=seconds(0.2, 0.3))
+        part = load(source, trim=Trim.seconds(0.2, 0.3))
         assert torch.equal(part.frames, expected[2:5])
         assert part.sound is None or torch.equal(part.sound.waveform, sound.waveform[..., 1600:4000])
 
 
 def test_a_part_of_a_part(clip):
     """A VIDEO's own trim comes first."""
-    source = open_clip(clip, window=(0.4, 1.0))
-    assert torch.equal(load(source, trim=seconds(0.2, 0.2)).frames, load(open_clip(clip)).frames[15:20])
+    source = open_clip(clip, window=Trim.seconds(0.4, 1.0))
+    assert torch.equal(load(source, trim=Trim.seconds(0.2, 0.2)).frames, load(open_clip(clip)).frames[15:20])
 
 
-@pytest.mark.parametrize(("trim", "fix"), [(seconds(2), "`start_time`."), (seconds(0.01, 0.02), "or raise `duration`")])
+@pytest.mark.parametrize(
+    ("trim", "fix"), [(Trim.seconds(2), "`start_time`."), (Trim.seconds(0.01, 0.02), "or raise `duration`")]
+)
 def test_nothing_in_the_part(clip, trim, fix):
     with pytest.raises(
         ValueError, match=r"No frame of clip\.mkv appears from .* lasts 2\.00 s, .* at 1\.960 s"
@@ -109,7 +109,7 @@ def test_nothing_in_the_part(clip, trim, fix):
 
 def test_messages_name_the_part(clip):
     with pytest.raises(ValueError, match=r"clip\.mkv \(from 1 s on for 0\.4 s\) has 10 frames.*`skip` to at most 9"):
-        load(open_clip(clip), Pick(skip=10), trim=seconds(1, 0.4))
+        load(open_clip(clip), Pick(skip=10), trim=Trim.seconds(1, 0.4))
 
 
 def test_the_whole_part_of_a_file_that_is_cut_off_later(tmp_path):
@@ -117,11 +117,11 @@ def test_the_whole_part_of_a_file_that_is_cut_off_later(tmp_path):
     path = footage.write(tmp_path / "cut.mp4", noisy, "libx264", container={"movflags": "faststart"})
     path.write_bytes(path.read_bytes()[: path.stat().st_size * 3 // 4])
     with pytest.raises(ValueError, match="is cut off"):
-        load(open_clip(path), trim=seconds(0.2))
-    assert len(load(open_clip(path), trim=seconds(0.2, 0.4)).frames) == 10
+        load(open_clip(path), trim=Trim.seconds(0.2))
+    assert len(load(open_clip(path), trim=Trim.seconds(0.2, 0.4)).frames) == 10
 
 
 def test_what_comes_before_can_be_cancelled_and_shows_progress(clip):
     seen = []
-    load(open_clip(clip), Pick(cap=2), Fit(), watch=seen.append, trim=seconds(1.0))
+    load(open_clip(clip), Pick(cap=2), Fit(), watch=seen.append, trim=Trim.seconds(1.0))
     assert len(seen) > 25 and seen == sorted(seen) and seen[0] < 0.1 and seen[-1] == 1.0

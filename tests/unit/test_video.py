@@ -12,9 +12,11 @@ import pytest
 import torch
 from PIL import Image
 
-from pack.videograin.media.load import Clip, Frames, load, open_clip
+from pack.videograin.media.clip import Sound
+from pack.videograin.media.in_memory import Frames
+from pack.videograin.media.load import Clip, load, open_clip
 from pack.videograin.media.resize import EXACT, KEEP, MODES, Fit
-from pack.videograin.media.timing import Pick, Sound
+from pack.videograin.media.selection import Pick, Trim
 
 CONTAINERS = {
     "clip.mp4": "libx264",
@@ -264,7 +266,7 @@ def test_frames_in_memory_are_chosen_alike():
 def test_a_file_in_memory_and_a_window_of_it(tmp_path):
     data = BytesIO(encode(tmp_path / "clip.mp4", 25).read_bytes())
     assert len(load(open_clip(data)).frames) == 25
-    clip = load(open_clip(data, window=(0.4, 0.2)))
+    clip = load(open_clip(data, window=Trim.seconds(0.4, 0.2)))
     assert numbers(clip.frames) == [10, 11, 12, 13, 14]
 
 
@@ -290,7 +292,7 @@ def cancel_at(frame: int):
 LOADED = """
 from pathlib import Path
 from pack.videograin.media.resize import Fit
-from pack.videograin.media.timing import Pick
+from pack.videograin.media.selection import Pick
 from pack.videograin.media.load import load, open_clip
 
 def work(count):

@@ -14,12 +14,14 @@ import torch
 from comfy_api.latest import Input, InputImpl
 
 from ..media.backdrop import Colour
+from ..media.clip import NODE, Sound, Source
 from ..media.images import SUFFIXES as IMAGE_SUFFIXES
 from ..media.images import images_in
-from ..media.load import Frames, open_clip
-from ..media.rates import meant
+from ..media.in_memory import Frames
+from ..media.load import open_clip
+from ..media.rates import exact_rate
 from ..media.safe_names import leads_out
-from ..media.timing import NODE, Sound, Source
+from ..media.selection import Trim
 
 CLIP_SUFFIXES = frozenset(
     ".3gp .apng .asf .avi .flv .gif .m2ts .m4v .mkv .mov .mp4 .mpeg .mpg .mts .mxf .ogv .ts .webm .webp .wmv".split()
@@ -92,10 +94,10 @@ def from_video(video: Input.Video, background: Colour) -> Source:
     if isinstance(video, InputImpl.VideoFromComponents):
         parts = video.get_components()
         audio = parts.audio and Sound(parts.audio["waveform"], parts.audio["sample_rate"])
-        return Frames(parts.images, meant(parts.frame_rate), audio, background=background)
+        return Frames(parts.images, exact_rate(parts.frame_rate), audio, background=background)
     file = video.get_stream_source()
     path = Path(file) if isinstance(file, str) else file
-    return open_clip(path, name="the video input", window=trim(video), background=background)
+    return open_clip(path, name="the video input", window=Trim.seconds(*trim(video)), background=background)
 
 
 def trim(video: Input.Video) -> tuple[float, float]:

@@ -1,25 +1,12 @@
-"""What shows through the transparent parts of a picture."""
+"""The colour that shows through the transparent parts of a picture."""
 
 from __future__ import annotations
 
 import numpy as np
-from PIL import ImageColor
 from torch import Tensor
-
-from .timing import NODE
 
 Colour = tuple[int, int, int]  # red, green, blue, 0…255
 WHITE: Colour = (255, 255, 255)
-
-
-def colour_of(text: str) -> Colour:
-    """The colour that a person writes as #RRGGBB or by its name. Raises ValueError for anything else."""
-    try:
-        return ImageColor.getrgb(text.strip())[:3]
-    except (ValueError, AttributeError):
-        raise ValueError(
-            f"{NODE}' `background` is {text!r}, but must be a colour: #RRGGBB, such as #000000, or a name, such as black."
-        ) from None
 
 
 def over(rgba: np.ndarray, colour: Colour) -> np.ndarray:

@@ -17,16 +17,16 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
 from .backdrop import WHITE, Colour, over
+from .clip import Facts, Source, TimedFrame, timed
 from .limits import LARGEST_FRAME, check_frames, too_large
-from .rates import MILLISECOND, rhythm
-from .timing import UNTIMED_RATE, Facts, Shot, Sound, Source, held, mean_rate
+from .rates import MILLISECOND, UNTIMED_RATE, mean_rate, rhythm
 
 SUFFIXES = frozenset((".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff"))
 FORMATS = ("WEBP", "PNG", "JPEG", "BMP", "TIFF")
 TOO_LARGE = (Image.DecompressionBombError, Image.DecompressionBombWarning)  # a warning where those are errors
 
 
-def natural(name: str) -> list[tuple[int, str]]:
+def natural_order(name: str) -> list[tuple[int, str]]:
     """Sort key under which frame2 comes before frame10."""
     parts = re.split(r"(\d+)", name.casefold())
     return [(int(part), "") if index % 2 else (-1, part) for index, part in enumerate(parts)]
@@ -35,7 +35,7 @@ def natural(name: str) -> list[tuple[int, str]]:
 def images_in(folder: Path) -> list[Path]:
     """The images directly in a folder, in their natural order."""
     files = (path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES and path.is_file())
-    return sorted((path for path in files if not path.name.startswith(".")), key=lambda path: natural(path.name))
+    return sorted((path for path in files if not path.name.startswith(".")), key=lambda path: natural_order(path.name))
 
 
 class Folder(Source):
@@ -53,13 +53,10 @@ class Folder(Source):
         end = len(self.files) / rate
         self.facts = Facts(name, "folder of images", width, height, starts, end, rate, first=self.files[0].name)
 
-    def shots(self) -> Iterator[Shot]:
+    def frames(self) -> Iterator[TimedFrame]:
         pictures = ((start, path.name, partial(read_image, path, self.background))
                     for start, path in zip(self.facts.starts, self.files, strict=True))  # fmt: skip
-        return held(pictures, self.facts.end)
-
-    def sound(self, start: Fraction, end: Fraction, limit: int | None = None) -> Sound | None:
-        return None
+        return timed(pictures, self.facts.end)
 
 
 class Picture(Source):
@@ -82,18 +79,15 @@ class Picture(Source):
             name, kind, width, height, starts, end, mean_rate(starts, [rate if count == 1 else found.rate])
         )
 
-    def shots(self) -> Iterator[Shot]:
+    def frames(self) -> Iterator[TimedFrame]:
         with open_image(self.path) as image:
-            yield from held(self._frames(image), self.facts.end)
+            yield from timed(self._decoded(image), self.facts.end)
 
-    def _frames(self, image: Image.Image) -> Iterator[tuple[Fraction, str, partial[Tensor]]]:
+    def _decoded(self, image: Image.Image) -> Iterator[tuple[Fraction, str, partial[Tensor]]]:
         for index, start in enumerate(self.facts.starts):
             image.seek(index)
             image.load()
             yield start, f"frame {index}", partial(pixels, image.copy(), self.background)
-
-    def sound(self, start: Fraction, end: Fraction, limit: int | None = None) -> Sound | None:
-        return None
 
 
 def is_picture(path: Path) -> bool:

@@ -1,11 +1,11 @@
-"""What a clip may at most be, so that no file, however odd, takes the machine's memory or time with it."""
+"""Limits of a clip, so that no file, however odd, takes the machine's memory or time with it."""
 
 from __future__ import annotations
 
 from fractions import Fraction
 
+from .clip import NODE
 from .resize import EXACT
-from .timing import NODE
 
 LARGEST_FRAME = 2**26  # pixels, 8192×8192: the most that `width` and `height` allow
 MOST_FRAMES = 1_000_000  # of a file or folder: nine hours at 30 frames per second

@@ -16,6 +16,7 @@ NTSC = tuple(Fraction(1000 * whole, 1001) for whole in (24, 30, 48, 60, 120, 240
 MILLISECOND = Fraction(1, 1000)  # clips are copied from containers that round to it into others that need not
 NEAR = Fraction(3, 1000)  # how far off, of a rate, a container's own account of it may be
 FITTING = 0.9  # of the frames have to be in the rhythm; a few odd times do not undo it
+UNTIMED_RATE = Fraction(24)  # frames per second of pictures that have no timing of their own
 COARSE = 3  # ticks between frames, without which left-out frames cannot be told from rounding
 
 
@@ -34,14 +35,14 @@ class Rhythm(NamedTuple):
         return turn if abs(turn - time) <= self.tick * ticks else time
 
 
-def meant(rate: float | Fraction) -> Fraction:
+def exact_rate(rate: float | Fraction) -> Fraction:
     """The exact rate that a decimal number stands for: 29.97 is 30000/1001, 23.976 and 23.98 are 24000/1001."""
     near = (ntsc for ntsc in NTSC if abs(ntsc - Fraction(rate)) < Fraction(1, 200))
     return next(near, Fraction(rate).limit_denominator(1001))
 
 
 def rhythm(times: list[Fraction], nominal: Iterable[Fraction | None], tick: Fraction) -> Rhythm:
-    """Finds the rhythm of a clip: the first of the rates that could be meant, unless its frames keep another far better.
+    """Finds the rhythm of a clip: the first of the candidates, unless its frames keep another far better.
 
     times: when its frames appear, ascending. nominal: rates that its file tells. tick: the unit of its times.
     """
@@ -62,12 +63,30 @@ def rhythm(times: list[Fraction], nominal: Iterable[Fraction | None], tick: Frac
 
 
 def candidates(seconds: np.ndarray, nominal: Iterable[Fraction | None]) -> list[Fraction]:
-    """Rates that a clip may have: whole numbers and NTSC's near what is told or measured, then what is told."""
-    told = [Fraction(rate) for rate in nominal if rate]
+    """Rates that a clip may have: whole numbers and NTSC's near a nominal or measured one, then that one itself."""
+    guesses = [Fraction(rate) for rate in nominal if rate]
     if seconds[-1] > 0:
-        told.append(Fraction((len(seconds) - 1) / seconds[-1]).limit_denominator(100_000))
+        guesses.append(Fraction((len(seconds) - 1) / seconds[-1]).limit_denominator(100_000))
     found = []
-    for rate in told:
+    for rate in guesses:
         usual = [usual for usual in (Fraction(round(rate)), *NTSC) if abs(usual - rate) <= rate * NEAR]
         found += [*sorted(usual, key=lambda usual: abs(usual - rate)), rate]
     return list(dict.fromkeys(rate for rate in found if rate))
+
+
+def mean_rate(starts: list[Fraction], nominal: list[Fraction | None], nominal_only: bool = False) -> Fraction:
+    """Frames per second over the whole clip.
+
+    The first nominal rate, or else the whole number, that drifts less than half a frame over the clip is taken
+    instead: timestamps are often rounded to milliseconds. nominal_only: the frames' times are not to be trusted.
+    """
+    nominal = [Fraction(rate) for rate in nominal if rate]
+    if starts[-1] == 0 or (nominal and nominal_only):  # one frame, or some are missing
+        return nominal[0] if nominal else UNTIMED_RATE
+    mean = (len(starts) - 1) / starts[-1]
+    fitting = (
+        rate
+        for rate in (*nominal, Fraction(round(mean)))
+        if abs(starts[-1] * rate - (len(starts) - 1)) < Fraction(1, 2)
+    )
+    return next(fitting, mean.limit_denominator(100_000) or mean)  # broken times may leap by years

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .timing import NODE
+from .clip import NODE
 
 KEEP, EXACT = "keep", "exact"
 # How a size is snapped: (to a multiple of so many pixels, True to add pixels instead of cutting them).

@@ -1,0 +1,92 @@
+"""A clip: what is known of it, its frames with their times, its sound, and the source that they are read from.
+
+Times are exact fractions of a second since the clip's first frame, so no frame is lost or doubled to rounding.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from fractions import Fraction
+from typing import NamedTuple, Protocol
+
+from torch import Tensor
+
+NODE = "Load Video Frames"
+
+
+class TimedFrame(NamedTuple):
+    """One frame and the time it is on screen, [start, end). `picture` converts it: (H, W, 3) uint8 or float32."""
+
+    start: Fraction
+    end: Fraction
+    label: str
+    picture: Callable[[], Tensor]
+
+
+class Facts(NamedTuple):
+    """What is known of a clip before its frames are read.
+
+    starts: when each frame appears, ascending from 0; end: when the last one goes. rate: frames per second.
+    missing: seconds that the file promises and does not hold, 0 for a whole file.
+    """
+
+    name: str
+    kind: str
+    width: int
+    height: int
+    starts: list[Fraction]
+    end: Fraction
+    rate: Fraction
+    missing: float = 0.0
+    audio: str = "no audio"
+    notes: tuple[str, ...] = ()
+    first: str = "frame 0"  # label of the first frame
+    origin: Fraction = Fraction(0)  # when these frames begin, in a longer clip that they are a part of
+    header: str = ""  # its length as its header says, where the clip was not read to its end
+
+    @property
+    def uneven(self) -> bool:
+        """True if a frame appears more than 1½ frame times away from an even rhythm."""
+        return any(abs(start * self.rate - index) > 1.5 for index, start in enumerate(self.starts))
+
+
+class Sound(NamedTuple):
+    """waveform (1, channels, samples) float32, -1 to 1; sample_rate in Hz."""
+
+    waveform: Tensor
+    sample_rate: int
+
+
+class Source(Protocol):
+    """Where a clip comes from: a video file, pictures, frames in memory."""
+
+    facts: Facts
+
+    def facts_until(self, enough: Callable[[Facts], bool], start: Fraction = Fraction(0)) -> Facts:
+        """The facts of the clip's frames up to some moment: no more is read of it once they are enough.
+
+        start: of frames that appear earlier, in seconds, nothing need be known but the first one's time.
+        """
+        return self.facts
+
+    def frames(self) -> Iterator[TimedFrame]:
+        """Yields the frames in the order of their times, one in memory at a time."""
+
+    def sound(self, start: Fraction, end: Fraction, limit: int | None = None) -> Sound | None:
+        """The sound of exactly this time range, silence where the file has none; None without any sound.
+
+        limit: most bytes it may take. Raises ValueError beyond.
+        """
+        return None
+
+
+def timed(frames: Iterable[tuple[Fraction, str, Callable[[], Tensor]]], end: Fraction) -> Iterator[TimedFrame]:
+    """Gives each (start, label, picture) its end: it is on screen until the next one starts, the last until `end`."""
+    last = None
+    for start, label, picture in frames:
+        if last is not None:
+            start = max(start, last[0])  # broken files go back in time; a frame is then never on screen
+            yield TimedFrame(last[0], start, *last[1:])
+        last = (start, label, picture)
+    if last is not None:
+        yield TimedFrame(last[0], max(end, last[0]), *last[1:])

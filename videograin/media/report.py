@@ -1,0 +1,36 @@
+"""Lines about a loaded clip for a person to read: what the file is, what was loaded of it, what to beware of."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+from torch import Tensor
+
+from .clip import NODE, Facts, Sound
+
+
+def info(whole: Facts, frames: Tensor, fps: Fraction, start: Fraction, end: Fraction, sound: Sound | None) -> list[str]:
+    """A line on a file, another on what was loaded of it: frames (F, H, W, 3) that last from `start` to `end`."""
+    count, height, width = frames.shape[:3]
+    audio = f"{sound.waveform.shape[-1] / sound.sample_rate:.2f} s of sound" if sound else "no sound"
+    length = whole.header or f"{len(whole.starts)} frames, {float(whole.end):.2f} s"
+    return [
+        f"{whole.name}: {whole.kind}, {whole.width}×{whole.height}, {float(whole.rate):.6g} fps, {length}, {whole.audio}",
+        f"loaded: {count} frames, {width}×{height}, {float(fps):.6g} fps, "
+        f"from {float(start):.2f} to {float(end):.2f} s, {audio}",
+    ]
+
+
+def remarks(facts: Facts, height: int, width: int) -> tuple[str, ...]:
+    """What a person should know of a clip and the size that its frames get, a line each."""
+    lines = list(facts.notes)
+    if facts.uneven:
+        lines.append("the frames are not evenly spaced in time")
+    if facts.missing:
+        lines.append(f"the file is cut off: about {facts.missing:.2f} s are missing")
+    if width % 2 or height % 2:  # H.264 in the usual colours has even sides
+        lines.append(
+            f"{width}×{height} is odd, and Save Video needs even sides: {NODE}' `size` “multiple of 8, padded” gives them, "
+            "or crop the edit before you save it"
+        )
+    return tuple(lines)
