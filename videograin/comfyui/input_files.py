@@ -1,4 +1,4 @@
-"""ComfyUI's side of reading clips: its input folder, its VIDEO type, its free memory, its progress and cancel."""
+"""ComfyUI's side of reading clips: its input folder, its VIDEO type, its free memory."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ class TimedFrame(NamedTuple):
 
 
 class Facts(NamedTuple):
-    """What is known of a clip before its frames are read.
+    """The facts of a clip, known before its frames are read.
 
     starts: when each frame appears, ascending from 0; end: when the last one goes. rate: frames per second.
     missing: seconds that the file promises and does not hold, 0 for a whole file.
@@ -58,7 +58,7 @@ class Sound(NamedTuple):
 
 
 class Source(Protocol):
-    """Where a clip comes from: a video file, pictures, frames in memory."""
+    """The source of a clip: a video file, pictures, frames in memory."""
 
     facts: Facts
 

@@ -1,4 +1,4 @@
-"""The header of a video file: its streams, how long they say they are, and what a person should know of them."""
+"""The header of a video file: its streams, their length, and remarks on them."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def audio_text(container: InputContainer) -> str:
 
 
 def picture_remarks(stream: av.VideoStream, frame: av.VideoFrame) -> tuple[str, ...]:
-    """What a person should know of a clip's pictures, by its header and its first frame."""
+    """Remarks on a clip's pictures, by its header and its first frame."""
     found, aspect = [], stream.sample_aspect_ratio
     if aspect not in (None, 0, 1):
         found.append(f"pixels are not square ({aspect}); frames keep the stored size")
@@ -54,7 +54,7 @@ def picture_remarks(stream: av.VideoStream, frame: av.VideoFrame) -> tuple[str, 
 
 
 def length_text(container: InputContainer, stream: av.VideoStream, rate: Fraction, window: Trim) -> str:
-    """How long the header says that a window of the clip is."""
+    """The length of a window of the clip, as the header has it."""
     seconds = video_seconds(container, stream)
     if seconds is None:
         return "of untold length"
@@ -64,7 +64,7 @@ def length_text(container: InputContainer, stream: av.VideoStream, rate: Fractio
 
 
 def video_seconds(container: InputContainer, stream: av.VideoStream) -> Fraction | None:
-    """How long the header says that the video is; None if it says nothing."""
+    """The length of the video, as the header has it; None if it has none."""
     if stream.duration:
         return stream.duration * stream.time_base
     with suppress(KeyError, ValueError):  # Matroska's, H:MM:SS.s

@@ -1,4 +1,4 @@
-"""A clip becomes frames: opened, sampled in time, fitted to a size and written into one tensor.
+"""Loading a clip: it is opened, sampled in time, fitted to a size and written into one tensor.
 
 Peak memory is the frames returned plus a constant: the tensor is allocated once, and each picture goes straight
 into its place.
@@ -31,8 +31,7 @@ logger = logging.getLogger("videograin")
 
 WHOLE, EVERYTHING, AS_IT_IS = Trim(), Pick(), Fit()
 UNEVEN = (
-    "The frames of %s are not evenly spaced in time. Set Load Video Frames' `force_rate` to keep motion and sound at "
-    "their speed."
+    f"The frames of %s are not evenly spaced in time. Set {NODE}' `force_rate` to keep motion and sound at their speed."
 )
 
 

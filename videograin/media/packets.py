@@ -1,4 +1,4 @@
-"""The packets of a video file: when its frames appear, and whether the file is whole, known without decoding any."""
+"""The packets of a video file: they tell when its frames appear and whether the file is whole; none is decoded."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ MOST_REORDERED = 16  # frames that may be stored before one that is shown earlie
 
 
 class Packets:
-    """What the packets read so far tell; times are seconds on the file's clock.
+    """The packets read so far; times are seconds on the file's clock.
 
     count: video frames read. end: when the last of them ends. latest: when the last packet of any stream ends. cut: the
     last video packet is incomplete. over: the file has no more.
@@ -54,7 +54,7 @@ class Packets:
             self.cut = self.over = True
 
     def times(self) -> tuple[list[Fraction], Fraction]:
-        """When the frames appear, ascending, and when the last of them ends; only those that no other can precede."""
+        """The times at which frames appear, ascending, and the end of the last; only of frames that no other can precede."""
         times = sorted(self._times)
         return (times, self.end) if self.over else (times[:-MOST_REORDERED], times[-MOST_REORDERED])
 

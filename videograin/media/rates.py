@@ -17,7 +17,7 @@ MILLISECOND = Fraction(1, 1000)  # clips are copied from containers that round t
 NEAR = Fraction(3, 1000)  # how far off, of a rate, a container's own account of it may be
 FITTING = 0.9  # of the frames have to be in the rhythm; a few odd times do not undo it
 UNTIMED_RATE = Fraction(24)  # frames per second of pictures that have no timing of their own
-COARSE = 3  # ticks between frames, without which left-out frames cannot be told from rounding
+COARSE = 3  # ticks between frames, without which left-out frames look like rounding
 
 
 class Rhythm(NamedTuple):

@@ -1,4 +1,4 @@
-"""Lines about a loaded clip for a person to read: what the file is, what was loaded of it, what to beware of."""
+"""The report on a loaded clip, for a person to read: the file, what was loaded of it, what to beware of."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from .clip import NODE, Facts, Sound
 
 
 def info(whole: Facts, frames: Tensor, fps: Fraction, start: Fraction, end: Fraction, sound: Sound | None) -> list[str]:
-    """A line on a file, another on what was loaded of it: frames (F, H, W, 3) that last from `start` to `end`."""
+    """One line on the file, one on what was loaded of it: frames (F, H, W, 3) that last from `start` to `end`."""
     count, height, width = frames.shape[:3]
     audio = f"{sound.waveform.shape[-1] / sound.sample_rate:.2f} s of sound" if sound else "no sound"
     length = whole.header or f"{len(whole.starts)} frames, {float(whole.end):.2f} s"
@@ -22,7 +22,7 @@ def info(whole: Facts, frames: Tensor, fps: Fraction, start: Fraction, end: Frac
 
 
 def remarks(facts: Facts, height: int, width: int) -> tuple[str, ...]:
-    """What a person should know of a clip and the size that its frames get, a line each."""
+    """Remarks on a clip and on the size that its frames get, a line each."""
     lines = list(facts.notes)
     if facts.uneven:
         lines.append("the frames are not evenly spaced in time")

@@ -25,7 +25,7 @@ class Trim(NamedTuple):
 
     @classmethod
     def seconds(cls, start: float, duration: float = 0.0) -> Trim:
-        """The same of decimal numbers, which stand for exact ones."""
+        """The same in decimal numbers, taken to the microsecond."""
         return cls(*(Fraction(time).limit_denominator(1_000_000) for time in (start, duration)))
 
     @property
@@ -33,13 +33,15 @@ class Trim(NamedTuple):
         return self.start + self.duration if self.duration else None
 
     def contains(self, time: Fraction) -> bool:
+        """True for the time of a frame that is taken."""
         return not (self.start and before(time, self.start)) and not self.ends_before(time)
 
     def ends_before(self, time: Fraction) -> bool:
+        """True for the time of a frame that comes too late."""
         return bool(self.duration) and not before(time, self.stop)
 
     def facts(self, whole: Facts) -> Facts:
-        """What is known of the part, its times since its own first frame. Raises ValueError if no frame is in it."""
+        """The facts of the part, its times since its own first frame. Raises ValueError if no frame is in it."""
         if self == Trim():
             return whole
         starts = list(filter(self.contains, whole.starts))
@@ -154,7 +156,7 @@ class Pick(NamedTuple):
 
 
 def resampled(frames: Iterable[TimedFrame], rate: Fraction) -> Iterator[TimedFrame]:
-    """What is on screen at 0, 1/rate, 2/rate …; at rate 0 every frame as it is."""
+    """Samples the screen at 0, 1/rate, 2/rate …; at rate 0 passes every frame on unchanged."""
     if not rate:
         yield from frames
         return

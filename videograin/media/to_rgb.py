@@ -15,7 +15,10 @@ Matrix = tuple[tuple[int, int], tuple[int, int]]
 
 
 class ToRGB:
-    """Turns decoded frames into pictures with FFmpeg's own scale filter, which knows where chroma samples lie."""
+    """Turns decoded frames into pictures with FFmpeg's own scale filter, which knows where chroma samples lie.
+
+    PyAV's to_ndarray does not: 10-bit colours are then several levels off those of the ffmpeg program.
+    """
 
     def __init__(self, name: str, background: Colour, matrix: Matrix):
         self.name, self.background, self.matrix = name, background, matrix

@@ -61,6 +61,7 @@ class VideoFile(Source):
             raise ValueError(self._unreadable("it is text"))
         self.matrix, self.width, self.height, self.notes = self._first_frame()
         self._facts: Facts | None = None
+        self._near: Fraction | None = None  # reading begins at a key frame before this time; None: at the first packet
 
     @property
     def facts(self) -> Facts:
@@ -119,7 +120,7 @@ class VideoFile(Source):
         )
 
     def _first_frame(self) -> tuple[Matrix, int, int, tuple[str, ...]]:
-        """How the frames are turned, their size when they are, and what a person should know of them."""
+        """The frames' display matrix, their width and height when they are upright, and remarks on them."""
         with self._opened() as container:
             stream = video_stream(container, self.name)
             check_frame(self.name, stream.codec_context.width, stream.codec_context.height)
@@ -132,7 +133,7 @@ class VideoFile(Source):
 
     def _scan(self, enough: Callable[[Facts], bool], start: Fraction) -> Facts:
         """Reads packets until the facts are enough, without those between the first ones and a late start."""
-        for skipping in (True, False):  # what lies before, if that can be done
+        for skipping in (True, False):  # a file without an index is read again from its beginning
             with self._opened() as container:
                 packets = Packets(container, video_stream(container, self.name), self.name)
                 packets.read(READ_AHEAD)
@@ -146,16 +147,19 @@ class VideoFile(Source):
                     packets.read(2 * packets.count)
 
     def _facts_of(self, packets: Packets) -> Facts | None:
-        """The facts by the packets read so far; None if none of them lies in the window and more are to come."""
+        """The facts by the packets read so far; None if none of them lies in the window and more are to come.
+
+        Sets `origin`, the first frame's time on the file's clock, and `rhythm`.
+        """
         window, container, stream = self.window, packets.container, packets.stream
         stamps, end = packets.times()
         self.rhythm = rhythm(stamps, packets.nominal, stream.time_base) if stamps else Rhythm(Fraction(0))
         exact = sorted(map(self.rhythm.exact, stamps))
         times = list(filter(window.contains, exact))
         complete = packets.over or any(map(window.ends_before, exact))
-        if not times and not complete:
-            return None
         if not times:
+            if not complete:
+                return None
             raise ValueError(f"{self.name} has no frames in the chosen part of it. Trim the video differently.")
         self.origin = times[0]
         starts = [time - self.origin for time in times]
@@ -210,7 +214,7 @@ def first_bytes(file: Path | BytesIO) -> bytes:
 
 
 def decoder_of(stream: av.VideoStream) -> av.VideoCodecContext:
-    """What decodes a stream: FFmpeg's own choice, unless that would leave out transparency."""
+    """The decoder of a stream: FFmpeg's own choice, unless that would leave out transparency."""
     decoder = stream.codec_context
     name = ALPHA_DECODERS.get(decoder.name) if stream.metadata.get("alpha_mode") == "1" else None
     if name in av.codecs_available:
