@@ -16,7 +16,7 @@ import torch
 from PIL import Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
-from .backdrop import WHITE, Colour, over
+from .backdrop import Colour, over
 from .clip import Facts, Source, TimedFrame, timed
 from .limits import LARGEST_FRAME, check_frames, too_large
 from .rates import MILLISECOND, UNTIMED_RATE, mean_rate, rhythm
@@ -41,7 +41,7 @@ def images_in(folder: Path) -> list[Path]:
 class Folder(Source):
     """The images of a folder as a clip of `rate` frames per second. Raises ValueError if there are none."""
 
-    def __init__(self, folder: Path, name: str, rate: Fraction, background: Colour = WHITE):
+    def __init__(self, folder: Path, name: str, rate: Fraction, background: Colour):
         self.files, self.background = images_in(folder), background
         check_frames(name, len(self.files))
         if not self.files:
@@ -62,7 +62,7 @@ class Folder(Source):
 class Picture(Source):
     """An image file; an animated WebP plays its frames for their own times, which FFmpeg cannot read."""
 
-    def __init__(self, path: Path, name: str, rate: Fraction, background: Colour = WHITE):
+    def __init__(self, path: Path, name: str, rate: Fraction, background: Colour):
         self.path, self.background = path, background
         with open_image(path) as image:
             count = getattr(image, "n_frames", 1)
@@ -121,12 +121,12 @@ def open_image(path: Path) -> Iterator[Image.Image]:
     raise too_large(path.name, large)
 
 
-def read_image(path: Path, background: Colour = WHITE) -> Tensor:
+def read_image(path: Path, background: Colour) -> Tensor:
     with open_image(path) as image:
         return pixels(image, background)
 
 
-def pixels(image: Image.Image, background: Colour = WHITE) -> Tensor:
+def pixels(image: Image.Image, background: Colour) -> Tensor:
     """(H, W, 3) uint8, upright as the camera's tag says, on a colour where it is transparent."""
     with suppress(Exception):  # Pillow lets through whatever a broken tag makes it stumble over; then it says nothing
         image = ImageOps.exif_transpose(image)
