@@ -7,19 +7,22 @@ Two checkouts of the pack that behave alike give the same hashes on the same mac
 
 The graphs run in a real ComfyUI, in this process and on one CPU core. Of the pack only its entry point and its node ids
 are known here, so its files may move. Checkpoints are tiny random ones, clips are drawn here; see golden_models.py,
-golden_graphs.py and golden_hash.py.
+golden_graphs.py,
+golden_variants.py and golden_hash.py.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import copy
 import json
 import os
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 OWN = Path(__file__).resolve().parents[1]
@@ -90,6 +93,21 @@ def run_all(chosen: argparse.Namespace) -> dict[str, dict[str, str]]:
         return {name: timed(name, graphs[name], base) for name in names}
 
 
+@contextlib.contextmanager
+def short_of_memory(short: bool) -> Iterator[None]:
+    """Makes the host call the model for one prompt at a time, as it does when memory is short."""
+    import comfy.model_base
+
+    kind = comfy.model_base.BaseModel
+    needed = kind.memory_required
+    if short:
+        kind.memory_required = lambda *_, **__: 1e20
+    try:
+        yield
+    finally:
+        kind.memory_required = needed
+
+
 def enter_host(tree: Path, base: Path) -> None:
     """Imports ComfyUI as its main.py does: arguments first, since its modules read them when imported."""
     for folder in FOLDERS:
@@ -123,7 +141,8 @@ async def register(pack: Path) -> None:
 
 def timed(name: str, graph: dict, base: str) -> dict[str, str]:
     begun = time.perf_counter()
-    found = run(graph, base)
+    with short_of_memory("short_memory" in name):
+        found = run(graph, base)
     print(f"{name}: {time.perf_counter() - begun:.1f} s, {len(found)} hashes", found.get("error", ""), flush=True)
     return found
 

@@ -6,26 +6,33 @@ import copy
 import json
 from pathlib import Path
 
+import golden_variants
+from golden_variants import node
+
 STEPS, FRAMES, SIDE = 2, 4, 128
 CHUNKED = {"frames": 8, "chunk_length": 4, "anchors": 3}
-NEEDS = {"re_edit": "save_inversion", "re_edit_sd15": "save_inversion_sd15"}  # the file that another saves
+NEEDS = {  # by workflow: the one whose files it reads
+    "re_edit": "save_inversion",
+    "re_edit_sd15": "save_inversion_sd15",
+    "variant_chunks_resumed": "long_clip_sd15",
+}
 QUICK = ("instance_edit", "fatezero", "place_objects", "long_clip", "edit_in_passes_sd15", "instance_edit_clusters_sd15",
          "save_inversion_sd15", "re_edit_sd15", "controlnet_depth_sd15", "instruct_pix2pix_sd15")  # fmt: skip
-VARIANT = "variant_"
 
 
 def graphs(folder: Path) -> dict[str, dict]:
     """All by name."""
     files = sorted(path for path in folder.rglob("*.api.json") if "tests" not in path.relative_to(folder).parts)
     saved = {path.name.removesuffix(".api.json"): json.loads(path.read_text(encoding="utf-8")) for path in files}
-    return {name: small(graph) for name, graph in saved.items()}
+    found = {name: small(graph) for name, graph in saved.items()}
+    return found | golden_variants.variants(found)
 
 
 def names(known: dict[str, dict], only: list[str] | None, quick: bool) -> list[str]:
     """Those to run, with those that they need, in an order that suits."""
     wanted = set(only or known)
     if quick:
-        wanted &= {name for name in known if name in QUICK or name.startswith(VARIANT)}
+        wanted &= {name for name in known if name in QUICK or name.startswith(golden_variants.PREFIX)}
     if unknown := wanted - known.keys():
         raise SystemExit(f"No workflow {', '.join(sorted(unknown))}. There are {', '.join(known)}.")
     wanted |= {NEEDS[name] for name in wanted & NEEDS.keys()}
@@ -35,13 +42,13 @@ def names(known: dict[str, dict], only: list[str] | None, quick: bool) -> list[s
 def small(graph: dict) -> dict:
     """The graph with few steps, few frames and small pictures, and masks in place of SAM3's."""
     graph = copy.deepcopy(graph)
-    chunked = any(node["class_type"] == "VideoGrainEditInChunks" for node in graph.values())
+    chunked = any(found["class_type"] == "VideoGrainEditInChunks" for found in graph.values())
     frames = CHUNKED["frames"] if chunked else FRAMES
-    for node in graph.values():
-        inputs = node["inputs"]
+    for found in graph.values():
+        inputs = found["inputs"]
         if "steps" in inputs and not isinstance(inputs["steps"], list):
             inputs["steps"] = min(inputs["steps"], STEPS)
-        match node["class_type"]:
+        match found["class_type"]:
             case "VideoGrainLoadVideoFrames":
                 inputs.update(cap=frames, width=SIDE, height=SIDE)
             case "VideoGrainDemoClip":
@@ -57,19 +64,15 @@ def small(graph: dict) -> dict:
 
 
 def loads_checkpoint(graph: dict) -> bool:
-    return any(node["class_type"] == "CheckpointLoaderSimple" for node in graph.values())
+    return any(found["class_type"] == "CheckpointLoaderSimple" for found in graph.values())
 
 
 def without_sam3(graph: dict) -> None:
     """SAM3 cannot be had small: its two tracks become the clips of the two masks."""
-    tracks = [key for key, node in graph.items() if node["class_type"] == "SAM3_TrackToMask"]
+    tracks = [key for key, found in graph.items() if found["class_type"] == "SAM3_TrackToMask"]
     for key, side in zip(sorted(tracks, key=int), ("left", "right"), strict=False):
         graph[f"{key}_clip"] = node(
             "VideoGrainLoadVideoFrames", file=f"{side}_mask.mp4", force_rate=0, skip=0, every_nth=1, cap=FRAMES,
             size="exact", width=SIDE, height=SIDE,
         )  # fmt: skip
         graph[key] = node("ImageToMask", image=[f"{key}_clip", 0], channel="red")
-
-
-def node(kind: str, **inputs) -> dict:
-    return {"class_type": kind, "inputs": inputs}

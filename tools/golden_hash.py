@@ -18,7 +18,8 @@ import torch
 from PIL import Image
 
 NOT_HASHED = {"MODEL", "CLIP", "VAE", "CONTROL_NET", "VIDEO", "GUIDER", "SAMPLER", "NOISE"}  # seen in what they lead to
-VARIES = re.compile(r"\d+(?:\.\d+)?(?=[\s\u00a0]?(?:s|ms|sec|seconds?|min|minutes?|[KMGT]i?B)\b)")  # times and memory
+# Times, amounts of memory, and fingerprints, which take in files' times and the pack's code.
+VARIES = re.compile(r"\d+(?:\.\d+)?(?=\s?(?:s|ms|sec|seconds?|min|minutes?|[KMGT]i?B)\b)|\b[0-9a-f]{16,}\b")
 PICTURES = {".png", ".jpg", ".jpeg", ".webp"}
 
 
@@ -115,7 +116,7 @@ class Recorder(logging.Handler):
         return self.plain(shown)
 
     def steady(self, text: str) -> str:
-        """A text without what differs from run to run: times, amounts of memory, the temporary folder."""
+        """A text without what differs from run to run: VARIES and the temporary folder."""
         return VARIES.sub("#", text.replace(self.base, "BASE"))
 
 
