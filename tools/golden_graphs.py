@@ -16,8 +16,15 @@ NEEDS = {  # by workflow: the one whose files it reads
     "re_edit_sd15": "save_inversion_sd15",
     "variant_chunks_resumed": "long_clip_sd15",
 }
-QUICK = ("instance_edit", "fatezero", "place_objects", "long_clip", "edit_in_passes_sd15", "instance_edit_clusters_sd15",
-         "save_inversion_sd15", "re_edit_sd15", "controlnet_depth_sd15", "instruct_pix2pix_sd15")  # fmt: skip
+QUICK = set(
+    "instance_edit fatezero place_objects_sd15 long_clip_sd15 edit_in_passes_sd15 instance_edit_clusters_sd15 "
+    "re_edit_sd15 controlnet_depth_sd15 instruct_pix2pix_sd15".split()
+)
+QUICK_VARIANTS = set(
+    "levels anchors_concat flow inject layout_default layout_reference layout_custom blend_renoised blend_irjs "
+    "blend_progressive show_attention evaluate marks split fusion_refine fusion_released boxes_reference "
+    "clusters_inputs chunks_overlap short_memory load_video".split()
+)
 
 
 def graphs(folder: Path) -> dict[str, dict]:
@@ -32,7 +39,9 @@ def names(known: dict[str, dict], only: list[str] | None, quick: bool) -> list[s
     """Those to run, with those that they need, in an order that suits."""
     wanted = set(only or known)
     if quick:
-        wanted &= {name for name in known if name in QUICK or name.startswith(golden_variants.PREFIX)}
+        wanted &= {
+            name for name in known if name in QUICK or name.removeprefix(golden_variants.PREFIX) in QUICK_VARIANTS
+        }
     if unknown := wanted - known.keys():
         raise SystemExit(f"No workflow {', '.join(sorted(unknown))}. There are {', '.join(known)}.")
     wanted |= {NEEDS[name] for name in wanted & NEEDS.keys()}

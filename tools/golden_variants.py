@@ -8,7 +8,7 @@ from typing import Any
 
 PREFIX = "variant_"
 EDIT, LONG, PLACED = "instance_edit_sd15", "long_clip_sd15", "place_objects_sd15"
-CLUSTERS, INSTRUCT = "instance_edit_clusters_sd15", "instruct_pix2pix_sd15"
+CLUSTERS, INSTRUCT, FUSED = "instance_edit_clusters_sd15", "instruct_pix2pix_sd15", "fatezero_sd15"
 FULL, LAYOUT, BLEND = "VideoGrainFullFrameAttention", "VideoGrainSTLayoutAttention", "VideoGrainLatentBlend"
 INVERT, BIND, LOAD = "VideoGrainDDIMInversion", "VideoGrainBindRegionPrompts", "VideoGrainLoadVideoFrames"
 BOXES = "wolf: 16, 32, 40, 48 at 0; 32, 32, 40, 48 at 3\ntiger: 72, 48, 40, 48"
@@ -67,22 +67,8 @@ def listed() -> Iterator[tuple[str, str, Callable[[dict], Any]]]:
     yield "evaluate", EDIT, evaluate
     yield "marks", EDIT, marks
     yield "split", EDIT, split
-    yield (
-        "fusion_refine",
-        EDIT,
-        fusion(
-            dict(preset="custom", where="everywhere", start_percent=0.0, end_percent=1.0, levels="all"),
-            dict(preset="custom", mode="refine", emphasis="wolf: 3", where="everywhere", end_percent=0.7, levels="all"),
-        ),
-    )
-    yield (
-        "fusion_released",
-        EDIT,
-        fusion(
-            dict(preset="attribute", where="outside regions", source_pair="as released"),
-            dict(preset="style", mode="replace", where="outside regions", source_pair="as released"),
-        ),
-    )
+    yield "fusion_refine", EDIT, fusion_refine
+    yield "fusion_released", FUSED, fusion_released
     yield "boxes", PLACED, boxes(mode="default", level="1/2")
     yield "boxes_reference", PLACED, boxes(mode="reference", level="1/4", outer_weight=0.5)
     yield (
@@ -246,15 +232,28 @@ def regions(graph: dict) -> list[tuple[str, dict]]:
     return [(key, found) for key, found in graph.items() if found["class_type"] == "VideoGrainRegionPrompt"]
 
 
-def fusion(of_self: dict, cross: dict) -> Callable[[dict], None]:
-    def change(graph: dict) -> None:
-        source, clip = of_source(graph), inputs_of(graph, BIND)["clip"]
-        insert(graph, "fuse_self", BLEND, kind="VideoGrainSelfAttentionFusion", **source, **of_self)
-        insert(graph, "fuse_cross", BLEND, kind="VideoGrainCrossAttentionFusion", **source, clip=clip,
-               source_prompt="a dog and a cat in a garden", prompt=inputs_of(graph, BIND)["prompt"], **cross)  # fmt: skip
-        show(graph, texts={"alignment": ["fuse_cross", 1]})
+def fusion_refine(graph: dict) -> None:
+    source, clip = of_source(graph), inputs_of(graph, BIND)["clip"]
+    insert(graph, "fuse_self", BLEND, kind="VideoGrainSelfAttentionFusion", **source, preset="custom",
+           where="outside regions", start_percent=0.0, end_percent=1.0, levels="all")  # fmt: skip
+    insert(graph, "fuse_cross", BLEND, kind="VideoGrainCrossAttentionFusion", **source, clip=clip, preset="custom",
+           mode="refine", emphasis="wolf: 3", where="outside regions", end_percent=0.7, levels="all",
+           source_prompt="a dog and a cat in a garden", prompt=inputs_of(graph, BIND)["prompt"])  # fmt: skip
+    show(graph, texts={"alignment": ["fuse_cross", 1]})
 
-    return change
+
+def fusion_released(graph: dict) -> None:
+    inputs_of(graph, "VideoGrainSelfAttentionFusion").update(
+        preset="attribute", where="everywhere", source_pair="as released"
+    )
+    inputs_of(graph, "VideoGrainCrossAttentionFusion").update(
+        preset="style",
+        mode="refine",
+        where="everywhere",
+        emphasis="porsche: 4",
+        source_pair="as released",
+        levels="all",
+    )
 
 
 def boxes(**values) -> Callable[[dict], None]:
