@@ -10,6 +10,7 @@ import golden_variants
 from golden_variants import node
 
 STEPS, FRAMES, SIDE = 2, 4, 128
+ACTIVE = 0.6  # share of the schedule: the first of two steps lies at a half of it, so an end before that does nothing
 CHUNKED = {"frames": 8, "chunk_length": 4, "anchors": 3}
 NEEDS = {  # by workflow: the one whose files it reads
     "re_edit": "save_inversion",
@@ -57,6 +58,8 @@ def small(graph: dict) -> dict:
         inputs = found["inputs"]
         if "steps" in inputs and not isinstance(inputs["steps"], list):
             inputs["steps"] = min(inputs["steps"], STEPS)
+        if "end_percent" in inputs:
+            inputs["end_percent"] = max(inputs["end_percent"], ACTIVE)
         match found["class_type"]:
             case "VideoGrainLoadVideoFrames":
                 inputs.update(cap=frames, width=SIDE, height=SIDE)

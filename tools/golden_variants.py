@@ -52,7 +52,7 @@ def listed() -> Iterator[tuple[str, str, Callable[[dict], Any]]]:
         self_size="off", background="untouched",
     )  # fmt: skip
     yield "blend_renoised", EDIT, blend(mode="renoised", noise="fixed", grow=1, feather=1)
-    yield "blend_renoised_fresh", EDIT, blend(mode="renoised", noise="fresh", end_percent=0.5)
+    yield "blend_renoised_fresh", EDIT, blend(mode="renoised", noise="fresh", end_percent=0.6)
     yield "blend_irjs", EDIT, blend(mode="irjs", noise="fresh", start_percent=0.1)
     yield "blend_progressive", EDIT, blend(mode="progressive", boundary=3)
     yield "inversion", EDIT, sets(INVERT, convention="low: ε(z_low, t_low)", precision="fp16", refinements=1)
