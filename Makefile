@@ -26,12 +26,12 @@ host:  ## provision ComfyUI and its environment (a no-op when complete)
 demo:  ## edit the demo clip in a real ComfyUI; results in demo/out/
 	@$(python) demo/run.py
 
-workflows:  ## make workflows/ and subgraphs/ again from tests/browser/, in Chromium
-	@$(python) tests/browser/make_workflow.py
-	@$(python) tests/browser/make_blueprint.py
+workflows:  ## make workflows/ and subgraphs/ again from tools/workflows/, in Chromium
+	@$(python) tools/workflows/make_workflow.py
+	@$(python) tools/workflows/make_blueprint.py
 
 pictures:  ## make the help pages' pictures again (js/docs/*.webp), from a real run in Chromium
-	@$(python) tests/browser/make_pictures.py
+	@$(python) tools/workflows/make_pictures.py
 
 schema:  ## record what nodes offer (tests/schema.json, locales/en); refuses what breaks saved workflows
 	@export VIDEOGRAIN_COMFYUI_TREE="$$($(PROVISION) --print-comfyui)" VIDEOGRAIN_WRITE_SCHEMA=1; $(python) -m pytest -q tests/host/test_schema.py tests/host/test_texts.py

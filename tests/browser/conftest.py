@@ -4,8 +4,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from frontend import SETTINGS, chromium
 
+from pack.tools.frontend import SETTINGS, chromium
 from pack.tools.provision import NEWEST, provision
 from pack.tools.server import Server
 

@@ -3,9 +3,11 @@
 import json
 
 import pytest
-from blueprint import NAME
-from frontend import VIEW, Console, exported, visit
 
+from pack.tools.frontend import SUCCESS, VIEW, Console, exported, follow, run, visit
+from pack.tools.workflows.blueprint import NAME
+
+RUN_TIMEOUT = 240_000  # milliseconds
 KINDS = "() => window.app.graph.nodes.map(({ type }) => type)"
 CONNECT = """(title) => {
   const graph = window.app.graph
@@ -34,11 +36,6 @@ CONNECT = """(title) => {
   compare.pos = [whole.pos[0] + whole.size[0] + 60, whole.pos[1]]
   const values = { source_prompt: 'a cat and a dog on grass', prompt: 'a bear and a dog on grass', steps: 2 }
   for (const [name, value] of Object.entries(values)) whole.widgets.find((widget) => widget.name === name).value = value
-}"""
-RUN = """() => {
-  window.outcome = null
-  for (const kind of ['execution_success', 'execution_error', 'execution_interrupted'])
-    window.app.api.addEventListener(kind, ({ detail }) => { window.outcome ??= [kind, detail.exception_message ?? ''] })
 }"""
 UNPACK = """(title) => {
   const graph = window.app.graph
@@ -87,10 +84,8 @@ def test_found_dragged_run_and_unpacked(page, server, picture):
     api = exported(page)[1]
     steps = {node["class_type"]: node["inputs"].get("steps") for node in api.values()}
     assert steps["VideoGrainDDIMInversion"] == steps["KSamplerAdvanced"] and steps["KSamplerAdvanced"] is not None
-    page.evaluate(RUN)
-    page.get_by_test_id("queue-button").click()
-    page.wait_for_function("() => window.outcome", timeout=240_000)
-    assert page.evaluate("() => window.outcome") == ["execution_success", ""]
+    follow(page)
+    assert run(page, RUN_TIMEOUT) == (SUCCESS, "")
     player = page.locator(".videograin", has=page.get_by_label("Zoom", exact=True))
     player.get_by_role("status").get_by_text("fps").wait_for()  # it has both clips, and the regions from inside
     assert player.get_by_label("Zoom", exact=True).locator("option").all_inner_texts()[:2] == [

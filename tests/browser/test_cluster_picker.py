@@ -11,11 +11,11 @@ from base64 import b64encode
 import numpy as np
 import pytest
 import torch
-from frontend import OPEN, exported
-from graph import Node
 from PIL import Image
 from widget_page import WidgetPage
 
+from pack.tools.frontend import OPEN, exported
+from pack.tools.workflows.graph import Node
 from pack.videograin.masks.cluster_choice import chosen_mask, parse_choice
 
 PICKER = "VideoGrainClustersToMask"

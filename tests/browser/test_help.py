@@ -1,7 +1,8 @@
 """Help pages as a user opens them: the text, and its pictures loaded."""
 
 import pytest
-from graph import Node
+
+from pack.tools.workflows.graph import Node
 
 PAGES = ("VideoGrainBindRegionPrompts", "VideoGrainClustersToMask", "VideoGrainBeforeAfterVideo")
 TITLE = """(kind) => {

@@ -1,6 +1,6 @@
 """Points to Region's picture in both renderers: marks by mouse and by keyboard, undone, run, and kept."""
 
-from graph import Node
+from pack.tools.workflows.graph import Node
 
 KIND = "VideoGrainPointsToRegion"
 VALUE = f"""() => app.graph.nodes.find(({{ type }}) => type === '{KIND}').widgets.find(({{ name }}) => name === 'marks').value"""

@@ -1,9 +1,9 @@
 """A ComfyUI without this pack: the frontend names the pack that a shipped workflow needs, and says how to get it."""
 
 import pytest
-from frontend import SETTINGS, drop, open_frontend
 from shipped import ROOT, saved
 
+from pack.tools.frontend import SETTINGS, drop, open_frontend
 from pack.tools.provision import NEWEST, provision
 from pack.tools.server import Server
 

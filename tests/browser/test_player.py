@@ -4,7 +4,8 @@ import json
 from itertools import pairwise
 
 import pytest
-from graph import Node
+
+from pack.tools.workflows.graph import Node
 
 KIND = "VideoGrainBeforeAfterVideo"
 GRAPH = [

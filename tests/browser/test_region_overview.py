@@ -6,8 +6,9 @@ import urllib.request
 
 import numpy as np
 import pytest
-from graph import Node
 from PIL import Image
+
+from pack.tools.workflows.graph import Node
 
 KIND = "VideoGrainBindRegionPrompts"
 HARMFUL = '<img src=x onerror="window.harmed=true">'

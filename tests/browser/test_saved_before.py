@@ -4,7 +4,8 @@ import json
 from pathlib import Path
 
 import pytest
-from frontend import MISSING, OPEN, exported
+
+from pack.tools.frontend import MISSING, OPEN, exported
 
 SAVED = Path(__file__).parents[1] / "saved"
 WORKFLOWS = sorted(path for path in SAVED.rglob("*.json") if not path.name.endswith(".api.json"))

@@ -1,6 +1,6 @@
 """Split Instances' rows in both renderers: a picture, number, name and area for each thing."""
 
-from graph import Node
+from pack.tools.workflows.graph import Node
 
 KIND = "VideoGrainSplitInstances"
 HARMFUL = '<img src=x onerror="window.harmed=true">'

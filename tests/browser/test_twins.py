@@ -3,8 +3,9 @@
 import re
 
 import pytest
-from frontend import MISSING, Console, drop, exported, open_frontend, plain_prompt, plain_workflow
 from shipped import ROOT, TWINS, prompt, require_nodes, saved
+
+from pack.tools.frontend import MISSING, Console, drop, exported, open_frontend, plain_prompt, plain_workflow
 
 PREVIEWS = r"404 .*/api/view\?type=input&filename=\w+\.mp4"  # of clips that are yet to be uploaded
 ELSEWHERE = r"https://(huggingface\.co|api\.comfy\.org)/"  # how large is the file, whose is the node? It may not ask

@@ -1,7 +1,8 @@
 """Undo makes every node anew: what is on the page afterwards must be the new nodes' views, in both renderers."""
 
-from frontend import drop
 from shipped import ROOT
+
+from pack.tools.frontend import drop
 
 WORKFLOW = "instance_edit_clusters"
 CHANGE = """() => {

@@ -4,8 +4,9 @@ import json
 from pathlib import Path
 
 import pytest
-from graph import Node
 from widget_page import WidgetPage
+
+from pack.tools.workflows.graph import Node
 
 GRAPH = [
     [Node("clip", "VideoGrainDemoClip", values={"frames": 8})],

@@ -3,20 +3,24 @@
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from frontend import (
+from shipped import AFTER, DEMO, ROOT, prompt, saved, shortened
+
+from pack.tools.frontend import (
     MISSING,
+    SUCCESS,
     TITLE,
     VIEW,
     Console,
     drop,
     exported,
+    follow,
     open_frontend,
     open_template,
     plain_prompt,
     plain_workflow,
+    run,
     visit,
 )
-from shipped import AFTER, DEMO, ROOT, prompt, saved, shortened
 
 FIRST = "instance_edit"
 RUN_TIMEOUT = 240_000  # milliseconds
@@ -24,10 +28,6 @@ SHORTEN = """() => {
   const fewer = { steps: 1, refinements: 0 }
   for (const { widgets } of app.graph.nodes) for (const widget of widgets ?? [])
     if (widget.name in fewer) { widget.value = fewer[widget.name]; widget.callback?.(widget.value) }
-}"""
-FOLLOW = """() => {
-  for (const kind of ['execution_success', 'execution_error', 'execution_interrupted'])
-    window.app.api.addEventListener(kind, ({ detail }) => { window.outcome = [kind, detail.exception_message ?? ''] })
 }"""
 CLOSE = """() => {
   const { workflow } = app.extensionManager
@@ -43,7 +43,7 @@ PICTURES = """() => window.app.graph.nodes.filter(({ type }) => type === 'Previe
 def page(browser, server):
     server.post("/settings", {"Comfy.RightSidePanel.IsOpen": False})  # else it hides the result
     page = open_frontend(browser, server.url)
-    page.evaluate(FOLLOW)
+    follow(page)
     yield page
     page.context.close()
 
@@ -70,10 +70,7 @@ def test_it_opens_complete_and_without_complaint_runs_and_shows_its_result(page,
     assert console.complaints() == []
 
     page.evaluate(SHORTEN)
-    page.evaluate("() => { window.outcome = null }")
-    page.get_by_test_id("queue-button").click()
-    page.wait_for_function("() => window.outcome || app.extensionManager.lastNodeErrors", timeout=RUN_TIMEOUT)
-    assert page.evaluate("() => window.outcome") == ["execution_success", ""]
+    assert run(page, RUN_TIMEOUT) == (SUCCESS, "")
     kinds = [node["class_type"] for node in prompt(name).values()]
     page.wait_for_function(f"() => ({VIDEOS})().filter(([width]) => width > 0).length === {kinds.count('SaveVideo')}")
     assert {height for _, height in page.evaluate(VIDEOS)} == {192}

@@ -1,6 +1,5 @@
 """A page with a small graph of our nodes, in one of the frontend's two renderers, as the widgets' tests use it."""
 
-import dataclasses
 import json
 import re
 import zlib
@@ -9,14 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from frontend import VIEW, Console, exported, visit
-from graph import Graph, Group, Node
 from playwright.sync_api import Browser, Locator, Page
 
+from pack.tools.frontend import EMPTY, SUCCESS, VIEW, Console, exported, follow, run, visit
 from pack.tools.server import Server
+from pack.tools.workflows.build import build, loose
+from pack.tools.workflows.graph import Node
 from pack.videograin.core.attention_clusters import ClusterLayout
 
-HERE = Path(__file__).parent
 RENDERERS = {"canvas": False, "nodes 2.0": True}
 RUN_TIMEOUT = 90_000  # milliseconds
 # Tasks over 50 ms, and how long what a user does takes until it is painted, as the browser itself counts them.
@@ -25,19 +24,6 @@ WATCH = """() => {
   const add = (name) => (list) => window.watched[name].push(...list.getEntries().map(({ duration }) => Math.round(duration)))
   new PerformanceObserver(add('long_tasks_ms')).observe({ type: 'longtask' })
   new PerformanceObserver(add('events_ms')).observe({ type: 'event', durationThreshold: 16 })
-}"""
-# Another graph is another workflow: widgets keep their values by graph, node number and name.
-EMPTY = """async () => {
-  await app.loadGraphData(
-    { id: crypto.randomUUID(), version: 0.4, last_node_id: 0, last_link_id: 0, nodes: [], links: [], groups: [] })
-  const { workflow } = app.extensionManager
-  for (const other of workflow.openWorkflows.filter((each) => each !== workflow.activeWorkflow))
-    await workflow.closeWorkflow(other, { warnIfUnsaved: false })
-}"""
-FOLLOW = """() => {
-  window.outcomes = []
-  for (const kind of ['execution_success', 'execution_error', 'execution_interrupted'])
-    window.app.api.addEventListener(kind, ({ detail }) => window.outcomes.push([kind, detail.exception_message ?? '']))
 }"""
 
 
@@ -57,8 +43,7 @@ class WidgetPage:
         self.server.post("/settings", {"Comfy.VueNodes.Enabled": RENDERERS[self.renderer]})
         visit(self.page, self.server.url)
         self.server.post("/settings", {"Comfy.VueNodes.Enabled": False})
-        self.page.wait_for_function("() => window.app.api.clientId")  # else nobody is told of a run
-        self.page.evaluate(FOLLOW)
+        follow(self.page)
 
     def close(self) -> None:
         self.page.context.close()
@@ -67,10 +52,7 @@ class WidgetPage:
         """Makes a graph; at: what is scrolled out of view, left and above, in pixels of the graph."""
         self.page.evaluate(EMPTY)
         self.console.messages.clear()
-        # A shorter note would grow when drawn, which undo takes for a change.
-        graph = Graph("", [[Group("", "#333", "A test's graph:\n\nnobody's workflow,\n\nthrown away.", columns)]])
-        description = {"columns": dataclasses.asdict(graph)["columns"], "packages": {"pack": {}, "core": {}}}
-        self.page.evaluate((HERE / "build_graph.js").read_text(), description)
+        build(self.page, loose(columns))
         self.look(zoom, at)
 
     def look(self, zoom: float, at: tuple[int, int] = (0, 0)) -> None:
@@ -81,15 +63,9 @@ class WidgetPage:
         )
         self.page.wait_for_timeout(400)  # milliseconds, for both renderers to follow
 
-    def run(self, expected: str = "execution_success") -> str:
+    def run(self, expected: str = SUCCESS) -> str:
         """Presses Run and waits until it is done; returns the error's message."""
-        before = self.page.evaluate("() => window.outcomes.length")
-        self.page.get_by_test_id("queue-button").click()
-        self.page.wait_for_function(
-            f"() => window.outcomes.length > {before} || app.extensionManager.lastNodeErrors", timeout=RUN_TIMEOUT
-        )
-        assert not (refused := self.page.evaluate("() => app.extensionManager.lastNodeErrors")), refused
-        kind, message = self.page.evaluate("() => window.outcomes.at(-1)")
+        kind, message = run(self.page, RUN_TIMEOUT)
         assert kind == expected, message
         self.page.wait_for_timeout(500)  # milliseconds, for the results to be drawn
         return message

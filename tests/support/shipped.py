@@ -1,26 +1,14 @@
 """The workflows in workflows/, and the same graphs as the API takes them in demo/."""
 
-import json
-from pathlib import Path
-
 import pytest
 
-ROOT = Path(__file__).parents[2]
+from pack.tools.workflows.files import AFTER, ROOT, prompt, saved
+
+__all__ = ["AFTER", "DEMO", "PATHS", "ROOT", "TWINS", "prompt", "require_nodes", "saved", "shortened"]
 PATHS = sorted((ROOT / "workflows").glob("*.json"))
 TWINS = [path.stem for path in PATHS if path.stem.endswith("_sd15")]  # need weights and clips of one's own
 DEMO = [path.stem for path in PATHS if path.stem not in TWINS]  # run at once, on the demo model
-AFTER = {"re_edit": "save_inversion"}  # what must have run before, for the file it writes
 YOUNG_NODES = "SAM3_"  # core's, and not yet in the oldest ComfyUI that the pack supports
-
-
-def saved(name: str) -> dict:
-    """As the frontend saves it."""
-    return json.loads((ROOT / "workflows" / f"{name}.json").read_text())
-
-
-def prompt(name: str) -> dict:
-    """As the API takes it."""
-    return json.loads((ROOT / "demo" / f"{name}.api.json").read_text())
 
 
 def shortened(graph: dict, steps: int = 2, refinements: int = 0) -> dict:

@@ -1,30 +1,33 @@
 """Makes subgraphs/ from blueprint.py, with the real frontend in a real browser, as make_workflow.py makes workflows/.
 
-python tests/browser/make_blueprint.py
+python tools/workflows/make_blueprint.py
 """
 
-import dataclasses
 import json
+import sys
 import uuid
+from pathlib import Path
 from typing import Any
 
-from make_workflow import HERE, ROOT, provision, write_json
 from playwright.sync_api import Page
 
-# make_workflow has put the folders of these on the path
-import blueprint  # isort: skip
-from frontend import SETTINGS, chromium, exported, open_frontend  # isort: skip
-from tools.server import Server  # isort: skip
+sys.path[0] = str(Path(__file__).resolve().parents[2])  # the repository; no comfy in this process
 
+from tools.frontend import SETTINGS, chromium, exported, open_frontend  # noqa: E402
+from tools.provision import provision  # noqa: E402
+from tools.server import Server  # noqa: E402
+from tools.workflows import blueprint  # noqa: E402
+from tools.workflows.build import build  # noqa: E402
+from tools.workflows.files import ROOT, write_json  # noqa: E402
+
+CONVERT = Path(__file__).with_name("build_blueprint.js")
 FILE = ROOT / "subgraphs" / f"{blueprint.NAME}.json"
 
 
 def make(page: Page) -> dict[str, Any]:
     """Builds the graph in the page and returns the blueprint's file."""
-    description = {"columns": dataclasses.asdict(blueprint.GRAPH)["columns"], "packages": {"pack": {}, "core": {}}}
-    page.evaluate((HERE / "build_graph.js").read_text(), description)
-    wanted = {"name": blueprint.NAME, "shown": blueprint.SHOWN}
-    page.evaluate((HERE / "build_blueprint.js").read_text(), wanted)
+    build(page, blueprint.GRAPH)
+    page.evaluate(CONVERT.read_text(), {"name": blueprint.NAME, "shown": blueprint.SHOWN})
     page.wait_for_timeout(500)  # milliseconds; nodes find their sizes when they are drawn
     workflow = exported(page)[0]
     (subgraph,) = workflow["definitions"]["subgraphs"]

@@ -2,8 +2,8 @@
 
 from dataclasses import replace
 
-from graph import Graph, Group, Node
-from parts import (
+from ..graph import Graph, Group, Node
+from ..parts import (
     EDIT,
     REGIONS,
     bind,

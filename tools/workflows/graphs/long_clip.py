@@ -1,7 +1,7 @@
 """workflows/long_clip: a clip edited some frames at a time, in one node, and still of one piece."""
 
-from graph import Graph, Group, Node
-from parts import (
+from ..graph import Graph, Group, Node
+from ..parts import (
     EDIT,
     REGIONS,
     bind,

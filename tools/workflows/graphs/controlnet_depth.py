@@ -1,7 +1,7 @@
 """workflows/controlnet_depth: a ControlNet holds the shapes, in the inversion and in the edit."""
 
-from graph import Graph, Group
-from parts import REGIONS, bind, clip_group, edit_group, inversion_group, region, result_group
+from ..graph import Graph, Group
+from ..parts import REGIONS, bind, clip_group, edit_group, inversion_group, region, result_group
 
 clip = clip_group(
     "1 Clip",

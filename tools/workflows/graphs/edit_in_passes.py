@@ -1,7 +1,7 @@
 """workflows/edit_in_passes: one object after the other, the first edit's result being the second one's source."""
 
-from graph import Graph, Group
-from parts import (
+from ..graph import Graph, Group
+from ..parts import (
     REGIONS,
     RESULT,
     bind,

@@ -1,8 +1,8 @@
 """workflows/instruct_pix2pix_sd15: an edit by instruction, from fresh noise, held together by anchors; SD 1.5 only."""
 
-from graph import Checkpoint, Graph, Group, Node, Weights
-from parts import EDIT, LAYOUT, REGIONS, clip_group, encoded, encoded_text, result_group
-from twin import twin
+from ..graph import Checkpoint, Graph, Group, Node, Weights
+from ..parts import EDIT, LAYOUT, REGIONS, clip_group, encoded, encoded_text, result_group
+from ..twin import twin
 
 INSTRUCT_PIX2PIX = Checkpoint(
     Weights(

@@ -1,7 +1,7 @@
 """workflows/background_only: another place around objects that stay as they are."""
 
-from graph import Graph, Group, Node
-from parts import REGIONS, bind, both_masks, clip_group, edit_group, inversion_group, region, result_group
+from ..graph import Graph, Group, Node
+from ..parts import REGIONS, bind, both_masks, clip_group, edit_group, inversion_group, region, result_group
 
 clip = clip_group(
     "1 Clip",

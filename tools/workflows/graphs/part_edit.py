@@ -1,7 +1,7 @@
 """workflows/part_edit: one object puts something on; all else about it, and everything around it, stays."""
 
-from graph import Graph, Group
-from parts import REGIONS, bind, clip_group, edit_group, inversion_group, region, result_group
+from ..graph import Graph, Group
+from ..parts import REGIONS, bind, clip_group, edit_group, inversion_group, region, result_group
 
 clip = clip_group(
     "1 Clip",

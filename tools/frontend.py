@@ -1,4 +1,4 @@
-"""ComfyUI's real frontend in Debian's Chromium, for the browser tests and for making the workflows."""
+"""ComfyUI's real frontend in Debian's Chromium: how the browser tests and the makers of workflows use it."""
 
 import json
 import re
@@ -21,6 +21,22 @@ DROP = """async ([name, text]) => {
 }"""
 TITLE = "window.app.extensionManager.workflow.activeWorkflow?.filename"
 EXPORT = "async () => JSON.stringify(await window.app.graphToPrompt())"  # a string: undefined entries vanish
+# Another graph is another workflow: widgets keep their values by graph, node number and name.
+EMPTY = """async () => {
+  await app.loadGraphData(
+    { id: crypto.randomUUID(), version: 0.4, last_node_id: 0, last_link_id: 0, nodes: [], links: [], groups: [] })
+  const { workflow } = app.extensionManager
+  for (const other of workflow.openWorkflows.filter((each) => each !== workflow.activeWorkflow))
+    await workflow.closeWorkflow(other, { warnIfUnsaved: false })
+}"""
+FOLLOW = """() => {
+  window.outcomes = []
+  for (const kind of ['execution_success', 'execution_error', 'execution_interrupted'])
+    window.app.api.addEventListener(kind, ({ detail }) => window.outcomes.push([kind, detail.exception_message ?? '']))
+}"""
+ENDED = "(before) => window.outcomes.length > before || app.extensionManager.lastNodeErrors"
+REFUSED = "() => app.extensionManager.lastNodeErrors"
+SUCCESS = "execution_success"
 MISSING = "() => window.app.graph.nodes.filter((n) => !LiteGraph.registered_node_types[n.type]).map((n) => n.type)"
 LOAD_TIMEOUT = 120_000  # milliseconds, on a busy machine
 
@@ -62,6 +78,27 @@ def drop(page: Page, workflow: Path) -> None:
     """Opens a workflow file as if it were dropped on the canvas."""
     page.evaluate(DROP, [workflow.name, workflow.read_text()])
     page.wait_for_function(f"() => {TITLE} === '{workflow.stem}'", timeout=LOAD_TIMEOUT)
+
+
+def follow(page: Page) -> None:
+    """Notes how every run of the page ends, for `run`."""
+    page.wait_for_function("() => window.app.api.clientId")  # else nobody is told of a run
+    page.evaluate(FOLLOW)
+
+
+def run(page: Page, timeout: float) -> tuple[str, str]:
+    """Presses Run and waits until it is done; timeout in milliseconds.
+
+    Returns (kind of end, message of the error): SUCCESS and "" if all is well, ("refused", the nodes' errors) if the
+    server takes no such graph.
+    """
+    before = page.evaluate("() => window.outcomes.length")
+    page.get_by_test_id("queue-button").click()
+    page.wait_for_function(ENDED, arg=before, timeout=timeout)
+    if errors := page.evaluate(REFUSED):
+        return "refused", str(errors)
+    kind, message = page.evaluate("() => window.outcomes.at(-1)")
+    return kind, message
 
 
 def exported(page: Page) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -1,7 +1,7 @@
 """workflows/instance_edit_clusters: the same edit with no mask given; the regions come from the model's attention."""
 
-from graph import Graph, Group, Node
-from parts import (
+from ..graph import Graph, Group, Node
+from ..parts import (
     LAYOUT,
     REGIONS,
     bind,

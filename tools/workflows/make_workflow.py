@@ -1,6 +1,6 @@
 """Makes the committed workflows from their descriptions in graphs/, with the real frontend in a real browser.
 
-    python tests/browser/make_workflow.py [NAME ...] [--keep-thumbnails] [--screenshots FOLDER]
+    python tools/workflows/make_workflow.py [NAME ...] [--keep-thumbnails] [--screenshots FOLDER]
 
 Writes workflows/NAME.json (the frontend's own format), demo/NAME.api.json (the same graph as the API takes it) and the
 thumbnail workflows/NAME.jpg from a whole run (a minute each). Without a name: all. Needs Debian's Chromium.
@@ -9,7 +9,6 @@ NAME_sd15 is made from NAME's description (twin.py), and its thumbnail from NAME
 
 import argparse
 import copy
-import dataclasses
 import importlib
 import json
 import re
@@ -21,17 +20,15 @@ from typing import Any
 from PIL import Image, ImageDraw, ImageFont
 from playwright.sync_api import Browser, Page
 
-HERE = Path(__file__).resolve().parent
-ROOT = HERE.parents[1]
-sys.path += [str(ROOT), str(HERE.parent / "support")]  # no comfy in this process
+sys.path[0] = str(Path(__file__).resolve().parents[2])  # the repository; no comfy in this process
 
-from frontend import OPEN, SETTINGS, VIEW, chromium, exported, open_frontend  # noqa: E402
-from graph import Graph  # noqa: E402
-from shipped import AFTER, prompt  # noqa: E402
-from twin import SUFFIX, twin  # noqa: E402
-
+from tools.frontend import OPEN, SETTINGS, VIEW, chromium, exported, open_frontend  # noqa: E402
 from tools.provision import provision  # noqa: E402
 from tools.server import Prompt, Server  # noqa: E402
+from tools.workflows.build import build  # noqa: E402
+from tools.workflows.files import AFTER, ROOT, prompt, write_json  # noqa: E402
+from tools.workflows.graph import Graph  # noqa: E402
+from tools.workflows.twin import GRAPHS, SUFFIX, is_workflow, twin  # noqa: E402
 
 PACK_VERSION = re.search(r'^version = "(.+)"', (ROOT / "pyproject.toml").read_text(), re.M)[1]
 THUMBNAIL_SIDE = 400  # pixels
@@ -39,14 +36,14 @@ THUMBNAIL_SIDE = 400  # pixels
 
 def names() -> list[str]:
     """Every workflow: those described, and the twin of each that runs on the demo model."""
-    own = {path.stem for path in (HERE / "graphs").glob("*.py")}
+    own = {path.stem for path in GRAPHS.glob("*.py")}
     return sorted(own | {f"{name}{SUFFIX}" for name in own if not name.endswith(SUFFIX)})
 
 
 def described(name: str) -> Graph:
-    if (HERE / "graphs" / f"{name}.py").exists():
-        return importlib.import_module(f"graphs.{name}").GRAPH
-    return twin(importlib.import_module(f"graphs.{name.removesuffix(SUFFIX)}").GRAPH)
+    own = name if is_workflow(name) else name.removesuffix(SUFFIX)
+    graph = importlib.import_module(f"tools.workflows.graphs.{own}").GRAPH
+    return graph if own == name else twin(graph)
 
 
 def make(page: Page, name: str, host_version: str) -> tuple[dict[str, Any], Prompt]:
@@ -55,8 +52,7 @@ def make(page: Page, name: str, host_version: str) -> tuple[dict[str, Any], Prom
         "pack": {"cnr_id": "videograin", "ver": PACK_VERSION},
         "core": {"cnr_id": "comfy-core", "ver": host_version},
     }
-    description = {"columns": dataclasses.asdict(described(name))["columns"], "packages": packages}
-    size = page.evaluate((HERE / "build_graph.js").read_text(), description)
+    size = build(page, described(name), packages)
     workflow, api = exported(page)
     workflow["id"] = str(uuid.uuid5(uuid.NAMESPACE_URL, f"videograin/{name}"))  # the same on every run
     workflow["extra"]["ds"] = fitted(size["width"], size["height"])
@@ -153,10 +149,6 @@ def write(browser: Browser, server: Server, name: str, screenshots: Path | None)
 def titled(prompt: Prompt, title: str) -> str:
     """The id of the node with this title."""
     return next(node_id for node_id, node in prompt.items() if node["_meta"]["title"] == title)
-
-
-def write_json(path: Path, content: dict[str, Any]) -> None:
-    path.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n")
 
 
 def main() -> None:

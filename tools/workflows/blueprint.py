@@ -1,6 +1,6 @@
 """subgraphs/Edit regions of a video: the whole recipe as one node to drag into a graph, and to unpack."""
 
-from graph import Graph, Group, Node
+from .graph import Graph, Group, Node
 
 NAME = "Edit regions of a video"
 DESCRIPTION = (

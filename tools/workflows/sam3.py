@@ -2,8 +2,8 @@
 
 from collections.abc import Callable
 
-from graph import Graph, Group, Node, Weights
-from parts import (
+from .graph import Graph, Group, Node, Weights
+from .parts import (
     LAYOUT,
     REGIONS,
     bind,
@@ -13,7 +13,7 @@ from parts import (
     region,
     result_group,
 )
-from twin import checkpoint, twin
+from .twin import checkpoint, twin
 
 SAM3 = Weights(
     "sam3.1_multiplex_fp16.safetensors",

@@ -3,7 +3,7 @@
 from dataclasses import replace
 from typing import Any
 
-from graph import Group, Node
+from .graph import Group, Node
 
 CLIP, INVERSION, LAYOUT, REGIONS, EDIT, RESULT = "#3f789e", "#88A", "#b58b2a", "#a1309b", "#b06634", "#8A8"  # colours
 

@@ -1,8 +1,7 @@
 """workflows/re_edit: an edit that starts from a saved inversion, with no inversion of its own."""
 
-from graph import Graph, Group, Node
-from graphs.save_inversion import SHOT
-from parts import (
+from ..graph import Graph, Group, Node
+from ..parts import (
     INVERSION,
     REGIONS,
     bind,
@@ -13,6 +12,7 @@ from parts import (
     region,
     result_group,
 )
+from .save_inversion import SHOT
 
 clip = clip_group(
     "1 Clip",

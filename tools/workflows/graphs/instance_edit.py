@@ -1,7 +1,7 @@
 """workflows/instance_edit: two objects of the demo clip become two other things, each by its own words."""
 
-from graph import Graph, Group
-from parts import (
+from ..graph import Graph, Group
+from ..parts import (
     REGIONS,
     RESULT,
     bind,

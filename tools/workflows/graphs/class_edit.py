@@ -1,7 +1,7 @@
 """workflows/class_edit: everything of one kind becomes the same other thing, each in its own place."""
 
-from graph import Graph, Group
-from parts import REGIONS, bind, clip_group, edit_group, inversion_group, region, result_group
+from ..graph import Graph, Group
+from ..parts import REGIONS, bind, clip_group, edit_group, inversion_group, region, result_group
 
 clip = clip_group(
     "1 Clip",

@@ -1,7 +1,7 @@
 """workflows/object_only: one object becomes another; the other one and the background stay as they are."""
 
-from graph import Graph, Group
-from parts import REGIONS, bind, clip_group, edit_group, inversion_group, region, result_group
+from ..graph import Graph, Group
+from ..parts import REGIONS, bind, clip_group, edit_group, inversion_group, region, result_group
 
 clip = clip_group(
     "1 Clip",

@@ -1,8 +1,8 @@
 """workflows/controlnet_pose_sd15: two people become others and keep their poses; Stable Diffusion 1.5 only."""
 
-from graph import Graph, Group
-from parts import REGIONS, bind, clip_group, edit_group, inversion_group, region, result_group
-from twin import twin
+from ..graph import Graph, Group
+from ..parts import REGIONS, bind, clip_group, edit_group, inversion_group, region, result_group
+from ..twin import twin
 
 clip = clip_group("1 Clip", "", left="man", right="woman", background="road")
 

@@ -6,11 +6,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from graph import Checkpoint, Graph, Group, Node, Weights
-from parts import CLIP
-
 from videograin.toybox import world
 
+from .graph import Checkpoint, Graph, Group, Node, Weights
+from .parts import CLIP
+
+GRAPHS = Path(__file__).with_name("graphs")
 SUFFIX = "_sd15"
 SIDE, STEPS = 512, 50  # pixels; of the inversion and again of the edit
 FRAMES, LONG = 16, 96  # the longest clip, and the longest that is edited in chunks
@@ -114,7 +115,7 @@ def scaled_boxes(text: str, demo: Graph) -> str:
 
 
 def is_workflow(name: str) -> bool:
-    return (Path(__file__).parent / "graphs" / f"{name}.py").exists()
+    return (GRAPHS / f"{name}.py").exists()
 
 
 def loaders(title: str, demo: Graph, videos: dict[str, Video], caption: str) -> Group:

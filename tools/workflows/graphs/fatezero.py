@@ -1,7 +1,7 @@
 """workflows/fatezero: one object becomes another by its name alone, with no mask at all."""
 
-from graph import Graph, Group, Node
-from parts import (
+from ..graph import Graph, Group, Node
+from ..parts import (
     EDIT,
     LAYOUT,
     RESULT,

@@ -1,13 +1,12 @@
 """Makes the pictures of the help pages, js/docs/NODE.webp, from one real run on the demo model in a real browser.
 
-    python tests/browser/make_pictures.py [--places]
+    python tools/workflows/make_pictures.py [--places]
 
 A few minutes on an idle machine. What a node shows on itself is taken as it stands in the frontend, what it puts out as
 the first frames of it; a node without either is shown in its place in a workflow (--places: those only, without a run).
 Needs Debian's Chromium.
 """
 
-import dataclasses
 import io
 import sys
 import urllib.parse
@@ -15,17 +14,16 @@ import urllib.request
 from pathlib import Path
 
 from PIL import Image
+from playwright.sync_api import Page
 
-HERE = Path(__file__).resolve().parent
-ROOT = HERE.parents[1]
-sys.path += [str(ROOT), str(HERE.parent / "support")]  # no comfy in this process
+sys.path[0] = str(Path(__file__).resolve().parents[2])  # the repository; no comfy in this process
 
-from frontend import SETTINGS, chromium, open_frontend, open_template  # noqa: E402
-from graph import Graph, Group, Node  # noqa: E402
-from playwright.sync_api import Page  # noqa: E402
-
+from tools.frontend import EMPTY, SETTINGS, SUCCESS, chromium, follow, open_frontend, open_template, run  # noqa: E402
 from tools.provision import provision  # noqa: E402
 from tools.server import Server  # noqa: E402
+from tools.workflows.build import build, loose  # noqa: E402
+from tools.workflows.files import ROOT  # noqa: E402
+from tools.workflows.graph import Graph, Node  # noqa: E402
 
 DOCS = ROOT / "js" / "docs"
 WIDTH = 640  # pixels at most: a help page is a narrow column
@@ -194,14 +192,9 @@ def description() -> Graph:
         for number, (page, (output, _)) in enumerate(OUTPUTS.items())
     ]
     columns = [SOURCE[:4], SOURCE[4:], REGIONS[:3], REGIONS[3:], EDIT[:4], EDIT[4:], shown]
-    return Graph("", [[Group("", "#333", "For the help pages.\n\nnobody's workflow,\n\nthrown away.", columns)]])
+    return loose(columns)
 
 
-# Remembers how the next run ends: with a message, or with "".
-FOLLOW = """() => {
-  for (const kind of ['execution_success', 'execution_error', 'execution_interrupted'])
-    app.api.addEventListener(kind, ({ detail }) => { window.ended = detail.exception_message ?? '' })
-}"""
 # Brings a node into view and tells where it stands on the page, its title included.
 PLACE = """async ([kind, [aside, above]]) => {
   const node = app.graph.nodes.find(({ type }) => type === kind)
@@ -216,8 +209,6 @@ PLACE = """async ([kind, [aside, above]]) => {
   const [width, height] = [node.size[0] + 2 * aside, node.size[1] + title + 2 * above]
   return { x: x + 300 - aside, y: y + 150 - title - above, width, height }
 }"""
-EMPTY = """() => app.loadGraphData(
-  { id: crypto.randomUUID(), version: 0.4, last_node_id: 0, last_link_id: 0, nodes: [], links: [], groups: [] })"""
 FILES = "(title) => app.nodeOutputs[app.graph.nodes.find((node) => node.title === title).id].images"
 MARGIN, AROUND = 8, (130, 30)  # pixels around a node; beside and above it, for the links to its neighbours
 
@@ -260,18 +251,10 @@ def save(picture: Image.Image, name: str) -> None:
     (DOCS / f"{name}.webp").write_bytes(content.getvalue())
 
 
-def build(page: Page) -> None:
-    graph = {"columns": dataclasses.asdict(description())["columns"], "packages": {"pack": {}, "core": {}}}
-    page.evaluate(EMPTY)
-    page.evaluate((HERE / "build_graph.js").read_text(), graph)
-
-
 def make(page: Page, server: Server) -> None:
-    page.wait_for_function("() => window.app.api.clientId")  # else nobody is told of a run
-    page.evaluate(FOLLOW)
-    page.get_by_test_id("queue-button").click()
-    page.wait_for_function("() => window.ended !== undefined", timeout=RUN_TIMEOUT)
-    if message := page.evaluate("() => window.ended"):
+    follow(page)
+    kind, message = run(page, RUN_TIMEOUT)
+    if kind != SUCCESS:
         raise SystemExit(message)
     page.wait_for_timeout(3000)  # milliseconds, for the pictures to be there
     for kind in VIEWS:
@@ -285,7 +268,8 @@ def make_places(page: Page, server: Server) -> None:
         open_template(page, server.url, workflow)
         for kind in kinds:
             save(view(page, kind, AROUND), kind)
-    build(page)
+    page.evaluate(EMPTY)
+    build(page, description())
     save(view(page, "VideoGrainInjectSourceFeatures", AROUND), "VideoGrainInjectSourceFeatures")
 
 

@@ -1,7 +1,7 @@
 """workflows/masks_sam3_points_sd15: a point on each object in the first frame, and SAM3 follows it."""
 
-from graph import Node
-from sam3 import follow, sam3_workflow
+from ..graph import Node
+from ..sam3 import follow, sam3_workflow
 
 NOTE = """\
 ## A point on each thing

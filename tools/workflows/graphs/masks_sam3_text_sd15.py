@@ -1,7 +1,7 @@
 """workflows/masks_sam3_text_sd15: each object's name, and SAM3 finds and follows it."""
 
-from graph import Node
-from sam3 import follow, sam3_workflow
+from ..graph import Node
+from ..sam3 import follow, sam3_workflow
 
 NOTE = """\
 ## Each thing by its name

@@ -1,7 +1,7 @@
 """workflows/save_inversion: a clip inverted once and kept in a file, with a look at how well it comes back."""
 
-from graph import Graph, Group, Node
-from parts import EDIT, INVERSION, RESULT, clip_group, compare, decoded, inversion_group, sampler, save, video
+from ..graph import Graph, Group, Node
+from ..parts import EDIT, INVERSION, RESULT, clip_group, compare, decoded, inversion_group, sampler, save, video
 
 SHOT = {"left": "rabbit", "right": "fox", "background": "grass", "seed": 6}
 
