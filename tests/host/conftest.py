@@ -11,6 +11,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
+import torch
 from compatibility import MARK, Recorder
 
 from pack.tools.inprocess import enter_host
@@ -49,3 +50,68 @@ def pytest_collection_finish() -> None:
 def comfyui_tree() -> Path:
     """The folder of the ComfyUI under test."""
     return Path(_tree).resolve()
+
+
+# ---- models ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def unet(request):
+    """A module's network: what its NETWORK makes, an SD 1.5-shaped one by default; in inference mode, as ComfyUI loads one."""
+    import rig
+
+    with torch.inference_mode():
+        model = getattr(request.module, "NETWORK", rig.random_unet)()
+    assert next(model.model.parameters()).is_inference()
+    return model
+
+
+@pytest.fixture(scope="module")
+def demo():
+    """The demo model: (MODEL, CLIP, VAE)."""
+    from pack.videograin.jobs import demo_model
+
+    return demo_model.load()
+
+
+@pytest.fixture(scope="module")
+def vae(demo):
+    return demo[2]
+
+
+@pytest.fixture(scope="module")
+def clip():
+    """The demo model's text encoder."""
+    from pack.videograin.jobs import demo_model
+
+    return demo_model.load_clip(demo_model.FOLDER / demo_model.PAINTER)
+
+
+# ---- how ComfyUI runs -----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def inference_mode():
+    """As ComfyUI runs its nodes."""
+    with torch.inference_mode():
+        yield
+
+
+@pytest.fixture
+def private_output(tmp_path, monkeypatch) -> None:
+    """The test's own folder for ComfyUI's output."""
+    monkeypatch.setattr("folder_paths.output_directory", str(tmp_path))
+
+
+@pytest.fixture
+def private_folders(tmp_path, monkeypatch) -> None:
+    """Folders of the test's own for ComfyUI's input, output and temporary files."""
+    for kind in ("output", "input", "temp"):
+        monkeypatch.setattr(f"folder_paths.{kind}_directory", str(tmp_path / kind))
+        (tmp_path / kind).mkdir()
+
+
+@pytest.fixture
+def call_separately(monkeypatch):
+    """Makes ComfyUI run the chunks of a MODEL's batch one by one, as it does when memory is short."""
+    return lambda model: monkeypatch.setattr(model.model, "memory_required", lambda *_, **__: 1e20)

@@ -28,16 +28,7 @@ from pack.videograin.core.phrase_tokens import KEY
 from pack.videograin.features.via_anchors import COPIES
 from pack.videograin.jobs import demo_model
 
-
-@pytest.fixture(autouse=True)
-def _no_gradients():
-    with torch.inference_mode():
-        yield
-
-
-@pytest.fixture
-def unet():
-    return rig.random_unet()
+pytestmark = pytest.mark.usefixtures("inference_mode")
 
 
 def anchored(model, count=2, mode="concat", **more):
@@ -125,10 +116,12 @@ CASES = [
 
 @pytest.mark.parametrize("separately", [False, True], ids=["batched", "separate"])
 @pytest.mark.parametrize("frames,height,width,settings,meaning,key_set", variants(*CASES))
-def test_the_network_equals_the_oracle(unet, frames, height, width, settings, meaning, key_set, separately):
+def test_the_network_equals_the_oracle(
+    unet, frames, height, width, settings, meaning, key_set, separately, call_separately
+):
     """Plain and modulated: with regions, anchors carry their own masks, at any size, in one call or in two."""
     if separately:
-        rig.call_separately(unet)
+        call_separately(unet)
     model = anchored(unet if key_set is None else full_frame(unet, key_set), **settings)
     chosen = {5: {2: (0, 4), 3: (0, 2, 4)}, 4: {2: (0, 3), 9: (1, 3)}, 2: {4: (0, 1)}}[frames][settings["count"]]
     areas, x = regions(frames, height, width), rig.latent(frames, height, width)

@@ -16,25 +16,10 @@ from compatibility import SURVIVED, claim
 from pack.nodes.attention import FullFrameAttention
 from pack.nodes.chunks import EditInChunks
 from pack.videograin.comfyui.fingerprint import fingerprint, graph_below
-from pack.videograin.jobs import demo_model, long_video
+from pack.videograin.jobs import long_video
 from pack.videograin.jobs.long_video import FOLDER
 
-
-@pytest.fixture(autouse=True)
-def _private_output(tmp_path, monkeypatch):
-    monkeypatch.setattr("folder_paths.output_directory", str(tmp_path))
-    with torch.inference_mode():
-        yield
-
-
-@pytest.fixture(scope="module")
-def unet():
-    return rig.random_unet()
-
-
-@pytest.fixture(scope="module")
-def vae():
-    return demo_model.load()[2]
+pytestmark = pytest.mark.usefixtures("inference_mode", "private_output")
 
 
 def failing(model, calls, fault):

@@ -1,6 +1,7 @@
 """Edit in Chunks: equal to the whole clip, constant memory, counted model calls, what it refuses."""
 
 import gc
+from functools import partial
 from types import SimpleNamespace
 
 import comfy.sample
@@ -22,25 +23,11 @@ from pack.nodes.inversion import DDIMInversion
 from pack.nodes.motion import FlowGuidedAttention
 from pack.videograin.comfyui.context_windows import sliced
 from pack.videograin.comfyui.fingerprint import fingerprint
-from pack.videograin.jobs import demo_model, long_video
+from pack.videograin.jobs import long_video
 
-
-@pytest.fixture(autouse=True)
-def _private_output(tmp_path, monkeypatch):
-    monkeypatch.setattr("folder_paths.output_directory", str(tmp_path))
-    with torch.inference_mode():
-        yield
-
-
-@pytest.fixture(scope="module")
-def unet():
-    """Of Stable Diffusion's growth in width: rounding, which grows in narrow networks, is all that two ways may differ by."""
-    return rig.random_unet(channel_mult=[1, 2, 4, 4])
-
-
-@pytest.fixture(scope="module")
-def vae():
-    return demo_model.load()[2]
+# Of Stable Diffusion's growth in width: rounding, which grows in narrow networks, is all that two ways may differ by.
+NETWORK = partial(rig.random_unet, channel_mult=[1, 2, 4, 4])
+pytestmark = pytest.mark.usefixtures("inference_mode", "private_output")
 
 
 # ---- equal to the whole clip ----------------------------------------------------------------------------------------

@@ -10,16 +10,7 @@ from pack.nodes.attention import FullFrameAttention, STLayoutAttention
 from pack.nodes.blend import LatentBlend
 from pack.nodes.inversion import DDIMInversion
 
-
-@pytest.fixture(autouse=True)
-def _no_gradients():
-    with torch.inference_mode():
-        yield
-
-
-@pytest.fixture
-def unet():
-    return rig.random_unet()
+pytestmark = pytest.mark.usefixtures("inference_mode")
 
 
 def joint(model, kind="own"):
@@ -55,9 +46,9 @@ def in_five_dimensions(model, run, chunks):
 
 
 @pytest.mark.parametrize("separately", [False, True], ids=["batched", "separate"])
-def test_it_equals_the_five_dimensional_form(unet, separately):
+def test_it_equals_the_five_dimensional_form(unet, separately, call_separately):
     if separately:
-        rig.call_separately(unet)
+        call_separately(unet)
     truth = in_five_dimensions(unet, lambda: step(unet), chunks=1 if separately else 2)
     ours, plain = step(joint(unet)), step(unet)
     assert rig.rms(ours - truth) < 1e-5 * rig.rms(truth)

@@ -11,11 +11,6 @@ from pack.nodes.regions import RegionPrompt
 pytestmark = pytest.mark.once
 
 
-@pytest.fixture(scope="module")
-def unet():
-    return rig.random_unet()
-
-
 @pytest.mark.parametrize(
     "change,message",
     [

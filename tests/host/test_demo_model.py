@@ -18,18 +18,12 @@ from pack.videograin.jobs import demo_model as model
 from pack.videograin.toybox import clips, world
 from pack.videograin.toybox.judge import Judge
 
-pytestmark = pytest.mark.once
+pytestmark = [pytest.mark.once, pytest.mark.usefixtures("inference_mode")]
 
 
 @pytest.fixture(scope="module")
 def demo():
     return SimpleNamespace(**dict(zip(("model", "clip", "vae", "control"), LoadDemoModel.execute().args, strict=True)))
-
-
-@pytest.fixture(autouse=True)
-def _no_gradients():
-    with torch.inference_mode():
-        yield
 
 
 def encode(demo, text):

@@ -14,15 +14,10 @@ from pack.nodes.regions import BindRegionPrompts, RegionPrompt
 from pack.videograin.comfyui.progress import Notes
 from pack.videograin.core.ddim_inversion import CONVENTIONS
 from pack.videograin.core.latent_blend import blend_mask
-from pack.videograin.jobs import demo_model, invert
+from pack.videograin.jobs import invert
 
 DETERMINISTIC = ["euler", "dpm_2", "dpmpp_2m_cfg_pp"]  # of an order each; test_samplers.py has them all
 STEPS, SCHEDULER = 8, "normal"
-
-
-@pytest.fixture(scope="module")
-def demo():
-    return demo_model.load()
 
 
 @pytest.fixture(scope="module")

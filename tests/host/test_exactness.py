@@ -13,17 +13,12 @@ from pack.videograin.core.phrase_tokens import KEY
 from pack.videograin.core.st_layout import Modulation
 
 
-@pytest.fixture
-def unet():
-    return rig.random_unet()
-
-
 @pytest.mark.parametrize("separately", [False, True], ids=["batched", "separate"])
 @pytest.mark.parametrize("mode", variants("paper", "reference"))
 @pytest.mark.parametrize("frames,height,width", variants((3, 16, 16), (1, 16, 24), (17, 8, 16)))
-def test_the_network_equals_the_oracle(unet, mode, frames, height, width, separately):
+def test_the_network_equals_the_oracle(unet, mode, frames, height, width, separately, call_separately):
     if separately:
-        rig.call_separately(unet)
+        call_separately(unet)
     areas = regions(frames, height, width)
     positive, negative = bound(rig.text(1), areas), rig.text(2)
     x = rig.latent(frames, height, width)

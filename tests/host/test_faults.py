@@ -6,7 +6,6 @@ import weakref
 from functools import partial
 
 import comfy.model_management
-import folder_paths
 import pytest
 import rig
 import torch
@@ -26,15 +25,7 @@ from pack.videograin.core.regions import Region
 from pack.videograin.storage import memmap
 
 LEVELS, CELLS = 3, 8
-
-
-@pytest.fixture(autouse=True)
-def _private_folders(tmp_path, monkeypatch):
-    for kind in ("output", "temp"):
-        monkeypatch.setattr(folder_paths, f"{kind}_directory", str(tmp_path / kind))
-        (tmp_path / kind).mkdir()
-    with torch.inference_mode():
-        yield
+pytestmark = pytest.mark.usefixtures("inference_mode", "private_folders")
 
 
 def source():

@@ -1,6 +1,5 @@
 """One number that is none, in one frame of one call: named at its step, before it becomes a black clip."""
 
-import folder_paths
 import pytest
 import rig
 import torch
@@ -17,18 +16,8 @@ from pack.videograin.jobs import demo_model
 
 STEPS = 4
 CURED = r"start ComfyUI with --force-upcast-attention, or with --force-fp32"
-
-
-@pytest.fixture(autouse=True)
-def _private_folders(tmp_path, monkeypatch):
-    monkeypatch.setattr(folder_paths, "output_directory", str(tmp_path))
-    with torch.inference_mode():
-        yield
-
-
-@pytest.fixture(scope="module")
-def unet():
-    return rig.small_unet()
+NETWORK = rig.small_unet
+pytestmark = pytest.mark.usefixtures("inference_mode", "private_output")
 
 
 def broken(model, call, frame, value=float("nan")):

@@ -14,16 +14,7 @@ from pack.videograin.comfyui.plan import KEY
 from pack.videograin.core.flatten import paths, token_steps
 from pack.videograin.features.flow_guided import Motion
 
-
-@pytest.fixture(autouse=True)
-def _no_gradients():
-    with torch.inference_mode():
-        yield
-
-
-@pytest.fixture(scope="module")
-def unet():
-    return rig.random_unet()
+pytestmark = pytest.mark.usefixtures("inference_mode")
 
 
 def shifted(frames=3, by=16, side=128):

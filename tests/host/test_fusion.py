@@ -36,21 +36,7 @@ from pack.videograin.core.regions import Grid, membership
 from pack.videograin.jobs import demo_model
 from pack.videograin.jobs.fusion import aligned_words
 
-
-@pytest.fixture(autouse=True)
-def _no_gradients():
-    with torch.inference_mode():
-        yield
-
-
-@pytest.fixture
-def unet():
-    return rig.random_unet()
-
-
-@pytest.fixture(scope="module")
-def clip():
-    return demo_model.load_clip(demo_model.FOLDER / demo_model.PAINTER)
+pytestmark = pytest.mark.usefixtures("inference_mode")
 
 
 # ---- neutral is exact -----------------------------------------------------------------------------------------------
@@ -109,14 +95,14 @@ def nowhere(frames):
 @pytest.mark.parametrize(
     "frames,height,width,all_frames", variants((3, 16, 16, False), (3, 16, 16, True), (2, 13, 18, True))
 )
-def test_self_fusion_equals_whole_maps(unet, where, separately, frames, height, width, all_frames):
+def test_self_fusion_equals_whole_maps(unet, where, separately, frames, height, width, all_frames, call_separately):
     model = full_frame(unet) if all_frames else unet
     _, inversion, _ = invert(model, frames=frames, height=height, width=width)
     areas, x = regions(frames, height, width), rig.latent(frames, height, width, seed=5)
     inside = nowhere(frames) if where == "everywhere" else masks(areas, frames)
     truth = Truth(unet, frames, all_frames, inside, full=height).look(inversion.at(SIGMA), rig.text(1))
     if separately:
-        rig.call_separately(unet)
+        call_separately(unet)
     prompts = bound(rig.text(2), areas), rig.text(3), x
     ours = one_step(self_fused(model, inversion, where), *prompts)
     close(ours, one_step(truth.patched(), *prompts), one_step(model, *prompts))
@@ -133,12 +119,12 @@ def words_of(clip, mode, emphasis):
 @pytest.mark.parametrize(
     "mode,emphasis", variants(("refine", "porsche: 4\na road: 0"), ("refine", ""), ("replace", "red: 2"))
 )
-def test_cross_fusion_equals_whole_maps(unet, clip, mode, emphasis, separately):
+def test_cross_fusion_equals_whole_maps(unet, clip, mode, emphasis, separately, call_separately):
     _, inversion, _ = invert(unet)
     taken, gains = words_of(clip, mode, emphasis)
     truth = Truth(unet, 3, taken=taken, gains=gains, full=16).look(inversion.at(SIGMA), rig.text(1))
     if separately:
-        rig.call_separately(unet)
+        call_separately(unet)
     prompts = rig.text(2), rig.text(3), rig.latent(seed=5)
     texts = (OLD, NEW) if mode == "refine" else (OLD, "a red porsche on a road")
     ours = one_step(cross_fused(unet, inversion, clip, mode, emphasis, texts=texts), *prompts)

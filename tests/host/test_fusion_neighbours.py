@@ -13,24 +13,9 @@ from pack.nodes.blend import LatentBlend
 from pack.nodes.source import InjectSourceFeatures
 from pack.videograin.comfyui.prompts import read
 from pack.videograin.comfyui.source_pass import Source
-from pack.videograin.jobs import demo_model
 from pack.videograin.jobs.fusion import aligned_words
 
-
-@pytest.fixture(autouse=True)
-def _no_gradients():
-    with torch.inference_mode():
-        yield
-
-
-@pytest.fixture
-def unet():
-    return rig.random_unet()
-
-
-@pytest.fixture(scope="module")
-def clip():
-    return demo_model.load_clip(demo_model.FOLDER / demo_model.PAINTER)
+pytestmark = pytest.mark.usefixtures("inference_mode")
 
 
 # ---- with others ----------------------------------------------------------------------------------------------------

@@ -34,11 +34,8 @@ def things():
 
 
 @pytest.fixture(autouse=True)
-def _folders(tmp_path, monkeypatch, things):
-    """With a clip and a saved inversion to load."""
-    for kind in ("output", "input", "temp"):
-        monkeypatch.setattr(folder_paths, f"{kind}_directory", str(tmp_path / kind))
-        (tmp_path / kind).mkdir()
+def _files(private_folders, tmp_path, things):
+    """A clip and a saved inversion to load."""
     clip = [Image.fromarray((frame * 255).byte().numpy()) for frame in images()]
     clip[0].save(tmp_path / "input" / "clip.gif", save_all=True, append_images=clip[1:])
     save(things.inversion, things.noise["samples"], "clip", "fp32")

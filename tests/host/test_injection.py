@@ -18,16 +18,7 @@ from pack.nodes.source import InjectSourceFeatures
 from pack.videograin.comfyui.plan import KEY
 from pack.videograin.comfyui.source_pass import Source
 
-
-@pytest.fixture(autouse=True)
-def _no_gradients():
-    with torch.inference_mode():
-        yield
-
-
-@pytest.fixture
-def unet():
-    return rig.random_unet()
+pytestmark = pytest.mark.usefixtures("inference_mode")
 
 
 @pytest.fixture(scope="module")
@@ -117,11 +108,11 @@ def by_hand(model, seen, run, **which):
 
 @pytest.mark.parametrize("which", variants("both", "features", "attention"))
 @pytest.mark.parametrize("separately", [False, True], ids=["batched", "separate"])
-def test_the_edit_uses_what_a_plain_forward_of_the_source_gives(unet, which, separately):
+def test_the_edit_uses_what_a_plain_forward_of_the_source_gives(unet, which, separately, call_separately):
     noise, inversion = invert(unet)
     seen = recorded(unet, inversion.latents[0], float(inversion.sigmas[0]), rig.text(1))
     if separately:
-        rig.call_separately(unet)
+        call_separately(unet)
     shares = {name: float(which in (name, "both")) for name in ("features", "attention")}
     ours = edit(injected(unet, inversion, **shares), noise, last_step=1)
     truth = by_hand(
@@ -300,7 +291,7 @@ def test_in_context_windows_features_are_those_of_the_same_window(unet):
     assert rig.rms(edit(injected(windowed, inversion), noise) - edit(windowed, noise)) > 1e-2 * rig.rms(plain)
 
 
-def test_a_prompt_with_an_area_gets_the_sources_features_of_that_area(unet):
+def test_a_prompt_with_an_area_gets_the_sources_features_of_that_area(unet, call_separately):
     """As if the source itself had been looked at through the area."""
     noise, inversion = invert(unet)
     left = host.ConditioningSetArea().append(rig.text(4), 64, 128, 0, 0, 1.0)[0]
@@ -315,7 +306,7 @@ def test_a_prompt_with_an_area_gets_the_sources_features_of_that_area(unet):
             if source[place].shape[1:] == output.shape[1:]
         )
 
-    rig.call_separately(unet)
+    call_separately(unet)
     ours = rig.sample(injected(unet, inversion), rig.text(2) + left, rig.text(3), noise, steps=4, last_step=1)
     handles = [m.register_forward_hook(put(place)) for place, m in places(unet.model.diffusion_model).items()]
     truth = rig.sample(unet, rig.text(2) + left, rig.text(3), noise, steps=4, last_step=1)

@@ -7,7 +7,6 @@ import sys
 import textwrap
 from pathlib import Path
 
-import folder_paths
 import pytest
 import rig
 import torch
@@ -20,18 +19,7 @@ from pack.nodes.inversion_file import LoadInversion, SaveInversion
 from pack.videograin.comfyui import inversion_files
 from pack.videograin.storage import safetensors_stream
 
-
-@pytest.fixture(autouse=True)
-def _no_gradients(tmp_path, monkeypatch):
-    for kind in ("output", "input"):
-        monkeypatch.setattr(folder_paths, f"{kind}_directory", str(tmp_path / kind))
-    with torch.inference_mode():
-        yield
-
-
-@pytest.fixture(scope="module")
-def unet():
-    return rig.random_unet()
+pytestmark = pytest.mark.usefixtures("inference_mode", "private_folders")
 
 
 @pytest.fixture

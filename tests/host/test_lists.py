@@ -2,7 +2,6 @@
 
 import asyncio
 
-import folder_paths
 import nodes as host
 import pytest
 import rig
@@ -76,10 +75,7 @@ def moving(count, first=0):
 
 
 @pytest.fixture(autouse=True)
-def _host(tmp_path, monkeypatch):
-    for kind in ("output", "input", "temp"):
-        monkeypatch.setattr(folder_paths, f"{kind}_directory", str(tmp_path / kind))
-        (tmp_path / kind).mkdir()
+def _host(private_folders, monkeypatch):
     register(monkeypatch)
     for each in (MasksOneByOne, MasksTogether, Texts, Regions):
         monkeypatch.setitem(host.NODE_CLASS_MAPPINGS, each.GET_SCHEMA().node_id, each)

@@ -20,19 +20,7 @@ from pack.videograin.comfyui import memory
 from pack.videograin.comfyui.plan import records
 from pack.videograin.storage import memmap
 
-pytestmark = pytest.mark.once
-
-
-@pytest.fixture(autouse=True)
-def _no_gradients(tmp_path, monkeypatch):
-    monkeypatch.setattr("folder_paths.output_directory", str(tmp_path))
-    with torch.inference_mode():
-        yield
-
-
-@pytest.fixture(scope="module")
-def unet():
-    return rig.random_unet()
+pytestmark = [pytest.mark.once, pytest.mark.usefixtures("inference_mode", "private_output")]
 
 
 def inverted(model, precision, sigmas=None):

@@ -18,12 +18,7 @@ from pack.videograin.core.latent_blend import blend_mask
 
 STEPS = 8
 WIDER = {"model_channels": 64, "use_linear_in_transformer": True}  # heads of these families are 64 wide
-
-
-@pytest.fixture(autouse=True)
-def _no_gradients():
-    with torch.inference_mode():
-        yield
+pytestmark = pytest.mark.usefixtures("inference_mode")
 
 
 def zero_terminal_snr():

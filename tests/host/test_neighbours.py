@@ -13,11 +13,6 @@ from pack.nodes.inversion import DDIMInversion
 from pack.videograin.core.phrase_tokens import KEY
 
 
-@pytest.fixture
-def unet():
-    return rig.random_unet()
-
-
 def st_layout(model):
     return STLayoutAttention.execute(model, "paper", 0.3, 1.0, 0.3, power=5.0).result[0]
 

@@ -12,16 +12,7 @@ from comfy.ldm.modules.attention import optimized_attention
 from compatibility import COMPOSED, claim
 from neighbours import BLOCKS, assert_composes, prompts, st_layout, truth
 
-
-@pytest.fixture(autouse=True)
-def _no_gradients():
-    with torch.inference_mode():
-        yield
-
-
-@pytest.fixture(scope="module")
-def unet():
-    return rig.random_unet()
+pytestmark = pytest.mark.usefixtures("inference_mode")
 
 
 @claim("neighbour", "IPAdapter", COMPOSED)

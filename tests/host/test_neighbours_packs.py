@@ -19,16 +19,7 @@ from pack.nodes.inversion import DDIMInversion
 from pack.nodes.layout import AttentionLayout
 from pack.videograin.comfyui.other_packs import pack_of
 
-
-@pytest.fixture(autouse=True)
-def _no_gradients():
-    with torch.inference_mode():
-        yield
-
-
-@pytest.fixture(scope="module")
-def unet():
-    return rig.random_unet()
+pytestmark = pytest.mark.usefixtures("inference_mode")
 
 
 def full(model, **more):

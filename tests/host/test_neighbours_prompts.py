@@ -14,19 +14,9 @@ from placed import encoded, looks, placed, run, steps
 
 from pack.videograin.comfyui.prompts import bind
 from pack.videograin.core.phrase_tokens import KEY
-from pack.videograin.jobs import demo_model
 from pack.videograin.jobs.show_attention import ShowSettings, show_attention
 
-
-@pytest.fixture(autouse=True)
-def _no_gradients():
-    with torch.inference_mode():
-        yield
-
-
-@pytest.fixture(scope="module")
-def unet():
-    return rig.random_unet()
+pytestmark = pytest.mark.usefixtures("inference_mode")
 
 
 def lora(unet):
@@ -147,11 +137,6 @@ def test_controlnet_with_a_hint_for_each_frame(unet):
 
 NEGPIP = claim("neighbour", "CLIP NegPip (two rows a token)", COMPOSED)
 WORDS = "a cat and a dog on grass"
-
-
-@pytest.fixture(scope="module")
-def clip():
-    return demo_model.load_clip(demo_model.FOLDER / demo_model.PAINTER)
 
 
 def both(clip, prompt=WORDS, replace=True):

@@ -19,17 +19,8 @@ from pack.videograin.comfyui.frame_rows import in_order
 
 FRAMES = 4
 UNKNOWN = r"4 frames .* which row shows which frame cannot be known: another node \(ComfyUI-TiledDiffusion\).*`tile_batch_size` to 1"
-
-
-@pytest.fixture(autouse=True)
-def _no_gradients():
-    with torch.inference_mode():
-        yield
-
-
-@pytest.fixture(scope="module")
-def unet():
-    return rig.small_unet()
+NETWORK = rig.small_unet
+pytestmark = pytest.mark.usefixtures("inference_mode")
 
 
 def full(model, kind="all frames", **more):

@@ -12,17 +12,8 @@ from pack.nodes.inversion import DDIMInversion
 from pack.videograin.core.latent_blend import blend_mask
 
 STEPS = 8
-
-
-@pytest.fixture(autouse=True)
-def _no_gradients():
-    with torch.inference_mode():
-        yield
-
-
-@pytest.fixture(scope="module")
-def unet():
-    return rig.small_unet()
+NETWORK = rig.small_unet
+pytestmark = pytest.mark.usefixtures("inference_mode")
 
 
 def cached(model, name):

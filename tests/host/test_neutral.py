@@ -11,17 +11,6 @@ from pack.nodes.attention import FullFrameAttention, STLayoutAttention
 from pack.nodes.blend import LatentBlend
 from pack.nodes.inversion import DDIMInversion
 from pack.nodes.regions import BindRegionPrompts, RegionPrompt
-from pack.videograin.jobs import demo_model
-
-
-@pytest.fixture(scope="module")
-def clip():
-    return demo_model.load_clip(demo_model.FOLDER / demo_model.PAINTER)
-
-
-@pytest.fixture
-def unet():
-    return rig.random_unet()
 
 
 def half(frames=3, size=128):

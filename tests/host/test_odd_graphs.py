@@ -45,10 +45,7 @@ class Keep(io.ComfyNode):
 
 
 @pytest.fixture(autouse=True)
-def _host(tmp_path, monkeypatch):
-    for kind in ("output", "temp"):
-        monkeypatch.setattr(f"folder_paths.{kind}_directory", str(tmp_path / kind))
-        (tmp_path / kind).mkdir()
+def _host(private_folders, monkeypatch):
     register(monkeypatch)
     for node in (OddClip, Keep, InvertMask, MaskComposite):
         monkeypatch.setitem(host.NODE_CLASS_MAPPINGS, node.GET_SCHEMA().node_id, node)

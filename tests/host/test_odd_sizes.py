@@ -23,28 +23,12 @@ from pack.videograin.comfyui import wrappers
 from pack.videograin.core.attention_clusters import ClusterLayout
 from pack.videograin.core.regions import Region
 from pack.videograin.features.flow_guided import Motion
-from pack.videograin.jobs import demo_model
 from pack.videograin.views.region_report import look
 from pack.videograin.views.region_sheet import strip
 
 STEPS = 2
-
-
-@pytest.fixture(autouse=True)
-def _private_output(tmp_path, monkeypatch):
-    monkeypatch.setattr("folder_paths.output_directory", str(tmp_path))
-    with torch.inference_mode():
-        yield
-
-
-@pytest.fixture(scope="module")
-def demo():
-    return demo_model.load()
-
-
-@pytest.fixture(scope="module")
-def unet():
-    return rig.small_unet()
+NETWORK = rig.small_unet
+pytestmark = pytest.mark.usefixtures("inference_mode", "private_output")
 
 
 def clip(frames, height, width):

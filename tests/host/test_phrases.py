@@ -16,14 +16,8 @@ from pack.videograin.comfyui.prompts import bind, read, rows_of, spell
 from pack.videograin.core.phrase_tokens import KEY
 from pack.videograin.core.regions import Region
 from pack.videograin.core.spelling import read as letters_of
-from pack.videograin.jobs import demo_model
 from pack.videograin.jobs.attention_clusters import word_positions
 from pack.videograin.views.region_report import look
-
-
-@pytest.fixture(scope="module")
-def clip():
-    return demo_model.load_clip(demo_model.FOLDER / demo_model.PAINTER)
 
 
 def chain(*phrases):

@@ -17,24 +17,7 @@ from pack.videograin.features import place_objects
 from pack.videograin.jobs import demo_model
 from pack.videograin.views.attention_maps import attention_inside
 
-
-@pytest.fixture(autouse=True)
-def _no_gradients():
-    with torch.inference_mode():
-        yield
-
-
-@pytest.fixture
-def unet(_no_gradients):
-    """As ComfyUI loads one: in inference mode."""
-    model = rig.random_unet()
-    assert next(model.model.parameters()).is_inference()
-    return model
-
-
-@pytest.fixture(scope="module")
-def clip():
-    return demo_model.load_clip(demo_model.FOLDER / demo_model.PAINTER)
+pytestmark = pytest.mark.usefixtures("inference_mode")
 
 
 def ordinary():
@@ -125,10 +108,10 @@ def test_an_euler_step_goes_on_from_the_moved_latent(unet, clip, monkeypatch):
 # ---- batches, sizes, prompts ----------------------------------------------------------------------------------------
 
 
-def test_chunks_in_separate_calls_change_nothing(unet, clip):
+def test_chunks_in_separate_calls_change_nothing(unet, clip, call_separately):
     args = (encoded(clip), rig.text(2), rig.latent(), True)
     together = rig.sample(placed(unet, clip), *args)
-    rig.call_separately(unet)
+    call_separately(unet)
     apart = rig.sample(placed(unet, clip), *args)
     assert rig.rms(together - apart) < 1e-4 * rig.rms(together)
 

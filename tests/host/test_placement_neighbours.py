@@ -23,23 +23,8 @@ from pack.videograin.comfyui import memory
 from pack.videograin.comfyui.plan import records
 from pack.videograin.core.latent_blend import blend_mask
 from pack.videograin.features.place_objects import Placement
-from pack.videograin.jobs import demo_model
 
-
-@pytest.fixture(autouse=True)
-def _no_gradients():
-    with torch.inference_mode():
-        yield
-
-
-@pytest.fixture
-def unet():
-    return rig.random_unet()
-
-
-@pytest.fixture(scope="module")
-def clip():
-    return demo_model.load_clip(demo_model.FOLDER / demo_model.PAINTER)
+pytestmark = pytest.mark.usefixtures("inference_mode")
 
 
 # ---- Latent Blend ---------------------------------------------------------------------------------------------------
@@ -240,8 +225,10 @@ def test_the_cut_network_keeps_a_third_of_a_gigabyte_for_a_frame(height, width, 
     assert one > two - one + 1.5e9  # and the weights of that part
 
 
-def test_comfyui_is_told(unet, clip):
-    unet.model.memory_usage_factor = 0.01  # so that gradients are the larger part, as in a real network
+def test_comfyui_is_told(unet, clip, monkeypatch):
+    monkeypatch.setattr(
+        unet.model, "memory_usage_factor", 0.01
+    )  # so that gradients are the larger part, as in a real network
     plan, asked = records(placed(unet, clip)), []
     looking = plan[0].looked_bytes(rig.work([3, 4, 16, 16], unet.model.diffusion_model, 4))
 

@@ -14,17 +14,7 @@ from pack.nodes.inversion import DDIMInversion
 from pack.videograin.core.latent_blend import blend_mask
 
 STEPS = 5
-
-
-@pytest.fixture(autouse=True)
-def _no_gradients():
-    with torch.inference_mode():
-        yield
-
-
-@pytest.fixture(scope="module")
-def unet():
-    return rig.random_unet()
+pytestmark = pytest.mark.usefixtures("inference_mode")
 
 
 @pytest.fixture(scope="module")

@@ -19,10 +19,7 @@ WARM = 4  # prompts after which nothing new is loaded
 
 
 @pytest.fixture(autouse=True)
-def _host(tmp_path, monkeypatch):
-    for kind in ("output", "input", "temp"):
-        monkeypatch.setattr(folder_paths, f"{kind}_directory", str(tmp_path / kind))
-        (tmp_path / kind).mkdir()
+def _host(private_folders, monkeypatch):
     register(monkeypatch)
 
 

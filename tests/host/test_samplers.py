@@ -26,17 +26,8 @@ RANDOM = [
 SCHEDULERS = ["simple", "sgm_uniform", "karras", "exponential", "ddim_uniform", "beta", "normal", "linear_quadratic",
               "kl_optimal"]  # fmt: skip
 STEPS = 6
-
-
-@pytest.fixture(autouse=True)
-def _no_gradients():
-    with torch.inference_mode():
-        yield
-
-
-@pytest.fixture(scope="module")
-def unet():
-    return rig.small_unet()
+NETWORK = rig.small_unet
+pytestmark = pytest.mark.usefixtures("inference_mode")
 
 
 def invert(unet, scheduler):

@@ -4,7 +4,6 @@ import socket
 import sys
 from pathlib import Path
 
-import folder_paths
 import pytest
 import torch
 from prompts import SIDE, STEPS, Runner, editing, inverting, node, opening, register, write_clip
@@ -15,6 +14,7 @@ from pack.videograin.comfyui import inversion_files
 from pack.videograin.core.inversion_record import Inversion
 
 NETWORK = ("socket.__new__", "socket.getaddrinfo", "socket.gethostbyname", "socket.gethostbyaddr", "urllib.Request")
+pytestmark = pytest.mark.usefixtures("private_folders")
 
 
 class Refusal:
@@ -41,13 +41,6 @@ def refusal():
     refusal = Refusal()
     yield refusal
     refusal.asked = None
-
-
-@pytest.fixture(autouse=True)
-def _folders(tmp_path, monkeypatch):
-    for kind in ("output", "input", "temp"):
-        monkeypatch.setattr(folder_paths, f"{kind}_directory", str(tmp_path / kind))
-        (tmp_path / kind).mkdir()
 
 
 def test_a_whole_edit_opens_no_socket(monkeypatch, refusal):

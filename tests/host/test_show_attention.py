@@ -25,11 +25,7 @@ from pack.videograin.features.attention_probe import Probe
 from pack.videograin.jobs import demo_model
 from pack.videograin.jobs.show_attention import Shower, ShowSettings, show_attention
 
-
-@pytest.fixture(autouse=True)
-def _no_gradients():
-    with torch.inference_mode():
-        yield
+pytestmark = pytest.mark.usefixtures("inference_mode")
 
 
 # ---- a tiny network against a dense oracle --------------------------------------------------------------------------
@@ -86,11 +82,11 @@ def inverted(model, frames=3, height=16, width=16):
 @pytest.mark.parametrize("separately", [False, True], ids=["batched", "separate"])
 @pytest.mark.parametrize("mode", variants("paper", "reference"))
 @pytest.mark.parametrize("level,height,width", variants(("1/2", 16, 24), ("1/4", 16, 16)))
-def test_what_is_shown_equals_the_oracle(mode, level, height, width, separately):
+def test_what_is_shown_equals_the_oracle(mode, level, height, width, separately, call_separately):
     """Every probability of every phrase and of three points, before and after, in the half that is modulated."""
     unet, frames, divisor = rig.random_unet(), 3, int(level[-1])
     if separately:
-        rig.call_separately(unet)
+        call_separately(unet)
     grid = height // divisor, width // divisor
     areas = regions(frames, height, width)
     positive, negative = bound(rig.text(1), areas), rig.text(2)

@@ -1,6 +1,6 @@
 """Real ComfyUI models and samplers at toy size, for the host tests."""
 
-from functools import lru_cache, partial
+from functools import lru_cache
 
 import comfy.cldm.cldm
 import comfy.controlnet
@@ -126,12 +126,3 @@ def work(shape, network, number: int):
 
 def rms(x: Tensor) -> float:
     return float(x.double().square().mean().sqrt())
-
-
-def call_separately(model) -> None:
-    """Makes ComfyUI run the chunks of a batch one by one, as it does when memory is short."""
-    model.model.memory_required = partial(_no_room)
-
-
-def _no_room(*_, **__) -> float:
-    return 1e20
