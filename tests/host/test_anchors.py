@@ -1,20 +1,22 @@
 """Anchor Attention in the real UNet: who sees whom, against whole score matrices with what is not seen masked out."""
 
 import math
+from functools import partial
 
 import comfy.model_base
 import comfy.samplers
 import pytest
+import recipe
 import rig
 import torch
 from cases import variants
 from einops import rearrange
 from oracle import SIGMA, Oracle, bound, one_step, regions
-from placed import PROMPT, encoded, half, looks, placed, run
+from placed import PROMPT, encoded, looks, placed, run
+from recipe import close, full_frame, half
 from torch.overrides import TorchFunctionMode
 
 from pack.nodes.anchors import AnchorAttention
-from pack.nodes.attention import FullFrameAttention, STLayoutAttention
 from pack.nodes.blend import LatentBlend
 from pack.nodes.inversion import DDIMInversion
 from pack.nodes.motion import FlowGuidedAttention
@@ -29,18 +31,12 @@ from pack.videograin.features.via_anchors import COPIES
 from pack.videograin.jobs import demo_model
 
 pytestmark = pytest.mark.usefixtures("inference_mode")
+invert = partial(recipe.invert, frames=4, steps=3, refinements=1)
+st_layout = partial(recipe.st_layout, end_percent=0.3)
 
 
 def anchored(model, count=2, mode="concat", **more):
     return AnchorAttention.execute(model, count, mode, **more).args[0]
-
-
-def full_frame(model, kind="all frames"):
-    return FullFrameAttention.execute(model, kind).args[0]
-
-
-def st_layout(model, mode="paper"):
-    return STLayoutAttention.execute(model, mode, 0.3, 1.0, 0.3, power=5.0).args[0]
 
 
 def visible(frames, anchors, mode="concat", gather="all anchors", everything=False):
@@ -95,11 +91,6 @@ class Truth(Oracle):
         from comfy.ldm.modules.attention import optimized_attention
 
         return optimized_attention(q, k, v, extra["n_heads"])
-
-
-def close(ours, expected, plain):
-    assert rig.rms(ours - expected) < 2e-5 * rig.rms(expected)
-    assert rig.rms(plain - expected) > 1e-3 * rig.rms(expected)  # it does something
 
 
 # ---- exact ----------------------------------------------------------------------------------------------------------
@@ -204,15 +195,11 @@ def test_core_is_told_what_anchors_add(unet):
 # ---- with the other nodes -------------------------------------------------------------------------------------------
 
 
-def inverted(model, frames=4):
-    return DDIMInversion.execute(model, rig.text(1), {"samples": rig.latent(frames)}, 3, "ddim_uniform", 1).args
-
-
 def test_the_inversion_sees_the_same_anchors_and_says_so(unet):
     model = anchored(unet)
-    noise, inversion, _ = inverted(model)
+    noise, inversion, _ = invert(model)
     assert inversion.key_sets == "own; anchors (2 frames; concat; all anchors)"
-    assert rig.rms(noise["samples"] - inverted(unet)[0]["samples"]) > 1e-4 * rig.rms(noise["samples"])
+    assert rig.rms(noise["samples"] - invert(unet)[0]["samples"]) > 1e-4 * rig.rms(noise["samples"])
     mask = torch.zeros(1, 128, 128)
     mask[..., 64:] = 1
     other = LatentBlend.execute(anchored(unet, 3), "inversion", inversion, mask=mask).args[0]
@@ -223,7 +210,7 @@ def test_the_inversion_sees_the_same_anchors_and_says_so(unet):
 def test_show_attention_sees_what_a_frame_sees(unet, monkeypatch):
     """A frame that is no anchor looks at itself and the anchors, and nowhere else."""
     model = st_layout(anchored(unet, 2))
-    _, inversion, _ = inverted(model)
+    _, inversion, _ = invert(model)
     words = bound(rig.text(2), regions(4, 16, 16))
     maps, original = [], attention_probs.point_shares
 

@@ -1,5 +1,6 @@
 """Bad input: what was found, what was expected, which input of which node to change, before the model runs."""
 
+from functools import partial
 from pathlib import Path
 
 import comfy.model_base
@@ -8,19 +9,22 @@ import comfy.supported_models
 import folder_paths
 import nodes as host
 import pytest
+import recipe
 import rig
 import torch
 from safetensors.torch import save_file
 
-from pack.nodes.attention import FullFrameAttention, STLayoutAttention
+from pack.nodes.attention import FullFrameAttention
 from pack.nodes.blend import LatentBlend
 from pack.nodes.inversion import DDIMInversion
 from pack.nodes.regions import BindRegionPrompts, RegionPrompt
 
+st_layout = partial(recipe.st_layout, mode="default", end_percent=0.5)
+
 
 @pytest.fixture(scope="module")
 def inverted(unet):
-    return DDIMInversion.execute(unet, rig.text(1), {"samples": rig.latent(3)}, 4, "normal", 0).result
+    return recipe.invert(unet, scheduler="normal")
 
 
 def square(frames=3, size=128):
@@ -46,20 +50,14 @@ def test_masks_for_other_frames_are_told_as_words_are_bound(clip):
         bound(clip, mask, frames=torch.rand(frames, 128, 128, 3))
 
 
-def st_layout(model):
-    return STLayoutAttention.execute(model, "default", 0.3, 1.0, 0.5, power=5.0).result[0]
-
-
 def blended(model, inversion, mask=None):
     return LatentBlend.execute(model, "inversion", inversion, mask=square() if mask is None else mask).result[0]
 
 
 def sample_fails(message, *args, **options):
     """The error comes before the network is called."""
-    model = args[0].clone()
-    model.set_model_unet_function_wrapper(lambda *_: pytest.fail("the model ran"))
     with pytest.raises(ValueError, match=message):
-        rig.sample(model, *args[1:], **options)
+        rig.sample(rig.uncalled(args[0]), *args[1:], **options)
 
 
 def test_mask_count_differs_from_frames(unet, clip):

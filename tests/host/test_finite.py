@@ -6,10 +6,10 @@ import torch
 from cases import variants
 from chunked import clip, edited, st_layout
 from oracle import bound
+from recipe import invert
 
 from pack.nodes.attention import FullFrameAttention
 from pack.nodes.blend import LatentBlend
-from pack.nodes.inversion import DDIMInversion
 from pack.nodes.show import ShowAttention
 from pack.videograin.core.regions import Region
 from pack.videograin.jobs import demo_model
@@ -34,12 +34,6 @@ def broken(model, call, frame, value=float("nan")):
 
     faulty.set_model_unet_function_wrapper(wrapper)
     return faulty
-
-
-def invert(model, refinements=0):
-    return DDIMInversion.execute(
-        model, rig.text(1), {"samples": rig.latent(3)}, STEPS, "ddim_uniform", refinements
-    ).args
 
 
 @pytest.mark.parametrize("full", variants(False, True))

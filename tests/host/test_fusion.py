@@ -8,21 +8,9 @@ import pytest
 import rig
 import torch
 from cases import variants
-from fused import (
-    NEW,
-    OLD,
-    Truth,
-    attention_map,
-    close,
-    cross_fused,
-    edit,
-    full_frame,
-    invert,
-    self_fused,
-    st_layout,
-    words_fused,
-)
+from fused import NEW, OLD, Truth, attention_map, cross_fused, invert, self_fused, words_fused
 from oracle import SIGMA, Oracle, bound, one_step, regions
+from recipe import close, edit, full_frame, st_layout
 
 from pack.nodes.attention import STLayoutAttention
 from pack.nodes.inversion import DDIMInversion

@@ -6,8 +6,9 @@ import pytest
 import rig
 import torch
 from cases import variants
-from fused import NEW, OLD, close, cross_fused, edit, full_frame, invert, self_fused, st_layout, words_fused
+from fused import NEW, OLD, cross_fused, invert, self_fused, words_fused
 from oracle import SIGMA, bound, one_step, regions
+from recipe import close, edit, fails, full_frame, st_layout
 
 from pack.nodes.blend import LatentBlend
 from pack.nodes.source import InjectSourceFeatures
@@ -202,15 +203,8 @@ def test_a_word_that_is_not_there_is_told_with_the_closest(unet, clip, caplog):
 # ---- what does not fit ----------------------------------------------------------------------------------------------
 
 
-def fails(message, model, start, positive=None, **options):
-    model = model.clone()
-    model.set_model_unet_function_wrapper(lambda *_: pytest.fail("the model ran"))
-    with pytest.raises(ValueError, match=message):
-        edit(model, start, positive, **options)
-
-
 def test_clashes_are_told_before_the_model_runs(unet, clip):
-    modulated = st_layout(unet, end=0.5)
+    modulated = st_layout(unet, end_percent=0.5)
     noise, inversion, _ = invert(modulated)
     words = bound(rig.text(2), regions(3, 16, 16))
     texts = (OLD, "a red porsche on a road")

@@ -1,17 +1,21 @@
 """Inject Source Features in the real UNet: whose features, where, when; nothing left behind."""
 
+from functools import partial
+
 import comfy.model_base
 import comfy.model_management
 import comfy.samplers
 import nodes as host
 import pytest
+import recipe
 import rig
 import torch
 from cases import variants
 from comfy.ldm.modules.attention import BasicTransformerBlock
 from comfy.ldm.modules.diffusionmodules.openaimodel import ResBlock
+from recipe import edit, fails, invert
 
-from pack.nodes.attention import FullFrameAttention, STLayoutAttention
+from pack.nodes.attention import FullFrameAttention
 from pack.nodes.blend import LatentBlend
 from pack.nodes.inversion import DDIMInversion
 from pack.nodes.source import InjectSourceFeatures
@@ -19,6 +23,7 @@ from pack.videograin.comfyui.plan import KEY
 from pack.videograin.comfyui.source_pass import Source
 
 pytestmark = pytest.mark.usefixtures("inference_mode")
+st_layout = partial(recipe.st_layout, self_strength=0.5, self_role="both")
 
 
 @pytest.fixture(scope="module")
@@ -33,19 +38,8 @@ def demo():
     return model, prompt, empty, vae.encode(frames[:2])
 
 
-def invert(model, prompt=None, frames=3, steps=4, refinements=0):
-    found = DDIMInversion.execute(
-        model, prompt or rig.text(1), {"samples": rig.latent(frames)}, steps, "ddim_uniform", refinements
-    )
-    return found.args[0]["samples"], found.args[1]
-
-
 def injected(model, inversion, prompt=None, features=1.0, attention=1.0, **more):
     return InjectSourceFeatures.execute(model, inversion, prompt or rig.text(1), features, attention, **more).args[0]
-
-
-def edit(model, start, steps=4, **more):
-    return rig.sample(model, rig.text(2), rig.text(3), start, steps=steps, **more)
 
 
 def hooks_left(model):
@@ -54,7 +48,7 @@ def hooks_left(model):
 
 
 def test_nothing_injected_is_the_plain_model(unet):
-    noise, inversion = invert(unet)
+    noise, inversion, _ = invert(unet)
     plain = edit(unet, noise)
     assert torch.equal(edit(injected(unet, inversion, features=0.0, attention=0.0), noise), plain)
     assert not torch.equal(edit(injected(unet, inversion), noise), plain)
@@ -109,7 +103,7 @@ def by_hand(model, seen, run, **which):
 @pytest.mark.parametrize("which", variants("both", "features", "attention"))
 @pytest.mark.parametrize("separately", [False, True], ids=["batched", "separate"])
 def test_the_edit_uses_what_a_plain_forward_of_the_source_gives(unet, which, separately, call_separately):
-    noise, inversion = invert(unet)
+    noise, inversion, _ = invert(unet)
     seen = recorded(unet, inversion.latents[0], float(inversion.sigmas[0]), rig.text(1))
     if separately:
         call_separately(unet)
@@ -124,7 +118,7 @@ def test_the_edit_uses_what_a_plain_forward_of_the_source_gives(unet, which, sep
 
 
 def test_the_released_codes_step_comes_from_the_next_level(unet):
-    noise, inversion = invert(unet)
+    noise, inversion, _ = invert(unet)
     seen = recorded(unet, inversion.latents[1], float(inversion.sigmas[1]), rig.text(1))
     ours = edit(injected(unet, inversion, source_step="next step"), noise, last_step=1)
     truth = by_hand(unet, seen, lambda: edit(unet, noise, last_step=1))
@@ -134,7 +128,7 @@ def test_the_released_codes_step_comes_from_the_next_level(unet):
 
 def test_one_half_of_guidance_alone(unet):
     """With the negative half injected only, and guidance that uses the positive half only, nothing changes."""
-    noise, inversion = invert(unet)
+    noise, inversion, _ = invert(unet)
     both, negative, positive = (injected(unet, inversion, role=role) for role in ("both", "negative", "positive"))
     for model in (unet, both, negative, positive):
         model.model_options["disable_cfg1_optimization"] = True
@@ -144,7 +138,7 @@ def test_one_half_of_guidance_alone(unet):
 
 
 def test_it_ends_with_its_share_of_the_schedule(unet):
-    noise, inversion = invert(unet)
+    noise, inversion, _ = invert(unet)
     model = injected(unet, inversion, features=0.5, attention=0.5)
     middle = edit(model, noise, last_step=2)
     assert not torch.equal(middle, edit(unet, noise, last_step=2))
@@ -179,10 +173,6 @@ def test_over_all_steps_it_rebuilds_better_than_the_inversion_alone(demo, demo_i
 # ---- with others ----------------------------------------------------------------------------------------------------
 
 
-def st_layout(model):
-    return STLayoutAttention.execute(model, "paper", 0.5, 1.0, 1.0, self_role="both", power=5.0).args[0]
-
-
 def bound():
     import oracle
 
@@ -191,7 +181,7 @@ def bound():
 
 def test_the_order_of_nodes_does_not_matter(unet):
     full = FullFrameAttention.execute(unet, "all frames").args[0]
-    noise, inversion = invert(full)
+    noise, inversion, _ = invert(full)
 
     def inject(model):
         return injected(model, inversion)
@@ -204,9 +194,9 @@ def test_the_order_of_nodes_does_not_matter(unet):
         model = full
         for node in order:
             model = node(model)
-        found.append(rig.sample(model, bound(), rig.text(3), noise, steps=4))
+        found.append(rig.sample(model, bound(), rig.text(3), noise["samples"], steps=4))
     assert torch.equal(found[0], found[1]) and torch.equal(found[0], found[2])
-    assert not torch.equal(found[0], rig.sample(st_layout(full), bound(), rig.text(3), noise, steps=4))
+    assert not torch.equal(found[0], rig.sample(st_layout(full), bound(), rig.text(3), noise["samples"], steps=4))
     assert KEY not in unet.model_options.get("transformer_options", {})
 
 
@@ -221,8 +211,8 @@ def test_modulation_acts_on_injected_scores_and_not_on_the_source(unet, monkeypa
 
     monkeypatch.setattr(Modulated, "_of_self", spy)
     model = st_layout(unet)
-    noise, inversion = invert(model)
-    rig.sample(injected(model, inversion), bound(), rig.text(3), noise, steps=4)
+    noise, inversion, _ = invert(model)
+    rig.sample(injected(model, inversion), bound(), rig.text(3), noise["samples"], steps=4)
     assert seen and not any(source for _, source in seen)
 
 
@@ -231,7 +221,7 @@ def test_modulation_acts_on_injected_scores_and_not_on_the_source(unet, monkeypa
 def test_no_hook_and_no_feature_is_left_after_an_error(unet, fault, call, monkeypatch):
     sources, kept, calls, announce = [], [], [], Source.announce
     monkeypatch.setattr(Source, "announce", lambda self, guider: (sources.append(self), announce(self, guider)))
-    noise, inversion = invert(unet)
+    noise, inversion, _ = invert(unet)
     model = injected(unet, inversion)
     expected = edit(model, noise, callback=lambda *_: kept.append(dict(sources[-1]._features)))
     assert kept == [{}] * 4
@@ -254,7 +244,7 @@ def test_a_controlnet_of_the_source_acts_in_its_features(unet):
     control, hint = rig.controlnet(), torch.rand(3, 128, 128, 3, generator=torch.Generator().manual_seed(6))
     source, negative = rig.text(1), rig.text(3)
     guided = host.ControlNetApplyAdvanced().apply_controlnet(source, negative, control, hint, 1.0, 0.0, 1.0)[0]
-    noise, inversion = invert(unet, guided)
+    noise, inversion, _ = invert(unet, guided)
     inside, outside = (injected(unet, inversion, prompt) for prompt in (guided, source))
     assert rig.rms(edit(inside, noise) - edit(outside, noise)) > 1e-3 * rig.rms(edit(outside, noise))
     # And only there: the edit's own ControlNet, applied the old way to both halves, does not reach the source.
@@ -266,7 +256,7 @@ def test_a_controlnet_of_the_source_acts_in_its_features(unet):
         return apply(args["input"], args["timestep"], **args["c"])
 
     outside.set_model_unet_function_wrapper(spy)
-    rig.sample(outside, edited, negative, noise, steps=4)
+    rig.sample(outside, edited, negative, noise["samples"], steps=4)
     assert set(seen) == {(3, False), (6, True)}
 
 
@@ -274,7 +264,7 @@ def test_a_controlnet_of_the_source_acts_in_its_features(unet):
 @pytest.mark.parametrize("source_step", variants("same step", "next step"))
 def test_in_context_windows_each_frame_gets_its_own_features(unet, schedule, source_step):
     """Per-frame attention: a window's features are those of its frames, whatever window they were recorded in."""
-    noise, inversion = invert(unet, frames=5)
+    noise, inversion, _ = invert(unet, frames=5)
     model = injected(unet, inversion, source_step=source_step)
     whole, windows = (edit(m, noise, last_step=1) for m in (model, rig.windowed(model, schedule)))
     assert rig.rms(whole - windows) < 1e-5 * rig.rms(whole)
@@ -284,8 +274,8 @@ def test_in_context_windows_each_frame_gets_its_own_features(unet, schedule, sou
 def test_in_context_windows_features_are_those_of_the_same_window(unet):
     """Full-frame attention sees a window: the source's prompt as the edit's then changes nothing at the first step."""
     windowed = rig.windowed(FullFrameAttention.execute(unet, "all frames", clip_norm=True).args[0])
-    noise, inversion = invert(windowed, frames=5)
-    prompts = (rig.text(1), rig.text(1), noise)
+    noise, inversion, _ = invert(windowed, frames=5)
+    prompts = (rig.text(1), rig.text(1), noise["samples"])
     ours, plain = (rig.sample(m, *prompts, steps=4, last_step=1) for m in (injected(windowed, inversion), windowed))
     assert rig.rms(ours - plain) < 1e-5 * rig.rms(plain)
     assert rig.rms(edit(injected(windowed, inversion), noise) - edit(windowed, noise)) > 1e-2 * rig.rms(plain)
@@ -293,7 +283,7 @@ def test_in_context_windows_features_are_those_of_the_same_window(unet):
 
 def test_a_prompt_with_an_area_gets_the_sources_features_of_that_area(unet, call_separately):
     """As if the source itself had been looked at through the area."""
-    noise, inversion = invert(unet)
+    noise, inversion, _ = invert(unet)
     left = host.ConditioningSetArea().append(rig.text(4), 64, 128, 0, 0, 1.0)[0]
     sigma = float(inversion.sigmas[0])
     seen = [recorded(unet, shown, sigma, rig.text(1)) for shown in
@@ -307,9 +297,11 @@ def test_a_prompt_with_an_area_gets_the_sources_features_of_that_area(unet, call
         )
 
     call_separately(unet)
-    ours = rig.sample(injected(unet, inversion), rig.text(2) + left, rig.text(3), noise, steps=4, last_step=1)
+    ours = rig.sample(
+        injected(unet, inversion), rig.text(2) + left, rig.text(3), noise["samples"], steps=4, last_step=1
+    )
     handles = [m.register_forward_hook(put(place)) for place, m in places(unet.model.diffusion_model).items()]
-    truth = rig.sample(unet, rig.text(2) + left, rig.text(3), noise, steps=4, last_step=1)
+    truth = rig.sample(unet, rig.text(2) + left, rig.text(3), noise["samples"], steps=4, last_step=1)
     for handle in handles:
         handle.remove()
     assert rig.rms(ours - truth) < 1e-6 * rig.rms(truth)
@@ -325,16 +317,16 @@ def test_the_source_keeps_its_own_picture_in_an_instruct_pix2pix_model(unet):
         [[rig.text(seed)[0][0], {"concat_latent_image": pictures[picture]}]]
         for seed, picture in ((1, 20), (2, 21), (3, 21))
     )
-    noise, inversion = invert(model, source)
+    noise, inversion, _ = invert(model, source)
     seen = recorded(model, inversion.latents[0], float(inversion.sigmas[0]), source, c_concat=pictures[20])
     run = {"steps": 4, "last_step": 1}
-    ours = rig.sample(injected(model, inversion, source), positive, negative, noise, **run)
-    truth = by_hand(model, seen, lambda: rig.sample(model, positive, negative, noise, **run))
+    ours = rig.sample(injected(model, inversion, source), positive, negative, noise["samples"], **run)
+    truth = by_hand(model, seen, lambda: rig.sample(model, positive, negative, noise["samples"], **run))
     assert rig.rms(ours - truth) < 1e-6 * rig.rms(truth)
 
 
 def test_source_prompts_may_follow_one_another(unet):
-    noise, inversion = invert(unet)
+    noise, inversion, _ = invert(unet)
     early, late = (
         host.ConditioningSetTimestepRange().set_range(rig.text(seed), *share)[0]
         for seed, share in ((1, (0.0, 0.3)), (7, (0.3, 1.0)))
@@ -347,7 +339,7 @@ def test_a_lazy_cache_and_self_attention_guidance_go_along(unet):
     from comfy_extras.nodes_easycache import LazyCacheNode
     from comfy_extras.nodes_sag import SelfAttentionGuidance
 
-    noise, inversion = invert(unet)
+    noise, inversion, _ = invert(unet)
     model = injected(SelfAttentionGuidance.execute(unet, 0.5, 2.0).args[0], inversion)
     assert not torch.equal(edit(model, noise), edit(injected(unet, inversion), noise))
     lazy = LazyCacheNode.execute(injected(unet, inversion), 0.2, 0.15, 0.95, False).args[0]
@@ -357,19 +349,16 @@ def test_a_lazy_cache_and_self_attention_guidance_go_along(unet):
 # ---- what does not fit ----------------------------------------------------------------------------------------------
 
 
-def fails(message, model, start, **options):
-    model = model.clone()
-    model.set_model_unet_function_wrapper(lambda *_: pytest.fail("the model ran"))
-    with pytest.raises(ValueError, match=message):
-        edit(model, start, **options)
-
-
 def test_what_does_not_fit_is_told_before_the_model_runs(unet):
     from comfy_extras.nodes_easycache import EasyCacheNode
 
-    noise, inversion = invert(unet)
+    noise, inversion, _ = invert(unet)
     fits = injected(unet, inversion)
-    fails(r"latent is 2 frames .* but the inversion's clip is 3 frames .*Inject Source Features", fits, noise[:2])
+    fails(
+        r"latent is 2 frames .* but the inversion's clip is 3 frames .*Inject Source Features",
+        fits,
+        noise["samples"][:2],
+    )
     fails(r"adds fresh noise.*through Inject Source Features.*KSampler \(Advanced\)", fits, noise, noise=True)
     fails(r"starts at sigma = .*SIGMAS", fits, noise, start_step=1)
     full = FullFrameAttention.execute(unet, "all frames").args[0]
@@ -387,11 +376,11 @@ def test_what_does_not_fit_is_told_before_the_model_runs(unet):
 def test_a_hook_only_the_source_has_is_told(unet):
     import comfy.hooks
 
-    noise, inversion = invert(unet)
+    noise, inversion, _ = invert(unet)
     group = comfy.hooks.HookGroup()
     group.add(comfy.hooks.TransformerOptionsHook(transformers_dict={"some": 1}))
     hooked = [[text, {**notes, "hooks": group}] for text, notes in rig.text(1)]
     model = injected(unet, inversion, hooked)
     fails(r"carries a hook .* that the sampler's own prompts do not carry", model, noise)
     shared = [[text, {**notes, "hooks": group}] for text, notes in rig.text(2)]
-    assert torch.isfinite(rig.sample(model, shared, rig.text(3), noise, steps=4)).all()
+    assert torch.isfinite(rig.sample(model, shared, rig.text(3), noise["samples"], steps=4)).all()

@@ -11,10 +11,10 @@ import pytest
 import rig
 import torch
 from compatibility import SURVIVED, claim
+from recipe import invert
 
 from pack.nodes.attention import FullFrameAttention
 from pack.nodes.blend import LatentBlend
-from pack.nodes.inversion import DDIMInversion
 from pack.nodes.inversion_file import LoadInversion, SaveInversion
 from pack.videograin.comfyui import inversion_files
 from pack.videograin.storage import safetensors_stream
@@ -24,7 +24,7 @@ pytestmark = pytest.mark.usefixtures("inference_mode", "private_folders")
 
 @pytest.fixture
 def inverted(unet):
-    return DDIMInversion.execute(unet, rig.text(1), {"samples": rig.latent()}, 4, "ddim_uniform", 1).args
+    return invert(unet, refinements=1)
 
 
 def edited(unet, noise, inversion):

@@ -2,11 +2,13 @@
 
 import errno
 import gc
+from functools import partial
 from pathlib import Path
 
 import comfy.model_management
 import folder_paths
 import pytest
+import recipe
 import rig
 import torch
 from compatibility import SURVIVED, claim
@@ -14,20 +16,13 @@ from oracle import bound, regions
 
 from pack.nodes.attention import FullFrameAttention, STLayoutAttention
 from pack.nodes.blend import LatentBlend
-from pack.nodes.inversion import DDIMInversion
 from pack.nodes.inversion_file import LoadInversion, SaveInversion
 from pack.videograin.comfyui import memory
 from pack.videograin.comfyui.plan import records
 from pack.videograin.storage import memmap
 
+invert = partial(recipe.invert, refinements=1)
 pytestmark = [pytest.mark.once, pytest.mark.usefixtures("inference_mode", "private_output")]
-
-
-def inverted(model, precision, sigmas=None):
-    source = {"samples": rig.latent()}
-    return DDIMInversion.execute(
-        model, rig.text(1), source, 4, "ddim_uniform", 1, sigmas=sigmas, precision=precision
-    ).result
 
 
 def edited(model, noise, inversion):
@@ -39,8 +34,8 @@ def edited(model, noise, inversion):
 
 def test_halves_take_half_and_edit_alike(unet):
     """`noise` and `source` are exact; the edit differs by what a half rounds."""
-    noise, single, _ = inverted(unet, "fp32")
-    same, half, _ = inverted(unet, "fp16")
+    noise, single, _ = invert(unet, precision="fp32")
+    same, half, _ = invert(unet, precision="fp16")
     assert torch.equal(noise["samples"], same["samples"]) and torch.equal(single.source, half.source)
     assert 2 * half.latents.nbytes == single.latents.nbytes
     assert half.at(3.0).dtype == torch.float32
@@ -53,7 +48,7 @@ def test_halves_take_half_and_edit_alike(unet):
 
 @pytest.mark.parametrize("precision", ["fp32", "fp16"])
 def test_both_precisions_come_back_from_a_file(unet, precision):
-    noise, inversion, _ = inverted(unet, precision)
+    noise, inversion, _ = invert(unet, precision=precision)
     for saved in ("fp32", "fp16"):
         name = SaveInversion.execute(inversion, noise, "clip", saved).result[0]
         start, loaded, _ = LoadInversion.execute(name, unet).result
@@ -65,10 +60,10 @@ def test_both_precisions_come_back_from_a_file(unet, precision):
 
 def test_a_long_clip_is_kept_in_a_file_and_edits_to_the_same_bits(unet, monkeypatch):
     folder = Path(folder_paths.get_temp_directory())
-    noise, held, _ = inverted(unet, "fp32")
+    noise, held, _ = invert(unet, precision="fp32")
     monkeypatch.setattr(memmap, "IN_MEMORY", 0)
     before = set(folder.glob("*")) if folder.exists() else set()
-    start, spilled, _ = inverted(unet, "fp32")
+    start, spilled, _ = invert(unet, precision="fp32")
     (file,) = set(folder.glob("*")) - before
     assert file.stat().st_size >= spilled.latents.nbytes
     assert torch.equal(start["samples"], noise["samples"]) and torch.equal(spilled.latents, held.latents)
@@ -86,7 +81,7 @@ def test_a_full_disk_is_told_before_sampling(unet, monkeypatch):
     monkeypatch.setattr(memmap, "IN_MEMORY", 0)
     monkeypatch.setattr(memmap, "_blank_file", full)
     with pytest.raises(ValueError, match=r"disk is full.*`precision` fp16") as told:
-        inverted(unet, "fp32")
+        invert(unet, precision="fp32")
     assert folder_paths.get_temp_directory() not in str(told.value)
 
 
@@ -96,7 +91,7 @@ def test_zero_terminal_snr_keeps_single_precision(unet):
     model = ModelSamplingDiscrete().patch(unet, "eps", True)[0]
     top = float(model.get_model_object("model_sampling").sigma_max)
     assert top > 1000
-    _, inversion, _ = inverted(model, "fp16", torch.tensor([top, 10.0, 1.0, 0.0]))
+    _, inversion, _ = invert(model, precision="fp16", sigmas=torch.tensor([top, 10.0, 1.0, 0.0]))
     assert inversion.latents.dtype == torch.float32
 
 

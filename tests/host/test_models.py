@@ -7,7 +7,8 @@ import pytest
 import rig
 import torch
 from compatibility import WORKS, claim
-from neighbours import st_layout, truth
+from neighbours import truth
+from recipe import st_layout
 
 from pack.nodes.attention import FullFrameAttention
 from pack.nodes.blend import LatentBlend

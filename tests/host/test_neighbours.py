@@ -1,20 +1,20 @@
 """Other packs on the same MODEL: both effects are there, whoever came first."""
 
 import logging
+from functools import partial
 
 import nodes as host
 import oracle as exact
 import pytest
+import recipe
 import rig
 import torch
 
-from pack.nodes.attention import FullFrameAttention, STLayoutAttention
+from pack.nodes.attention import FullFrameAttention
 from pack.nodes.inversion import DDIMInversion
 from pack.videograin.core.phrase_tokens import KEY
 
-
-def st_layout(model):
-    return STLayoutAttention.execute(model, "paper", 0.3, 1.0, 0.3, power=5.0).result[0]
+st_layout = partial(recipe.st_layout, end_percent=0.3)
 
 
 def test_another_self_attention_stands_at_its_block_and_is_named_once(unet, caplog):

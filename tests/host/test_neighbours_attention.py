@@ -10,7 +10,8 @@ import rig
 import torch
 from comfy.ldm.modules.attention import optimized_attention
 from compatibility import COMPOSED, claim
-from neighbours import BLOCKS, assert_composes, prompts, st_layout, truth
+from neighbours import BLOCKS, assert_composes, prompts, truth
+from recipe import st_layout
 
 pytestmark = pytest.mark.usefixtures("inference_mode")
 

@@ -10,20 +10,16 @@ import torch
 from compatibility import COMPOSED, REFUSED, WORKS, claim
 from einops import rearrange
 from neighbour_calls import Reference, absolute, couple_by_replacement, norm_over_frames, of_pack, sampled_twice
-from neighbours import BLOCKS, assert_composes, prompts, st_layout
+from neighbours import BLOCKS, assert_composes, prompts
+from recipe import full_frame, st_layout
 from torch import nn
 
-from pack.nodes.attention import FullFrameAttention
 from pack.nodes.blend import LatentBlend
 from pack.nodes.inversion import DDIMInversion
 from pack.nodes.layout import AttentionLayout
 from pack.videograin.comfyui.other_packs import pack_of
 
 pytestmark = pytest.mark.usefixtures("inference_mode")
-
-
-def full(model, **more):
-    return FullFrameAttention.execute(model, "all frames", **more).args[0]
 
 
 def warnings(caplog):
@@ -59,7 +55,7 @@ def test_one_warning_for_all_blocks_of_a_pack(unet, caplog):
     for block in BLOCKS:
         model.set_model_attn1_replace(other, *block)
     with caplog.at_level(logging.WARNING, "videograin"):
-        exact.one_step(full(model), *prompts())
+        exact.one_step(full_frame(model), *prompts())
     (told,) = warnings(caplog)
     assert told.startswith("ComfyUI-Some.Pack replaces self-attention, first at block input 1") and not absolute(told)
 
@@ -77,7 +73,7 @@ def test_packs_that_change_tokens_are_named_by_their_folder(unet, caplog):
     model.set_model_attn1_patch(merged)
     model.set_model_attn1_output_patch(spread)
     with caplog.at_level(logging.WARNING, "videograin"):
-        exact.one_step(full(model), *prompts())
+        exact.one_step(full_frame(model), *prompts())
     (told,) = warnings(caplog)
     assert told.startswith("Another node (ComfyUI-Some.Pack) tiles or merges tokens") and not absolute(told)
     with pytest.raises(ValueError, match=r"Another node \(ComfyUI-Some.Pack\) tiles") as error:
@@ -137,14 +133,17 @@ def test_a_second_call_for_the_negative_rows_is_told_once_and_rightly(unet, capl
 @claim("neighbour", "AnimateDiff-Evolved v1 motion modules with `clip_norm`", REFUSED)
 def test_a_norm_over_frames_is_not_joined_by_another(unet):
     message = r"`clip_norm` and ComfyUI-AnimateDiff-Evolved both have GroupNorm.*Switch `clip_norm` off"
-    for model in (norm_over_frames(full(unet, clip_norm=True)), full(norm_over_frames(unet), clip_norm=True)):
+    for model in (
+        norm_over_frames(full_frame(unet, clip_norm=True)),
+        full_frame(norm_over_frames(unet), clip_norm=True),
+    ):
         with pytest.raises(ValueError, match=message):
             exact.one_step(model, *prompts())
         with pytest.raises(ValueError, match=message):
             DDIMInversion.execute(model, rig.text(1), {"samples": rig.latent()}, 3, "normal", 0)
-    model = full(norm_over_frames(unet))
+    model = full_frame(norm_over_frames(unet))
     assert torch.isfinite(exact.one_step(model, *prompts())).all()
-    exact.one_step(full(unet, clip_norm=True), *prompts())  # nothing of it is left
+    exact.one_step(full_frame(unet, clip_norm=True), *prompts())  # nothing of it is left
 
 
 # ---- samplers -------------------------------------------------------------------------------------------------------
@@ -154,7 +153,7 @@ def test_a_norm_over_frames_is_not_joined_by_another(unet):
 @pytest.mark.parametrize("declared", [True, False], ids=["before sampling", "at the second run"])
 def test_a_sampler_that_runs_twice(unet, declared):
     message, source = r"more than once.*Iteration Options.*Remove these options", {"samples": rig.latent()}
-    for model in (sampled_twice(full(unet), declared), full(sampled_twice(unet, declared))):
+    for model in (sampled_twice(full_frame(unet), declared), full_frame(sampled_twice(unet, declared))):
         with pytest.raises(ValueError, match=message):
             DDIMInversion.execute(model, rig.text(1), source, 3, "normal", 0)
     noise, inversion, _ = DDIMInversion.execute(unet, rig.text(1), source, 3, "normal", 0).args
@@ -207,7 +206,7 @@ def test_a_network_of_a_packs_own(unet):
     model.add_object_patch("diffusion_model", of_pack(UNetModel, "ComfyUI-FLATTEN", "modules.unet")())
     message = r"a UNetModel. It is a network of ComfyUI-FLATTEN's own: load a Stable Diffusion checkpoint with Load Checkpoint"
     with pytest.raises(ValueError, match=message):
-        full(model)
+        full_frame(model)
 
 
 @claim("neighbour", "LayerDiffuse's attention sharing", REFUSED)
@@ -220,8 +219,8 @@ def test_attention_layers_of_a_packs_own(unet):
     model.add_object_patch("diffusion_model.input_blocks.1.1.transformer_blocks.0.attn1", unit)
     message = r"attention layers of ComfyUI-layerdiffuse in the place of ComfyUI's.*from before that node.*`config`"
     with pytest.raises(ValueError, match=message):
-        full(model)
-    late = full(unet).clone()  # after ours
+        full_frame(model)
+    late = full_frame(unet).clone()  # after ours
     late.add_object_patch("diffusion_model.input_blocks.1.1.transformer_blocks.0.attn2", unit)
     with pytest.raises(ValueError, match=message):
         exact.one_step(late, *prompts())

@@ -8,9 +8,10 @@ import rig
 import torch
 from cases import variants
 from compatibility import COMPOSED, claim
-from fused import NEW, OLD, cross_fused, full_frame, invert, words_fused
-from neighbours import assert_composes, negpip, prompts, st_layout, truth
+from fused import NEW, OLD, cross_fused, invert, words_fused
+from neighbours import assert_composes, negpip, prompts, truth
 from placed import encoded, looks, placed, run, steps
+from recipe import encode, full_frame, st_layout
 
 from pack.videograin.comfyui.prompts import bind
 from pack.videograin.core.phrase_tokens import KEY
@@ -144,10 +145,6 @@ def both(clip, prompt=WORDS, replace=True):
     regions = exact.regions(3, 16, 16)
     named = tuple(region._replace(phrase=phrase) for region, phrase in zip(regions, ("cat", "a dog"), strict=True))
     return bind(clip, prompt, named, replace=replace)[0]
-
-
-def encode(clip, text):
-    return clip.encode_from_tokens_scheduled(clip.tokenize(text))
 
 
 @NEGPIP

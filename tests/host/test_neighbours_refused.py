@@ -5,7 +5,8 @@ import pytest
 import rig
 import torch
 from compatibility import REFUSED, claim
-from neighbours import prompts, st_layout
+from neighbours import prompts
+from recipe import st_layout
 
 from pack.nodes.attention import FullFrameAttention, STLayoutAttention
 from pack.nodes.blend import LatentBlend

@@ -8,10 +8,10 @@ from compatibility import COMPOSED, REFUSED, claim
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from neighbour_calls import absolute, in_rows
-from neighbours import prompts, st_layout
+from neighbours import prompts
+from recipe import full_frame, st_layout
 
 from pack.nodes.anchors import AnchorAttention
-from pack.nodes.attention import FullFrameAttention
 from pack.nodes.blend import LatentBlend
 from pack.nodes.inversion import DDIMInversion
 from pack.nodes.source import InjectSourceFeatures
@@ -21,10 +21,6 @@ FRAMES = 4
 UNKNOWN = r"4 frames .* which row shows which frame cannot be known: another node \(ComfyUI-TiledDiffusion\).*`tile_batch_size` to 1"
 NETWORK = rig.small_unet
 pytestmark = pytest.mark.usefixtures("inference_mode")
-
-
-def full(model, kind="all frames", **more):
-    return FullFrameAttention.execute(model, kind, **more).args[0]
 
 
 def anchored(model):
@@ -39,7 +35,7 @@ def step(model, **layout):
 
 @pytest.mark.parametrize(
     "across",
-    [full, lambda m: full(m, "first + previous"), lambda m: full(m, "own", clip_norm=True), anchored],
+    [full_frame, lambda m: full_frame(m, "first + previous"), lambda m: full_frame(m, "own", clip_norm=True), anchored],
     ids=["all frames", "first + previous", "clip_norm", "anchors"],
 )
 @pytest.mark.parametrize("conds", [True, False], ids=["both prompts", "prompt by prompt"])
@@ -54,7 +50,7 @@ def test_several_tiles_at_once_are_refused_with_the_fix(unet, across, conds):
 def test_they_are_refused_in_the_inversion_and_with_the_sources_features(unet):
     source, tiles = {"samples": rig.latent(FRAMES)}, {"tiles": 2, "order": ("tile", "cond", "frame")}
     with pytest.raises(ValueError, match=UNKNOWN):
-        DDIMInversion.execute(in_rows(full(unet), **tiles), rig.text(1), source, 3, "ddim_uniform", 0)
+        DDIMInversion.execute(in_rows(full_frame(unet), **tiles), rig.text(1), source, 3, "ddim_uniform", 0)
     noise, inversion, _ = DDIMInversion.execute(unet, rig.text(1), source, 3, "ddim_uniform", 0).args
     injected = InjectSourceFeatures.execute(unet, inversion, rig.text(1), 1.0, 1.0).args[0]
     with pytest.raises(
@@ -70,10 +66,12 @@ def test_one_tile_at_a_time_is_a_smaller_picture(unet):
     x[:, :, :, :10] = 0.25  # nothing to tell places by
     for sigma in (12.0, 0.03):
         for layout in ({}, {"conds": False}, {"roll": 5}):
-            model = in_rows(full(unet), tiles=2, together=False, **layout)
+            model = in_rows(full_frame(unet), tiles=2, together=False, **layout)
             ours = exact.one_step(model, positive, negative, x, sigma=sigma)
             rolled = x.roll(layout.get("roll", 0), -1)
-            parts = [exact.one_step(full(unet), positive, negative, part, sigma=sigma) for part in rolled.chunk(2, -1)]
+            parts = [
+                exact.one_step(full_frame(unet), positive, negative, part, sigma=sigma) for part in rolled.chunk(2, -1)
+            ]
             expected = torch.cat(parts, -1).roll(-layout.get("roll", 0), -1)
             assert rig.rms(ours - expected) < 1e-5 * rig.rms(expected)
 
@@ -84,7 +82,7 @@ def test_without_a_look_across_frames_any_rows_will_do(unet):
     ).args
     mask = torch.zeros(1, 128, 128)
     mask[:, :64] = 1
-    blended = LatentBlend.execute(full(unet, "own"), "inversion", inversion, mask=mask).args[0]
+    blended = LatentBlend.execute(full_frame(unet, "own"), "inversion", inversion, mask=mask).args[0]
     ours, expected = (
         rig.sample(in_rows(blended, tiles=2, **layout), rig.text(2), rig.text(3), noise["samples"])
         for layout in ({"order": ("tile", "cond", "frame")}, {"together": False})
@@ -118,9 +116,9 @@ LAYOUTS = st.fixed_dictionaries(
     }
 )
 ACROSS = {
-    "all frames": full,
-    "first + previous": lambda m: full(m, "first + previous"),
-    "clip_norm": lambda m: full(m, "own", clip_norm=True),
+    "all frames": full_frame,
+    "first + previous": lambda m: full_frame(m, "first + previous"),
+    "clip_norm": lambda m: full_frame(m, "own", clip_norm=True),
     "anchors": anchored,
     "ST-Layout": st_layout,
 }

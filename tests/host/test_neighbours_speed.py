@@ -5,7 +5,8 @@ import pytest
 import rig
 import torch
 from compatibility import COMPOSED, claim
-from neighbours import prompts, st_layout, truth
+from neighbours import prompts, truth
+from recipe import st_layout
 
 from pack.nodes.blend import LatentBlend
 from pack.nodes.inversion import DDIMInversion
@@ -96,11 +97,11 @@ def test_a_compiled_network(unet, caplog):
     positive, negative, x = prompts(2)
     run = {"steps": 3, "scheduler": "normal"}
     expected = rig.sample(truth(unet, positive, 2), positive, negative, x, True, **run)
-    ending = rig.sample(st_layout(unet, end=0.5), positive, negative, x, True, **run)
+    ending = rig.sample(st_layout(unet, end_percent=0.5), positive, negative, x, True, **run)
     try:
         ours = rig.sample(st_layout(compiled(unet)), positive, negative, x, True, **run)
         assert rig.rms(ours - expected) < 1e-4 * rig.rms(expected)
-        for model in (st_layout(compiled(unet), end=0.5), compiled(st_layout(unet, end=0.5))):
+        for model in (st_layout(compiled(unet), end_percent=0.5), compiled(st_layout(unet, end_percent=0.5))):
             assert torch.equal(rig.sample(model, positive, negative, x, True, **run), ending)
     finally:
         torch._dynamo.reset()

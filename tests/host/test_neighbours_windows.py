@@ -10,8 +10,9 @@ import rig
 import torch
 from compatibility import COMPOSED, claim
 from fused import cross_fused, self_fused
-from neighbours import assert_composes, motion_modules, prompts, sliding_windows, st_layout, window_by_window
-from placed import PROMPT, encoded, half, placed
+from neighbours import assert_composes, motion_modules, prompts, sliding_windows, window_by_window
+from placed import PROMPT, encoded, placed
+from recipe import half, st_layout
 
 from pack.nodes.attention import FullFrameAttention
 from pack.nodes.blend import LatentBlend

@@ -6,17 +6,11 @@ import comfy.model_management
 import pytest
 import rig
 import torch
+from recipe import encode, full_frame, half, st_layout
 
-from pack.nodes.attention import FullFrameAttention, STLayoutAttention
 from pack.nodes.blend import LatentBlend
 from pack.nodes.inversion import DDIMInversion
 from pack.nodes.regions import BindRegionPrompts, RegionPrompt
-
-
-def half(frames=3, size=128):
-    mask = torch.zeros(frames, size, size)
-    mask[:, :, : size // 2] = 1
-    return mask
 
 
 def bound(clip, *phrases):
@@ -24,18 +18,6 @@ def bound(clip, *phrases):
     for phrase in phrases:
         (regions,) = RegionPrompt.execute(half(), phrase, regions=regions).result
     return BindRegionPrompts.execute(clip, "a cat and a dog on grass", regions).result[0]
-
-
-def encode(clip, prompt):
-    return clip.encode_from_tokens_scheduled(clip.tokenize(prompt))
-
-
-def full_frame(model, kind="all frames", **levels):
-    return FullFrameAttention.execute(model, kind, **levels).result[0]
-
-
-def st_layout(model, mode="paper", self_strength=0.3, cross_strength=1.0, end_percent=1.0, **more):
-    return STLayoutAttention.execute(model, mode, self_strength, cross_strength, end_percent, **more).result[0]
 
 
 def test_own_frames_are_the_plain_model(unet):

@@ -7,7 +7,8 @@ import pytest
 import rig
 import torch
 from cases import variants
-from placed import CAT, DOG, PROMPT, Truth, encoded, half, looks, placed, run, steps, whole
+from placed import CAT, DOG, PROMPT, Truth, encoded, looks, placed, run, steps, whole
+from recipe import half
 
 from pack.nodes.attention import FullFrameAttention
 from pack.nodes.placement import PlaceObjects

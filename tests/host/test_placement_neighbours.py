@@ -9,8 +9,9 @@ import rig
 import torch
 from cases import variants
 from einops import rearrange
-from fused import cross_fused, full_frame, invert, self_fused, st_layout
-from placed import PROMPT, encoded, half, looks, placed, run, steps
+from fused import cross_fused, invert, self_fused
+from placed import PROMPT, encoded, looks, placed, run, steps
+from recipe import full_frame, half, st_layout
 
 from pack.nodes.attention import FullFrameAttention
 from pack.nodes.blend import LatentBlend

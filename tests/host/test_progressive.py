@@ -1,28 +1,28 @@
 """Latent Blend's mode "progressive": VIA's boundary, against the formula in a loop written by hand."""
 
 import itertools
+from functools import partial
 
 import comfy.sample
 import comfy.samplers
 import pytest
+import recipe
 import rig
 import torch
 from cases import variants
 
 from pack.nodes.blend import LatentBlend
-from pack.nodes.inversion import DDIMInversion
 from pack.videograin.core.latent_blend import blend_mask
 
 STEPS = 5
 pytestmark = pytest.mark.usefixtures("inference_mode")
+edit = partial(recipe.edit, steps=STEPS)
 
 
 @pytest.fixture(scope="module")
 def inverted(unet):
     with torch.inference_mode():
-        noise, inversion, sigmas = DDIMInversion.execute(
-            unet, rig.text(1), {"samples": rig.latent(2)}, STEPS, "ddim_uniform", 1
-        ).args
+        noise, inversion, sigmas = recipe.invert(unet, frames=2, steps=STEPS, refinements=1)
     return noise["samples"], inversion, sigmas.tolist()
 
 
@@ -35,10 +35,6 @@ def square():
 
 def blended(unet, mode="progressive", **inputs):
     return LatentBlend.execute(unet, mode, mask=square(), **inputs).args[0]
-
-
-def edit(model, start, noise=False, sampler="euler"):
-    return rig.sample(model, rig.text(2), rig.text(3), start, noise, steps=STEPS, sampler=sampler)
 
 
 def soft(mask, reach):

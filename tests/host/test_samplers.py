@@ -2,12 +2,12 @@
 
 import comfy.samplers
 import pytest
+import recipe
 import rig
 import torch
 from compatibility import WORKS, claim
 
 from pack.nodes.blend import LatentBlend
-from pack.nodes.inversion import DDIMInversion
 from pack.videograin.comfyui.validate import sampler_name
 from pack.videograin.core.latent_blend import blend_mask
 from pack.videograin.core.samplers import is_random
@@ -32,9 +32,7 @@ pytestmark = pytest.mark.usefixtures("inference_mode")
 
 def invert(unet, scheduler):
     with torch.inference_mode():
-        noise, inversion, sigmas = DDIMInversion.execute(
-            unet, rig.text(1), {"samples": rig.latent(2)}, STEPS, scheduler, 0
-        ).args
+        noise, inversion, sigmas = recipe.invert(unet, frames=2, steps=STEPS, scheduler=scheduler)
     return noise["samples"], inversion, sigmas
 
 

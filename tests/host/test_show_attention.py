@@ -11,6 +11,7 @@ from cases import variants
 from einops import rearrange
 from oracle import SIGMA, Oracle, bound, dense, lambdas, one_step, regions
 from PIL import Image
+from recipe import full_frame, invert
 
 from pack.nodes.attention import FullFrameAttention, STLayoutAttention
 from pack.nodes.blend import LatentBlend
@@ -73,10 +74,8 @@ class Recorder(Oracle):
 
 def inverted(model, frames=3, height=16, width=16):
     """Two levels: SIGMA, and the clip."""
-    latent = {"samples": rig.latent(frames, height, width)}
-    whole = FullFrameAttention.execute(model, "all frames").args[0]
-    sigmas = torch.tensor([SIGMA, 0.0])
-    return DDIMInversion.execute(whole, rig.text(1), latent, 1, "normal", 0, sigmas=sigmas).args[:2]
+    levels = {"steps": 1, "scheduler": "normal", "sigmas": torch.tensor([SIGMA, 0.0])}
+    return invert(full_frame(model), None, frames, height, width, **levels)[:2]
 
 
 @pytest.mark.parametrize("separately", [False, True], ids=["batched", "separate"])

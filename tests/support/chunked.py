@@ -1,16 +1,19 @@
 """Edit in Chunks at toy size: a clip, its regions and prompts, and the node."""
 
+from functools import partial
+
 import nodes as host
+import recipe
 import rig
 import torch
 from oracle import bound
 from rig import controlnet
 
-from pack.nodes.attention import STLayoutAttention
 from pack.nodes.chunks import EditInChunks
 from pack.videograin.core.regions import Region
 
 SIDE, STEPS = 64, 2
+st_layout = partial(recipe.st_layout, power=0.5)
 
 
 def clip(frames, seed=0):
@@ -49,10 +52,6 @@ def edited(model, vae, frames, length, overlap=0, anchors=2, words=None, node=Ed
         anchors=anchors,
         **settings,
     ).args
-
-
-def st_layout(model):
-    return STLayoutAttention.execute(model, "paper", 0.3, 1.0, 1.0, power=0.5).args[0]
 
 
 def rows(model, seen):

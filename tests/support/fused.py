@@ -1,15 +1,15 @@
 """Attention fusion with whole maps, recorded and put in by hand as ordinary attention replacements; the nodes at hand."""
 
 import math
+from functools import partial
 
+import recipe
 import rig
 import torch
 from einops import rearrange
 from oracle import SIGMA
 
-from pack.nodes.attention import FullFrameAttention, STLayoutAttention
 from pack.nodes.fusion import CrossAttentionFusion, SelfAttentionFusion
-from pack.nodes.inversion import DDIMInversion
 
 OLD, NEW = "a silver jeep on a road", "watercolor painting of a silver porsche on a road"
 
@@ -117,9 +117,7 @@ def positive(extra, frames):
     return slice(which.index(0) * frames, (which.index(0) + 1) * frames) if 0 in which else None
 
 
-def invert(model, prompt=None, frames=3, steps=4, height=16, width=16):
-    source = {"samples": rig.latent(frames, height, width)}
-    return DDIMInversion.execute(model, prompt or rig.text(1), source, steps, "ddim_uniform", 2).args
+invert = partial(recipe.invert, refinements=2)
 
 
 def self_fused(model, inversion, where="everywhere", start=0.0, end=1.0, prompt=None, **more):
@@ -135,24 +133,6 @@ def cross_fused(model, inversion, clip, mode="refine", emphasis="", where="outsi
         model, inversion, prompt or rig.text(1), "custom", clip, *texts, mode, emphasis, where,
         start_percent=start, end_percent=end, **more,
     ).args[0]  # fmt: skip
-
-
-def edit(model, start, positive=None, steps=4, **more):
-    return rig.sample(model, positive or rig.text(2), rig.text(3), start["samples"], steps=steps, **more)
-
-
-def close(ours, truth, plain):
-    """The same as the truth, which is something else than the plain model."""
-    assert rig.rms(ours - truth) < 2e-5 * rig.rms(truth)
-    assert rig.rms(plain - truth) > 1e-3 * rig.rms(truth)
-
-
-def full_frame(model):
-    return FullFrameAttention.execute(model, "all frames").args[0]
-
-
-def st_layout(model, end=1.0, **more):
-    return STLayoutAttention.execute(model, "paper", 0.3, 1.0, end, power=5.0, **more).args[0]
 
 
 def words_fused(model, inversion, clip, words="silver, jeep", **more):

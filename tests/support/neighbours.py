@@ -9,16 +9,12 @@ import rig
 import torch
 from comfy.ldm.modules.attention import optimized_attention
 from einops import rearrange
+from recipe import st_layout
 from torch import nn
 
-from pack.nodes.attention import STLayoutAttention
 from pack.videograin.core.phrase_tokens import KEY
 
 BLOCKS = [("input", i) for i in range(12)] + [("middle", 0)] + [("output", i) for i in range(12)]
-
-
-def st_layout(model, end=1.0):
-    return STLayoutAttention.execute(model, "paper", 0.3, 1.0, end, power=5.0).args[0]
 
 
 def prompts(frames=3, height=16, width=16):

@@ -6,6 +6,7 @@ import rig
 import torch
 import torch.nn.functional as F
 from einops import rearrange
+from recipe import encode, half
 
 from pack.nodes.placement import PlaceObjects
 from pack.nodes.regions import RegionPrompt
@@ -14,19 +15,13 @@ from pack.videograin.features.place_objects import Placer
 PROMPT, CAT, DOG = "a cat and a dog on grass", 2, 5  # and the rows of two words
 
 
-def half(frames=3, height=128, width=128):
-    mask = torch.zeros(frames, height, width)
-    mask[:, :, : width // 2] = 1
-    return mask
-
-
 def placed(model, clip, words="cat", mask=None, prompt=PROMPT, refinements=1, **more):
     (regions,) = RegionPrompt.execute(half() if mask is None else mask, words).args
     return PlaceObjects.execute(model, clip, prompt, regions, refinements=refinements, **more).args[0]
 
 
 def encoded(clip, text=PROMPT):
-    return clip.encode_from_tokens_scheduled(clip.tokenize(text))
+    return encode(clip, text)
 
 
 def looks(monkeypatch):

@@ -10,6 +10,7 @@ import comfy.ops
 import comfy.sample
 import comfy.samplers
 import comfy.supported_models
+import pytest
 import torch
 from torch import Tensor
 
@@ -126,3 +127,10 @@ def work(shape, network, number: int):
 
 def rms(x: Tensor) -> float:
     return float(x.double().square().mean().sqrt())
+
+
+def uncalled(model):
+    """The MODEL, whose network must not be called."""
+    model = model.clone()
+    model.set_model_unet_function_wrapper(lambda *_: pytest.fail("the model ran"))
+    return model
