@@ -1,36 +1,28 @@
 """The committed first workflow through the real server: it edits; an interrupt or an error leaves everything usable."""
 
-import copy
-import json
 import time
 from pathlib import Path
 
 import av
 import numpy as np
 import pytest
+from shipped import prompt, shortened, titled
 
 from pack.tools.server import Interrupted, PromptError
 from pack.videograin.toybox.clips import clip
 from pack.videograin.toybox.judge import Judge
 
-PROMPT = json.loads((Path(__file__).parents[2] / "demo" / "instance_edit.api.json").read_text())
-
-
-def titled(title: str) -> str:
-    """The id of the committed graph's node with this title."""
-    return next(node_id for node_id, node in PROMPT.items() if node["_meta"]["title"] == title)
-
-
-CLIP, INVERSION, LEFT = titled("Demo Clip"), titled("DDIM Inversion"), titled("Region Prompt (left)")
-SAMPLER, EDIT, SOURCE = titled("KSampler (Advanced), edit"), titled("Save the edit"), titled("Save the source")
+PROMPT = prompt("instance_edit")
+CLIP, INVERSION, LEFT = (titled(PROMPT, title) for title in ("Demo Clip", "DDIM Inversion", "Region Prompt (left)"))
+SAMPLER, EDIT, SOURCE = (
+    titled(PROMPT, title) for title in ("KSampler (Advanced), edit", "Save the edit", "Save the source")
+)
 
 
 def short(steps: int = 2, seed: int = 1) -> dict:
     """The same graph with few steps: what the picture shows does not matter then."""
-    graph = copy.deepcopy(PROMPT)
+    graph = shortened(PROMPT, steps)
     graph[CLIP]["inputs"]["seed"] = seed  # another clip: nothing is taken from the cache
-    graph[INVERSION]["inputs"].update(steps=steps, refinements=0)
-    graph[SAMPLER]["inputs"]["steps"] = steps
     return graph
 
 
@@ -77,7 +69,7 @@ def test_the_inversion_tells_phase_and_step(edit):
 
 def test_other_words_do_not_invert_again_and_mistakes_in_them_come_first(server):
     graph = short(seed=7)
-    bound, names = titled("Bind Region Prompts"), []
+    bound, names = titled(PROMPT, "Bind Region Prompts"), []
     graph[bound]["inputs"]["prompt"] = "a bear and a wolf in the snow"
     with pytest.raises(PromptError, match="a frog"):
         server.run(graph, on_progress=lambda step: names.append(step.node_id))
@@ -118,7 +110,9 @@ def test_the_regions_show_the_words_asked_for(edit):
         (inputs["left"], inputs["right"]), inputs["background"], inputs["frames"], inputs["motion"], inputs["seed"]
     )
     source, edited = decoded(edit.files[SOURCE][0])[0], decoded(edit.files[EDIT][0])[0]
-    asked = [PROMPT[titled(f"Region Prompt ({side})")]["inputs"]["phrase"].split()[-1] for side in ("left", "right")]
+    asked = [
+        PROMPT[titled(PROMPT, f"Region Prompt ({side})")]["inputs"]["phrase"].split()[-1] for side in ("left", "right")
+    ]
     judge = Judge.load()
     for masks, was, wanted in zip(truth.masks, truth.names, asked, strict=True):
         assert [seen.name for seen in judge.names(source, masks)] == [was] * len(source)

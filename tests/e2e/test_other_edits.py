@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 from scipy.ndimage import binary_dilation
-from shipped import prompt, shortened
+from shipped import prompt, shortened, titled
 
 from pack.videograin.toybox.clips import Clip, clip, task
 from pack.videograin.toybox.judge import Judge, Seen
@@ -42,15 +42,11 @@ def edited(server):
 
 def run(server, graph: dict) -> Edited:
     """Runs a graph, and saves its result without loss too."""
-
-    def titled(title: str) -> str:
-        return next(node_id for node_id, node in graph.items() if node["_meta"]["title"] == title)
-
-    result = {"images": [titled("Paste over the source"), 0], "filename_prefix": "edit"}
+    result = {"images": [titled(graph, "Paste over the source"), 0], "filename_prefix": "edit"}
     outputs = server.run({**graph, "frames": {"class_type": "SaveImage", "inputs": result}})["outputs"]
-    assert {titled("Save the edit"), titled("Save before and after")} <= set(outputs)
+    assert {titled(graph, "Save the edit"), titled(graph, "Save before and after")} <= set(outputs)
     files = server.output_files({"outputs": {"frames": outputs["frames"]}})
-    made = graph[titled("Demo Clip")]["inputs"]
+    made = graph[titled(graph, "Demo Clip")]["inputs"]
     names = made["left"], made["right"]
     truth = clip(names, made["background"], made["frames"], made["motion"], made["seed"])
     return Edited(np.stack([np.asarray(Image.open(path).convert("RGB")) for path in files]), truth, made["seed"])

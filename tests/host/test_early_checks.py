@@ -7,24 +7,28 @@ import pytest
 import rig
 import torch
 from comfy_execution.utils import CurrentNodeContext
+from shipped import prompt, titled
 
 from pack.nodes.inversion import DDIMInversion
 from pack.tools.inprocess import PACK
 from pack.videograin.comfyui.prompt_graph import PromptGraph
 from pack.videograin.jobs import early_checks, invert
 
-PROMPT = json.loads((PACK / "demo" / "instance_edit.api.json").read_text(encoding="utf-8"))
+PROMPT = prompt("instance_edit")
 SIZE = (192, 192)
-
-
-def titled(title):
-    return next(node for node, entry in PROMPT.items() if entry["_meta"]["title"] == title)
-
-
-BOUND, FRAMES = titled("Bind Region Prompts"), titled("Full-Frame Attention")
-CLIP, INVERSION, SAMPLER = titled("Demo Clip"), titled("DDIM Inversion"), titled("KSampler (Advanced), edit")
+BOUND, FRAMES, CLIP, INVERSION, SAMPLER = (
+    titled(PROMPT, title)
+    for title in (
+        "Bind Region Prompts",
+        "Full-Frame Attention",
+        "Demo Clip",
+        "DDIM Inversion",
+        "KSampler (Advanced), edit",
+    )
+)
 LAYOUT, BLEND, NEGATIVE, LATENT = (
-    titled(t) for t in ("ST-Layout Attention", "Latent Blend (Keep Background)", "Negative prompt", "VAE Encode")
+    titled(PROMPT, title)
+    for title in ("ST-Layout Attention", "Latent Blend (Keep Background)", "Negative prompt", "VAE Encode")
 )
 
 

@@ -7,7 +7,7 @@ from cases import variants
 from comfy_api.latest import io
 from comfy_extras.nodes_mask import InvertMask, MaskComposite
 from prompts import Runner, register
-from shipped import prompt, shortened
+from shipped import prompt, shortened, titled
 
 from pack.nodes.demo import DemoClip
 from pack.videograin.media.paste import soft
@@ -73,7 +73,7 @@ AREAS = {
 @pytest.mark.parametrize("name", variants(*AREAS))
 def test_a_shipped_graph_takes_a_clip_of_any_size(name):
     graph = shortened(prompt(name), steps=1)
-    (paste,) = (key for key, node in graph.items() if node["_meta"]["title"] == "Paste over the source")
+    paste = titled(graph, "Paste over the source")
     graph, inputs = below(graph, paste), graph[paste]["inputs"]
     (clip,) = (node["inputs"] for node in graph.values() if node["class_type"] == "VideoGrainDemoClip")
     for kept, link in {"source": inputs["source"], "edited": inputs["edited"], "result": [paste, 0]}.items():

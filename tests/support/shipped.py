@@ -2,9 +2,9 @@
 
 import pytest
 
-from pack.tools.workflows.files import AFTER, ROOT, prompt, saved
+from pack.tools.workflows.files import AFTER, ROOT, prompt, saved, titled
 
-__all__ = ["AFTER", "DEMO", "PATHS", "ROOT", "TWINS", "prompt", "require_nodes", "saved", "shortened"]
+__all__ = ["AFTER", "DEMO", "PATHS", "ROOT", "TWINS", "prompt", "require_nodes", "saved", "shortened", "titled"]
 PATHS = sorted((ROOT / "workflows").glob("*.json"))
 TWINS = [path.stem for path in PATHS if path.stem.endswith("_sd15")]  # need weights and clips of one's own
 DEMO = [path.stem for path in PATHS if path.stem not in TWINS]  # run at once, on the demo model

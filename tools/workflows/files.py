@@ -18,5 +18,10 @@ def prompt(name: str) -> dict[str, Any]:
     return json.loads((ROOT / "demo" / f"{name}.api.json").read_text())
 
 
+def titled(prompt: dict[str, Any], title: str) -> str:
+    """The id of a prompt's node with this title."""
+    return next(node_id for node_id, node in prompt.items() if node["_meta"]["title"] == title)
+
+
 def write_json(path: Path, content: dict[str, Any]) -> None:
     path.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n")

@@ -26,7 +26,7 @@ from tools.frontend import OPEN, SETTINGS, VIEW, chromium, exported, open_fronte
 from tools.provision import provision  # noqa: E402
 from tools.server import Prompt, Server  # noqa: E402
 from tools.workflows.build import build  # noqa: E402
-from tools.workflows.files import AFTER, ROOT, prompt, write_json  # noqa: E402
+from tools.workflows.files import AFTER, ROOT, prompt, titled, write_json  # noqa: E402
 from tools.workflows.graph import Graph  # noqa: E402
 from tools.workflows.twin import GRAPHS, SUFFIX, is_workflow, twin  # noqa: E402
 
@@ -144,11 +144,6 @@ def write(browser: Browser, server: Server, name: str, screenshots: Path | None)
     write_json(ROOT / "workflows" / f"{name}.json", workflow)
     write_json(ROOT / "demo" / f"{name}.api.json", api)
     return api
-
-
-def titled(prompt: Prompt, title: str) -> str:
-    """The id of the node with this title."""
-    return next(node_id for node_id, node in prompt.items() if node["_meta"]["title"] == title)
 
 
 def main() -> None:
