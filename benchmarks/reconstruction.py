@@ -80,7 +80,12 @@ def measure(rows: list[dict]) -> None:
             invert.ddim_invert = plain_walk if method == PLAIN else ddim_invert
             levels, notes = invert.schedule(model, "ddim_uniform", steps), Notes()
             noise, _ = invert.invert(
-                model, prompt, {"samples": latent}, levels, HIGH, 2, on_step=lambda *_: None, notes=notes
+                model,
+                prompt,
+                {"samples": latent},
+                levels,
+                invert.Method(HIGH, 2),
+                invert.Reporting(notes, on_step=lambda *_: None),
             )
             back = comfy.sample.sample_custom(
                 model, torch.zeros_like(latent), 1.0, comfy.samplers.sampler_object("euler"), levels, prompt, prompt,

@@ -8,7 +8,8 @@ from ..videograin.core import latent_blend as blend
 from ..videograin.core.ddim_inversion import CONVENTIONS
 from ..videograin.core.regions import frame_masks
 from ..videograin.jobs import early_checks, invert
-from ..videograin.jobs.long_video import FOLDER, Job, edit_in_chunks
+from ..videograin.jobs.chunk_job import Job
+from ..videograin.jobs.long_video import FOLDER, edit_in_chunks
 from .anchors import MOST
 from .declared import declared
 from .types import CATEGORY

@@ -187,7 +187,7 @@ class DemoClip(io.ComfyNode):
     ) -> io.NodeOutput:
         worn = "" if left_wears == BARE else left_wears
         try:
-            shot = clips.clip((left, right), background, frames, motion, seed, crossing, camera, worn)
+            shot = clips.clip((left, right), background, frames, motion, seed, clips.Staging(crossing, camera, worn))
             wanted = clips.task(task, shot, seed)
         except ValueError as error:
             raise ValueError(f"Demo Clip: {error}.") from error

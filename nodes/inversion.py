@@ -108,6 +108,11 @@ class DDIMInversion(io.ComfyNode):
             sigmas = invert.schedule(model, scheduler, steps)
         notes = early_checks.at_work(cls.hidden and cls.hidden.prompt, model, latent, sigmas, own)
         noise, inversion = invert.invert(
-            model, conditioning, latent, sigmas, convention, refinements, precision, notes=notes
+            model,
+            conditioning,
+            latent,
+            sigmas,
+            invert.Method(convention, refinements, precision),
+            invert.Reporting(notes),
         )
         return io.NodeOutput(noise, inversion, sigmas)

@@ -55,7 +55,7 @@ def listed() -> Iterator[tuple[str, str, Callable[[dict], Any]]]:
     yield "blend_renoised_fresh", EDIT, blend(mode="renoised", noise="fresh", end_percent=0.6)
     yield "blend_irjs", EDIT, blend(mode="irjs", noise="fresh", start_percent=0.1)
     yield "blend_progressive", EDIT, blend(mode="progressive", boundary=3)
-    yield "inversion", EDIT, sets(INVERT, convention="low: ε(z_low, t_low)", precision="fp16", refinements=1)
+    yield "inversion", EDIT, sets(INVERT, convention="low: \u03b5(z_low, t_low)", precision="fp16", refinements=1)
     yield "inversion_sigmas", EDIT, sigmas
     yield "sampler", EDIT, sampler(sampler_name="dpmpp_2m", scheduler="karras", steps=3)
     yield "phrases_together", EDIT, sets(BIND, encode_phrases_alone=False)

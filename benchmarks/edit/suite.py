@@ -117,7 +117,7 @@ def together(names: Sequence[str], place: str) -> set[tuple[str, str]]:
 
 def example(case: Case, frames: int) -> Example:
     motion = 1.0 if case.camera else 1.5
-    shot = clips.clip(case.names, case.place, frames, motion, case.seed, case.crossing, case.camera)
+    shot = clips.clip(case.names, case.place, frames, motion, case.seed, clips.Staging(case.crossing, case.camera))
     return Example(case, shot, clips.task(case.kind, shot, case.wish_seed))
 
 

@@ -71,7 +71,9 @@ def test_every_frame_comes_back(demo, clip_latent):
     model = FullFrameAttention.execute(model, "all frames").result[0]
     positive, notes = encode(demo, caption), Notes()
     levels = invert.schedule(model, "ddim_uniform", 12)
-    noise, _ = invert.invert(model, positive, {"samples": latent}, levels, CONVENTIONS[1], 2, notes=notes)
+    noise, _ = invert.invert(
+        model, positive, {"samples": latent}, levels, invert.Method(CONVENTIONS[1], 2), invert.Reporting(notes)
+    )
     back = rig.sample(model, positive, positive, noise["samples"], steps=12, cfg=1.0)
     for frame in range(2):
         ceiling = psnr(vae.decode(latent)[frame], frames[frame])
@@ -84,7 +86,14 @@ def test_frames_that_do_not_settle_are_named_by_their_place_in_the_clip(caplog):
     levels = invert.schedule(model, "ddim_uniform", 2)
     for refinements in (0, 1):
         notes = Notes()
-        invert.invert(model, rig.text(1), latent, levels, CONVENTIONS[1], refinements, notes=notes, numbers=(4, 5, 9))
+        invert.invert(
+            model,
+            rig.text(1),
+            latent,
+            levels,
+            invert.Method(CONVENTIONS[1], refinements),
+            invert.Reporting(notes, numbers=(4, 5, 9)),
+        )
         assert len(notes.lines) == refinements
     assert (
         notes.lines[0].startswith("Frames 4, 5, 9 may come back changed") and "set `refinements` to 2" in notes.lines[0]

@@ -115,7 +115,7 @@ def test_looking_changes_nothing():
     areas = regions(2, 16, 16)
     positive, negative = bound(rig.text(1), areas), rig.text(2)
     ours = STLayoutAttention.execute(unet, "paper", 0.3, 1.0, 0.3, power=5.0).args[0]
-    shower = Shower(2, "all", [positive[0][1][KEY]], [(0, 3)], "positive", False)
+    shower = Shower(2, "all", [positive[0][1][KEY]], [(0, 3)], "positive")
     looked_at, x = for_showing(ours, Probe(shower)), rig.latent(2)
     assert torch.equal(one_step(looked_at, positive, negative, x), one_step(ours, positive, negative, x))
     assert shower.seen and shower.points.count == len(shower.sites)

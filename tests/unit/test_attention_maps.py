@@ -9,6 +9,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from pack.videograin.core import cross_frame
 from pack.videograin.core.attention_probs import phrase_shares, point_shares, probabilities
+from pack.videograin.core.cross_frame import KeySet
 from pack.videograin.core.regions import share_any
 from pack.videograin.core.score_range import sampled_keys
 from pack.videograin.core.st_layout import Modulation
@@ -70,7 +71,7 @@ def test_a_point_is_its_row_of_the_whole_matrix(key_set, appended):
     frames, tokens = 4, 9
     q, k, modulation = clip(frames, tokens, tokens + appended)
     points = [(0, 0), (2, 5), (3, 8)]
-    found = point_shares(q, k, HEADS, points, key_set, modulation)
+    found = point_shares(q, k, HEADS, points, KeySet(key_set, frames), modulation)
     seen = {cross_frame.ALL: lambda f: [0, 1, 2, 3], cross_frame.OWN: lambda f: [f], cross_frame.MIDDLE: lambda f: [2],
             cross_frame.FIRST_PREVIOUS: lambda f: [0, max(f - 1, 0)]}[key_set]  # fmt: skip
     for number, (frame, token) in enumerate(points):
@@ -89,7 +90,8 @@ def test_a_point_of_the_fast_form_has_that_forms_span():
     q, k, modulation = clip(4, 400, 400)
     modulation.strength[1, 7] = 0.2
     fast, exact = (
-        point_shares(q, k, HEADS, [(1, 7)], cross_frame.ALL, modulation, fast)[1, 0] for fast in (True, False)
+        point_shares(q, k, HEADS, [(1, 7)], KeySet(cross_frame.ALL, 4), modulation._replace(fast=fast))[1, 0]
+        for fast in (True, False)
     )
     heads = k.view(1, -1, HEADS, WIDTH).transpose(1, 2)
     query = q[1, 7].view(HEADS, 1, WIDTH)
@@ -119,7 +121,7 @@ def test_nothing_as_large_as_tokens_by_tokens_is_made():
     frames, tokens = 8, 1024
     q, k, modulation = clip(frames, tokens, tokens)
     with Largest() as largest:
-        point_shares(q, k, HEADS, [(0, 3), (7, 1000)], cross_frame.ALL, modulation)
+        point_shares(q, k, HEADS, [(0, 3), (7, 1000)], KeySet(cross_frame.ALL, frames), modulation)
     assert largest.numel <= 2 * q.numel()
     text = clip(frames, tokens, 77)
     with Largest() as largest:

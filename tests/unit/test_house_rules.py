@@ -1,4 +1,4 @@
-"""Rules of the house that a reader relies on: what imports what."""
+"""Rules of the house that a reader relies on (docs/ARCHITECTURE.md): who may import whom, how long things may be, what is safe."""
 
 import ast
 import importlib.util
@@ -8,16 +8,29 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-HOST_MODULES = {"comfy", "comfy_api", "comfy_execution", "comfy_extras", "execution", "folder_paths", "nodes", "server"}
-PACK = sorted([*ROOT.glob("*.py"), *ROOT.glob("nodes/**/*.py"), *ROOT.glob("videograin/**/*.py")])
-SHIPPED = sorted({*PACK, *ROOT.glob("demo/*.py"), *ROOT.glob("videograin/toybox/*.py")})
-METHOD = [path for path in PACK if path.is_relative_to(ROOT / "videograin")]
-ENGINE = ("comfyui", "jobs", "features")  # features: until each is behind the protocol
-PURE = [path for path in METHOD if path.relative_to(ROOT / "videograin").parts[0] not in ENGINE]
+HOST = {"comfy", "comfy_api", "comfy_execution", "comfy_extras", "comfyui_version", "execution", "folder_paths",
+        "latent_preview", "node_helpers", "nodes", "server"}  # fmt: skip
+DEVELOPMENT = {"demo", "tools", "benchmarks", "farm", "tests"}
+SHIPPED = sorted([*ROOT.glob("nodes/**/*.py"), *ROOT.glob("videograin/**/*.py"), ROOT / "__init__.py"])
+# Downwards: a folder may import those before it.
+FLOORS = (
+    "core", "storage", "media", "views", "masks", "metrics", "backbones", "features", "toybox", "comfyui", "jobs", "nodes"
+)  # fmt: skip
+BASES = {"features": {"base", "source_reader"}, "backbones": {"base", "registry"}}  # what others may name of these
+LINES, FUNCTION, PARAMETERS = 400, 60, 6
 
 
 def named(path: Path) -> str:
-    return str(path.relative_to(ROOT))
+    return path.relative_to(ROOT).as_posix()
+
+
+def tree(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
+def module(path: Path) -> tuple[str, ...]:
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return parts[:-1] if parts[-1] == "__init__" else parts
 
 
 def imports(nodes) -> set[str]:
@@ -26,24 +39,108 @@ def imports(nodes) -> set[str]:
     for node in nodes:
         if isinstance(node, ast.Import):
             found |= {alias.name.partition(".")[0] for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and node.level == 0:
+        elif isinstance(node, ast.ImportFrom) and not node.level:
             found.add(node.module.partition(".")[0])
     return found
 
 
-@pytest.mark.parametrize("path", PURE, ids=named)
-def test_the_method_never_imports_the_host(path):
-    tree = ast.parse(path.read_text())
-    assert not imports(ast.walk(tree)) & HOST_MODULES
-    above = {node.module or "" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.level}
-    assert not any(module.split(".")[0] in (*ENGINE, "nodes") for module in above)
+def absolute(path: Path) -> set[str]:
+    return imports(ast.walk(tree(path)))
 
 
-@pytest.mark.parametrize("path", [path for path in PACK if path.name != "conftest.py"], ids=named)
+def own(path: Path) -> set[tuple[str, ...]]:
+    """Modules of ours that a file imports, wherever it does, for type checking too."""
+    here, found = path.relative_to(ROOT).parent.parts, set()
+    for node in ast.walk(tree(path)):
+        if isinstance(node, ast.ImportFrom) and node.level:
+            base = here[: len(here) - node.level + 1] + tuple((node.module or "").split(".") if node.module else ())
+            for alias in node.names:
+                inner = ROOT.joinpath(*base, alias.name)
+                is_module = inner.with_suffix(".py").exists() or (inner / "__init__.py").exists()
+                found.add((*base, alias.name) if is_module else base)
+    return found
+
+
+def floor(parts: tuple[str, ...]) -> str:
+    return parts[1] if parts[:1] == ("videograin",) and len(parts) > 1 else parts[0] if parts else ""
+
+
+@pytest.mark.parametrize("path", SHIPPED, ids=named)
+def test_only_the_engine_the_jobs_and_the_nodes_know_comfyui(path):
+    if floor(module(path)) not in ("comfyui", "jobs", "nodes", ""):
+        assert not absolute(path) & HOST
+
+
+@pytest.mark.parametrize("path", SHIPPED, ids=named)
+def test_nothing_shipped_needs_what_is_for_development(path):
+    assert not {parts[0] for parts in own(path) if parts} & DEVELOPMENT
+    assert not absolute(path) & DEVELOPMENT
+
+
+@pytest.mark.parametrize("path", [path for path in SHIPPED if floor(module(path)) in FLOORS], ids=named)
+def test_arrows_point_down(path):
+    here = floor(module(path))
+    above = [parts for parts in own(path) if FLOORS.index(floor(parts)) > FLOORS.index(here)]
+    assert not above
+
+
+@pytest.mark.parametrize("path", SHIPPED, ids=named)
+def test_no_feature_knows_another_and_the_engine_knows_none(path):
+    """Nor a family of models; jobs and nodes may name what they are about."""
+    here = module(path)
+    for folder, bases in BASES.items():
+        inside = floor(here) == folder and here[-1] != "registry"
+        if inside or floor(here) == "comfyui" or (folder == "backbones" and floor(here) == "features"):
+            theirs = {parts[-1] for parts in own(path) if parts[:2] == ("videograin", folder)}
+            assert not theirs - bases - {here[-1]}
+
+
+def test_no_circles():
+    arrows = {module(path): own(path) for path in SHIPPED}
+    done, walking = set(), []
+
+    def walk(at):
+        if at in walking:
+            raise AssertionError(" -> ".join(".".join(parts) for parts in (*walking[walking.index(at) :], at)))
+        if at in done or at not in arrows:
+            return
+        walking.append(at)
+        for other in sorted(arrows[at]):
+            if other != at:
+                walk(other)
+        done.add(walking.pop())
+
+    for start in arrows:
+        walk(start)
+
+
+@pytest.mark.parametrize("path", SHIPPED, ids=named)
+def test_a_file_is_a_few_screens(path):
+    assert path.read_text(encoding="utf-8").count("\n") <= LINES
+
+
+def functions(path: Path):
+    """Functions but schemas, nodes' entry points, and Triton's kernels."""
+    for node in ast.walk(tree(path)):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            kernel = any("jit" in ast.dump(decorator) for decorator in node.decorator_list)
+            if not kernel and node.name not in ("define_schema", "execute", "fingerprint_inputs", "validate_inputs"):
+                yield node
+
+
+@pytest.mark.parametrize("path", SHIPPED, ids=named)
+def test_a_function_is_one_screen_and_takes_at_most_six(path):
+    for node in functions(path):
+        assert node.end_lineno - node.lineno < FUNCTION, node.name
+        given = [*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs]
+        given = [argument for argument in given if argument.arg not in ("self", "cls")]
+        assert len(given) <= PARAMETERS, f"{node.name} takes {len(given)}"
+
+
+@pytest.mark.parametrize("path", SHIPPED, ids=named)
 def test_cv2_is_imported_inside_functions_only_and_own_modules_relatively(path):
-    tree = ast.parse(path.read_text())
-    assert "cv2" not in imports(tree.body)  # its wheel needs libGL, which a bare machine lacks
-    assert not imports(ast.walk(tree)) & {"videograin", "pack", "demo"}
+    assert "cv2" not in imports(tree(path).body)  # its wheel needs libGL, which a bare machine lacks
+    assert not absolute(path) & {"videograin", "pack"}
 
 
 @pytest.mark.parametrize("path", sorted(path for path in ROOT.rglob("*.py") if ".git" not in path.parts), ids=named)
@@ -57,7 +154,7 @@ def test_nothing_looks_for_files_beside_the_hosts_modules(path):
     """Where ComfyUI keeps its files may change with any version; comfy-import-guard calls that a pack that will break."""
     attributes = [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Attribute)]
     names = [dotted(node) for node in attributes if node.attr in ("__file__", "__path__")]
-    assert not [name for name in names if name.partition(".")[0] in HOST_MODULES]
+    assert not [name for name in names if name.partition(".")[0] in HOST]
 
 
 def test_unit_tests_run_without_comfyui():
@@ -72,13 +169,6 @@ UNSAFE = {"ctypes", "dill", "ftplib", "http", "httpx", "importlib", "marshal", "
 CALLS = {"eval", "exec", "compile", "__import__", "breakpoint", "input"}
 METHODS = {"torch.load", "torch.save", "torch.hub.load", "os.system", "os.popen", "os.startfile", "numpy.load", "np.load",
            "joblib.load", "yaml.load", "yaml.unsafe_load"}  # fmt: skip
-SERVED = [
-    *(path for path in PACK if path.name != "conftest.py"),
-    *ROOT.glob("demo/*.py"),
-    *ROOT.glob("videograin/toybox/*.py"),
-]  # what a node can come to
-# The demo's own scripts: run by hand in a terminal, never by a node.
-SCRIPTS = {"demo/run.py", "demo/showcase.py", "demo/train.py", "demo/make_sprites.py"}
 
 
 def dotted(node: ast.AST) -> str:
@@ -103,7 +193,7 @@ def unsafe(text: str) -> list[str]:
     return found
 
 
-@pytest.mark.parametrize("path", [p for p in SERVED if p.relative_to(ROOT).as_posix() not in SCRIPTS], ids=named)
+@pytest.mark.parametrize("path", SHIPPED, ids=named)
 def test_nothing_runs_code_starts_programs_or_connects(path):
     assert unsafe(path.read_text(encoding="utf-8")) == []
 
@@ -116,18 +206,6 @@ def test_nothing_runs_code_starts_programs_or_connects(path):
 def test_the_rule_finds_what_it_is_for(text):
     assert unsafe(text)
     assert not unsafe("model.eval()\nre.compile('x')\nimport os\nos.replace(a, b)")
-
-
-def test_scripts_are_no_part_of_a_node():
-    """The exceptions above hold only while nothing that nodes import leads to them, or to the demo's trainer."""
-    scripts = {Path(script).stem for script in SCRIPTS} | {"training", "host.server", "host.provision"}
-    for path in SERVED:
-        if path.relative_to(ROOT).as_posix() in SCRIPTS:
-            continue
-        tree = ast.parse(path.read_text(encoding="utf-8"))
-        for node in ast.walk(tree):
-            if isinstance(node, ast.ImportFrom) and "demo" in path.parts + tuple((node.module or "").split(".")):
-                assert not {node.module, *(alias.name for alias in node.names)} & scripts, named(path)
 
 
 JAVASCRIPT = re.compile(

@@ -5,7 +5,7 @@ from itertools import pairwise
 import pytest
 import torch
 
-from pack.videograin.core import latent_blend
+from pack.videograin.core import latent_blend, noise_path
 from pack.videograin.core.ddim_inversion import HIGH, LOW, SETTLED, ddim_invert
 from pack.videograin.core.inversion_record import Inversion
 
@@ -150,7 +150,7 @@ def test_towards_lands_an_euler_step_on_the_target():
 
 def test_next_level_skips_the_present_one():
     levels = [4.0, 2.0, 1.0, 0.0]
-    assert [latent_blend.next_level(s, levels) for s in (4.0, 3.0, 2.0000001, 1.0, 0.5)] == [2.0, 2.0, 1.0, 0.0, 0.0]
+    assert [noise_path.next_level(s, levels) for s in (4.0, 3.0, 2.0000001, 1.0, 0.5)] == [2.0, 2.0, 1.0, 0.0, 0.0]
 
 
 def test_blend_mask_covers_grows_and_feathers():

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from pack.videograin.toybox import clips, world
+from pack.videograin.toybox.clips import Staging
 
 PAIRS = [("cat", "dog"), ("rocket", "tree"), ("car", "bus"), ("owl", "penguin"), ("firetruck", "apple"), ("fox", "fox")]
 
@@ -47,16 +48,16 @@ def test_three_objects_have_disjoint_masks_and_their_own_lanes():
 
 def test_crossing_hides_and_never_quite():
     for seed in range(6):
-        clip = clips.clip(("bear", "frog"), "sea", 8, 1.0, seed, crossing=True)
+        clip = clips.clip(("bear", "frog"), "sea", 8, 1.0, seed, staging=Staging(crossing=True))
         areas = clip.masks[0].sum((1, 2))
         assert areas.min() > 0.2 * areas.max()
-    clip = clips.clip(("bear", "frog"), "sea", 8, 1.0, 1, crossing=True)
+    clip = clips.clip(("bear", "frog"), "sea", 8, 1.0, 1, staging=Staging(crossing=True))
     assert clip.masks[0, -1].sum() < clip.masks[0, 0].sum()
 
 
 @pytest.mark.parametrize("options", [{}, {"camera": 2.0}, {"crossing": True}, {"crossing": True, "camera": 1.0}])
 def test_flow_carries_every_visible_point_to_itself(options):
-    clip = clips.clip(("lion", "taxi"), "brick", 8, 1.5, 2, **options)
+    clip = clips.clip(("lion", "taxi"), "brick", 8, 1.5, 2, Staging(**options))
     flow, seen = clips.flow(clip)
     assert flow.shape == (7, world.SIZE, world.SIZE, 2) and seen.shape == flow.shape[:3]
     y, x = np.mgrid[: world.SIZE, : world.SIZE].astype(np.float32)
@@ -74,7 +75,7 @@ def test_flow_of_a_single_frame_has_no_step():
 
 def cut_off(names, motion: float, seed: int, frames: int, worn: str = "") -> float:
     """The largest share of an object that is out of the frame."""
-    shot, art, rim = clips.clip(names, "road", frames, motion, seed, worn=worn), world.sprites(), 40
+    shot, art, rim = clips.clip(names, "road", frames, motion, seed, staging=Staging(worn=worn)), world.sprites(), 40
     wide = np.zeros((world.SIZE + 2 * rim, world.SIZE + 2 * rim, 3), np.uint8)
     shares = []
     for thing in (thing for track in shot.tracks for thing in track):
@@ -93,7 +94,7 @@ def test_how_much_of_an_object_leaves_the_frame(name, seed, frames, worn):
 
 
 def test_flow_knows_what_is_hidden_next():
-    clip = clips.clip(("bear", "frog"), "sea", 8, 0.0, 0, crossing=True)
+    clip = clips.clip(("bear", "frog"), "sea", 8, 0.0, 0, staging=Staging(crossing=True))
     _, seen = clips.flow(clip)
     for f in range(7):
         hidden = clip.masks[0, f] & clip.masks[1, f + 1] & ~clip.masks[0, f + 1]
@@ -133,14 +134,14 @@ def test_the_tasks_words():
     twins = clips.clip(("cat", "cat"), "grass", 8)
     with pytest.raises(ValueError, match="“swap” of a cat and a cat would change nothing; as `right` choose something"):
         clips.task("swap", twins)
-    dressed = clips.clip(("cat", "cat"), "grass", 8, worn="hat")
+    dressed = clips.clip(("cat", "cat"), "grass", 8, staging=Staging(worn="hat"))
     assert clips.task("swap", dressed).prompt == "a cat and a cat with a hat on grass"
 
 
 @pytest.mark.parametrize("worn", world.ACCESSORIES)
 def test_the_left_one_may_wear_something_from_the_start(worn):
     bare = clips.clip(("cat", "dog"), "grass", 8, 1.0, 2)
-    dressed = clips.clip(("cat", "dog"), "grass", 8, 1.0, 2, worn=worn)
+    dressed = clips.clip(("cat", "dog"), "grass", 8, 1.0, 2, staging=Staging(worn=worn))
     assert dressed.caption == bare.caption.replace("a cat", world.Placed("cat", 0, 0, 1, worn=worn).noun)
     differs = (bare.frames != dressed.frames).any(-1)
     assert differs.any((1, 2)).all() and not (differs & bare.masks[1]).any()
@@ -154,11 +155,11 @@ def test_the_left_one_may_wear_something_from_the_start(worn):
 
 
 def test_what_is_worn_moves_with_its_wearer_or_goes():
-    clip = clips.clip(("cat", "bus"), "grass", 8, 1.0, 0, worn="crown")
+    clip = clips.clip(("cat", "bus"), "grass", 8, 1.0, 0, staging=Staging(worn="crown"))
     assert clips.task("background", clip).phrases == ("a cat with a crown", "a bus")
     swap = clips.task("swap", clip)
     assert swap.prompt == "a bus and a cat with a crown on grass"
     assert (swap.wishes[1].mask & ~clip.masks[1]).any()  # room for the crown
     assert not any(wish.worn for wish in clips.task("instance", clip).wishes)
     with pytest.raises(ValueError, match="a bus wears nothing"):
-        clips.clip(("bus", "cat"), "grass", worn="hat")
+        clips.clip(("bus", "cat"), "grass", staging=Staging(worn="hat"))

@@ -12,7 +12,7 @@ from einops import rearrange
 from torch import Tensor
 
 from . import cross_frame
-from .cross_frame import Visible
+from .cross_frame import KeySet
 from .score_range import sampled_keys
 from .st_layout import Modulation
 
@@ -56,22 +56,20 @@ def phrase_shares(q: Tensor, k: Tensor, heads: int, tokens: Tensor, modulation: 
 
 
 def point_shares(
-    q: Tensor, k: Tensor, heads: int, points: list[tuple[int, int]], key_set: str, modulation: Modulation | None,
-    fast: bool = False, seen_frames: Visible | None = None,
-) -> Tensor:  # fmt: skip
+    q: Tensor, k: Tensor, heads: int, points: list[tuple[int, int]], key_set: KeySet, modulation: Modulation | None
+) -> Tensor:
     """Where single queries look in self-attention, before and after modulation.
 
     Args: q, k (frames, N, heads · d), k may have further tokens another patch appended; points, (frame, token) each;
-    key_set, one of cross_frame.KEY_SETS; modulation as above; fast, as in st_layout.Settings; seen_frames, the frames that
-    each frame sees, instead of its key set.
+    key_set, the one in force, with anchors or without; modulation as above.
     Returns (2, points, frames, N) float32: each row's probabilities, 0 in frames it does not see.
     """
     frames, n = q.shape[:2]
     keys = k.shape[1]
     tokens = torch.arange(frames * keys, device=k.device).view(frames, keys)
-    places = cross_frame.keys(tokens, frames, key_set)
-    if seen_frames is not None:
-        places = [tokens[list(seen)].flatten() for seen in seen_frames]
+    places = cross_frame.keys(tokens, frames, key_set.kind)
+    if key_set.visible is not None:
+        places = [tokens[list(seen)].flatten() for seen in key_set.visible]
     found = []
     for frame, token in points:
         seen = places[frame if len(places) > 1 else 0]  # (M,): all queries of "all frames" see the same keys
@@ -80,7 +78,7 @@ def point_shares(
         if modulation is not None:
             label, key_labels = modulation.query_labels[frame, token], modulation.key_labels.flatten()[seen]
             positive = modulation.positive[label][key_labels][None]
-            after = probabilities(*pair, modulation.strength[frame, token][None], positive, fast)
+            after = probabilities(*pair, modulation.strength[frame, token][None], positive, modulation.fast)
         # "first + previous" shows a frame twice where both are one: what the two copies get is added up.
         rows = before.new_zeros(2, frames * keys).index_add_(1, seen, torch.cat((before, after)))
         found.append(rows.view(2, frames, keys)[..., :n])

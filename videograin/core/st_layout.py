@@ -139,13 +139,14 @@ class Modulation(NamedTuple):
     """What changes scores, for B frames or groups of frames with N queries and M keys each.
 
     strength: (B, N) float32, lambda of each query, 0 to 1; query_labels: (B, N), key_labels: (B, M) int64, patterns;
-    positive: (P, Q) bool over (query, key) patterns.
+    positive: (P, Q) bool over (query, key) patterns. fast: as in Settings.
     """
 
     strength: Tensor
     query_labels: Tensor
     key_labels: Tensor
     positive: Tensor
+    fast: bool = False
 
 
 def layout(masks: Tensor, strengths: Tensor, grid: Grid, settings: Settings, visible: Visible | None = None) -> Layout:
@@ -200,7 +201,7 @@ def modulated_attention(
     Returns (B, H, N, D) in q's dtype.
     """
     d = q.shape[-1]
-    strength, query_labels, key_labels, positive = modulation
+    strength, query_labels, key_labels, positive, _ = modulation
     used = positive.any(0).nonzero()[:, 0]  # a key pattern that is positive with no query needs no channel
     slot = key_labels.new_full((positive.shape[1],), len(used))
     slot[used] = torch.arange(len(used), device=slot.device)

@@ -31,7 +31,7 @@ def usable(q: Tensor, positive: Tensor) -> bool:
 
 def attention(q: Tensor, k: Tensor, v: Tensor, modulation: tuple[Tensor, ...], spanned: Tensor | None = None) -> Tensor:
     """As `st_layout.modulated_attention`, computed in float32 and rounded once to q's dtype; D at most 256."""
-    strength, query_labels, key_labels, positive = modulation
+    strength, query_labels, key_labels, positive, _ = modulation
     q, k, v = (x if x.stride(-1) == 1 else x.contiguous() for x in (q, k, v))
     spanned = k if spanned is None else spanned
     batch, heads, queries, d = q.shape

@@ -183,9 +183,10 @@ class Modulated(Feature):
                 if layout is None:
                     out[i] = attend(q[one], k[one], v[one])[0]
                     continue
-                strength, labels, key_labels, positive = self._of_self(at, layout, k[i])
-                by_query, by_key = (q[one], strength[None], labels[None]), (k[one], v[one], key_labels[None])
-                out[i] = at.key_set.attend(by_query, by_key, partial(self._grouped, positive, at.heads))[0]
+                found = self._of_self(at, layout, k[i])
+                by_query = q[one], found.strength[None], found.query_labels[None]
+                by_key = k[one], v[one], found.key_labels[None]
+                out[i] = at.key_set.attend(by_query, by_key, partial(self._grouped, found, at.heads))[0]
             return out
 
         return modulated
@@ -202,14 +203,17 @@ class Modulated(Feature):
         return self._attend(q, k, as_heads(v, q.shape[1]), modulation).transpose(1, 2).flatten(2)
 
     def _grouped(
-        self, positive: Tensor, heads: int, q: Tensor, strength: Tensor, labels: Tensor, *by_key: Tensor
+        self, found: Modulation, heads: int, q: Tensor, strength: Tensor, labels: Tensor, *by_key: Tensor
     ) -> Tensor:
-        """Modulated self-attention of any grouping: (b, n, d), and keys, values and key labels (b, m, ...), in; (b, n, d) out."""
+        """Modulated self-attention of any grouping of tokens.
+
+        q (b, n, d), strength and labels (b, n), and by key k, v (b, m, d) and labels (b, m). Returns (b, n, d).
+        """
         k, v, key_labels = by_key
         q, k, v = (as_heads(x, heads) for x in (q, k, v))
-        spanned = sampled_keys(k) if self.settings.fast else None
-        out = self._attend(q, k, v, Modulation(strength, labels, key_labels, positive), spanned)
-        return out.transpose(1, 2).flatten(2)
+        spanned = sampled_keys(k) if found.fast else None
+        modulation = found._replace(strength=strength, query_labels=labels, key_labels=key_labels)
+        return self._attend(q, k, v, modulation, spanned).transpose(1, 2).flatten(2)
 
     def _of_self(self, at: At, layout: Layout, k: Tensor) -> Modulation:
         """Of one cond's self-attention; k (f, tokens, d), a frame's own and those another patch appended."""
@@ -220,7 +224,8 @@ class Modulated(Feature):
         strength = (self.settings.self_strength * self.decay(at.call.sigma) * factor).clamp(max=1)  # (f, n)
         appended = k.shape[1] - labels.shape[1]  # belong to no region of ours
         key_labels = F.pad(labels, (0, appended), value=len(layout.table))
-        return Modulation(strength, labels, key_labels, F.pad(layout.positive.to(k.device), (0, 1)))
+        positive = F.pad(layout.positive.to(k.device), (0, 1))
+        return Modulation(strength, labels, key_labels, positive, self.settings.fast)
 
     def _of_cross(self, at: At, cond: Cond, layout: Layout, k: Tensor) -> Modulation:
         """Of one cond's cross-attention; k (f, tokens, d)."""

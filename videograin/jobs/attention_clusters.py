@@ -163,4 +163,6 @@ def observe(
     require_text(model, (text for text, _ in conditioning), "Attention Layout's `conditioning`")
     levels = noisy(inversion)
     levels = evenly(levels[min(int(start * len(levels)), len(levels) - 1) :], steps)
-    look(for_inversion(model, Probe(observer)), observer, inversion, levels, inversion.source, conditioning)
+    look(
+        for_inversion(model, Probe(observer)), observer, inversion, levels, inversion.source, {"positive": conditioning}
+    )

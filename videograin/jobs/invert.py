@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from functools import wraps
 from itertools import count
-from typing import Any
+from typing import Any, NamedTuple
 
 import comfy.sample
 import comfy.samplers
@@ -37,26 +37,24 @@ def schedule(model: ModelPatcher, scheduler: str, steps: int) -> Tensor:
 
 def walk_clip(
     model: ModelPatcher,
-    conditioning: list,
+    prompts: dict[str, list],
     source: Tensor,
     sigmas: Tensor,
     walk: Callable,
-    negative: list | None = None,
     on_step: Callable | None = None,
 ) -> Tensor:
-    """Runs a sampler function of our own over a clip under one prompt, with core's loading, hooks, previews and cancel.
+    """Runs a sampler function of our own over a clip, with core's loading, hooks, previews and cancel.
 
-    Args: source, LATENT samples; sigmas, told to core, one step less than levels; walk, as k-diffusion's samplers;
-    negative, a prompt for the other half of guidance, if the network is to see it too; on_step, called after each
-    step as core's callbacks are, instead of the node's own progress bar.
+    Args: prompts, CONDITIONING as "positive", and as "negative" if the network is to see the other half of guidance too;
+    source, LATENT samples; sigmas, told to core, one step less than levels; walk, as k-diffusion's samplers; on_step,
+    called after each step as core's callbacks are, instead of the node's own progress bar.
     Returns LATENT samples. Raises ValueError where another node has the sampler run more than once.
     """
     if iterations(model) > 1:
         raise ValueError(TWICE)
     guider = comfy.samplers.CFGGuider(model)
-    guider.inner_set_conds({"positive": conditioning})
-    if negative is not None:
-        guider.inner_set_conds({"positive": conditioning, "negative": negative})
+    guider.inner_set_conds(prompts)
+    if "negative" in prompts:
         guider.set_cfg(2.0)  # at 1, ComfyUI leaves that half out
     return guider.sample(
         torch.zeros_like(source),
@@ -81,24 +79,38 @@ def once(walk: Callable) -> Callable:
     return walk_once
 
 
+class Method(NamedTuple):
+    """How a clip is inverted. convention, refinements: as in ddim_invert. precision: of the levels, one of PRECISIONS."""
+
+    convention: str
+    refinements: int
+    precision: str = "fp32"
+
+
+class Reporting(NamedTuple):
+    """Where an inversion within another work tells of itself.
+
+    notes: of the node at work. on_step: called after each step as core's callbacks are. numbers: of the frames in the
+    whole clip, for messages.
+    """
+
+    notes: Notes
+    on_step: Callable | None = None
+    numbers: Sequence[int] | None = None
+
+
 def invert(
     model: ModelPatcher,
     conditioning: list,
     latent: dict[str, Any],
     sigmas: Tensor,
-    convention: str,
-    refinements: int,
-    precision: str = "fp32",
-    on_step: Callable | None = None,
-    notes: Notes | None = None,
-    numbers: Sequence[int] | None = None,
+    method: Method,
+    reporting: Reporting | None = None,
 ) -> tuple[dict[str, Any], Inversion]:
     """Inverts a clip.
 
-    Args: conditioning, of the source; latent, ComfyUI's LATENT; sigmas, descending; convention and refinements as in
-    ddim_invert; precision, in which the levels are kept, one of inversion_record.PRECISIONS; on_step, called after each
-    step as core's callbacks are, instead of the node's own text and progress bar; notes, warnings of the node at work; numbers, of
-    these frames in the whole clip, for messages.
+    Args: conditioning, of the source; latent, ComfyUI's LATENT; sigmas, descending; reporting, instead of the node's own
+    text and progress bar.
     Returns (LATENT to start the edit from, without added noise; the Inversion).
     Raises ValueError for a model, latent or sigma list that cannot be inverted.
     """
@@ -106,34 +118,13 @@ def invert(
     require_text(model, [text for text, _ in conditioning], "DDIM Inversion's `conditioning`")
     require_picture(model, (notes for _, notes in conditioning), "DDIM Inversion's `conditioning`")
     source = comfy.sample.fix_empty_latent_channels(model, latent["samples"])
-    notes, worst = notes or Notes(), torch.zeros(len(source))  # the largest residual of each frame
-    inverting = noting(for_inversion(model), notes)
+    reporting = reporting or Reporting(Notes())
     rising = sigmas.flip(0).cpu().float()
-    count, dtype = len(rising), dtype_of(precision, rising)
-    latents = _room(count, source, dtype)  # written in place: never held twice
-
-    def walk(denoiser, x, levels, extra_args, callback, disable):
-        walked = levels.tolist()
-
-        def denoise(x: Tensor, sigma: float) -> Tensor:
-            denoised = denoiser(x, x.new_full((len(x),), sigma), **extra_args)
-            require_finite(denoised, sigma, walked)
-            return denoised
-
-        latents[-1] = x
-        pairs = ddim_invert(denoise, x, walked, convention, refinements)
-        for step, (x, denoised, residual) in enumerate(tqdm(pairs, "DDIM inversion", len(levels) - 1, disable=disable)):
-            latents[-2 - step] = x
-            torch.maximum(worst, residual.cpu().float(), out=worst)
-            if on_step is None:
-                notes.tell(f"Inverting: step {step + 1} of {len(levels) - 1}")
-            callback({"i": step, "denoised": denoised, "x": x})
-        return x
-
-    noise = walk_clip(inverting, conditioning, source, rising, walk, on_step=on_step)
-    if unsettled := (worst > SETTLED).nonzero().flatten().tolist():
-        frames = unsettled if numbers is None else [numbers[frame] for frame in unsettled]
-        notes.add(_unsettled(frames, float(worst.max()), refinements))
+    latents = _room(len(rising), source, dtype_of(method.precision, rising))  # written in place: never held twice
+    walk = _Walk(latents, method, reporting)
+    inverting = noting(for_inversion(model), reporting.notes)
+    noise = walk_clip(inverting, {"positive": conditioning}, source, rising, walk.climb, reporting.on_step)
+    walk.tell_unsettled()
     inversion = Inversion(
         latents=latents,
         sigmas=rising.flip(0),
@@ -144,6 +135,40 @@ def invert(
     )
     kept = {name: value for name, value in latent.items() if name not in ("samples", "noise_mask")}
     return {**kept, "samples": noise.to(source.device)}, inversion
+
+
+class _Walk:
+    """Climbing the levels, each of which is kept. latents: (levels, frames, C, h, w), from noise to clean."""
+
+    def __init__(self, latents: Tensor, method: Method, reporting: Reporting):
+        self.latents, self.method, self.reporting = latents, method, reporting
+        self.worst = torch.zeros(latents.shape[1])  # the largest residual of each frame
+
+    def climb(self, denoiser, x, levels, extra_args, callback, disable):
+        """A sampler function, as k-diffusion's."""
+        walked = levels.tolist()
+
+        def denoise(x: Tensor, sigma: float) -> Tensor:
+            denoised = denoiser(x, x.new_full((len(x),), sigma), **extra_args)
+            require_finite(denoised, sigma, walked)
+            return denoised
+
+        self.latents[-1] = x
+        steps = ddim_invert(denoise, x, walked, self.method.convention, self.method.refinements)
+        for step, (x, denoised, residual) in enumerate(tqdm(steps, "DDIM inversion", len(levels) - 1, disable=disable)):
+            self.latents[-2 - step] = x
+            torch.maximum(self.worst, residual.cpu().float(), out=self.worst)
+            if self.reporting.on_step is None:
+                self.reporting.notes.tell(f"Inverting: step {step + 1} of {len(levels) - 1}")
+            callback({"i": step, "denoised": denoised, "x": x})
+        return x
+
+    def tell_unsettled(self) -> None:
+        """Names the frames for which the refinements did not settle."""
+        frames, numbers = (self.worst > SETTLED).nonzero().flatten().tolist(), self.reporting.numbers
+        if frames:
+            frames = frames if numbers is None else [numbers[frame] for frame in frames]
+            self.reporting.notes.add(_unsettled(frames, float(self.worst.max()), self.method.refinements))
 
 
 def _unsettled(frames: list[int], residual: float, refinements: int) -> str:

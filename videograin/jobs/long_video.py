@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import comfy.sample
@@ -22,80 +22,21 @@ from torch import Tensor
 
 from ..comfyui import wrappers
 from ..comfyui.context_windows import sliced
-from ..comfyui.fingerprint import code, fingerprint, weights
+from ..comfyui.fingerprint import fingerprint
 from ..comfyui.finite import broken_frames
-from ..comfyui.model_identity import model_identity
-from ..comfyui.plan import find, records
+from ..comfyui.plan import records
 from ..comfyui.progress import ClipProgress, Notes
 from ..comfyui.spill_to_disk import room, told
-from ..core.cells import CELL, frames_on_cells, laid_back, padded
+from ..core.cells import frames_on_cells, laid_back
 from ..core.chunking import Window, joined, windows
 from ..features.base import Record
 from ..features.latent_blend import Blend
 from ..features.via_anchors import Anchors
 from ..storage import chunk_file
 from . import invert, long_video_checks
+from .chunk_job import Job
 
 FOLDER = "videograin_chunks"  # in ComfyUI's output folder
-
-
-@dataclass(frozen=True, eq=False)
-class Job:
-    """One edit of one clip.
-
-    frames: (F, H, W, C). source, positive, negative: CONDITIONING of the whole clip. sigmas: descending. length, overlap:
-    frames of a chunk. anchors: their number where the MODEL brings none. mask: (F or 1, H, W), None for the regions.
-    blend: one of latent_blend.PATHS, or None. grow, feather, boundary: as in plan.Blend.
-    """
-
-    model: ModelPatcher
-    vae: object
-    frames: Tensor
-    source: list
-    positive: list
-    negative: list
-    sigmas: Tensor
-    cfg: float
-    sampler: str
-    seed: int
-    refinements: int
-    convention: str
-    length: int
-    overlap: int
-    anchors: int
-    blend: str | None
-    mask: Tensor | None
-    grow: int
-    feather: int
-    boundary: int
-
-    @property
-    def cells(self) -> tuple[int, int] | None:
-        """(height, width) of the latent that the frames are padded for; None where they need not, or must not.
-
-        A latent that a prompt brings (inpainting, instruct-pix2pix) was cut by VAE Encode, and the clip's must go with it.
-        """
-        height, width = self.frames.shape[1:3]
-        prompts = (*self.source, *self.positive, *self.negative)
-        cut = any("concat_latent_image" in notes for _, notes in prompts)
-        whole = height % CELL == width % CELL == 0
-        return None if cut or whole else (padded(height), padded(width))
-
-    @property
-    def anchoring(self) -> Anchors | None:
-        """The MODEL's own anchors, else as many as were asked for."""
-        there: Anchors | None = find(records(self.model), Anchors)
-        found = there or Anchors(self.anchors)
-        return None if found.neutral else found
-
-    def result_of(self) -> str:
-        """A fingerprint of all that a chunk's latents depend on, besides its window."""
-        plan = [record for record in records(self.model) if not isinstance(record, Anchors)]
-        return fingerprint(
-            code(), model_identity(self.model), plan, self.anchoring, weights(getattr(self.vae, "first_stage_model", None)), self.frames,
-            self.source, self.positive, self.negative, self.sigmas, self.cfg, self.sampler, self.seed, self.refinements,
-            self.convention, self.blend, self.mask, self.grow, self.feather, self.boundary,
-        )  # fmt: skip
 
 
 def edit_in_chunks(job: Job, graph: list, resume: bool, said: Sequence[str] = ()) -> tuple[Tensor, str]:
@@ -113,8 +54,9 @@ def edit_in_chunks(job: Job, graph: list, resume: bool, said: Sequence[str] = ()
     began, done = time.monotonic(), fingerprint(job.result_of(), graph)
     folder = Path(folder_paths.get_output_directory()) / FOLDER / done
     cuts = windows(len(job.frames), job.length, job.overlap)
-    progress, kept = ClipProgress(job.model, len(cuts), 2 * (len(job.sigmas) - 1), notes), []
-    results = _results(job, cuts, folder, done, resume, progress, kept)
+    progress = ClipProgress(job.model, len(cuts), 2 * (len(job.sigmas) - 1), notes)
+    finished = _Finished(folder, done, resume)
+    results = _results(job, cuts, finished, progress)
     clip, filled = None, 0
     for latents in joined(cuts, results):
         pixels = job.vae.decode(latents)
@@ -128,37 +70,43 @@ def edit_in_chunks(job: Job, graph: list, resume: bool, said: Sequence[str] = ()
         clip = _room((len(job.frames), *pixels.shape[1:])) if clip is None else clip
         clip[filled : filled + len(pixels)] = pixels
         filled += len(pixels)
-    return clip, _report(job, cuts, kept, folder, time.monotonic() - began)
+    return clip, _report(job, cuts, finished, time.monotonic() - began)
 
 
-def _results(
-    job: Job, cuts: list[Window], folder: Path, done: str, resume: bool, progress: ClipProgress, kept: list[Window]
-) -> Iterator[Tensor]:
-    """The latents of each window in turn, from disk or made now; what came from disk is noted in `kept`."""
+class _Finished:
+    """The chunks of one work on disk. folder: theirs. done: the work's fingerprint. resume: whether they are taken from there."""
+
+    def __init__(self, folder: Path, done: str, resume: bool):
+        self.folder, self.done, self.resume = folder, done, resume
+        self.taken: list[Window] = []
+
+    def read(self, window: Window, notes: Notes) -> Tensor | None:
+        path = chunk_file.path_of(self.folder, window)
+        if not self.resume or not path.exists():
+            return None
+        try:
+            latents = chunk_file.read(path, self.done, window)
+        except ValueError as error:
+            notes.add(f"Edit in Chunks makes frames {window.start} to {window.stop - 1} anew: {error}.")
+            return None
+        self.taken.append(window)
+        return latents
+
+    def write(self, window: Window, latents: Tensor) -> None:
+        need = f"Edit in Chunks keeps finished chunks in ComfyUI's output/{FOLDER} folder"
+        with told(need, "Free space there and run again: those before are kept."):
+            chunk_file.write(chunk_file.path_of(self.folder, window), latents, self.done, window)
+
+
+def _results(job: Job, cuts: list[Window], finished: _Finished, progress: ClipProgress) -> Iterator[Tensor]:
+    """The latents of each window in turn, from disk or made now."""
     for number, window in enumerate(cuts):
-        path = chunk_file.path_of(folder, window)
-        latents = _finished(path, done, window, progress.notes) if resume else None
+        latents = finished.read(window, progress.notes)
         if latents is None:
             progress.begin(number)
             latents = edit_chunk(job, window, progress)
-            with told(
-                f"Edit in Chunks keeps finished chunks in ComfyUI's output/{FOLDER} folder",
-                "Free space there and run again: those before are kept.",
-            ):
-                chunk_file.write(path, latents, done, window)
-        else:
-            kept.append(window)
+            finished.write(window, latents)
         yield latents
-
-
-def _finished(path: Path, done: str, window: Window, notes: Notes) -> Tensor | None:
-    if not path.exists():
-        return None
-    try:
-        return chunk_file.read(path, done, window)
-    except ValueError as error:
-        notes.add(f"Edit in Chunks makes frames {window.start} to {window.stop - 1} anew: {error}.")
-        return None
 
 
 def edit_chunk(job: Job, window: Window, progress: ClipProgress) -> Tensor:
@@ -175,8 +123,8 @@ def edit_chunk(job: Job, window: Window, progress: ClipProgress) -> Tensor:
     latent = {"samples": job.vae.encode(frames if job.cells is None else frames_on_cells(frames, job.cells))}
     source, positive, negative = (sliced(c, batch, total, job.cells) for c in (job.source, job.positive, job.negative))
     noise, inversion = invert.invert(
-        model, source, latent, job.sigmas, job.convention, job.refinements,
-        on_step=progress.phase("inverting"), notes=progress.notes, numbers=batch,
+        model, source, latent, job.sigmas, invert.Method(job.convention, job.refinements),
+        invert.Reporting(progress.notes, progress.phase("inverting"), batch),
     )  # fmt: skip
     if job.blend is not None:
         mask = job.mask if job.mask is None or len(job.mask) == 1 else job.mask[batch]
@@ -203,7 +151,8 @@ def _room(shape: tuple[int, ...]) -> Tensor:
     return room(shape, torch.float32, "The edited clip", fix)
 
 
-def _report(job: Job, cuts: list[Window], kept: list[Window], folder: Path, seconds: float) -> str:
+def _report(job: Job, cuts: list[Window], finished: _Finished, seconds: float) -> str:
+    kept, folder = finished.taken, finished.folder
     frames, height, width = job.frames.shape[:3]
     anchors = job.anchoring.of(frames) if job.anchoring else ()
     made = [window for window in cuts if window not in kept]

@@ -17,7 +17,7 @@ from ..features.st_layout import STLayout
 
 if TYPE_CHECKING:
     from ..comfyui.progress import Notes
-    from .long_video import Job
+    from .chunk_job import Job
 
 NODE = "Edit in Chunks"
 

@@ -35,12 +35,16 @@ def evenly(levels: list[int], count: int) -> list[int]:
 
 
 def look(
-    model: ModelPatcher, onlooker: Onlooker, inversion: Inversion, levels: list[int], latent: Tensor, conditioning: list,
-    negative: list | None = None,
-) -> None:  # fmt: skip
+    model: ModelPatcher,
+    onlooker: Onlooker,
+    inversion: Inversion,
+    levels: list[int],
+    latent: Tensor,
+    prompts: dict[str, list],
+) -> None:
     """Shows the model the source at some levels of its trajectory, one call for each.
 
-    model: with the onlooker in its plan. latent: what core takes for the LATENT to sample from.
+    model: with the onlooker in its plan. latent: what core takes for the LATENT to sample from. prompts: as in walk_clip.
     Raises ValueError where a cache may skip calls, or the onlooker saw nothing.
     """
     if cache := step_cache(model):
@@ -58,7 +62,7 @@ def look(
         return x
 
     sigmas = torch.cat([inversion.sigmas[levels], torch.zeros(1)])
-    walk_clip(model, conditioning, latent, sigmas, walk, negative)
+    walk_clip(model, prompts, latent, sigmas, walk)
     if not onlooker.seen:
         raise ValueError(
             f"The model has no self-attention in the chosen blocks at 1/{onlooker.level} of the latent's grid. Change "

@@ -38,29 +38,23 @@ class Shower(Onlooker):
     """What Show Attention collects at one level: a map for each phrase, and a row for each point.
 
     bindings: of the prompts looked at. tokens: (frame, token) of each point. half: of guidance, whose self-attention is
-    looked at; phrases stand in the positive one. fast: as in st_layout.Settings.
+    looked at; phrases stand in the positive one.
     """
 
     node = NODE
 
-    def __init__(
-        self, level: int, blocks: str, bindings: list[Binding], tokens: list[tuple[int, int]], half: str, fast: bool
-    ):
+    def __init__(self, level: int, blocks: str, bindings: list[Binding], tokens: list[tuple[int, int]], half: str):
         super().__init__(level, blocks)
         self.phrases = {binding: Average() for binding in bindings}
-        self.points, self.tokens, self.half, self.fast = Average(), tokens, half, fast
+        self.points, self.tokens, self.half = Average(), tokens, half
         self.sites: set[Site] = set()
 
     def see_self(self, at: At, q: Tensor, k: Tensor) -> None:
         for number, cond in enumerate(at.call.conds):
             if cond is None or cond.half != self.half:
                 continue
-            modulation, seen = at.call.modulation(at, number, k[number]), at.key_set
-            self.points.add(
-                point_shares(
-                    q[number], k[number], at.heads, self.tokens, seen.kind, modulation, self.fast, seen.visible
-                )
-            )
+            modulation = at.call.modulation(at, number, k[number])
+            self.points.add(point_shares(q[number], k[number], at.heads, self.tokens, at.key_set, modulation))
 
     def see_cross(self, at: At, q: Tensor, k: Tensor) -> None:
         for number, cond in enumerate(at.call.conds):
@@ -120,13 +114,13 @@ def show_attention(
     divisor = choose_level(settings.level, height, width)
     grid = (-(-height // divisor), -(-width // divisor))
     tokens = [(point.frame, point.token(tuple(frames.shape[1:3]), grid)) for _, point, _ in picked]
-    fast = modulation is not None and modulation.fast
-    shower = Shower(divisor, settings.blocks, bindings, tokens, half, fast)
+    shower = Shower(divisor, settings.blocks, bindings, tokens, half)
     levels = evenly(_levels(model, inversion, settings.start, settings.end), settings.steps)
     # As the sampler of an edit has it, not as the inversion had.
     noise = model.model.process_latent_out(inversion.latents[levels[0]].float())
     watching = for_showing(model, Probe(shower))
-    look(watching, shower, inversion, levels, noise, conditioning, negative if half == "negative" else None)
+    prompts = {"positive": conditioning, **({"negative": negative} if half == Half.NEGATIVE else {})}
+    look(watching, shower, inversion, levels, noise, prompts)
 
     rows = slice(0, 1 if modulation is None else 2)
     looked = f"{_several(len(levels), 'noise level')}, {_several(len(shower.sites), 'attention layer')}"

@@ -35,10 +35,24 @@ class Clip(NamedTuple):
     camera: np.ndarray  # (F, 2) int, the camera's position (x, y) in pixels
 
 
+class Staging(NamedTuple):
+    """Whatever happens besides in a clip.
+
+    crossing: the first two walk towards each other until they all but meet, the second in front. camera: how far it moves
+    over the background in all, 0 to 2 times 12 px. worn: by the first object, one of ACCESSORIES, or "".
+    """
+
+    crossing: bool = False
+    camera: float = 0.0
+    worn: str = ""
+
+
+PLAIN = Staging()
+
+
 def clip(
-    names: Sequence[str], place: str, frames: int = 8, motion: float = 1.0, seed: int = 0, crossing: bool = False,
-    camera: float = 0.0, worn: str = "",
-) -> Clip:  # fmt: skip
+    names: Sequence[str], place: str, frames: int = 8, motion: float = 1.0, seed: int = 0, staging: Staging = PLAIN
+) -> Clip:
     """Objects side by side that drift along a line and bob; the same call, the same bytes.
 
     Unturned and bare they stay inside the frame. With more motion than 1 a corner may turn out of it, or what is worn:
@@ -48,11 +62,9 @@ def clip(
         names: left to right; a later one stands in front.
         frames: at least 1.
         motion: 0 stands still, 1 wanders about 18 px in all; from about 2 on two objects may overlap.
-        crossing: the first two walk towards each other until they all but meet, the second in front.
-        camera: how far the camera moves over the background in all, 0 to 2 times 12 px.
-        worn: what the first object wears, one of ACCESSORIES, or "".
     Raises ValueError where the first object has nothing to wear it on.
     """
+    crossing, camera, worn = staging
     if worn:
         _require_head(names[0])
     rng, art = np.random.default_rng(seed), sprites()
