@@ -6,7 +6,7 @@ from ..videograin.comfyui import wrappers
 from ..videograin.comfyui.prompts import last_row, read, require_clip, rows_to_keys
 from ..videograin.core import reatco
 from ..videograin.core.cross_frame import LEVELS
-from ..videograin.features.place_objects import Placement
+from ..videograin.features.reatco_placement import Placement
 from ..videograin.jobs import placement
 from .declared import declared
 from .types import CATEGORY, Regions

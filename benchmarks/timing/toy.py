@@ -17,7 +17,7 @@ import comfy.model_base
 import nodes as stock
 
 from ...videograin.comfyui.attention import Call
-from ...videograin.features.flow_guided import AlongPaths
+from ...videograin.features.flatten_paths import AlongPaths
 from ...videograin.features.st_layout import Modulated
 from ..edit.host import Host
 from .rows import Row, profile_rows

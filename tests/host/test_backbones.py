@@ -11,6 +11,7 @@ from einops import rearrange
 
 from pack.nodes.attention import FullFrameAttention, STLayoutAttention
 from pack.nodes.blend import LatentBlend
+from pack.nodes.inversion import DDIMInversion
 from pack.videograin.backbones import registry
 from pack.videograin.core.phrase_tokens import KEY, Binding
 from pack.videograin.core.regions import Region
@@ -158,6 +159,11 @@ def test_regions_and_blend_together(model):
 def test_what_it_does_not_offer_is_refused_by_name(model):
     with pytest.raises(ValueError, match=r"Full-Frame Attention needs a choice of the frames.*toy video transformer"):
         FullFrameAttention.execute(model, "all frames")
+
+
+def test_inversion_waits_for_a_family_that_offers_it(model):
+    with pytest.raises(ValueError, match=r"DDIM Inversion needs an inversion .*toy video transformer"):
+        DDIMInversion.execute(model, prompt(), {"samples": clip()}, 4, "normal", 0)
 
 
 def test_an_unknown_family_is_refused(model, monkeypatch):

@@ -12,7 +12,7 @@ from pack.nodes.motion import FlowGuidedAttention
 from pack.videograin.comfyui import wrappers
 from pack.videograin.comfyui.plan import KEY
 from pack.videograin.core.flatten import paths, token_steps
-from pack.videograin.features.flow_guided import Motion
+from pack.videograin.features.flatten_paths import Motion
 
 pytestmark = pytest.mark.usefixtures("inference_mode")
 

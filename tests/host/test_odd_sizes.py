@@ -22,7 +22,7 @@ from pack.nodes.show import ShowAttention
 from pack.videograin.comfyui import wrappers
 from pack.videograin.core.attention_clusters import ClusterLayout
 from pack.videograin.core.regions import Region
-from pack.videograin.features.flow_guided import Motion
+from pack.videograin.features.flatten_paths import Motion
 from pack.videograin.views.region_report import look
 from pack.videograin.views.region_sheet import strip
 

@@ -14,7 +14,7 @@ from pack.nodes.attention import FullFrameAttention
 from pack.nodes.placement import PlaceObjects
 from pack.nodes.regions import RegionPrompt
 from pack.videograin.core.reatco import step_size
-from pack.videograin.features import place_objects
+from pack.videograin.features import reatco_placement
 from pack.videograin.jobs import demo_model
 from pack.videograin.views.attention_maps import attention_inside
 
@@ -167,8 +167,8 @@ def test_attention_moves_into_the_mask_whatever_the_sampler(sampler, monkeypatch
     model, clip, _ = demo_model.load()
     looks(monkeypatch)  # which makes sure that the sampler's latent is never written to
     seen, found = [], {}
-    mean = place_objects.MapWatcher.mean
-    monkeypatch.setattr(place_objects.MapWatcher, "mean", lambda self: seen.append(mean(self)) or seen[-1])
+    mean = reatco_placement.MapWatcher.mean
+    monkeypatch.setattr(reatco_placement.MapWatcher, "mean", lambda self: seen.append(mean(self)) or seen[-1])
     box, frames = "cat: 12, 60, 70, 80", torch.zeros(2, 192, 192, 3)
     prompts = [clip.encode_from_tokens_scheduled(clip.tokenize(text)) for text in ("a cat in the snow", "")]
     for strength in (20.0, 1e-9):  # the second looks, and moves nothing to speak of
@@ -192,7 +192,7 @@ def test_the_network_is_whole_again_whatever_happens(unet, clip, monkeypatch, fa
     args = (encoded(clip), rig.text(2), rig.latent(), True)
     plain = rig.sample(unet, *args)
     if fault is not None:
-        monkeypatch.setattr(place_objects.MapWatcher, "mean", lambda self: (_ for _ in ()).throw(fault()))
+        monkeypatch.setattr(reatco_placement.MapWatcher, "mean", lambda self: (_ for _ in ()).throw(fault()))
         with pytest.raises(fault):
             rig.sample(placed(unet, clip), *args)
     else:
@@ -222,7 +222,7 @@ def test_in_half_precision_the_loss_is_scaled(unet, clip, monkeypatch):
     halves.model.diffusion_model.half()
     halves.model.diffusion_model.dtype = torch.float16
     rig.sample(placed(halves, clip, refinements=0), *args)
-    monkeypatch.setattr(place_objects, "SCALES", (2.0**-12,))
+    monkeypatch.setattr(reatco_placement, "SCALES", (2.0**-12,))
     rig.sample(placed(halves, clip, refinements=0), *args)
     full, scaled, lost = (seen[i][2] - seen[i][0] for i in (0, 3, 6))
     assert rig.rms(scaled - full) < 0.05 * rig.rms(full)

@@ -23,7 +23,7 @@ from pack.videograin.backbones.unet import UNet, output_blocks
 from pack.videograin.comfyui import memory
 from pack.videograin.comfyui.plan import records
 from pack.videograin.core.latent_blend import blend_mask
-from pack.videograin.features.place_objects import Placement
+from pack.videograin.features.reatco_placement import Placement
 
 pytestmark = pytest.mark.usefixtures("inference_mode")
 

@@ -11,7 +11,7 @@ from pack.videograin.comfyui.optical_flow import raft
 from pack.videograin.comfyui.plan import find, records
 from pack.videograin.core.flatten import token_steps
 from pack.videograin.core.optical_flow import dis_flow
-from pack.videograin.features.flow_guided import Motion
+from pack.videograin.features.flatten_paths import Motion
 
 RENAMED = (  # the authors' names -> torchvision's, in this order
     ("module.", ""),

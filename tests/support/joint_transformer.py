@@ -16,7 +16,7 @@ from comfy.patcher_extension import WrapperExecutor, WrappersMP, get_all_wrapper
 from einops import rearrange
 from torch import nn
 
-from pack.videograin.backbones.base import Backbone, Geometry, Layer
+from pack.videograin.backbones.base import Backbone, Layer, Need
 from pack.videograin.core.cross_frame import ALL
 from pack.videograin.core.noise_path import FLOW
 
@@ -83,15 +83,14 @@ def model() -> comfy.model_patcher.ModelPatcher:
 
 class Joint(Backbone):
     name = "toy video transformer"
-    offers = frozenset()
+    models = "of the tests"
+    offers = frozenset({Need.CROSS_ATTENTION})
+    frame_axis = 2
     own_key_set = ALL
     path = FLOW
 
     def matches(self, network):
         return type(network).__name__ == "JointTransformer"
-
-    def geometry(self, shape):
-        return Geometry(shape[2], *shape[-2:])
 
     def on_latent(self, masks):
         return masks[None, :, 0].unsqueeze(1)
@@ -104,9 +103,6 @@ class Joint(Backbone):
 
     def widths(self, network):
         return dict.fromkeys(self.sites(network), WIDTH)
-
-    def heads(self, network):
-        return dict.fromkeys(self.sites(network), HEADS)
 
     def frames_of(self, x, conds):
         return x.shape[2], len(x) == conds
@@ -130,14 +126,14 @@ class Joint(Backbone):
         return 1
 
     @contextmanager
-    def attached(self, call, network, options):
+    def attached(self, engine, network, options):
         at = []
 
         def attend(attention, q, k, v, heads, **rest):
             kind, number = at[-1]
-            if kind not in call.kinds:
+            if kind not in engine.kinds:
                 return attention(q, k, v, heads, **rest)
-            return call.kinds[kind](Layer(("block", number, 0), call.size, heads, None, None), q, k, v)
+            return engine.kinds[kind](Layer(("block", number, 0), engine.size, heads, None, None), q, k, v)
 
         with ExitStack() as hooks:
             for number, block in enumerate(network.blocks):

@@ -10,7 +10,7 @@ from recipe import encode, half
 
 from pack.nodes.placement import PlaceObjects
 from pack.nodes.regions import RegionPrompt
-from pack.videograin.features.place_objects import Placer
+from pack.videograin.features.reatco_placement import Placer
 
 PROMPT, CAT, DOG = "a cat and a dog on grass", 2, 5  # and the rows of two words
 

@@ -122,7 +122,8 @@ def work(shape, network, number: int):
     from pack.videograin.backbones import registry
     from pack.videograin.features.base import Work
 
-    return Work(tuple(shape), 0, number, registry.of(network), network)
+    backbone = registry.of(network)
+    return Work(backbone.geometry(tuple(shape)), 0, number, backbone, network)
 
 
 def rms(x: Tensor) -> float:

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from pack.videograin.core.frame_numbers import frames_text, parse_frames, runs
-from pack.videograin.core.phrases import closest
+from pack.videograin.core.phrase_search import closest
 from pack.videograin.core.regions import Region
 from pack.videograin.views.palette import shades
 from pack.videograin.views.region_report import (

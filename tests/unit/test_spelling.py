@@ -2,7 +2,7 @@
 
 import pytest
 
-from pack.videograin.core.phrases import hint, occurrences, places
+from pack.videograin.core.phrase_search import hint, occurrences, places
 from pack.videograin.core.spelling import EMBEDDING, piece_bytes, read, token_spans
 
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager
 from enum import Enum
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple, Protocol
 
 from torch import Tensor, nn
 
@@ -17,10 +17,12 @@ Site = tuple[str, int, int]  # the address of a pair of attention layers; in UNe
 class Need(Enum):
     """What a feature needs of a family, in words for a message."""
 
+    CROSS_ATTENTION = "cross-attention to its prompt"
     KEY_SETS = "a choice of the frames that each frame sees"
     RESNETS = "ResNets in a decoder"
     GROUP_NORMS = "GroupNorm between its layers"
     GRADIENTS = "gradients of a part of the network"
+    INVERSION = "an inversion along the levels of noise"
 
 
 class Geometry(NamedTuple):
@@ -59,11 +61,29 @@ class Layer(NamedTuple):
     extra: Any = None
 
 
+class Engine(Protocol):
+    """What a family may ask of the engine in one call of the network.
+
+    kinds: by ComfyUI's names of the kinds of attention ("attn1", "attn2"), what stands for the network's own: it takes a
+    layer, queries, keys and values as the network has them, and gives their attention. It calls the network's attention
+    with the options as they were, so nothing comes back to it. size: (h, w) in latent cells of what the call shows.
+    watched: whether `see_hidden` is to be given the hidden states that enter self-attention, with the size of their grid.
+    """
+
+    kinds: Mapping[str, Callable[[Layer, Tensor, Tensor, Tensor], Tensor]]
+    size: tuple[int, int]
+    watched: bool
+
+    def see_hidden(self, site: Site, size: tuple[int, int], x: Tensor) -> None: ...
+
+
 class Backbone:
     """A family of models. The engine has tensors of attention as "c f n d", whatever the network has."""
 
-    name: ClassVar[str]  # for messages
+    name: ClassVar[str]  # for messages, in the singular
     offers: ClassVar[frozenset[Need]]
+    models: ClassVar[str]  # those it is known by
+    frame_axis: ClassVar[int]  # of a latent
     own_key_set: ClassVar[str]  # one of cross_frame.KEY_SETS: what its self-attention sees by itself
     path: ClassVar[NoisePath]
 
@@ -73,7 +93,7 @@ class Backbone:
 
     def geometry(self, shape: tuple[int, ...]) -> Geometry:
         """Of a latent of this shape."""
-        raise NotImplementedError
+        return Geometry(shape[self.frame_axis], *shape[-2:])
 
     def on_latent(self, masks: Tensor) -> Tensor:
         """Masks (frames or 1, 1, h, w) with the latent's dimensions, to be multiplied with it."""
@@ -88,11 +108,7 @@ class Backbone:
         raise NotImplementedError
 
     def widths(self, network: nn.Module) -> dict[Site, int]:
-        """Channels of each site's queries."""
-        raise NotImplementedError
-
-    def heads(self, network: nn.Module) -> dict[Site, int]:
-        """Heads of each site's attention."""
+        """Channels of each site's queries, to reckon memory and to gather features."""
         raise NotImplementedError
 
     def frames_of(self, x: Tensor, conds: int) -> tuple[int, bool]:
@@ -104,7 +120,7 @@ class Backbone:
         raise NotImplementedError
 
     def rows(self, conds: int, frames: int, tokens: int) -> tuple[int, int]:
-        """Batch and length of the network's queries, for so many tokens of a frame."""
+        """Batch and length of the network's queries, for so many tokens of a frame; its keys may be more."""
         raise NotImplementedError
 
     def split(self, x: Tensor, conds: int, frames: int) -> Tensor:
@@ -124,12 +140,19 @@ class Backbone:
         raise NotImplementedError
 
     def attached(
-        self, call: Any, network: nn.Module, options: dict[str, Any]
+        self, engine: Engine, network: nn.Module, options: dict[str, Any]
     ) -> AbstractContextManager[dict[str, Any]]:
-        """For one call of the network: transformer options with the engine at every site; all hooks gone afterwards."""
+        """For one call of the network: transformer options with the engine at every site; all hooks gone afterwards.
+
+        Kinds of attention that `engine.kinds` lacks stay as they are.
+        """
         raise NotImplementedError
 
     # What only some families offer.
+
+    def heads(self, network: nn.Module) -> dict[Site, int]:
+        """Need.GRADIENTS: heads of each site's attention."""
+        raise NotImplementedError
 
     def resnets(self, network: nn.Module) -> dict[int, ResNet]:
         """Need.RESNETS: of each block of the decoder."""

@@ -16,20 +16,19 @@ from torch import Tensor, nn
 
 from ..core.cross_frame import OWN
 from ..core.noise_path import EPS
-from .base import Backbone, Geometry, Layer, Need, ResNet, Site
+from .base import Backbone, Engine, Layer, Need, ResNet, Site
 
 
 class UNet(Backbone):
     name = "Stable Diffusion UNet"
+    models = "SD 1.x, SD 2.x, SDXL"
     offers = frozenset(Need)
+    frame_axis = 0
     own_key_set = OWN
     path = EPS
 
     def matches(self, network: nn.Module) -> bool:
         return _is(network, "UNetModel")
-
-    def geometry(self, shape: tuple[int, ...]) -> Geometry:
-        return Geometry(shape[0], *shape[-2:])
 
     def on_latent(self, masks: Tensor) -> Tensor:
         return masks
@@ -71,21 +70,21 @@ class UNet(Backbone):
         return level
 
     @contextmanager
-    def attached(self, call: Any, network: nn.Module, options: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    def attached(self, engine: Engine, network: nn.Module, options: dict[str, Any]) -> Iterator[dict[str, Any]]:
         """A copy of the transformer options with a replacement at every site where a feature acts."""
         patched = options.copy()
         replace = {kind: dict(patches) for kind, patches in options.get("patches_replace", {}).items()}
-        for kind, attend in call.kinds.items():
+        for kind, attend in engine.kinds.items():
             patches = replace.setdefault(kind, {})
             for site in self.sites(network):
                 previous = patches.get(site, patches.get(site[:2]))
                 patches[site] = _Replacement(attend, site, previous)
         patched["patches_replace"] = replace
-        if call.watched:
+        if engine.watched:
             patches = options.get("patches", {})
             patched["patches"] = {
                 **patches,
-                "attn1_patch": [*patches.get("attn1_patch", []), partial(_hidden, call.see_hidden)],
+                "attn1_patch": [*patches.get("attn1_patch", []), partial(_hidden, engine.see_hidden)],
             }
         yield patched
 

@@ -23,7 +23,7 @@ from ..backbones.base import Layer, Site
 from ..core.cross_frame import KeySet
 from ..core.regions import Grid
 from ..core.st_layout import Modulation
-from ..features.base import CROSS, SELF, Area, At, Attend, Cond, Feature, Half, Misfit, Own
+from ..features.base import CROSS, SELF, Area, At, Attend, Claim, Cond, Feature, Half, Misfit, Own
 from .frame_rows import frames_told, in_order, one_part
 from .other_packs import by, groupnorm_pack, pack_of, unknown_frames
 
@@ -227,8 +227,8 @@ class Call:
             )
         else:
             self.run.warn(
-                f"Another node{packs} tiles or merges tokens (HyperTile and ToMe do), first at {where}: Full-Frame "
-                "Attention, Inject Source Features and both fusions are off where it does.",
+                f"Another node{packs} tiles or merges tokens (HyperTile and ToMe do), first at {where}, where "
+                f"{self._attending()} cannot act.",
                 about="tokens",
             )
         return False
@@ -241,7 +241,7 @@ class Call:
         owner = pack_of(layer.previous)
         self.run.warn(
             f"{owner} replaces self-attention, first at block {layer.site[0]} {layer.site[1]}. Its result stands where it does, and "
-            "Full-Frame and ST-Layout Attention are off there.",
+            f"{self._attending()} cannot act there.",
             about=f"self-attention of {owner}",
         )
         return theirs
@@ -260,9 +260,18 @@ class Call:
             self.run.warn(
                 f"{owner} replaces cross-attention by one with words of its own (attention couple does), first at "
                 f"block {layer.site[0]} {layer.site[1]}: its words and regions and ours act at once. Remove its node and give the words to "
-                "Bind Region Prompts, or set ST-Layout's `cross_strength` to 0.",
+                f"Bind Region Prompts, or set {self._words_widget()} to 0.",
                 about=f"cross-attention of {owner}",
             )
+
+    def _attending(self) -> str:
+        """The nodes that act on attention."""
+        return ", ".join(dict.fromkeys(f.record.node for f in self.features if not f.record.on_latent))
+
+    def _words_widget(self) -> str:
+        """The widget by which words keep to no regions."""
+        claims = (feature.record.claims().get(Claim.CROSS_SCORES) for feature in self.features)
+        return next((claim.widget for claim in claims if claim), "the strength of regions")
 
     # ---- the network's own attention -----------------------------------------------------------------------------------
 

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from ..core.phrase_tokens import binding_of
 from ..features.base import NOISE_MASK, Record, size_of, warn_size
+from . import clashes
 from .model_identity import require_origin
 from .other_packs import TWICE, iterations
 from .plan import Plan
@@ -40,7 +41,7 @@ def check(run: Run, guider: Any, latent: Tensor) -> None:
     if iterations(guider.model_patcher) > 1 and run.once:
         raise ValueError(TWICE)
     _warn_region_sizes(run, guider)
-    run.check()
+    clashes.check(run.features)
     for feature in run.features:
         record = feature.record
         if record.source_prompt is not None:

@@ -1,8 +1,13 @@
-"""A prompt for some frames of a clip: what it brings frame by frame is sliced, all else goes along as it is."""
+"""A prompt for some frames of a clip, as a chunk or a context window has them: what it brings frame by frame is cut.
+
+Core slices a window's latents, masks and texts, but gives every window the ControlNet hints of the clip's first frames:
+`Hints` cuts those in a run.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import copy
 from dataclasses import replace
 from typing import Any
 
@@ -12,6 +17,8 @@ from torch import Tensor
 
 from ..core.cells import on_cells
 from ..core.phrase_tokens import Binding
+
+Conds = list[list[dict[str, Any]] | None]
 
 
 def sliced(conditioning: list, frames: Sequence[int], total: int, cells: tuple[int, int] | None = None) -> list:
@@ -65,3 +72,33 @@ def cycled(hint: Tensor | None, frames: Sequence[int]) -> Tensor | None:
     if hint is None or len(hint) == 1:
         return hint
     return hint[torch.tensor(list(frames)) % len(hint)]
+
+
+class Hints:
+    """The windows' ControlNets of one run, so that a window's hints are prepared once and not at each step."""
+
+    def __init__(self, frames: int):
+        self.frames = frames
+        self._cut: dict[tuple, ControlBase] = {}
+
+    def windowed(self, conds: Conds, window: Any) -> Conds:
+        """The conditionings of a model call with hints of the window's frames; one hint for all frames stays."""
+        indices = tuple(window.get_tensor(torch.arange(self.frames), dim=0).tolist())  # with the anchor frame
+        return [side and [self._cond(cond, indices) for cond in side] for side in conds]
+
+    def _cond(self, cond: dict[str, Any], indices: tuple[int, ...]) -> dict[str, Any]:
+        control = cond.get("control")
+        return cond if control is None else {**cond, "control": self._control(control, indices)}
+
+    def _control(self, control: ControlBase, indices: tuple[int, ...]) -> ControlBase:
+        """The same object for the same window, as core batches prompts that share their ControlNet."""
+        key = (id(control), indices)
+        if key not in self._cut:
+            part = copy(control)  # not its own copy(), which forgets what the run has prepared
+            part.cond_hint = part.extra_concat = None
+            part.cond_hint_original = cycled(control.cond_hint_original, indices)
+            part.extra_concat_orig = [cycled(extra, indices) for extra in control.extra_concat_orig]
+            if control.previous_controlnet is not None:
+                part.previous_controlnet = self._control(control.previous_controlnet, indices)
+            self._cut[key] = part
+        return self._cut[key]

@@ -51,7 +51,8 @@ def extra_bytes(plan: Plan, shape: list[int], network: BaseModel) -> int:
 
 def _work(shape: list[int], network: BaseModel) -> Work:
     backbone = registry.of(network.diffusion_model)
-    return Work(tuple(shape), query_bytes(shape, network), _number(network), backbone, network.diffusion_model)
+    geometry = backbone.geometry(tuple(shape))
+    return Work(geometry, query_bytes(shape, network), _number(network), backbone, network.diffusion_model)
 
 
 def _number(network: BaseModel) -> int:
@@ -59,16 +60,17 @@ def _number(network: BaseModel) -> int:
 
 
 def prepare_sampling(executor, model: ModelPatcher, noise_shape, conds, *args, **kwargs):
-    """PREPARE_SAMPLING: ComfyUI frees memory for a batch of `noise_shape`, so ours grows by what the plan adds."""
+    """PREPARE_SAMPLING: ComfyUI frees memory for a latent of `noise_shape`, so ours has more frames by what the plan adds."""
     options = kwargs.get("model_options") or model.model_options
     plan: Plan = options.get("transformer_options", {}).get(KEY, ())
     shape, network = list(noise_shape), model.model
+    axis = registry.of(network.diffusion_model).frame_axis
     extra = extra_bytes(plan, shape, network)
     plain = network.memory_required([2 * shape[0], *shape[1:]])
     free = comfy.model_management.get_free_memory(model.load_device)
     logger.info(
         "Sampling %d frames: about %.0f MB for the network's work and %.0f MB for attention across frames, besides the "
-        "weights; %.0f MB are free.", shape[0], work_bytes(shape, network) / 1e6, extra / 1e6, free / 1e6,
+        "weights; %.0f MB are free.", shape[axis], work_bytes(shape, network) / 1e6, extra / 1e6, free / 1e6,
     )  # fmt: skip
     need, total = work_bytes(shape, network) + extra, comfy.model_management.get_total_memory(model.load_device)
     if need > total:
@@ -83,5 +85,5 @@ def prepare_sampling(executor, model: ModelPatcher, noise_shape, conds, *args, *
                 "%s: about %.0f MB for gradients, at the steps that move something.", record.node, looking / 1e6
             )
             extra = max(extra, looking - plain)  # it looks before a step's ordinary work, not during it
-    shape[0] = math.ceil(shape[0] * (1 + extra / plain))
+    shape[axis] = math.ceil(shape[axis] * (1 + extra / plain))
     return executor(model, shape, conds, *args, **kwargs)

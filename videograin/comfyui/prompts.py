@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 import torch
 from comfy.model_patcher import ModelPatcher
 
+from ..core.phrase_search import closest, hint, occurrences, places
 from ..core.phrase_tokens import KEY, Binding, Token
-from ..core.phrases import closest, hint, occurrences, places
 from ..core.prompt_alignment import Prompt
 from ..core.regions import Regions
 from ..core.spelling import EMBEDDING, Span, Text, piece_bytes, token_spans

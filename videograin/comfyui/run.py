@@ -15,19 +15,21 @@ import torch
 from torch import Tensor
 
 from ..backbones import registry
-from ..backbones.base import Backbone, Geometry, Site
+from ..backbones.base import Backbone, Geometry, Need, Site
 from ..core.cells import on_cells
+from ..core.cross_frame import KeySets
 from ..core.phrase_tokens import Binding, binding_of
 from ..core.regions import Grid, Regions, TokenRule, clip_masks, membership
 from ..core.samplers import stopping_level
 from ..core.schedule import Schedule, of_shares
-from ..features.base import REGION_MASK, Area, Claim, Claimed, Cond, Feature, Half, Step
+from ..features.base import REGION_MASK, Area, Cond, Feature, Half, Step
+from ..features.source_reader import SourceReader
+from .context_windows import Hints
 from .other_packs import TWICE
 from .plan import Plan, acting, key_sets
 from .progress import Notes
 from .source_pass import CONDS, Source, call_network
 from .validate import sampler_name, training_timestep
-from .window_hints import Hints
 
 RUN = "videograin_run"
 NOTES = "videograin_notes"  # of a node that samples within its work
@@ -49,11 +51,13 @@ class Run:
 
     def __init__(self, guider: Any, plan: Plan, start: Start):
         options = guider.model_options
-        self.plan, self.key_sets = plan, key_sets(plan)
+        self.plan = plan
         self.model: Any = guider.model_patcher.model
         self.network: Any = self.model.diffusion_model
         self.device: torch.device = guider.model_patcher.load_device
         self.backbone: Backbone = registry.of(self.network)
+        own = KeySets(self.backbone.own_key_set)
+        self.key_sets = key_sets(plan) if Need.KEY_SETS in self.backbone.offers else own
         self.geometry: Geometry = self.backbone.geometry(tuple(start.latent.shape))
         self.sites: dict[Site, int] = self.backbone.sites(self.network)
         self.sigmas = [float(sigma) for sigma in start.sigmas]
@@ -88,7 +92,7 @@ class Run:
 
     def crop(self, masks: Tensor, area: Area) -> Tensor:
         """What the latent, or an area of it, shows of masks, (..., H, W) pixels."""
-        masks = on_cells(masks, self.cells)
+        masks = on_cells(masks, self.cells, self.geometry.pixels)
         if area is None:
             return masks
         high, wide = masks.shape[-2] / self.cells[0], masks.shape[-1] / self.cells[1]
@@ -143,14 +147,6 @@ class Run:
         joined = self.key_sets.describe() != self.backbone.own_key_set
         return looking or [record.node for record in self.plan if joined and record.wants_all_frames]
 
-    def check(self) -> None:
-        """Has every feature look at the run, and at what the others determine. Raises ValueError with the fix."""
-        for feature in self.features:
-            claims: dict[Claim, Claimed] = {}
-            for other in self.features:
-                claims |= other.record.claims() if other is not feature else {}
-            feature.check(claims)
-
     def step(self, step: Step, x: Tensor, network: Callable[[Tensor], Tensor]) -> Tensor:
         """The prediction for x, with every feature around the network's."""
         for feature in reversed(self.features):
@@ -187,14 +183,16 @@ class Run:
 
     # ---- prompts and sources -----------------------------------------------------------------------------------------
 
-    def source(self, record: Any, pairing: str) -> Source:
-        """The source a record reads: the one there is, where another record reads it alike."""
-        for source in self.sources:
-            same = source.inversion is record.inversion and source.conditioning is record.conditioning
-            if same and source.pairing == pairing:
-                return source
-        self.sources.append(Source(record.inversion, record.conditioning, pairing, record.node))
-        return self.sources[-1]
+    def source(self, reader: SourceReader, pairing: str) -> Source:
+        """The source that a feature is to read: the one there is, where another reads it alike."""
+        record = reader.record
+        given = record.origin, record.source_prompt, pairing
+        found = next((source for source in self.sources if source.is_of(*given)), None)
+        if found is None:
+            found = Source(*given, record.node)
+            self.sources.append(found)
+        found.readers.append(reader)
+        return found
 
     def learn_conds(self, guider: Any) -> None:
         """Reads the final list of conditionings; ComfyUI completes it just before the sampler starts.

@@ -37,16 +37,24 @@ Window = tuple[int, ...]  # the clip's frames in a model call
 class Source:
     """One run's view of its source, for all features that read it under the same prompt in the same way.
 
-    pairing: one of inversion_record.PAIRINGS. places: where tensors are kept now; empty between two evaluations.
+    pairing: one of inversion_record.PAIRINGS. reading: where each feature reads now; empty between two evaluations.
     """
 
     def __init__(self, inversion: Inversion, conditioning: list, pairing: str, node: str):
         self.inversion, self.conditioning, self.pairing, self.node = inversion, conditioning, pairing, node
         self.conds = convert_cond(conditioning)
         self.readers: list[SourceReader] = []
-        self.places: frozenset[Place] = frozenset()
+        self.reading: dict[SourceReader, frozenset[Place]] = {}
         self._ready: dict[Area, list[dict[str, Any]]] = {}
         self._features: dict[tuple[Place, Area], dict[Window, tuple[Tensor, ...]]] = {}
+
+    @property
+    def places(self) -> frozenset[Place]:
+        """Where tensors are kept now."""
+        return frozenset().union(*self.reading.values())
+
+    def is_of(self, inversion: Inversion, conditioning: list, pairing: str) -> bool:
+        return self.inversion is inversion and self.conditioning is conditioning and self.pairing == pairing
 
     def announce(self, guider: Any) -> None:
         """Puts the source's prompt among the guider's, for ComfyUI to load and clean up what it brings (ControlNet)."""
@@ -77,17 +85,14 @@ class Source:
     def seen_at(self, step: Step, x: Tensor) -> Iterator[None]:
         """Has the source at hand for one evaluation of the edit: what its readers want is held until then."""
         latent, level = self.inversion.paired(step.sigma, self.pairing)
-        for reader in self.readers:  # at sigma = 0 there is no eps, and nothing to look at
-            reader.places = reader.places_at(step.sigma) if level > 0 else frozenset()
-        self.places = frozenset().union(*(reader.places for reader in self.readers))
+        if level > 0:  # else there is no eps, and nothing to look at
+            self.reading = {reader: reader.places_at(step.sigma) for reader in self.readers}
         try:
             if self.places:
                 self._look(latent.to(x), level, step)
             yield
         finally:
-            for reader in self.readers:  # a call between two evaluations, as Place Objects makes, has no source
-                reader.places = frozenset()
-            self.places = frozenset()
+            self.reading = {}  # a call between two evaluations, as a feature may make, has no source
             self._features.clear()
 
     def _look(self, shown: Tensor, level: float, step: Step) -> None:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from difflib import SequenceMatcher
 
-from ..core.phrases import SMALL_WORDS, places
+from ..core.phrase_search import SMALL_WORDS, places
 from ..core.spelling import read
 from .prompt_graph import Link, PromptGraph
 

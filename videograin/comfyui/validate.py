@@ -13,8 +13,7 @@ from comfy.model_sampling import CONST, ModelSamplingDiscrete
 from torch import Tensor, nn
 
 from ..backbones import registry
-from ..backbones.base import Backbone
-from ..features.base import Record
+from ..backbones.base import Backbone, Need
 from .other_packs import pack_of
 
 logger = logging.getLogger("videograin")
@@ -48,7 +47,7 @@ def require_family(model: ModelPatcher, node: str) -> Backbone:
         if not pack.startswith("comfy."):
             fix = f"It is a network of {pack}'s own: load a Stable Diffusion checkpoint with Load Checkpoint instead"
         raise ValueError(
-            f"{node} works on Stable Diffusion UNets (SD 1.x, SD 2.x, SDXL), but its `model` input is a "
+            f"{node} works on {' and '.join(f'{family.name}s ({family.models})' for family in registry.FAMILIES)}, but its `model` input is a "
             f"{type(network).__name__}. {fix}."
         )
     if attention := _foreign_attention(model):
@@ -70,13 +69,13 @@ def require_family(model: ModelPatcher, node: str) -> Backbone:
     return backbone
 
 
-def require_offers(backbone: Backbone, record: Record) -> None:
-    """Raises ValueError where a record needs what a family of models does not have."""
-    missing = [need.value for need in record.needs - backbone.offers]
+def require_offers(backbone: Backbone, needs: frozenset[Need], node: str) -> None:
+    """Raises ValueError where a node needs what a family of models does not have."""
+    missing = [need.value for need in needs - backbone.offers]
     if missing:
         raise ValueError(
-            f"{record.node} needs {' and '.join(sorted(missing))}, which its `model`, a {backbone.name}, does not have. "
-            f"Take {record.node} out, or connect a checkpoint of another family."
+            f"{node} needs {' and '.join(sorted(missing))}, which its `model`, a {backbone.name}, does not have. "
+            f"Take {node} out, or connect a checkpoint of another family."
         )
 
 
@@ -123,7 +122,8 @@ def require_picture(model: ModelPatcher, notes: Iterable[dict[str, Any]], whose:
 def ignores_picture(model: ModelPatcher, notes: Iterable[dict[str, Any]]) -> bool:
     """Whether prompts bring a picture to a checkpoint that is shown none beside the noise."""
     network = model.model.diffusion_model
-    takes = network.in_channels > model.model.latent_format.latent_channels
+    channels = getattr(network, "in_channels", None)
+    takes = channels is None or channels > model.model.latent_format.latent_channels
     return not takes and any(note.get("concat_latent_image") is not None for note in notes)
 
 

@@ -28,7 +28,7 @@ from .validate import require_family, require_offers
 
 def add(model: ModelPatcher, record: Record) -> ModelPatcher:
     """A clone of the MODEL with one more record. Raises ValueError for another family or a second record of its kind."""
-    require_offers(require_family(model, record.node), record)
+    require_offers(require_family(model, record.node), record.needs, record.node)
     plan = records(model)
     if find(plan, type(record)) is not None:
         raise ValueError(

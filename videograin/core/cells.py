@@ -14,21 +14,21 @@ from torch import Tensor
 CELL = 8  # pixels to a cell, a side
 
 
-def fits(size: tuple[int, int], cells: tuple[int, int]) -> bool:
+def fits(size: tuple[int, int], cells: tuple[int, int], pixels: int = CELL) -> bool:
     """Whether a picture of `size` pixels can be the one of a latent of `cells`, cut or padded; both (height, width)."""
-    return all(side // CELL == cell or -(-side // CELL) == cell for side, cell in zip(size, cells, strict=True))
+    return all(side // pixels == cell or -(-side // pixels) == cell for side, cell in zip(size, cells, strict=True))
 
 
-def on_cells(picture: Tensor, cells: tuple[int, int]) -> Tensor:
+def on_cells(picture: Tensor, cells: tuple[int, int], pixels: int = CELL) -> Tensor:
     """What a latent shows of a picture of its clip, (..., H, W), by the centre: (..., 8·height, 8·width).
 
-    cells: (height, width) of the latent. A picture of another clip's size is returned as it is, to be resized.
+    cells: (height, width) of the latent, of so many pixels a side each. A picture of another clip's size is returned as it is, to be resized.
     """
     size = tuple(picture.shape[-2:])
-    if not fits(size, cells) or size == (cells[0] * CELL, cells[1] * CELL):
+    if not fits(size, cells, pixels) or size == (cells[0] * pixels, cells[1] * pixels):
         return picture
     rows, columns = (
-        (torch.arange(cell * CELL, device=picture.device) + offset(side, cell * CELL)).clamp(0, side - 1)
+        (torch.arange(cell * pixels, device=picture.device) + offset(side, cell * pixels)).clamp(0, side - 1)
         for side, cell in zip(size, cells, strict=True)
     )
     return picture[..., rows, :][..., columns]

@@ -1,4 +1,8 @@
-"""What a noise level means: how much of a noisy latent is the clip and how much is noise."""
+"""Noise levels: how much of a noisy latent is the clip and how much is noise.
+
+On both paths Z(sigma) is a straight line in sigma, so k-diffusion's Euler step x + (sigma' - sigma) * (x - x_0) / sigma
+and all that is built on it (inversion, Eq. 7's prediction towards the source) are the same.
+"""
 
 from __future__ import annotations
 
@@ -20,13 +24,6 @@ class NoisePath(NamedTuple):
     def noisy(self, clean: Tensor, noise: Tensor, sigma: float) -> Tensor:
         """The clip under noise at a noise level; shapes alike."""
         return (self.keep(sigma) * clean if self.fades else clean) + sigma * noise
-
-    def velocity(self, x: Tensor, denoised: Tensor, sigma: float) -> Tensor:
-        """dx/dsigma at x for a prediction of the clip: the direction of k-diffusion's steps, the same on both paths.
-
-        On EPS it is the noise. On FLOW it is noise - clip, for x - x_0 = sigma * (noise - x_0).
-        """
-        return (x - denoised) / sigma
 
 
 EPS = NoisePath("eps", fades=False)  # Stable Diffusion: x = x_0 + sigma * noise, whatever the network predicts

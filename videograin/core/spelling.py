@@ -1,7 +1,7 @@
 """A text as its words stand in it, and where each of its tokens stands: what phrases are looked up in.
 
 A text's letters are what is left without weights, escapes, capitals and different ways to write one letter. Every
-tokenizer's pieces spell them again, so that both can be laid side by side: phrases are found in the letters (phrases.py),
+tokenizer's pieces spell them again, so that both can be laid side by side: phrases are found in the letters (phrase_search.py),
 and their tokens are those that write a part of them.
 """
 

@@ -15,8 +15,8 @@ from typing import Any, ClassVar, NamedTuple, Protocol
 import torch
 from torch import Tensor, nn
 
-from ..backbones.base import Backbone, Need, Site
-from ..core.cells import CELL, fits
+from ..backbones.base import Backbone, Geometry, Need, Site
+from ..core.cells import fits
 from ..core.choices import Choice
 from ..core.cross_frame import KeySet, KeySets
 from ..core.inversion_record import Inversion
@@ -33,7 +33,7 @@ NOISE_MASK = (
 )
 SELF, CROSS = "attn1", "attn2"  # ComfyUI's names of the two kinds of attention
 
-Attend = Callable[[Tensor, Tensor, Tensor], Tensor]  # queries, keys, values (c, f, n or m, d) to (c, f, n, d)
+Attend = Callable[[Tensor, Tensor, Tensor], Tensor]  # queries, keys, values (c, f, n or m, d), m >= n, to (c, f, n, d)
 Own = Callable[[Tensor], Tensor]  # values (f, m, d) of one cond to what its attention makes of them, (f, n, d)
 Area = tuple[int, ...] | None  # (h, w, y, x) in latent cells; None for the whole picture
 
@@ -71,6 +71,7 @@ class Cond:
 class Run(Protocol):
     """What a feature may ask of a sampling run."""
 
+    geometry: Geometry
     frames: int
     cells: tuple[int, int]  # (height, width) of the latent
     sigmas: list[float]
@@ -98,7 +99,7 @@ class Run(Protocol):
     def masks(self, binding: Binding, area: Area, indices: tuple[int, ...]) -> Tensor: ...  # (K, frames, H, W) bool
     def covered(self, binding: Binding, area: Area, indices: tuple[int, ...], grid: Grid) -> Tensor: ...  # (f, n) bool
     def editable(self, sigma: float, x: Tensor) -> Tensor: ...  # where the latent is the edit's, on x's device
-    def source(self, record: Any, pairing: str) -> Any: ...  # a source for a SourceReader
+    def source(self, reader: Any, pairing: str) -> Any: ...  # the source that a SourceReader is to read
     def look(self, step: Step, x: Tensor, watcher: Feature) -> None: ...  # a call of the network of a feature's own
     def warn(self, message: str, about: str | None = None) -> None: ...  # once, on the node
 
@@ -183,20 +184,24 @@ Claims = Mapping[Claim, Claimed]
 
 
 class Work(NamedTuple):
-    """What memory is reckoned from. shape: of the latent; queries: bytes of one layer's, both halves of guidance; number: bytes of
-    one in the network.
+    """What memory is reckoned from. geometry: of the latent; queries: bytes of one layer's, both halves of guidance; number: bytes
+    of one in the network.
     """
 
-    shape: Sequence[int]
+    geometry: Geometry
     queries: int
     number: int
     backbone: Backbone
     network: nn.Module
 
     @property
+    def frames(self) -> int:
+        return self.geometry.frames
+
+    @property
     def tokens(self) -> int:
         """Of a frame, at the latent's own grid."""
-        return self.shape[-2] * self.shape[-1]
+        return self.geometry.height * self.geometry.width
 
 
 class Record:
@@ -340,9 +345,10 @@ def as_heads(x: Tensor, heads: int) -> Tensor:
 def warn_size(run: Run, what: str, masks: Tensor) -> None:
     """Tells of masks, (..., H, W), that are of another size than the clip. what: their name for the message."""
     height, width = masks.shape[-2:]
-    if not fits((height, width), run.cells):
+    cell = run.geometry.pixels
+    if not fits((height, width), run.cells, cell):
         run.warn(
-            f"{what} are {width}×{height} pixels, but the frames are {run.cells[1] * CELL}×{run.cells[0] * CELL}: "
+            f"{what} are {width}×{height} pixels, but the frames are {run.cells[1] * cell}×{run.cells[0] * cell}: "
             "the masks are resized to fit. Give them the size of the frames to be sure they sit where you drew them."
         )
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
+from ..backbones.base import Need
 from ..core import fatezero
 from ..core.choices import Choice
 from ..core.fatezero import Words
@@ -124,6 +125,7 @@ class CrossFusion(Record):
 
     node = "Cross-Attention Fusion"
     order = 71
+    needs = frozenset({Need.CROSS_ATTENTION})
 
     @property
     def neutral(self) -> bool:
@@ -149,7 +151,7 @@ def _source_bytes(record: SelfFusion | CrossFusion, work: Work, width: Callable[
     levels, widths = work.backbone.sites(work.network), work.backbone.widths(work.network)
     sites = (site for site, level in levels.items() if _fused(record, level))
     numbers = sum(widths[site] * width(math.ceil(work.tokens / levels[site] ** 2)) for site in sites)
-    return work.shape[0] * numbers * work.number
+    return work.frames * numbers * work.number
 
 
 def _fused(record: SelfFusion | CrossFusion, level: int) -> bool:

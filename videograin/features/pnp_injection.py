@@ -73,7 +73,7 @@ class Injection(Record):
         for number in resnet_blocks(len(blocks)) if self.features else ():
             module, level = blocks[number]
             numbers += module.out_channels * math.ceil(work.tokens / level**2)
-        return work.shape[0] * numbers * work.number
+        return work.frames * numbers * work.number
 
 
 class Injector(SourceReader):

@@ -13,15 +13,16 @@ Place = tuple  # a kind of tensor and its address, as in ("attn1", "output", 4, 
 
 
 class SourceReader(Feature):
-    """places: where it reads at present; empty between two steps, so that a call there has no source."""
-
     placed = True
 
     def __init__(self, record: Any, run: Run, pairing: str):
         super().__init__(record, run)
-        self.places: frozenset[Place] = frozenset()
-        self.source = run.source(record, pairing)
-        self.source.readers.append(self)
+        self.source = run.source(self, pairing)
+
+    @property
+    def places(self) -> frozenset[Place]:
+        """Where it reads at present; empty between two steps, so that a call there has no source."""
+        return self.source.reading.get(self, frozenset())
 
     def places_at(self, sigma: float) -> frozenset[Place]:
         """Where it reads the source's tensors at sigma."""

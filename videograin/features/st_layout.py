@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ..backbones.base import Need
 from ..core import st_layout
 from ..core.phrase_tokens import Binding, binding_of, key_regions
 from ..core.regions import Grid, TokenRule, patterns, require_a_mask_a_frame, share_any
@@ -46,7 +47,8 @@ class STLayout(Record):
     settings: Settings
 
     node = "ST-Layout Attention"
-    order = 90
+    order = 90  # innermost: within it, attention would be asked for one cond at a time
+    needs = frozenset({Need.CROSS_ATTENTION})
     wants_all_frames = True
 
     def bind(self, run: Run) -> Feature:

@@ -30,8 +30,9 @@ from ..core.attention_clusters import (
     cluster,
     name_clusters,
 )
+from ..core.cells import CELL
 from ..core.inversion_record import Inversion
-from ..core.phrases import SMALL_WORDS, occurrences
+from ..core.phrase_search import SMALL_WORDS, occurrences
 from ..features.attention_probe import AUTO, BLOCKS, Onlooker, Probe
 from ..features.base import At, Call
 from .look import choose_level, evenly, look, noisy
@@ -129,7 +130,7 @@ def attention_layout(
     names = ("",) * settings.clusters
     if observer.words is not None:
         names = name_clusters(labels, observer.words.maps(), list(positions), settings.clusters)
-    return ClusterLayout(labels.view(len(labels), rows, -1), names, height * 8, width * 8)
+    return ClusterLayout(labels.view(len(labels), rows, -1), names, height * CELL, width * CELL)
 
 
 def widths(model: ModelPatcher, level: int, blocks: str) -> dict[Site, int]:

@@ -17,6 +17,7 @@ from torch import Tensor
 from ..comfyui import source_prompt
 from ..comfyui.progress import Notes
 from ..comfyui.prompt_graph import Link, PromptGraph
+from ..core.cells import CELL
 from ..core.cross_frame import OWN
 from ..core.inversion_record import levels
 from ..core.st_layout import Levels, Role
@@ -56,7 +57,7 @@ def at_work(
     notes, context = Notes(), get_executing_context()
     # Not in the prompt: made by another node while running. What is no list of levels, inverting itself will refuse.
     if prompt and context is not None and context.node_id in prompt and levels(sigmas):
-        size = tuple(8 * side for side in latent["samples"].shape[-2:])
+        size = tuple(CELL * side for side in latent["samples"].shape[-2:])
         for note in check(PromptGraph(prompt), context.node_id, model, sigmas, own, size):
             notes.add(note)
     return notes

@@ -15,13 +15,14 @@ from comfy.model_patcher import ModelPatcher
 from torch import Tensor
 from tqdm.auto import tqdm
 
+from ..backbones.base import Need
 from ..comfyui.finite import require_finite
 from ..comfyui.model_identity import model_identity, model_name
 from ..comfyui.other_packs import TWICE, iterations
 from ..comfyui.plan import describe, records
 from ..comfyui.progress import Notes
 from ..comfyui.spill_to_disk import room
-from ..comfyui.validate import require_family, require_picture, require_text
+from ..comfyui.validate import require_family, require_offers, require_picture, require_text
 from ..comfyui.wrappers import for_inversion, noting
 from ..core.ddim_inversion import SETTLED, ddim_invert
 from ..core.inversion_record import Inversion, dtype_of, levels
@@ -195,7 +196,7 @@ def step_cache(model: ModelPatcher) -> str | None:
 
 
 def _check(model: ModelPatcher, latent: dict[str, Any], sigmas: Tensor) -> None:
-    require_family(model, "DDIM Inversion")
+    require_offers(require_family(model, "DDIM Inversion"), frozenset({Need.INVERSION}), "DDIM Inversion")
     if cache := step_cache(model):
         raise ValueError(
             f"A step-skipping cache ({cache}) is active on DDIM Inversion's `model`. A skipped step predicts no noise of its own, "

@@ -11,7 +11,7 @@ from torch import Tensor
 from ..comfyui.optical_flow import flow_function
 from ..comfyui.progress import watcher
 from ..core.optical_flow import occluded
-from ..features.flow_guided import Motion
+from ..features.flatten_paths import Motion
 
 
 @torch.no_grad()

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ..core.cells import same_clip
 from ..core.frame_numbers import frames_text, runs
-from ..core.phrases import closest, places
+from ..core.phrase_search import closest, places
 from ..core.regions import Regions
 from ..core.spelling import read
 

@@ -72,7 +72,7 @@ class Placement(Record):
     node = "Place Objects"
     order = 10
     on_latent = True
-    needs = frozenset({Need.GRADIENTS})
+    needs = frozenset({Need.CROSS_ATTENTION, Need.GRADIENTS})
 
     @property
     def neutral(self) -> bool:
@@ -87,7 +87,7 @@ class Placement(Record):
         kept, weights = work.backbone.kept_for_gradients(work.network, sites, work.tokens)
         heads = work.backbone.heads(work.network)
         maps = sum(2 * 4 * heads[site] * TEXT for site in sites) * work.tokens / self.level**2
-        return int(work.shape[0] * (kept * work.number + maps) + weights * work.number)
+        return int(work.frames * (kept * work.number + maps) + weights * work.number)
 
 
 @dataclass(eq=False)
