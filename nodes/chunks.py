@@ -4,6 +4,7 @@ from comfy.samplers import SAMPLER_NAMES, SCHEDULER_NAMES
 from comfy_api.latest import io
 
 from ..videograin.comfyui.fingerprint import graph_below
+from ..videograin.comfyui.validate import require_family
 from ..videograin.core import latent_blend as blend
 from ..videograin.core.ddim_inversion import CONVENTIONS
 from ..videograin.core.regions import frame_masks
@@ -187,7 +188,7 @@ class EditInChunks(io.ComfyNode):
                 scheduler: str, seed: int, chunk_length: int, overlap: int, anchors: int, blend: str, mask=None,
                 grow: int = 0, feather: int = 0, boundary: int = blend.BOUNDARY, refinements: int = 2,
                 resume: bool = True) -> io.NodeOutput:  # fmt: skip
-        invert.require_family(model, "Edit in Chunks")
+        require_family(model, "Edit in Chunks")
         job = Job(
             model=model,
             vae=vae,

@@ -3,6 +3,7 @@
 from comfy.samplers import SCHEDULER_NAMES
 from comfy_api.latest import io
 
+from ..videograin.comfyui.validate import require_family
 from ..videograin.core.ddim_inversion import CONVENTIONS
 from ..videograin.core.inversion_record import PRECISIONS
 from ..videograin.jobs import early_checks, invert
@@ -102,7 +103,7 @@ class DDIMInversion(io.ComfyNode):
     @declared
     def execute(cls, model, conditioning, latent, steps: int, scheduler: str, refinements: int,
                 convention: str = CONVENTIONS[1], sigmas=None, precision: str = "fp32", after=None) -> io.NodeOutput:  # fmt: skip
-        invert.require_family(model, "DDIM Inversion")
+        require_family(model, "DDIM Inversion")
         own = {"steps": steps, "scheduler": scheduler} if sigmas is None else {}
         if sigmas is None:
             sigmas = invert.schedule(model, scheduler, steps)

@@ -21,7 +21,7 @@ from ...videograin.backbones.unet import UNet
 from ...videograin.comfyui.attention import Call
 from ...videograin.comfyui.run import RUN
 from ...videograin.core.phrase_tokens import Binding
-from ...videograin.features.base import CROSS, Half
+from ...videograin.features.engine import CROSS, Half
 from ...videograin.views.attention_maps import attention_inside
 
 STEPS = (0, 2, 4)  # of the sampling, where modulation is strong at any number of steps

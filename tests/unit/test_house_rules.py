@@ -16,7 +16,10 @@ SHIPPED = sorted([*ROOT.glob("nodes/**/*.py"), *ROOT.glob("videograin/**/*.py"),
 FLOORS = (
     "core", "storage", "media", "views", "masks", "metrics", "backbones", "features", "toybox", "comfyui", "jobs", "nodes"
 )  # fmt: skip
-BASES = {"features": {"base", "source_reader"}, "backbones": {"base", "registry"}}  # what others may name of these
+BASES = {
+    "features": {"base", "engine", "source_reader"},
+    "backbones": {"base", "registry"},
+}  # what others may name of these
 LINES, FUNCTION, PARAMETERS = 400, 60, 6
 
 

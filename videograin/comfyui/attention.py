@@ -23,7 +23,8 @@ from ..backbones.base import Layer, Site
 from ..core.cross_frame import KeySet
 from ..core.regions import Grid
 from ..core.st_layout import Modulation
-from ..features.base import CROSS, SELF, Area, At, Attend, Claim, Cond, Feature, Half, Misfit, Own
+from ..features.base import Claim, Feature
+from ..features.engine import CROSS, SELF, Area, At, Attend, Cond, Half, Misfit, Own
 from .frame_rows import frames_told, in_order, one_part
 from .other_packs import by, groupnorm_pack, pack_of, unknown_frames
 

@@ -12,7 +12,8 @@ from typing import Any
 from comfy.model_patcher import ModelPatcher
 
 from ..core.cross_frame import ALL, OWN, KeySets
-from ..features.base import Feature, Record, Run
+from ..features.base import Feature, Record
+from ..features.engine import Run
 
 KEY = "videograin"
 

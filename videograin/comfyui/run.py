@@ -22,7 +22,8 @@ from ..core.phrase_tokens import Binding, binding_of
 from ..core.regions import Grid, Regions, TokenRule, clip_masks, membership
 from ..core.samplers import stopping_level
 from ..core.schedule import Schedule, of_shares
-from ..features.base import REGION_MASK, Area, Cond, Feature, Half, Step
+from ..features.base import REGION_MASK, Feature
+from ..features.engine import Area, Cond, Half, Step
 from ..features.source_reader import SourceReader
 from .context_windows import Hints
 from .other_packs import TWICE

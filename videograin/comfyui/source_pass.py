@@ -20,7 +20,7 @@ from comfy.samplers import process_conds
 from torch import Tensor
 
 from ..core.inversion_record import Inversion
-from ..features.base import Area, Step
+from ..features.engine import Area, Step
 from ..features.source_reader import Place, SourceReader
 
 if TYPE_CHECKING:

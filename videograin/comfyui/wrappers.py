@@ -15,7 +15,8 @@ import torch
 from comfy.model_patcher import ModelPatcher
 from comfy.patcher_extension import WrappersMP
 
-from ..features.base import Record, Step
+from ..features.base import Record
+from ..features.engine import Step
 from . import checks, gradients, memory
 from .attention import Call
 from .finite import require_finite

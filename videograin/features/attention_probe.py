@@ -8,7 +8,8 @@ from typing import Any
 from torch import Tensor
 
 from ..backbones.base import Site
-from .base import SELF, At, Call, Feature, Record, Run, Work
+from .base import Feature, Record, Work
+from .engine import SELF, At, Call, Run
 
 AUTO = "auto"
 BLOCKS = {"all": ("input", "middle", "output"), "encoder": ("input",), "decoder": ("output",)}

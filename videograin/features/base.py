@@ -8,22 +8,20 @@ out changes nothing. `order` says who stands around whom: the lowest number is o
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from enum import Enum, auto
-from typing import Any, ClassVar, NamedTuple, Protocol
+from typing import Any, ClassVar, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from ..backbones.base import Backbone, Geometry, Need, Site
 from ..core.cells import fits
-from ..core.choices import Choice
-from ..core.cross_frame import KeySet, KeySets
+from ..core.cross_frame import KeySets
 from ..core.inversion_record import Inversion
-from ..core.phrase_tokens import Binding, is_of
-from ..core.regions import Grid, Regions, TokenRule
-from ..core.schedule import Schedule
+from ..core.phrase_tokens import is_of
+from ..core.regions import TokenRule
 from ..core.st_layout import Modulation
+from .engine import At, Attend, Call, Misfit, Own, Run, Step
 
 REGION_MASK = "Region Prompt's `mask`"  # where the masks of regions come from, for messages
 NOISE_MASK = (
@@ -31,134 +29,6 @@ NOISE_MASK = (
     "its `noise_mask` on), and Latent Blend does that job on the source's own path. Remove the node that sets it, or "
     "switch that input off; connect its mask to Latent Blend's `mask`."
 )
-SELF, CROSS = "attn1", "attn2"  # ComfyUI's names of the two kinds of attention
-
-Attend = Callable[[Tensor, Tensor, Tensor], Tensor]  # queries, keys, values (c, f, n or m, d), m >= n, to (c, f, n, d)
-Own = Callable[[Tensor], Tensor]  # values (f, m, d) of one cond to what its attention makes of them, (f, n, d)
-Area = tuple[int, ...] | None  # (h, w, y, x) in latent cells; None for the whole picture
-
-
-class Half(Choice):
-    """What a cond is to a run: of a half of guidance, or a source shown besides."""
-
-    POSITIVE = "positive"
-    NEGATIVE = "negative"
-    SOURCE = "source"
-
-
-@dataclass(frozen=True, eq=False)
-class Cond:
-    """One cond of a batch, known by its uuid, never by its position.
-
-    name: of its prompt, as the guider calls it. binding: regions and tokens of its own prompt, or None. tokens: length
-    of its own text. start, end: the noise levels between which the prompt acts. source: whose clip it shows, or None.
-    """
-
-    half: Half
-    name: str
-    area: Area
-    binding: Binding | None
-    tokens: int
-    start: float
-    end: float
-    source: Any = None
-
-    def acts(self, sigma: float) -> bool:
-        """ComfyUI's own rule for prompts with a timestep range: both ends are in it."""
-        return self.end <= sigma <= self.start
-
-
-class Run(Protocol):
-    """What a feature may ask of a sampling run."""
-
-    geometry: Geometry
-    frames: int
-    cells: tuple[int, int]  # (height, width) of the latent
-    sigmas: list[float]
-    noise: Tensor  # the sampler's own, in the latent's shape
-    noise_mask: bool  # whether the latent carries one
-    seed: int
-    sampler: str  # its name as core has it; empty for another pack's
-    stop: float | None  # as samplers.stopping_level
-    windowed: bool  # whether the model runs in context windows
-    caches: frozenset[str]  # nodes that skip steps
-    regions: Regions  # of the positive prompts
-    prompts: dict[str, list[dict[str, Any]]]  # the guider's, by name
-    backbone: Backbone
-    network: nn.Module
-    device: torch.device
-    sites: dict[Site, int]
-
-    def schedule(self, start_percent: float, end_percent: float) -> Schedule: ...
-    def timestep(self, sigma: float) -> float: ...  # the training step, 0 to 999
-    def into_model(self, latent: Tensor) -> Tensor: ...  # LATENT samples as the sampler holds them, and back
-    def out_of_model(self, latent: Tensor) -> Tensor: ...
-    def crop(
-        self, masks: Tensor, area: Area
-    ) -> Tensor: ...  # (..., H, W) of the clip, as the latent or an area shows them
-    def masks(self, binding: Binding, area: Area, indices: tuple[int, ...]) -> Tensor: ...  # (K, frames, H, W) bool
-    def covered(self, binding: Binding, area: Area, indices: tuple[int, ...], grid: Grid) -> Tensor: ...  # (f, n) bool
-    def editable(self, sigma: float, x: Tensor) -> Tensor: ...  # where the latent is the edit's, on x's device
-    def source(self, reader: Any, pairing: str) -> Any: ...  # the source that a SourceReader is to read
-    def look(self, step: Step, x: Tensor, watcher: Feature) -> None: ...  # a call of the network of a feature's own
-    def warn(self, message: str, about: str | None = None) -> None: ...  # once, on the node
-
-
-class Call(Protocol):
-    """What a feature may ask of one call of the network."""
-
-    conds: list[Cond | None]
-    frames: int
-    told: tuple[int, ...]  # the clip's frames that the call is said to hold
-    indices: tuple[int, ...] | None  # the same where its rows are known to be these frames
-    sigma: float
-    binding: Binding | None  # the regions of prompts that bring none
-    text: int  # rows of the batch's text
-    sees_source: bool
-    norm_pack: str | None  # a pack that has GroupNorm look across frames
-
-    def show(self, place: tuple, *tensors: Tensor) -> None: ...  # (c, f, ...) to whoever reads the source there
-    def modulation(
-        self, at: At, number: int, k: Tensor
-    ) -> Modulation | None: ...  # of whichever feature changes scores
-
-
-class Step(NamedTuple):
-    """One step of the sampler. guider, options: for calls of the network of one's own."""
-
-    sigma: float
-    guider: Any
-    options: dict[str, Any]
-
-
-class At(NamedTuple):
-    """One attention site in one call of the network.
-
-    kind: SELF or CROSS. level: the latent's grid is divided by it there. plain: attention of this site without anybody's
-    patch: self-attention (c, f, n, d) over its key set, cross-attention (rows, n, d).
-    """
-
-    call: Call
-    kind: str
-    site: Site
-    grid: Grid
-    level: int
-    heads: int
-    key_set: KeySet
-    plain: Attend
-
-
-class Misfit(NamedTuple):
-    """A call whose queries are not whole frames. found, expected: (rows, tokens). packs: of others' patches there, for a message."""
-
-    found: tuple[int, int]
-    expected: tuple[int, int]
-    packs: str
-
-    @property
-    def part(self) -> bool:
-        """Whether it is some rows of the batch once more."""
-        return self.found[1] == self.expected[1] and self.found[0] < self.expected[0]
 
 
 class Claim(Enum):
@@ -268,6 +138,7 @@ class Feature:
     placed: bool = False  # has its place in the whole picture: wrong in a tile of it, or in a second run
     once: bool = False  # wrong where the sampler starts a second time, as everything placed is
     looks_across: bool = True  # needs to know which frame is which
+    sees_hidden: bool = False  # looks at hidden states
     token_rule: TokenRule | None = None  # how masks become tokens, where it says so
 
     def __init__(self, record: Any, run: Run):
@@ -301,9 +172,7 @@ class Feature:
         return ()
 
     def see_hidden(self, call: Call, site: Site, level: int, x: Tensor) -> None:
-        """Looks at the normed hidden states that enter self-attention, where `sees_hidden`."""
-
-    sees_hidden: bool = False
+        """Looks at the normed hidden states that enter self-attention, if `sees_hidden`."""
 
     def check_call(self, call: Call) -> None:
         """Raises ValueError for a call that it cannot act in."""

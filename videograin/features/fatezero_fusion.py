@@ -21,24 +21,8 @@ from ..core.inversion_record import Inversion
 from ..core.phrase_tokens import rows_a_key
 from ..core.prompt_alignment import REFINE, REPLACE
 from ..core.st_layout import Levels
-from .base import (
-    CROSS,
-    SELF,
-    At,
-    Attend,
-    Call,
-    Claim,
-    Claimed,
-    Claims,
-    Cond,
-    Feature,
-    Own,
-    Record,
-    Run,
-    Work,
-    same_text,
-    warn_other_text,
-)
+from .base import Claim, Claimed, Claims, Feature, Record, Work, same_text, warn_other_text
+from .engine import CROSS, SELF, At, Attend, Call, Cond, Own, Run
 from .source_reader import Place, SourceReader
 
 WORDS = "words"  # a place: how much of its attention each token spends on some words

@@ -12,7 +12,8 @@ from torch import Tensor
 from ..backbones.base import Need
 from ..core.flatten import along_paths, paths, token_steps
 from ..core.regions import Grid
-from .base import SELF, Area, At, Attend, Call, Claims, Feature, Record, Run, Work, warn_size
+from .base import Claims, Feature, Record, Work, warn_size
+from .engine import SELF, Area, At, Attend, Call, Run
 
 COPIES = 3  # in tensors of one layer's queries: queries, keys and values gathered by path, and the paths' results
 

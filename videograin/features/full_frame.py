@@ -10,7 +10,8 @@ from torch import Tensor, nn
 
 from ..backbones.base import Need
 from ..core.cross_frame import ALL, FIRST_PREVIOUS, LEVELS, MIDDLE, OWN, KeySets
-from .base import SELF, Call, Claim, Claimed, Claims, Feature, Record, Run, Work
+from .base import Claim, Claimed, Claims, Feature, Record, Work
+from .engine import SELF, Call, Run
 
 # In tensors of the size of one layer's queries: keys and values of two frames per frame, or of one, as copies.
 COPIES = {OWN: 0, ALL: 0, MIDDLE: 2, FIRST_PREVIOUS: 4}

@@ -29,7 +29,8 @@ from ..core.latent_blend import (
 from ..core.noise_path import next_level
 from ..core.regions import clip_masks
 from ..core.samplers import is_random
-from .base import NOISE_MASK, REGION_MASK, Claim, Claimed, Claims, Feature, Record, Run, Step, size_of, warn_size
+from .base import NOISE_MASK, REGION_MASK, Claim, Claimed, Claims, Feature, Record, size_of, warn_size
+from .engine import Run, Step
 
 
 @dataclass(frozen=True, eq=False)

@@ -17,7 +17,8 @@ from ..backbones.base import Backbone, Need, Site
 from ..core.inversion_record import EXACT, NEXT, Inversion
 from ..core.pnp import attention_blocks, resnet_blocks
 from ..core.st_layout import Role
-from .base import SELF, At, Call, Claim, Claimed, Claims, Cond, Feature, Record, Run, Work
+from .base import Claim, Claimed, Claims, Feature, Record, Work
+from .engine import SELF, At, Call, Cond, Run
 from .source_reader import Place, SourceReader
 
 RESNET = "resnet"

@@ -26,22 +26,8 @@ from ..core import reatco
 from ..core.reatco import Place
 from ..core.regions import Grid, Region, clip_masks
 from ..core.samplers import is_random
-from .base import (
-    CROSS,
-    At,
-    Call,
-    Claim,
-    Claims,
-    Feature,
-    Record,
-    Run,
-    Step,
-    Work,
-    as_heads,
-    same_text,
-    warn_other_text,
-    warn_size,
-)
+from .base import Claim, Claims, Feature, Record, Work, as_heads, same_text, warn_other_text, warn_size
+from .engine import CROSS, At, Call, Run, Step
 
 logger = logging.getLogger("videograin")
 

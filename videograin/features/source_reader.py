@@ -7,7 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .base import Call, Cond, Feature, Half, Run
+from .base import Feature
+from .engine import Call, Cond, Half, Run
 
 Place = tuple  # a kind of tensor and its address, as in ("attn1", "output", 4, 0)
 

@@ -15,26 +15,8 @@ from ..core.phrase_tokens import Binding, binding_of, key_regions
 from ..core.regions import Grid, TokenRule, patterns, require_a_mask_a_frame, share_any
 from ..core.score_range import sampled_keys
 from ..core.st_layout import Background, Layout, Levels, Modulation, Role, Settings, Visible
-from .base import (
-    REGION_MASK,
-    SELF,
-    Area,
-    At,
-    Attend,
-    Call,
-    Claim,
-    Claimed,
-    Claims,
-    Cond,
-    Feature,
-    Half,
-    Misfit,
-    Own,
-    Record,
-    Run,
-    Work,
-    as_heads,
-)
+from .base import REGION_MASK, Claim, Claimed, Claims, Feature, Record, Work, as_heads
+from .engine import SELF, Area, At, Attend, Call, Cond, Half, Misfit, Own, Run
 
 PORTABLE = 400 * 2**20  # bytes that the form without Triton holds at once on a GPU
 EDITED = (Role.POSITIVE, Role.BOTH)  # roles that reach the half that others edit

@@ -8,7 +8,8 @@ from typing import Any
 from ..backbones.base import Need
 from ..core.cross_frame import ALL, OWN
 from ..core.via_anchors import CONCAT, TOGETHER, AnchoredKeySet, groups, spread
-from .base import SELF, Call, Claim, Claims, Feature, Record, Run, Work
+from .base import Claim, Claims, Feature, Record, Work
+from .engine import SELF, Call, Run
 
 COPIES = 3  # in tensors of one layer's queries: keys and values of a group of frames and the anchors, and its result
 

@@ -34,7 +34,7 @@ from ..core.cells import CELL
 from ..core.inversion_record import Inversion
 from ..core.phrase_search import SMALL_WORDS, occurrences
 from ..features.attention_probe import AUTO, BLOCKS, Onlooker, Probe
-from ..features.base import At, Call
+from ..features.engine import At, Call
 from .look import choose_level, evenly, look, noisy
 
 

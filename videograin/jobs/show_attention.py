@@ -26,7 +26,8 @@ from ..core.regions import clip_masks
 from ..core.schedule import of_shares
 from ..core.st_layout import Settings
 from ..features.attention_probe import AUTO, Onlooker, Probe
-from ..features.base import REGION_MASK, At, Half
+from ..features.base import REGION_MASK
+from ..features.engine import At, Half
 from ..features.st_layout import STLayout
 from ..views.attention_maps import Average, Column, Point, middle, parse_points, report
 from .look import choose_level, evenly, look, noisy
