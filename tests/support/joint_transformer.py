@@ -83,7 +83,7 @@ def model() -> comfy.model_patcher.ModelPatcher:
 
 class Joint(Backbone):
     name = "toy video transformer"
-    models = "of the tests"
+    members = "toy video transformers"
     offers = frozenset({Need.CROSS_ATTENTION})
     frame_axis = 2
     own_key_set = ALL

@@ -66,11 +66,12 @@ class Engine(Protocol):
 
     kinds: by ComfyUI's names of the kinds of attention ("attn1", "attn2"), what stands for the network's own: it takes a
     layer, queries, keys and values as the network has them, and gives their attention. It calls the network's attention
-    with the options as they were, so nothing comes back to it. size: (h, w) in latent cells of what the call shows.
+    with the options as they were, so nothing comes back to it. sites: the family's own, found once a run. size: (h, w) in latent cells of what the call shows.
     watched: whether `see_hidden` is to be given the hidden states that enter self-attention, with the size of their grid.
     """
 
     kinds: Mapping[str, Callable[[Layer, Tensor, Tensor, Tensor], Tensor]]
+    sites: Mapping[Site, int]
     size: tuple[int, int]
     watched: bool
 
@@ -82,7 +83,7 @@ class Backbone:
 
     name: ClassVar[str]  # for messages, in the singular
     offers: ClassVar[frozenset[Need]]
-    models: ClassVar[str]  # those it is known by
+    members: ClassVar[str]  # all of them, in the plural, for messages
     frame_axis: ClassVar[int]  # of a latent
     own_key_set: ClassVar[str]  # one of cross_frame.KEY_SETS: what its self-attention sees by itself
     path: ClassVar[NoisePath]

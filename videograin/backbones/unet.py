@@ -21,7 +21,7 @@ from .base import Backbone, Engine, Layer, Need, ResNet, Site
 
 class UNet(Backbone):
     name = "Stable Diffusion UNet"
-    models = "SD 1.x, SD 2.x, SDXL"
+    members = "Stable Diffusion UNets (SD 1.x, SD 2.x, SDXL)"
     offers = frozenset(Need)
     frame_axis = 0
     own_key_set = OWN
@@ -76,7 +76,7 @@ class UNet(Backbone):
         replace = {kind: dict(patches) for kind, patches in options.get("patches_replace", {}).items()}
         for kind, attend in engine.kinds.items():
             patches = replace.setdefault(kind, {})
-            for site in self.sites(network):
+            for site in engine.sites:
                 previous = patches.get(site, patches.get(site[:2]))
                 patches[site] = _Replacement(attend, site, previous)
         patched["patches_replace"] = replace

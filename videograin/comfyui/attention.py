@@ -48,7 +48,7 @@ class Call:
 
     def __init__(self, run: Run, options: dict[str, Any], x: Tensor, text: int, features: Sequence[Feature]):
         self.run, self.options, self.text, self.features = run, options, text, features
-        self.backbone = run.backbone
+        self.backbone, self.sites = run.backbone, run.sites
         self.size = tuple(x.shape[-2:])  # (h, w) of the latent cells that it shows
         ids = options.get("uuids") or [None] * len(options.get("cond_or_uncond", [0]))
         self.conds: list[Cond | None] = [run.conds.get(i) for i in ids]

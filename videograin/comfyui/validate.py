@@ -47,7 +47,7 @@ def require_family(model: ModelPatcher, node: str) -> Backbone:
         if not pack.startswith("comfy."):
             fix = f"It is a network of {pack}'s own: load a Stable Diffusion checkpoint with Load Checkpoint instead"
         raise ValueError(
-            f"{node} works on {' and '.join(f'{family.name}s ({family.models})' for family in registry.FAMILIES)}, but its `model` input is a "
+            f"{node} works on {' and '.join(family.members for family in registry.FAMILIES)}, but its `model` input is a "
             f"{type(network).__name__}. {fix}."
         )
     if attention := _foreign_attention(model):
