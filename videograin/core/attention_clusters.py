@@ -1,9 +1,8 @@
-"""The clip's own layout: K-Means over self-attention features (VideoGrain §3.1), with names from cross-attention.
+"""Attention clusters of a clip: K-Means over self-attention features (VideoGrain §3.1), named by cross-attention.
 
-Features are summed while the model looks at the source once more. One sum of them is kept, on the CPU, however many
-layers and steps are looked at, and it is averaged, blurred and clustered where it lies; besides it there is one frame's
-attention at a time. The released code clusters each frame alone and leaves the numbers unmatched; here a cluster keeps
-its number through the clip.
+Features are summed while the network runs once more on the source. Memory holds one sum on the CPU, for any number of
+layers and steps, and one frame's attention; averaging, blur and K-Means work on the sum in place. The released code
+clusters each frame alone and does not match the numbers; here a cluster keeps its number through the clip.
 """
 
 from __future__ import annotations
@@ -20,13 +19,13 @@ from torch import Tensor
 ROWS, INPUTS = FEATURES = ("attention rows", "attention inputs")
 PER_FRAME, WHOLE_CLIP = SCOPES = ("per frame", "whole clip")
 
-FITTED = 2**26  # most numbers that one K-Means looks at, 64 frames of 1024 tokens: it copies what it is given
+FITTED = 2**26  # most numbers that one K-Means is fitted to, 64 frames of 1024 tokens: it copies its input
 
-Room = Callable[[Sequence[int]], Tensor]  # a shape to an uninitialised float32 tensor on the CPU
+Room = Callable[[Sequence[int]], Tensor]  # allocates: a shape -> an uninitialised float32 tensor on the CPU
 
 
 class ClusterLayout(NamedTuple):
-    """Which cluster each part of each frame belongs to.
+    """The cluster of each token of a clip.
 
     labels: (frames, h, w) int64, 0 to len(names) - 1. names: one per cluster, "" where no word fits.
     height, width: size of the frames in pixels.
@@ -41,36 +40,36 @@ class ClusterLayout(NamedTuple):
 class AttentionRows:
     """The paper's feature of a token: its row of the per-frame attention, averaged over heads, layers and steps.
 
-    What is kept is (frames, tokens, tokens) float32 in `room`: 4 MiB a frame of 1024 tokens.
+    `room` allocates the sum, (frames, tokens, tokens) float32: 4 MiB for a frame of 1024 tokens.
     """
 
     def __init__(self, room: Room = torch.empty):
         self.room, self.total, self.count = room, None, 0
 
     def add(self, site: tuple, q: Tensor, k: Tensor, heads: int) -> None:
-        """q, k: (frames, tokens, heads × d)."""
+        """Adds one layer's attention. q, k: (frames, tokens, heads × d)."""
         if self.total is None:
             self.total = self.room((*q.shape[:2], q.shape[1])).zero_()
         for kept, some_q, some_k in zip(self.total, q, k, strict=True):
             some_q, some_k = (rearrange(x, "n (h d) -> h n d", h=heads).float() for x in (some_q, some_k))
             some_q = some_q * some_q.shape[-1] ** -0.5
-            seen = torch.zeros(kept.shape, device=q.device)
+            rows = torch.zeros(kept.shape, device=q.device)
             # One map at a time stays in the cache: 3 to 5 times faster than all heads.
             for head_q, head_k in zip(some_q, some_k, strict=True):
-                seen += (head_q @ head_k.T).softmax(-1)
-            kept.add_(seen.to(kept.device), alpha=1 / heads)
+                rows += (head_q @ head_k.T).softmax(-1)
+            kept.add_(rows.to(kept.device), alpha=1 / heads)
         self.count += 1
 
     def features(self) -> Tensor:
-        """(frames, tokens, tokens) float32 on the CPU; each row sums to 1. The sum itself, so to be asked for once."""
+        """The mean, (frames, tokens, tokens) float32 on the CPU; each row sums to 1. Divides in place: call it once."""
         return self.total.div_(self.count)
 
 
 def blur_rows(rows: Tensor, height: int, width: int, cells: int) -> Tensor:
-    """Blurs where each token looks, by a box of cells × cells (odd; 1 changes nothing).
+    """Attention rows blurred by a box of cells × cells (odd; 1 changes nothing).
 
-    K-Means compares rows place by place: without it, two tokens that look at neighbouring places of one object have
-    nothing in common. rows: (frames, tokens, height × width), written to; returned.
+    K-Means compares rows token by token: without the blur, two tokens that attend to neighbouring tokens of one object
+    have nothing in common. rows: (frames, tokens, height × width), changed in place and returned.
     """
     for frame in rows if cells > 1 else ():
         places = rearrange(frame, "n (h w) -> n 1 h w", h=height, w=width)
@@ -79,9 +78,9 @@ def blur_rows(rows: Tensor, height: int, width: int, cells: int) -> Tensor:
 
 
 class AttentionInputs:
-    """A feature that is faster to read: what goes into each self-attention, summed over steps, layers side by side.
+    """A faster feature: the input of each self-attention, summed over steps, layers side by side.
 
-    widths: channels of each layer; others are left out. What is kept is (frames, tokens, sum widths) float32 in `room`.
+    widths: channels of each layer; other layers are ignored. `room` allocates (frames, tokens, sum of widths) float32.
     """
 
     def __init__(self, widths: dict[tuple, int], room: Room = torch.empty):
@@ -90,16 +89,16 @@ class AttentionInputs:
         self.room, self.total, self.width = room, None, sum(widths.values())
 
     def add(self, site: tuple, x: Tensor) -> None:
-        """x: (frames, tokens, dim), the normed hidden states."""
+        """Adds one layer's input. x: (frames, tokens, dim), the normed hidden states."""
         if site not in self.columns:
             return
         if self.total is None:
             self.total = self.room((*x.shape[:2], self.width)).zero_()
-        for kept, seen in zip(self.total[..., self.columns[site]], x, strict=True):
-            kept += seen.to(kept)
+        for kept, frame in zip(self.total[..., self.columns[site]], x, strict=True):
+            kept += frame.to(kept)
 
     def features(self) -> Tensor:
-        """(frames, tokens, sum widths) float32 on the CPU; every layer has mean 0 and the same spread. Asked for once."""
+        """(frames, tokens, sum of widths) float32 on the CPU; each layer has mean 0 and spread 1. Works in place."""
         for columns in self.columns.values():
             layer = self.total[..., columns]
             layer -= layer.mean((0, 1))
@@ -109,14 +108,14 @@ class AttentionInputs:
 
 
 class WordMaps:
-    """Where words look: cross-attention probability of each word's tokens, averaged over heads, layers and steps."""
+    """Word maps: cross-attention probability of each word's tokens, averaged over heads, layers and steps."""
 
     def __init__(self, positions: dict[str, list[int]]):
         self.positions = positions
         self.total: Tensor | None = None
 
     def add(self, q: Tensor, k: Tensor, heads: int) -> None:
-        """q: (frames, pixels, heads × d), k: (frames, text tokens, heads × d)."""
+        """Adds one layer's attention. q: (frames, pixels, heads × d), k: (frames, text tokens, heads × d)."""
         found = []
         for some_q, some_k in zip(q, k, strict=True):
             some_q, some_k = (rearrange(x, "n (h d) -> h n d", h=heads).float() for x in (some_q, some_k))
@@ -134,12 +133,12 @@ class WordMaps:
 def cluster(
     features: Tensor, clusters: int, scope: str, seed: int, tell: Callable[[str], None] = lambda text: None
 ) -> Tensor:
-    """K-Means labels, numbered alike through the clip.
+    """K-Means labels; a cluster has the same number in every frame.
 
-    Args: features (frames, tokens, C) float32; scope, one of SCOPES: every frame on its own, numbers matched from
-    frame to frame by their centroids, or all frames at once, in long clips by some of their tokens; tell hears the
-    phase and step.
-    Returns (frames, tokens) int64. Raises ValueError for more clusters than there are tokens to tell apart.
+    Args: features (frames, tokens, C) float32; scope, one of SCOPES: each frame alone, numbers matched from frame to
+    frame by the centroids, or all frames at once (a long clip is fitted to a sample of its tokens); tell, called with
+    the phase and step as text.
+    Returns (frames, tokens) int64. Raises ValueError for more clusters than a frame has tokens.
     """
     from sklearn.cluster import KMeans
 
@@ -168,7 +167,7 @@ def cluster(
 
 
 def match(centroids: Tensor, previous: Tensor) -> Tensor:
-    """(K,) int64: the number in `previous` each row of `centroids` takes (Hungarian method on their distances)."""
+    """The row of `previous` that matches each row of `centroids`, (K,) int64: Hungarian method on the distances."""
     from scipy.optimize import linear_sum_assignment
 
     _, columns = linear_sum_assignment(torch.cdist(centroids, previous).numpy())
@@ -176,10 +175,10 @@ def match(centroids: Tensor, previous: Tensor) -> Tensor:
 
 
 def name_clusters(labels: Tensor, maps: Tensor, words: list[str], clusters: int) -> tuple[str, ...]:
-    """Gives each cluster the word that looks at it most (paper §3.1), each word to one cluster.
+    """Names of clusters: the word with the most attention there (paper §3.1); a word names one cluster at most.
 
-    Args: labels (frames, tokens); maps (words, frames, tokens) with mean 1. A word that looks no more at a cluster
-    than at the rest of the clip does not name it.
+    Args: labels (frames, tokens); maps (words, frames, tokens) with mean 1. A word names a cluster only where its mean
+    attention there is above its mean over the clip. Returns one name per cluster, "" for none.
     """
     from scipy.optimize import linear_sum_assignment
 
@@ -193,7 +192,7 @@ def name_clusters(labels: Tensor, maps: Tensor, words: list[str], clusters: int)
 
 
 def at_frame_size(layout: ClusterLayout, inside: Tensor) -> Tensor:
-    """Tokens (frames, h, w) bool as masks (frames, height, width) float32, 0 or 1, edges smoothed from the grid."""
+    """Tokens (frames, h, w) bool as masks (frames, height, width) float32, 0 or 1; the grid's steps are smoothed."""
     smooth = F.interpolate(inside.float()[:, None], (layout.height, layout.width), mode="bilinear", antialias=False)
     return (smooth[:, 0] > 0.5).float()
 

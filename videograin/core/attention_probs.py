@@ -1,8 +1,7 @@
-"""Attention as probabilities, before and after modulation: for looking at a few rows or columns of it.
+"""Attention probabilities before and after modulation, a few rows or columns at a time, for display.
 
-Sampling never forms these (st_layout.py); here the equations are written out for as little as is looked at, and summed
-over heads at once. Nothing as large as tokens × tokens exists: a phrase needs the text's tokens as keys, one frame at a
-time, a picked point is a single query.
+Sampling never forms them (st_layout.py); here the equations are written out and averaged over heads. No tensor is as
+large as tokens × tokens: a phrase needs only the text's tokens as keys, one frame at a time; a point is one query.
 """
 
 from __future__ import annotations
@@ -20,10 +19,10 @@ from .st_layout import Modulation
 def probabilities(
     q: Tensor, k: Tensor, strength: Tensor | None = None, positive: Tensor | None = None, fast: bool = False
 ) -> Tensor:
-    """softmax of the modulated scores (VideoGrain Eq. 1–2), mean over heads.
+    """Modulated attention as probabilities (VideoGrain Eq. 1–2): softmax of the scores, mean over heads.
 
-    Args: q (H, N, D), k (H, M, D), scale 1/sqrt D; strength (N,), lambda of each query, None for plain attention; positive
-    (N, M) bool; fast, as in st_layout.Settings.
+    Args: q (H, N, D), k (H, M, D), scale 1/sqrt D; strength (N,), lambda of each query, None for plain attention;
+    positive (N, M) bool; fast, as in st_layout.Settings.
     Returns (N, M) float32; each row sums to 1.
     """
     q, k = q.float() * q.shape[-1] ** -0.5, k.float()
@@ -40,7 +39,7 @@ def phrase_shares(q: Tensor, k: Tensor, heads: int, tokens: Tensor, modulation: 
     """Share of each pixel's cross-attention that goes to each phrase, before and after modulation.
 
     Args: q (frames, N, heads · d), k (frames, L, heads · d); tokens (K, L) bool, of each phrase; modulation of this
-    chunk, None where it is not modulated.
+    cond, None where it is not modulated.
     Returns (2, K, frames, N) float32, 0 to 1.
     """
     found = []

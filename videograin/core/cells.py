@@ -1,9 +1,9 @@
-"""Pixels beside a latent, whose cells are 8×8 pixels each.
+"""Latent cells and the pixels they show, 8×8 pixels a cell.
 
-A picture whose sides are no multiple of 8 is brought to one around its centre: ComfyUI's VAE Encode cuts it, “padded” of
-Load Video Frames and Edit in Chunks repeat its edge. All that lies beside such a latent, masks, motion, hints, is brought
-there alike, and an edit is laid back where it came from. With d = (side - latent's side) // 2, pixel i of the latent's
-picture is pixel i + d of the whole one, cut (d >= 0) or padded (d < 0).
+A picture whose sides are no multiple of 8 is fitted to whole cells around its centre: ComfyUI's VAE Encode cuts it;
+“padded” of Load Video Frames, and Edit in Chunks, repeat its edge. Masks, motion and hints are fitted in the same way,
+and an edit is put back at its place in the source. With d = (side - latent's side in pixels) // 2, pixel i of the
+fitted picture is pixel i + d of the whole one: cut where d >= 0, padded where d < 0.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-CELL = 8  # pixels to a cell, a side
+CELL = 8  # pixels on each side of a cell
 
 
 def fits(size: tuple[int, int], cells: tuple[int, int], pixels: int = CELL) -> bool:
@@ -35,29 +35,29 @@ def on_cells(picture: Tensor, cells: tuple[int, int], pixels: int = CELL) -> Ten
 
 
 def frames_on_cells(frames: Tensor, cells: tuple[int, int]) -> Tensor:
-    """The same for frames, (F, H, W, C)."""
+    """`on_cells` for frames (F, H, W, C)."""
     return on_cells(frames.movedim(-1, -3), cells).movedim(-3, -1).contiguous()
 
 
 def padded(side: int) -> int:
-    """Cells of a side of so many pixels, the last one repeated."""
+    """Cells that cover a side of so many pixels; the last pixel is repeated to fill the last cell."""
     return -(-side // CELL)
 
 
 def offset(side: int, latents: int) -> int:
-    """Where a latent's picture begins in the whole one, in pixels; below 0 where it begins outside."""
+    """d: the pixel of the whole picture at which the fitted one begins; below 0 where it is padded."""
     return (side - latents) // 2
 
 
 def same_clip(source: tuple[int, int], edited: tuple[int, int]) -> bool:
-    """Whether frames of size `edited` can be those of `source`, encoded and decoded; both (height, width)."""
+    """Whether frames of size `edited` can be `source`'s after encoding and decoding; both (height, width)."""
     return edited == source or (
         all(side % CELL == 0 for side in edited) and fits(source, (edited[0] // CELL, edited[1] // CELL))
     )
 
 
 def overlap(source: tuple[int, int], edited: tuple[int, int]) -> tuple[tuple[slice, slice], tuple[slice, slice]]:
-    """The pixels that both have, as (rows, columns) of the source and of the edited frames; sizes are (height, width)."""
+    """The pixels that both clips show, as (rows, columns) of the source and of the edit; sizes (height, width)."""
     there, here = [], []
     for side, other in zip(source, edited, strict=True):
         begin = offset(side, other)
@@ -68,7 +68,7 @@ def overlap(source: tuple[int, int], edited: tuple[int, int]) -> tuple[tuple[sli
 
 
 def cut_like(frames: Tensor, size: tuple[int, int]) -> Tensor:
-    """Frames (F, H, W, C) as a latent's picture of `size` (height, width) shows them; as they are if it is another clip's."""
+    """Frames (F, H, W, C) cut or padded to `size`, (height, width) in whole cells; unchanged where it does not fit."""
     there = tuple(frames.shape[1:3])
     if there == size or not same_clip(there, size):
         return frames
@@ -76,10 +76,10 @@ def cut_like(frames: Tensor, size: tuple[int, int]) -> Tensor:
 
 
 def laid_back(edited: Tensor, source: Tensor) -> Tensor:
-    """Edited frames at their place in the source's, at its size: what was padded is cut, what was cut is the source's.
+    """Edited frames at the source's size: padding is cut off; pixels that encoding had cut are the source's.
 
-    Args: edited (F, h, w, C), source (F, H, W, C or more), sizes as in `same_clip`. Returns (F, H, W, C); edited itself
-    where the sizes are equal.
+    Args: edited (F, h, w, C), source (F, H, W, C or more), sizes as in `same_clip`. Returns (F, H, W, C); `edited`
+    itself where the sizes are equal.
     """
     if edited.shape[1:3] == source.shape[1:3]:
         return edited

@@ -1,4 +1,4 @@
-"""Choices: a few words of which one is meant, as a widget offers them."""
+"""Choices: the words that a widget offers, as an enum."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from enum import Enum
 
 
 class Choice(str, Enum):
-    """Members are strings, equal to their words, so that settings may hold either; printed they are the words."""
+    """An enum of words. A member is equal to its word, so settings may hold either, and it prints as the word."""
 
     __str__ = str.__str__
 
     @classmethod
     def words(cls) -> tuple[str, ...]:
-        """All of them, in order."""
+        """All words, in order."""
         return tuple(member.value for member in cls)

@@ -1,4 +1,4 @@
-"""A long clip in overlapping windows: where they lie, and how their results become one clip again."""
+"""Overlapping windows of a long clip: their frames, and the join of their results into one clip."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ class Window(NamedTuple):
 
 
 def windows(frames: int, length: int, overlap: int) -> list[Window]:
-    """Windows that cover a clip, each sharing `overlap` frames with the next; 0 <= overlap < length.
+    """Windows that cover a clip; each shares `overlap` frames with the next, 0 <= overlap < length.
 
-    The last is moved back to be as long as the others, so it may share more.
+    The last window starts earlier, to be as long as the others, and so may share more.
     """
     last = max(0, frames - length)
     starts = {min(start, last) for start in range(0, max(1, frames - overlap), length - overlap)}
@@ -28,20 +28,20 @@ def windows(frames: int, length: int, overlap: int) -> list[Window]:
 
 
 def borders(found: list[Window]) -> list[int]:
-    """The pairs of frames, by the first of the two, between which one window gives way to the next."""
+    """The joints between windows: the first frame of each pair of neighbours across which a crossfade runs."""
     return sorted({pair for one, other in pairwise(found) for pair in range(other.start - 1, one.stop)})
 
 
 def crossfade(before: Tensor, after: Tensor) -> Tensor:
-    """The same n frames as two windows have them: the first gives way to the second in n + 1 even steps, (n, ...)."""
+    """The n frames that two windows share, (n, ...): the first window fades into the second in n + 1 even steps."""
     weight = torch.arange(1, len(after) + 1).to(after) / (len(after) + 1)
     return torch.lerp(before.to(after), after, weight.view(-1, *[1] * (after.ndim - 1)))
 
 
 def joined(found: list[Window], results: Iterable[Tensor]) -> Iterator[Tensor]:
-    """The clip in order, as many frames at a time as are finished; of the windows, only shared frames are held.
+    """The clip in order, yielded as soon as frames are final; only the shared frames of one window are held.
 
-    results: of each window in turn, (frames, ...).
+    results: (frames, ...) of each window in turn.
     """
     held = None
     nexts = [window.start for window in found[1:]] + [found[-1].stop]

@@ -1,7 +1,7 @@
-"""Which frames a frame's self-attention sees (full-frame attention, VideoGrain §3.1; Tune-A-Video's sparse form).
+"""Key sets: the frames that a frame's self-attention sees (VideoGrain §3.1; Tune-A-Video's sparse form).
 
-Tensors arrive as ComfyUI has them, "(chunk frame) token ...". `queries` and `keys` regroup them so that one attention
-call serves every query with its own keys; labels of tokens are regrouped by the same functions.
+Tensors arrive as ComfyUI has them, "(cond frame) token ...". `queries` and `keys` regroup them so that one attention
+call gives every query its own keys; token labels are regrouped by the same functions.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ Visible = tuple[tuple[int, ...], ...]  # the frames that each frame sees
 
 @dataclass(frozen=True)
 class KeySets:
-    """The frames that self-attention sees, level by level.
+    """The key set of each attention level.
 
-    default: one of KEY_SETS; exceptions: ((level, key set), ...) for levels that differ. clip_norm: GroupNorm outside
-    transformer blocks takes its statistics over all frames of a clip together.
+    default: one of KEY_SETS. exceptions: ((level, key set), ...) for levels that differ. clip_norm: GroupNorm outside
+    transformer blocks takes its statistics over all frames of a clip.
     """
 
     default: str = OWN
@@ -35,7 +35,7 @@ class KeySets:
         return dict(self.exceptions).get(level, self.default)
 
     def describe(self) -> str:
-        """One text per meaning: two clips with the same text see the same keys."""
+        """The key sets as text, for comparison: equal texts mean equal key sets."""
         kinds = [self.at(level) for level in LEVELS]
         norm = ", clip-wide GroupNorm" if self.clip_norm else ""
         if len(set(kinds)) == 1:
@@ -44,26 +44,26 @@ class KeySets:
 
 
 class KeySet(NamedTuple):
-    """The key set in force at one attention site, of clips of so many frames."""
+    """The key set in force at one attention site, for clips of `frames` frames."""
 
     kind: str
     frames: int
 
     @property
     def alone(self) -> bool:
-        """Whether each frame sees itself only."""
+        """Whether each frame sees only itself."""
         return self.kind == OWN or self.frames == 1
 
     @property
     def visible(self) -> Visible | None:
-        """The frames that each frame sees, where `kind` does not say."""
+        """The frames that each frame sees; None where `kind` says it."""
         return None
 
     def attend(self, by_query: Sequence[Tensor], by_key: Sequence[Tensor], attend: Callable[..., Tensor]) -> Tensor:
-        """Attention over it.
+        """Attention over this key set.
 
-        Args: by_query (c, f, n, ...) and by_key (c, f, m, ...), tensors and labels of tokens; attend, of all of them in
-        that order, "group token ..." each, gives "group token d". Returns (c, f, n, d).
+        Args: by_query (c, f, n, ...) and by_key (c, f, m, ...), tensors and token labels; attend takes them all in
+        that order, "group token ..." each, and returns "group token d". Returns (c, f, n, d).
         """
         looking = (queries(rearrange(x, "c f ... -> (c f) ..."), self.frames, self.kind) for x in by_query)
         seen = (keys(rearrange(x, "c f ... -> (c f) ..."), self.frames, self.kind) for x in by_key)
@@ -72,21 +72,21 @@ class KeySet(NamedTuple):
 
 
 def queries(x: Tensor, frames: int, key_set: str) -> Tensor:
-    """Groups queries: one group per chunk for "all frames", else one per frame."""
+    """Queries in groups: one group per cond for "all frames", else one per frame."""
     if key_set == ALL:
         return rearrange(x, "(c f) n ... -> c (f n) ...", f=frames)  # frames become one long picture
     return x
 
 
 def ungroup(x: Tensor, frames: int, key_set: str) -> Tensor:
-    """Undoes `queries`: back to "(chunk frame) token ..."."""
+    """The inverse of `queries`: back to "(cond frame) token ..."."""
     if key_set == ALL:
         return rearrange(x, "c (f n) ... -> (c f) n ...", f=frames)
     return x
 
 
 def keys(x: Tensor, frames: int, key_set: str) -> Tensor:
-    """Collects keys, or values, or their labels, for each group of queries.
+    """Keys, values or their labels for each group of queries.
 
     "first + previous" gives frame i the tokens of frame 0 and of frame i - 1 (frame 0 sees itself twice);
     "middle" gives every frame the tokens of frame floor(frames / 2).

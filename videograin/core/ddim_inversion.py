@@ -1,4 +1,4 @@
-"""DDIM inversion (VideoGrain §3.1; Song et al. 2021, eta = 0), as Euler steps walked towards the noise."""
+"""DDIM inversion (VideoGrain §3.1; Song et al. 2021, eta = 0): Euler steps from the clip towards the noise."""
 
 from __future__ import annotations
 
@@ -14,8 +14,10 @@ SETTLED = 1e-2  # a residual above this leaves a frame on another trajectory: it
 
 
 class Step(NamedTuple):
-    """One level reached. x: (frames, C, h, w). denoised: the x_0 it was reached by. residual: (frames,) |g(x) - x| / |x|
-    of the fixed point x = g(x) at its last evaluation; zeros where nothing is iterated.
+    """One step of the inversion.
+
+    x: (frames, C, h, w) at the level reached. denoised: the x_0 that the step used.
+    residual: (frames,) |g(x) - x| / |x| of the fixed point x = g(x) at its last evaluation; zeros without refinements.
     """
 
     x: Tensor
@@ -30,19 +32,19 @@ def ddim_invert(
     convention: str,
     refinements: int,
 ) -> Iterator[Step]:
-    """Walks a clean latent up to the noise that denoises back to it, one noise level at a time.
+    """DDIM inversion of a clean latent, one noise level at a time: the noise reached denoises back to the latent.
 
-    A denoising step from sigma+ to sigma is x = x+ + (sigma - sigma+) eps(x+, sigma+), so its inverse is the solution x+ of
-    x+ = x + (sigma+ - sigma) eps(x+, sigma+). The papers take eps at the point they know: VideoGrain at (z, t), FateZero and ReAtCo at
-    (z, t+) with z the variance-preserving latent, x = z sqrt(1 + sigma²). Refinements solve the equation instead, see
-    `_fixed_point`; one more network call each.
+    A denoising step from sigma+ to sigma is x = x+ + (sigma - sigma+) eps(x+, sigma+), so its inverse is the solution
+    x+ of x+ = x + (sigma+ - sigma) eps(x+, sigma+). The papers take eps at a known point: VideoGrain at (z, t),
+    FateZero and ReAtCo at (z, t+), z the variance-preserving latent, x = z sqrt(1 + sigma²). Refinements solve the
+    equation (see `_fixed_point`), one more network call each.
 
     Args:
         denoise: (x, sigma) -> x_0, the model's prediction.
         x: (frames, C, h, w), the clip at sigmas[0].
         sigmas: ascending. eps is undefined at sigma = 0, so the first step always takes it at its upper end.
-        convention: one of CONVENTIONS, without refinements. refinements: 0 for the papers' own step.
-    Yields a Step after each level, one less than there are sigmas.
+        convention: one of CONVENTIONS; used without refinements only. refinements: 0 for the papers' own step.
+    Yields a Step for each level reached, len(sigmas) - 1 in all.
     """
     eps = None
     for low, high in pairwise(sigmas):
@@ -63,11 +65,11 @@ def ddim_invert(
 def _fixed_point(
     denoise: Callable[[Tensor, float], Tensor], x: Tensor, point: Tensor, low: float, high: float, refinements: int
 ) -> tuple[Step, Tensor]:
-    """Solves x+ = g(x+) = x + (high - low) eps(x+, high) from a guess, by Anderson mixing of depth 1.
+    """The solution of x+ = g(x+) = x + (high - low) eps(x+, high), from the guess `point`: Anderson mixing of depth 1.
 
-    Plain iteration, x+ <- g(x+), does not contract for some frames in the middle of the schedule. Mixing is per frame: one
-    that has settled must not be moved by one that has not. The number of network calls is fixed, refinements + 1, since a
-    small residual late in the walk matters more than a larger one early.
+    Plain iteration, x+ <- g(x+), does not contract for some frames in the middle of the schedule. Mixing is per frame:
+    a frame that has not converged must not move one that has. The number of network calls is fixed, refinements + 1,
+    because a small residual at a late level matters more than a larger one at an early level.
 
     Returns the step, and eps at the last point evaluated.
     """
@@ -89,5 +91,5 @@ def _fixed_point(
 
 
 def _norms(x: Tensor) -> Tensor:
-    """(frames,) of (frames, ...)."""
+    """The norm of each frame: (frames, ...) -> (frames,)."""
     return torch.linalg.vector_norm(x.flatten(1), dim=1)

@@ -1,12 +1,12 @@
 """Attention fusion (FateZero §4.2), as sums of ordinary attention calls with modified values.
 
-A fused map is never built. With A(Q, K, V) ordinary attention, _s the source, and V always the edit's,
+No fused map is built. With A(Q, K, V) ordinary attention, _s the source, and V always the edit's,
 
-    self:   M * A(Q, K, V) + (1 - M) * A(Q_s, K_s, V)           M, per query: 1 is the edit's
-    cross:  A(Q_s, K_s, W g V) + A(Q, K, (1 - alpha) g V)           W, alignment; alpha, what is aligned; g, gain per word
+    self:   M * A(Q, K, V) + (1 - M) * A(Q_s, K_s, V)           M, per query: 1 where the edit's attention stays
+    cross:  A(Q_s, K_s, W g V) + A(Q, K, (1 - alpha) g V)           W, alignment; alpha, 1 if aligned; g, gain per word
 
-which is exact, since a map multiplied by a matrix over its keys is attention with values so multiplied. Where regions
-bind words, the last term is the edit's modulated attention: new words keep to their regions there too.
+Both are exact: an attention map times a matrix over its keys is attention with the values times that matrix. Where
+regions bind words, the last term is the edit's modulated attention, so new words keep to their regions there too.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ from torch import Tensor
 
 from .regions import Grid
 
-Attend = Callable[[Tensor, Tensor, Tensor], Tensor]  # ordinary attention of one chunk: (f, n, d), (f, m, d) twice
-Own = Callable[[Tensor], Tensor]  # what the edit's own attention, modulated or not, makes of values, (f, m, d)
-MAP_TOKENS = 256  # a frame's, in the maps the mask is made from: 16² at 512×512
+Attend = Callable[[Tensor, Tensor, Tensor], Tensor]  # ordinary attention of one cond: q (f, n, d), k and v (f, m, d)
+Own = Callable[[Tensor], Tensor]  # the edit's own attention, modulated or not: values (f, m, d) -> (f, n, d)
+MAP_TOKENS = 256  # tokens of a frame in the maps that the mask is made from: 16² at 512×512
 
 
 class Words(NamedTuple):
-    """What cross fusion does to the words of one prompt.
+    """Alignment and gains of one prompt's tokens, for cross fusion.
 
-    taken: (source tokens, tokens) float32, W. gains: (tokens,) float32, g.
+    taken: W, (source tokens, tokens) float32. gains: g, (tokens,) float32.
     """
 
     taken: Tensor
@@ -41,10 +41,10 @@ class Words(NamedTuple):
 
 
 def self_fusion(own: Tensor, source_q: Tensor, source_k: Tensor, v: Tensor, inside: Tensor, attend: Attend) -> Tensor:
-    """Rows inside keep the edit's own attention; the others follow the source's.
+    """Self-attention fusion: queries inside keep the edit's own attention; the others follow the source's.
 
-    Args: own (f, n, d), the edit's attention, modulated or not; source_q (f, n, d), source_k (f, m, d), v (f, m, d), the
-    edit's; inside (f, n) bool; attend, over the key set in force.
+    Args: own (f, n, d), the edit's attention, modulated or not; source_q (f, n, d), source_k (f, m, d); v (f, m, d),
+    the edit's values; inside (f, n) bool; attend, over the key set in force.
     Returns (f, n, d).
     """
     return torch.where(inside[..., None], own, attend(source_q, source_k, v))
@@ -53,11 +53,11 @@ def self_fusion(own: Tensor, source_q: Tensor, source_k: Tensor, v: Tensor, insi
 def cross_fusion(
     v: Tensor, source: tuple[Tensor, Tensor], words: Words, tokens: int, attend: Attend, own: Own
 ) -> Tensor:
-    """Aligned words attend as the source's do, the others as the edit's own; rows are not renormalised, as released.
+    """Cross-attention fusion: aligned words have the source's maps, the others the edit's own.
 
-    Args: v (f, m, d), where the prompt may stand repeated; source, its queries (f, n, d) and keys (f, s, d); tokens, of the prompt
-    itself. Tokens beyond those of `words` (Conditioning Concat) are not aligned.
-    Returns (f, n, d).
+    Rows are not renormalised, as released. Args: v (f, m, d), the prompt perhaps repeated; source, its queries
+    (f, n, d) and keys (f, s, d); tokens, the length of the prompt itself. Tokens beyond those of `words` (Conditioning
+    Concat) are not aligned. Returns (f, n, d).
     """
     source_q, source_k = source
     values = v[:, : words.taken.shape[1]].to(torch.promote_types(v.dtype, torch.float32))
@@ -69,19 +69,22 @@ def cross_fusion(
 
 
 def emphasised(v: Tensor, words: Words, tokens: int) -> Tensor:
-    """Values times the gain of their word; (f, m, d), as for cross_fusion."""
+    """Values (f, m, d) times the gain of their word; arguments as in `cross_fusion`."""
     return v if (words.gains == 1).all() else v * per_key(words.gains, tokens, v).to(v)
 
 
 def per_key(factors: Tensor, tokens: int, v: Tensor) -> Tensor:
-    """(tokens,) factors of a prompt's tokens for the m keys it became, (m, 1): ComfyUI repeats a batch's shorter prompt."""
+    """Factors of a prompt's tokens, (tokens,), as factors of its m keys, (m, 1).
+
+    ComfyUI repeats the shorter prompt of a batch. `tokens`: the prompt's own length; v (f, m, d).
+    """
     prompt = F.pad(factors, (0, max(0, tokens - len(factors))), value=1.0)
     repeated = prompt.repeat(max(1, v.shape[1] // len(prompt)))
     return F.pad(repeated, (0, v.shape[1] - len(repeated)), value=1.0)[:, None]
 
 
 def word_map(q: Tensor, k: Tensor, words: Tensor, attend: Attend) -> Tensor:
-    """How much of its attention each query spends on some words, mean over heads.
+    """Share of each query's attention that goes to some words, mean over heads.
 
     Args: q (f, n, d), k (f, m, d); words (s,) bool, over the first s keys. Returns (f, n) float32.
     """
@@ -90,12 +93,12 @@ def word_map(q: Tensor, k: Tensor, words: Tensor, attend: Attend) -> Tensor:
 
 
 def words_mask(maps: list[Tensor], grid: Grid, threshold: float) -> Tensor:
-    """Where words are, by attention (the released code's mask).
+    """A mask of words, from their attention maps (the released code's mask).
 
-    The maps of one level are averaged, widened by one token, brought to the grid, divided by each frame's maximum and
-    cut at the threshold. The level is the coarsest with MAP_TOKENS tokens a frame, or the finest there is.
+    The maps of one level are averaged, widened by one token, resized to the grid, divided by each frame's maximum and
+    cut at the threshold. The level is the coarsest with at least MAP_TOKENS tokens a frame, else the finest.
 
-    Args: maps, word_map of many layers, (frames, h, w) each. Returns (frames, grid tokens) bool.
+    Args: maps, `word_map` of many layers, (frames, h, w) each. Returns (frames, grid tokens) bool.
     """
     sizes = sorted({found.shape[1:] for found in maps}, key=lambda size: size[0] * size[1])
     size = next((size for size in sizes if size[0] * size[1] >= MAP_TOKENS), sizes[-1])

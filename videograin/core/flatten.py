@@ -1,8 +1,8 @@
 """FLATTEN (VideoGrain's flow attention): motion paths through a clip (§3.2), and attention along them (§3.3).
 
-A path is the tokens that show one point of the scene; after dense attention, each token looks along its own.
-A token of one frame is linked to the token that the optical flow carries it to. Links are one to one, so the paths
-are disjoint: every token lies on exactly one, alone on it if nothing leads there and nothing leads on.
+A path is the tokens that show one point of the scene; after dense attention, each token attends along its own path.
+Optical flow links a token of one frame to a token of the next. Links are one to one, so paths are disjoint: every token
+lies on exactly one path, and is alone on it if it has no link.
 """
 
 from __future__ import annotations
@@ -12,14 +12,14 @@ import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor
 
-PATHS_AT_ONCE = 2048  # bounds the gathered copies, and how unlike the lengths are that are padded to one
+PATHS_AT_ONCE = 2048  # limits the gathered copies, and the padding: paths of one part are padded to its longest
 
 
 def token_steps(flow: Tensor, height: int, width: int) -> Tensor:
-    """Flow in pixels to steps in whole tokens.
+    """Optical flow in whole tokens.
 
-    flow: (pairs, H, W, 2) forward flow, x right and y down. Returns (pairs, height, width, 2) int64: the flow in each
-    token's middle, scaled to the grid by each axis on its own, rounded.
+    flow: (pairs, H, W, 2) forward flow in pixels, x right and y down. Returns (pairs, height, width, 2) int64: the flow
+    at each token's middle, scaled to the grid per axis and rounded.
     """
     rows, columns = (
         (2 * torch.arange(size, device=flow.device) + 1) * full // (2 * size)  # the pixel in the token's middle
@@ -30,12 +30,12 @@ def token_steps(flow: Tensor, height: int, width: int) -> Tensor:
 
 
 def paths(steps: Tensor, hidden: Tensor | None = None, seed: int = 0) -> Tensor:
-    """The paths through a clip's tokens.
+    """Motion paths through a clip's tokens.
 
     Args:
         steps: (F - 1, h, w, 2) int64 from `token_steps`.
-        hidden: (F - 1, h, w) bool, tokens that the next frame does not show; their links are cut.
-        seed: where several tokens lead to one, a random one keeps its link; the same one in inversion and editing.
+        hidden: (F - 1, h, w) bool, tokens that the next frame does not show; they get no link.
+        seed: of several tokens that lead to one, a random one keeps its link; the same one in inversion and editing.
     Returns (P, F) int64: for each path of two tokens or more, its token (row · w + column) in each frame, -1 where it
     has none; short paths first.
     """
@@ -64,7 +64,7 @@ def paths(steps: Tensor, hidden: Tensor | None = None, seed: int = 0) -> Tensor:
 
 
 def _first_of_each(sources: Tensor, targets: Tensor, outside: int) -> tuple[Tensor, Tensor]:
-    """The first source of each target, in the sources' order; target `outside` is nowhere."""
+    """The first source of each target, in the sources' order; the target `outside` means no target."""
     by_target = torch.sort(targets, stable=True)
     first = torch.ones_like(by_target.values, dtype=torch.bool)
     first[1:] = by_target.values[1:] != by_target.values[:-1]
@@ -73,7 +73,7 @@ def _first_of_each(sources: Tensor, targets: Tensor, outside: int) -> tuple[Tens
 
 
 def _table(path: Tensor) -> Tensor:
-    """(F, tokens) path numbers to (P, F) tokens, singletons, of which there are many, left out before there is a table."""
+    """Path numbers (F, tokens) as a table of tokens (P, F), without paths of one token: there are many of them."""
     lengths = path.flatten().bincount()
     by_length = lengths.argsort(stable=True)
     by_length = by_length[lengths[by_length] > 1]
@@ -87,8 +87,8 @@ def _table(path: Tensor) -> Tensor:
 def along_paths(q: Tensor, k: Tensor, v: Tensor, paths: Tensor, heads: int) -> Tensor:
     """Attention of every token over the tokens of its path; a token alone on its path keeps its value.
 
-    Paths are disjoint, so each is one short sequence of its own: no token is gathered twice. Those of like length, which
-    stand side by side, are worked on together and padded to the longest of them only.
+    Paths are disjoint, so each is one short sequence and no token is gathered twice. The table is sorted by length, so
+    paths of one part have similar lengths and need little padding.
 
     Args: q, k, v (clips, F, tokens, heads · d), v the dense attention's output; paths (P, F) from `paths`.
     Returns (clips, F, tokens, heads · d).
@@ -97,13 +97,13 @@ def along_paths(q: Tensor, k: Tensor, v: Tensor, paths: Tensor, heads: int) -> T
     for part in paths.split(PATHS_AT_ONCE):
         present = part >= 0
         longest = int(present.sum(1).max()) if len(part) else 0
-        if not longest:  # none at all, or none within a window of the clip
+        if not longest:  # no paths, or none in this window of the clip
             continue
-        frames = present.int().argsort(dim=1, descending=True, stable=True)[:, :longest]  # a path's own, in their order
+        frames = present.int().argsort(dim=1, descending=True, stable=True)[:, :longest]  # the path's frames, ascending
         tokens = part.gather(1, frames)
         there, where = tokens >= 0, (frames, tokens.clamp(min=0))
         near = (rearrange(x[:, where[0], where[1]], "c p f (h d) -> (c p) h f d", h=heads) for x in (q, k, v))
         mask = there[:, None, None].repeat(len(v), 1, 1, 1)
-        seen = rearrange(F.scaled_dot_product_attention(*near, mask), "(c p) h f d -> c p f (h d)", c=len(v))
-        out[:, where[0][there], where[1][there]] = seen[:, there]
+        attended = rearrange(F.scaled_dot_product_attention(*near, mask), "(c p) h f d -> c p f (h d)", c=len(v))
+        out[:, where[0][there], where[1][there]] = attended[:, there]
     return out

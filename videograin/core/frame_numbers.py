@@ -1,4 +1,4 @@
-"""Numbers of frames, from text and in words."""
+"""Frame numbers, read from text and written as text."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import re
 
 
 def parse_frames(text: str, whose: str, most: int) -> tuple[int, ...]:
-    """Frame numbers, ascending, from text. whose: the input's name, for messages.
+    """Frame numbers from text, ascending, each once. whose: the input's name, for messages.
 
-    Raises ValueError for what is no number, and for more than `most`.
+    Raises ValueError for a word that is no whole number, and for more than `most` numbers.
     """
     words = [word for word in re.split(r"[\s,;]+", text) if word]
     wrong = [word for word in words if not word.isdecimal()]
@@ -26,7 +26,7 @@ def parse_frames(text: str, whose: str, most: int) -> tuple[int, ...]:
 
 
 def runs(frames: list[int]) -> list[list[int]]:
-    """[2, 3, 4, 7] -> [[2, 4], [7, 7]]."""
+    """Runs of neighbouring frames as [first, last]: [2, 3, 4, 7] -> [[2, 4], [7, 7]]. frames: ascending."""
     found: list[list[int]] = []
     for frame in frames:
         if found and frame == found[-1][1] + 1:
@@ -37,6 +37,6 @@ def runs(frames: list[int]) -> list[list[int]]:
 
 
 def frames_text(found: list[list[int]]) -> str:
-    """[[2, 4], [7, 7]] -> "frames 2 to 4, 7". Plain letters: the picture's font has few others."""
+    """Runs of frames as text: [[2, 4], [7, 7]] -> "frames 2 to 4, 7". ASCII: the picture's font has little more."""
     text = ", ".join(str(first) if first == last else f"{first} to {last}" for first, last in found)
     return f"frame{'' if found[0][0] == found[-1][1] else 's'} {text}"

@@ -1,7 +1,7 @@
-"""What inversion leaves behind: the source's latents at every noise level.
+"""The inversion record: the source's latents at every noise level.
 
-Latents are in the sampler's own space, x = x_0 + sigma eps, where an Euler step (DDIM with eta = 0) is a straight line in sigma;
-so Z(sigma) between two levels is their linear interpolation, exactly the path the inversion walked.
+Latents are in the sampler's own space, x = x_0 + sigma eps. There an Euler step (DDIM with eta = 0) is a straight line
+in sigma, so linear interpolation between two levels gives Z(sigma) exactly as the inversion passed through it.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from .noise_path import next_level
 EXACT, NEXT, RELEASED = PAIRINGS = ("exact", "next step", "as released")
 PRECISIONS = {"fp32": torch.float32, "fp16": torch.float16}
 HALF_UP_TO = (
-    1000.0  # sigma; zero-terminal-SNR schedules begin at about 4500, where a half's steps are larger than the clip
+    1000.0  # sigma; zero-terminal-SNR schedules begin at about 4500, where float16's steps are larger than the clip
 )
 
 
@@ -24,9 +24,9 @@ class Inversion(NamedTuple):
     """A source clip inverted under one model.
 
     latents: (levels, frames, C, h, w) float32 or float16 on the CPU, in the sampler's space, from noise to clean.
-    sigmas: (levels,) float32, descending; the last is 0 for any ordinary schedule.
-    source: (frames, C, h, w), the clip's LATENT samples as they were given, bit for bit.
-    key_sets: the frames self-attention saw, as text. model_id: identity of the weights. model_name: for messages.
+    sigmas: (levels,) float32, descending; the last is 0 in all common schedules.
+    source: (frames, C, h, w), the clip's LATENT samples, bit for bit.
+    key_sets: `KeySets.describe` during inversion. model_id: identity of the weights. model_name: for messages.
     """
 
     latents: Tensor
@@ -37,7 +37,7 @@ class Inversion(NamedTuple):
     model_name: str
 
     def at(self, sigma: float) -> Tensor:
-        """Z(sigma), (frames, C, h, w) float32: the source at noise level sigma, clamped to the levels there are."""
+        """Z(sigma): the source at a noise level, (frames, C, h, w) float32; sigma is clamped to the stored levels."""
         rising = self.sigmas.flip(0)
         above = int(torch.searchsorted(rising, torch.tensor(sigma, dtype=rising.dtype)).clamp(1, len(rising) - 1))
         low, high = rising[above - 1], rising[above]
@@ -46,10 +46,10 @@ class Inversion(NamedTuple):
         return torch.lerp(self.latents[last - above + 1].float(), self.latents[last - above].float(), weight)
 
     def paired(self, sigma: float, pairing: str) -> tuple[Tensor, float]:
-        """What the network is shown of the source at a step from sigma, and at which noise level.
+        """The source latent that the network is given in a step from sigma, and its noise level.
 
-        With sigma' the next lower level: "exact" is Z(sigma) at sigma; "next step", Z(sigma') at sigma'; "as released", Z(sigma') as a
-        variance-preserving latent at sigma, the pairs of the inversion in FateZero and ReAtCo.
+        With sigma' the next lower level: "exact" is Z(sigma) at sigma; "next step", Z(sigma') at sigma'; "as released",
+        Z(sigma') as a variance-preserving latent at sigma, the pairs of the inversion in FateZero and ReAtCo.
         """
         if pairing == EXACT:
             return self.at(sigma), sigma
@@ -60,11 +60,11 @@ class Inversion(NamedTuple):
 
 
 def levels(sigmas: Tensor) -> bool:
-    """Whether these are noise levels to walk: falling, finite, none below 0, at least two."""
+    """Whether these sigmas are a valid list of noise levels: falling, finite, none below 0, at least two."""
     falling = sigmas.ndim == 1 and len(sigmas) > 1 and bool((sigmas[1:] < sigmas[:-1]).all())  # NaN is never less
     return falling and bool(sigmas.isfinite().all() and sigmas[-1] >= 0)
 
 
 def dtype_of(precision: str, sigmas: Tensor) -> torch.dtype:
-    """In which the levels are kept: one of PRECISIONS, but always float32 for zero-terminal-SNR schedules."""
+    """The dtype in which levels are stored: as `precision` says, but float32 for zero-terminal-SNR schedules."""
     return PRECISIONS[precision] if float(sigmas.max()) <= HALF_UP_TO else torch.float32

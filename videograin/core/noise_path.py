@@ -12,17 +12,17 @@ from torch import Tensor
 
 
 class NoisePath(NamedTuple):
-    """A family's straight path from clip to noise, x = keep(sigma) * x_0 + sigma * noise."""
+    """A model family's straight path from clip to noise, x = keep(sigma) * x_0 + sigma * noise."""
 
     name: str
-    fades: bool  # whether the clip fades as noise comes
+    fades: bool  # whether the clip's share falls as sigma rises
 
     def keep(self, sigma: float) -> float:
-        """The clip's share at a noise level."""
+        """The clip's share at noise level sigma."""
         return 1 - sigma if self.fades else 1.0
 
     def noisy(self, clean: Tensor, noise: Tensor, sigma: float) -> Tensor:
-        """The clip under noise at a noise level; shapes alike."""
+        """The noisy latent at noise level sigma; `clean` and `noise` have one shape."""
         return (self.keep(sigma) * clean if self.fades else clean) + sigma * noise
 
 
@@ -31,5 +31,5 @@ FLOW = NoisePath("flow", fades=True)  # rectified flow: x = (1 - sigma) * x_0 + 
 
 
 def next_level(sigma: float, sigmas: list[float]) -> float:
-    """sigma': the highest level of the sampler's list below sigma, 0 below them all. Relative tolerance 1e-5."""
+    """sigma': the highest of the sampler's levels below sigma, 0 if there is none. Relative tolerance 1e-5."""
     return max((level for level in sigmas if level < sigma * (1 - 1e-5)), default=0.0)

@@ -1,7 +1,7 @@
-"""Optical flow: where the pixels of one frame are in another, pictures pulled along it, and what it cannot see.
+"""Optical flow: estimation (OpenCV DIS), backward warping, and the forward–backward occlusion check.
 
-One convention throughout. Pictures are (…, H, W, C), channels last. A flow from picture A to picture B is (…, H, W, 2):
-(x, y) in pixels, x to the right, y down; what is at p in A is at p + flow[p] in B. It lies on A's grid.
+One convention throughout. Pictures are (…, H, W, C), channels last. A flow from picture A to picture B is (…, H, W, 2)
+on A's grid: (x, y) in pixels, x to the right, y down; the point at p in A is at p + flow[p] in B.
 """
 
 from __future__ import annotations
@@ -12,14 +12,14 @@ import torch.nn.functional as F
 from torch import Tensor
 
 DIS = "OpenCV DIS, medium"
-SHORTEST = 32  # pixels; and a quarter of the long side: on thinner frames OpenCV's DIS reads outside its pyramid
+SHORTEST = 32  # pixels, and at least a quarter of the long side: on thinner frames OpenCV's DIS reads out of bounds
 
 
 def dis_flow(first: Tensor, second: Tensor) -> Tensor:
     """Dense flow by OpenCV's Dense Inverse Search (Kroeger et al., 2016), preset “medium”, on the grey values.
 
     Args: first, second (H, W, 3) float in 0…1, RGB. Returns the flow from first to second, (H, W, 2) float32, CPU.
-    Raises ImportError, naming the fix, where OpenCV does not load.
+    Raises ImportError with the fix where OpenCV does not load.
     """
     try:
         import cv2
@@ -42,7 +42,7 @@ def dis_flow(first: Tensor, second: Tensor) -> Tensor:
 
 
 def targets(flow: Tensor) -> Tensor:
-    """Where each pixel goes: p + flow[p], (…, H, W, 2) in pixels."""
+    """The target of each pixel, p + flow[p]: (…, H, W, 2) in pixels."""
     height, width = flow.shape[-3:-1]
     rows = torch.arange(height, dtype=flow.dtype, device=flow.device)
     columns = torch.arange(width, dtype=flow.dtype, device=flow.device)
@@ -53,7 +53,7 @@ def targets(flow: Tensor) -> Tensor:
 def warp(picture: Tensor, flow: Tensor) -> Tensor:
     """Backward warping: picture B pulled onto A's grid by the flow from A to B, out[p] = B[p + flow[p]].
 
-    Args: picture (…, H, W, C) float; flow (…, H, W, 2). Bilinear; beyond the frame the nearest edge pixel stands.
+    Args: picture (…, H, W, C) float; flow (…, H, W, 2). Bilinear; beyond the frame, the nearest edge pixel is used.
     Returns the shape of `picture`.
     """
     height, width = flow.shape[-3:-1]
@@ -71,17 +71,17 @@ def warp_masks(masks: np.ndarray, flow: Tensor) -> np.ndarray:
 
 
 def leaves_frame(flow: Tensor) -> Tensor:
-    """(…, H, W) bool: pixels whose target lies outside the other frame (half a pixel beyond the last centre)."""
+    """Pixels whose target lies outside the other frame, half a pixel beyond the last centre: (…, H, W) bool."""
     height, width = flow.shape[-3:-1]
     x, y = targets(flow).unbind(-1)
     return (x < -0.5) | (x > width - 0.5) | (y < -0.5) | (y > height - 0.5)
 
 
 def occluded(there: Tensor, back: Tensor) -> Tensor:
-    """Pixels of A that B does not show: following the flow there and back does not return, or it leaves the frame.
+    """Occlusion: pixels of A that B does not show, because the flow there and back does not return or leaves the frame.
 
-    The forward–backward check in the form that Rerender-a-Video and GMFlow use: ||there + back|| above
-    0.01 · (||there|| + ||back||) + 0.5 pixels, with `back` read where `there` leads.
+    This is the forward–backward check of Rerender-a-Video and GMFlow: ||there + back|| above
+    0.01 · (||there|| + ||back||) + 0.5 pixels, with `back` read at the target of `there`.
 
     Args: there, the flow from A to B; back, from B to A; both (…, H, W, 2). Returns (…, H, W) bool on A's grid.
     """

@@ -1,4 +1,4 @@
-"""Where phrases stand in a text: as whole words, whatever the tokenizer makes of them; and why one is not found."""
+"""Phrase search in a text: whole words, independent of the tokenizer; and the reason where a phrase is not found."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from difflib import SequenceMatcher
 from .spelling import Span, Text, plain, read
 
 BRACKETS = "()[]{}"
-SMALL_WORDS = frozenset(  # which name nothing
+SMALL_WORDS = frozenset(  # words that name no thing
     "a an the and or of in on at to by with for from over under before behind near is are be this that it its".split()
 )
-# Scripts written without spaces, where words do not show: Thai to Khmer, kana, Chinese characters.
+# Scripts without spaces between words: Thai to Khmer, kana, Chinese characters.
 UNSPACED = re.compile(
     r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]"
 )
 
 
 def occurrences(text: Text, phrase: str) -> list[Span]:
-    """The letters of a phrase, wherever words begin and end with it. Spaces count between words only.
+    """All places of a phrase in a text's letters, as whole words. Spaces count between words only.
 
-    A phrase's weights do not count, and where it occurs nowhere without them, its parentheses are taken for signs. A part of
-    a word with a hyphen is meant where the phrase occurs nowhere else: “man” is the man beside Spider-Man.
+    Weights in the phrase are ignored; if it is not found without them, its parentheses are read as plain signs. A part
+    of a hyphenated word counts only if the phrase occurs nowhere else: “man” is the man beside Spider-Man.
     """
     for wanted in (read(phrase), plain(phrase)):
         if found := [span for span in _matches(text.letters, wanted.letters) if _whole(text.letters, span)]:
@@ -32,7 +32,7 @@ def occurrences(text: Text, phrase: str) -> list[Span]:
 
 
 def places(text: Text, phrases: Iterable[str]) -> list[Span | None]:
-    """The letters of each phrase, at its first occurrence that no earlier phrase took."""
+    """The place of each phrase: its first occurrence that no earlier phrase took; None without one."""
     taken: list[Span | None] = []
     for phrase in phrases:
         free = (span for span in occurrences(text, phrase) if not any(_meet(span, other) for other in taken if other))
@@ -63,13 +63,13 @@ def _whole(letters: str, span: Span) -> bool:
 
 
 def _hyphened(letters: str, span: Span) -> bool:
-    """Whether letters are a part of a word with a hyphen."""
+    """Whether the letters are part of a hyphenated word."""
     before, after = letters[max(0, span[0] - 2) : span[0]], letters[span[1] : span[1] + 2]
     return (before[1:] == "-" and _is_word(before[0])) or (after[:1] == "-" and _is_word(after[1:] or " "))
 
 
 def _joined(one: str, other: str) -> bool:
-    """Whether two letters side by side are of one word."""
+    """Whether two neighbouring letters belong to one word."""
     return _is_word(one) and _is_word(other) and not (UNSPACED.match(one) or UNSPACED.match(other))
 
 
@@ -78,7 +78,7 @@ def _is_word(letter: str) -> bool:
 
 
 def hint(text: Text, phrase: str) -> str:
-    """What keeps a phrase from being found, in a sentence; "" where nothing like it is there."""
+    """The reason why a phrase is not found, as a sentence; "" where the text has nothing like it."""
     wanted = read(phrase)
     inside = _matches(text.letters, wanted.letters)
     if inside:
@@ -97,7 +97,7 @@ def hint(text: Text, phrase: str) -> str:
 
 
 def closest(phrase: str, prompt: str) -> str | None:
-    """The words of a prompt most like a phrase that it lacks; None if none are."""
+    """The words of a prompt that are most like a missing phrase; None if none are like it."""
     words, length = re.findall(r"[\w'-]+", prompt), len(phrase.split())
     runs = [
         " ".join(words[start : start + count])
@@ -124,13 +124,13 @@ def _of_brackets(text: Text, signs: list[int], wanted: Text) -> str:
 
 
 def _bare(letters: str) -> tuple[str, list[int]]:
-    """Letters without brackets, and the number of each."""
+    """Letters without brackets, and the index of each in `letters`."""
     kept = [number for number, letter in enumerate(letters) if letter not in BRACKETS]
     return "".join(letters[number] for number in kept), kept
 
 
 def _word(text: Text, span: Span) -> str:
-    """The whole words of which some letters are a part."""
+    """The whole words around some letters."""
     start, end = span
     while start and _joined(text.letters[start - 1], text.letters[start]):
         start -= 1

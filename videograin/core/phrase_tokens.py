@@ -1,4 +1,4 @@
-"""Where a region's phrase stands in the prompt (VideoGrain §3.2; the released code's token search, made strict)."""
+"""Phrase tokens: a region's words among a prompt's tokens (VideoGrain §3.2; the released search, made strict)."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from torch import Tensor
 
 from .regions import Regions
 
-KEY = "videograin_binding"  # a cond's entry
+KEY = "videograin_binding"  # the entry of a cond that holds its Binding
 
 
 class Token(NamedTuple):
     """One token of an encoded text.
 
-    id: int, or the embedding tensor of a textual inversion. weight: from "(word:1.2)". position: among all
-    tokens, start, end and padding too, chunks of a long prompt one after the other: its row in the text encoding.
+    id: int, or the embedding tensor of a textual inversion. weight: from "(word:1.2)". position: its row in the text
+    encoding, start, end and padding included; the 77-token parts of a long prompt follow each other.
     """
 
     id: int | Tensor
@@ -28,10 +28,10 @@ class Token(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Binding:
-    """Regions tied to the tokens of one encoded prompt.
+    """Regions bound to the tokens of one encoded prompt.
 
-    regions: as given. tokens: (K, L) bool, those of each region's phrase. rows: how many rows of the encoding each token
-    has: 1, or 2 with CLIP NegPip, one for keys and one for values.
+    regions: K of them. tokens: (K, L) bool, the tokens of each region's phrase. rows: rows of the encoding per token:
+    1, or 2 with CLIP NegPip (one for keys, one for values).
     """
 
     regions: Regions
@@ -46,15 +46,15 @@ def same_token(a: int | Tensor, b: int | Tensor) -> bool:
 
 
 def binding_of(cond: dict[str, Any]) -> Binding | None:
-    """The regions that a cond's prompt brings."""
+    """The binding that a cond carries, None without one."""
     return cond.get(KEY)
 
 
 def key_regions(binding: Binding, tokens: int, keys: int, rows: int) -> Tensor:
-    """(K, keys) bool: the regions of every key of a batch's text of so many rows; tokens, the length of the cond's own.
+    """The regions of each cross-attention key, (K, keys) bool.
 
-    A prompt batched with a longer one is repeated to its length; text appended to it (Conditioning Concat) and keys
-    another patch appended belong to no region.
+    tokens: the length of the cond's own text. rows: the length of the batch's text, to which ComfyUI repeats a shorter
+    prompt. Appended text (Conditioning Concat) and keys that another patch appended belong to no region.
     """
     bound = binding.tokens.repeat_interleave(binding.rows, 1)
     own = F.pad(bound, (0, max(0, tokens - bound.shape[1])))
@@ -63,11 +63,11 @@ def key_regions(binding: Binding, tokens: int, keys: int, rows: int) -> Tensor:
 
 
 def is_of(row: Tensor, encoding: Tensor) -> bool:
-    """Whether a CONDITIONING (1, L, d) is of the text with this last row; True where that cannot be told."""
+    """Whether a CONDITIONING (1, L, d) encodes the text with this last row; True where the sizes differ."""
     found = encoding[0, -1].float().cpu()
     return found.shape != row.shape or bool((found - row).norm() <= 0.01 * row.norm())
 
 
 def rows_a_key(keys: int, rows: int) -> int:
-    """How many rows of a batch's text became one key: 1, or 2 where a patch takes keys from one, values from the other."""
+    """Rows of a batch's text per key: 1, or 2 where a patch takes keys from one row and values from the other."""
     return rows // keys if keys and rows % keys == 0 else 1

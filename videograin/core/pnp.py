@@ -1,8 +1,8 @@
-"""Where features of the source are injected (PnP, Tumanyan et al. 2023, in VideoGrain's choice of blocks).
+"""PnP (Tumanyan et al. 2023): the blocks that take features of the source, as VideoGrain chose them.
 
 Stable Diffusion 1.5 has twelve decoder blocks, coarse to fine. VideoGrain's released code injects the ResNet outputs of
-blocks 3, 4 and 6 and the self-attention queries and keys of blocks 4 to 9. A decoder of another depth is given the
-blocks at the same relative positions.
+blocks 3, 4 and 6 and the self-attention queries and keys of blocks 4 to 9. In a decoder of another depth, the blocks at
+the same relative positions are used.
 """
 
 from __future__ import annotations

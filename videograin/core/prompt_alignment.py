@@ -1,7 +1,7 @@
-"""Which tokens of the edit's prompt take the attention map of which of the source's (FateZero §4.2, Prompt-to-Prompt).
+"""Prompt alignment: source tokens whose attention maps the edit's tokens take (FateZero §4.2, Prompt-to-Prompt).
 
 An alignment is a matrix W (source tokens, target tokens): the map of target token j becomes sum_i W[i, j] · (source map
-i), and where a column is empty the edit's own map stays.
+i). A token whose column is 0 keeps the edit's own map.
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ from .phrase_tokens import Token, same_token
 
 REFINE, REPLACE = MODES = ("refine", "replace")
 NEW, GONE = "(new)", "(gone)"
-STRONG = 10.0  # the released configurations' usual emphasis; more burns
-MOST = 1e6  # far beyond any use, and far below what overflows
+STRONG = 10.0  # the released configurations' usual emphasis; above it pictures burn
+MOST = 1e6  # far beyond any use, and far below an overflow
 FACTOR = re.compile(r"\d+(\.\d*)?|\.\d+")
 
 
 class Prompt(NamedTuple):
-    """A text as it is encoded.
+    """An encoded text.
 
-    text: as written. words: its words, each a run of tokens. spelling: how each word is written. length: rows of the
-    encoding, start, end and padding included.
+    text: as written. words: the tokens of each word. spelling: each word as written. length: rows of the encoding,
+    start, end and padding included.
     """
 
     text: str
@@ -40,10 +40,10 @@ class Prompt(NamedTuple):
 
 
 def aligned(source: Sequence[Token], target: Sequence[Token]) -> list[int | None]:
-    """For each target token, the index of the source token it stands for, or None where it is new.
+    """The source token of each target token, as an index; None for a new token.
 
-    Needleman–Wunsch as released, gaps at no cost, +1 for a match, -1 for a mismatch: the longest common subsequence,
-    of several the one that matches the earliest target tokens.
+    Needleman–Wunsch as released (gap 0, match +1, mismatch -1), which gives the longest common subsequence; of several,
+    the one that matches the earliest target tokens.
     """
     best = [[0] * (len(target) + 1) for _ in range(len(source) + 1)]
     for i, a in enumerate(source, 1):
@@ -64,11 +64,11 @@ def aligned(source: Sequence[Token], target: Sequence[Token]) -> list[int | None
 
 
 def alignment(source: Prompt, target: Prompt, mode: str) -> Tensor:
-    """W (source.length, target.length) float32 for one of MODES.
+    """The alignment W, (source.length, target.length) float32, for one of MODES.
 
-    "refine" aligns what both prompts have. "replace" gives every word the map of the source's word in its place, summed
-    over that one's tokens and shared evenly among its own where their numbers differ. Raises ValueError where
-    "replace" has no word for each word.
+    "refine" aligns the tokens that both prompts have. "replace" gives the n-th word the map of the source's n-th word;
+    where their token counts differ, the source word's maps are summed and shared evenly among the target word's tokens.
+    Raises ValueError where "replace" meets different numbers of words.
     """
     matrix = torch.zeros(source.length, target.length)
     if mode == REFINE:
@@ -92,9 +92,9 @@ def alignment(source: Prompt, target: Prompt, mode: str) -> Tensor:
 
 
 def _with_specials(matrix: Tensor, source: Prompt, target: Prompt) -> Tensor:
-    """Start to start, end to end, padding to the padding at its place.
+    """W with the special tokens aligned: start to start, end to end, padding to padding at the same position.
 
-    The released code also gives padding the map of a source *word* at its place; ours then keeps its own.
+    Where the source has a *word* at that position, padding keeps its own map; the released code gives it the word's.
     """
     theirs, ours = ({token.position for token in prompt.tokens} for prompt in (source, target))
     ends = {max(ours, default=0) + 1: max(theirs, default=0) + 1}
@@ -106,7 +106,7 @@ def _with_specials(matrix: Tensor, source: Prompt, target: Prompt) -> Tensor:
 
 
 def table(source: Prompt, target: Prompt, matrix: Tensor) -> str:
-    """The alignment word by word, as Markdown: what the edit's words take their maps from."""
+    """The alignment as a Markdown table: each word of the edit, and the source words whose maps it takes."""
     taken = matrix > 0
 
     def partners(word: tuple[Token, ...]) -> list[int]:
@@ -122,7 +122,10 @@ def table(source: Prompt, target: Prompt, matrix: Tensor) -> str:
 
 
 def parse_emphasis(text: str, whose: str, prompt: str) -> dict[str, float]:
-    """Reads "word: 2.0" lines. Raises ValueError for a line that is none; whose, prompt: the inputs' names, for messages."""
+    """Gains of words from lines such as "word: 2.0". whose, prompt: the inputs' names, for messages.
+
+    Raises ValueError for any other line.
+    """
     gains = {}
     for line in filter(None, (line.strip() for line in text.splitlines())):
         word, _, factor = (part.strip() for part in line.rpartition(":"))

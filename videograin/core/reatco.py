@@ -1,11 +1,11 @@
 """Placing objects by moving the latent: RAD of ReAtCo (Wang et al. 2024, §3.3, and the released code).
 
-Each word's cross-attention, at a 32nd of the picture, is scored inside the object's mask (to be high) and outside it (to
-be low). The latent takes steps down the gradient of that before the network sees it:
+Each object's cross-attention, at 1/32 of the picture's sides, has a score inside the object's mask, which should be
+high, and one outside, which should be low. The latent moves down the gradient of that loss before the denoising step:
 
     z <- z - s_t grad_z sum_i [(1 - S_i) + w·B_i]        S_i, B_i: inner and outer score of object i
 
-z is what the network is given, sqrt alpha_bar x in the sampler's own scale; so x moves by sqrt(1 + sigma²) times as much.
+z is the network's input, sqrt alpha_bar x with x the sampler's latent; so x moves sqrt(1 + sigma²) times as far.
 """
 
 from __future__ import annotations
@@ -21,18 +21,19 @@ from .noise_path import next_level
 from .regions import Grid, membership
 
 DEFAULT, REFERENCE = MODES = ("default", "reference")
-CHUNK = 77  # tokens of CLIP's text encoder, of which the first and the last are no words
+CHUNK = 77  # tokens that CLIP encodes at once; the first and the last are no words
 SHARPNESS = 100.0  # of the softmax over words
 SIDE = exp(-1) / (1 + 2 * exp(-1))  # the released Gaussian's outer taps, 0.212; its middle one is 1 - 2 · SIDE
 FIRST, LAST = 981, 1  # training steps of the original's fifty sampling steps
 FADED = 0.5  # of the squared strength at the last of them
-REFINED = {981: 0.05, 781: 0.5, 581: 0.8}  # where it refines, and the inner score that ends it
+REFINED = {981: 0.05, 781: 0.5, 581: 0.8}  # training step at which the original refines -> inner score that ends it
 
 
 class Place(NamedTuple):
-    """Where an object belongs. name: its words. mask: (frames or 1, H, W), above 0.5 is inside.
+    """An object and the place where it belongs.
 
-    tokens: (text tokens,) bool, the rows of the prompt that are its words.
+    name: its words. mask: (frames or 1, H, W), above 0.5 is inside. tokens: (text tokens,) bool, its words' rows in the
+    encoding.
     """
 
     name: str
@@ -41,7 +42,7 @@ class Place(NamedTuple):
 
 
 def word_maps(maps: Tensor, words: Tensor) -> Tensor:
-    """How much each place is about each object, among all words of the prompt; smooth over space and time.
+    """Word maps: the share of each object among all words of the prompt, smoothed over space and time.
 
     Args: maps (F, h, w, L), cross-attention as probabilities, mean over layers and heads; words (K, L) bool.
     Returns (K, F, h, w), 0 to 1: the mean over an object's tokens.
@@ -56,7 +57,7 @@ def word_maps(maps: Tensor, words: Tensor) -> Tensor:
 
 
 def _smoothed(x: Tensor, axis: int) -> Tensor:
-    """Three taps along one axis, reflected at its ends."""
+    """A three-tap Gaussian along one axis, reflected at its ends."""
     size = x.shape[axis]
     if size == 1:
         return x
@@ -69,7 +70,7 @@ def _smoothed(x: Tensor, axis: int) -> Tensor:
 def token_masks(masks: Tensor, grid: Grid, mode: str) -> Tensor:
     """The objects' masks on the maps' grid, (K, frames, h, w) bool; masks (K, frames, H, W) bool.
 
-    "reference" takes the tokens whose middle is inside, which for boxes is their edges rounded, as released.
+    "reference" takes the tokens whose middle is inside; for a box this rounds its edges, as released.
     """
     if mode == REFERENCE:
         return F.interpolate(masks.float(), (grid.height, grid.width), mode="nearest-exact") > 0.5
@@ -77,10 +78,10 @@ def token_masks(masks: Tensor, grid: Grid, mode: str) -> Tensor:
 
 
 def scores(maps: Tensor, inside: Tensor, share: float) -> tuple[Tensor, Tensor]:
-    """Inner and outer score of each object: the mean of the highest `share` of values in its mask, and out of it.
+    """Inner and outer score of each object: the mean of the highest `share` of values inside its mask, and outside.
 
-    Args: maps (K, F, h, w); inside (K, F, h, w) bool. Returns (K,) twice, means over frames. Frames without an inside
-    count for the outer score only, and the other way round; an object with no inside at all has inner score 1.
+    Args: maps (K, F, h, w); inside (K, F, h, w) bool. Returns (K,) twice, means over the frames that have an inside, or
+    an outside. Without any such frame the inner score is 1, the outer 0.
     """
     inner = [_top(values, mask, share, empty=1.0) for values, mask in zip(maps, inside, strict=True)]
     outer = [_top(values, ~mask, share, empty=0.0) for values, mask in zip(maps, inside, strict=True)]
@@ -101,21 +102,22 @@ def placing_loss(inner: Tensor, outer: Tensor, outer_weight: float) -> Tensor:
 
 
 def refining_loss(inner: Tensor) -> Tensor:
-    """max_i (1 - S_i): refinement cares for the object that is placed worst; inner (K,)."""
+    """max_i (1 - S_i): refinement moves the object that is placed worst; inner (K,)."""
     return (1 - inner).max()
 
 
 def step_size(timestep: float, strength: float) -> float:
-    """s_t = strength · sqrt(1 … ½), falling over the schedule; timestep: 0 to 999 in training steps."""
+    """s_t = strength · sqrt(f), f falling from 1 to ½ over the schedule; timestep: 0 to 999 in training steps."""
     done = min(max((FIRST - timestep) / (FIRST - LAST), 0.0), 1.0)
     return strength * sqrt(1 - (1 - FADED) * done)
 
 
 def refined_levels(timesteps: list[float]) -> dict[int, float]:
-    """Index into a sampler's levels -> inner score at which refinement ends there.
+    """Levels at which the latent is refined: index into the sampler's levels -> inner score that ends refinement.
 
-    timesteps: of the levels, falling. Refined are the first levels at or past the original's three; of two that lie about
-    the first of them the nearer, since some schedules begin at 999; and none that the sampling began after.
+    timesteps: of the levels, falling. Each of the original's three timesteps takes the first level at or below it. If
+    that is the second level, the first level takes its place where it is nearer, since some schedules begin at 999. A
+    timestep is left out where sampling began after it.
     """
     found, gap = {}, timesteps[0] - timesteps[1] if len(timesteps) > 1 else inf
     for point, score in REFINED.items():
@@ -129,9 +131,10 @@ def refined_levels(timesteps: list[float]) -> dict[int, float]:
 
 
 def carried(denoised: Tensor, moved: Tensor, x: Tensor, sigma: float, sigmas: list[float]) -> Tensor:
-    """The x_0 by which an Euler step from x ends where the step from `moved` with `denoised` would.
+    """The x_0 that makes an Euler step from x end where the step from `moved` with `denoised` ends.
 
-    denoised + r / (1 - r) · (moved - x), r = sigma'/sigma; between two levels of the list, at the pace of the step around them.
+    denoised + r / (1 - r) · (moved - x), r = sigma'/sigma. Between two levels of the list, the move is spread evenly
+    over the step around sigma.
     """
     lower = next_level(sigma, sigmas)
     upper = min((level for level in sigmas if level >= sigma * (1 - 1e-5)), default=sigma)

@@ -1,7 +1,7 @@
-"""Regions of a clip (VideoGrain §3.2): masks with phrases, and what they mean on a grid of tokens.
+"""Regions of a clip (VideoGrain §3.2): masks with phrases, and their form on a grid of tokens.
 
-Every token carries a *membership*: the set of regions that cover it. Few different sets occur in a clip, so tokens
-carry the number of their set, a *pattern*, and all comparisons are made once per pair of patterns.
+A token's *membership* is the set of regions that cover it. A clip has few different sets, so each token stores the
+number of its set, a *pattern*, and comparisons are made once per pair of patterns.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from .choices import Choice
 
 
 class TokenRule(Choice):
-    """How masks become tokens."""
+    """The rule by which masks become tokens."""
 
     AREA = "area"
     NEAREST = "nearest"
@@ -26,8 +26,8 @@ class TokenRule(Choice):
 class Region(NamedTuple):
     """One region of a clip.
 
-    mask: (frames or 1, height, width) float in [0, 1]; above 0.5 is inside. One mask holds for all frames.
-    phrase: the words of the prompt bound to it; empty for an area that is editable but has no word of its own.
+    mask: (frames or 1, height, width) float in [0, 1]; above 0.5 is inside. A single mask is used for all frames.
+    phrase: the words of the prompt bound to it; empty for an editable area without words of its own.
     strength: factor on the modulation of the queries inside, 0 or more.
     """
 
@@ -57,14 +57,14 @@ class Grid(NamedTuple):
 
 
 def frame_masks(mask: Tensor) -> Tensor:
-    """A mask as ComfyUI's nodes give it, (H, W) or (..., H, W), as (frames, H, W)."""
+    """A MASK of any ComfyUI node, (H, W) or (..., H, W), as (frames, H, W)."""
     return mask.reshape(-1, *mask.shape[-2:])
 
 
 def clip_masks(regions: Regions, frames: int, cells: tuple[int, int] | None = None, whose: str = "it") -> Tensor:
-    """The regions' masks side by side, all at the size of the largest, so that none is shrunk and lost.
+    """The regions' masks stacked, all at the size of the largest, so that no mask is shrunk and lost.
 
-    cells: (height, width) of the latent they lie beside; a mask of its clip's size is cut to what the latent shows.
+    cells: (height, width) of the clip's latent; masks of the clip's size are fitted to it (`cells.on_cells`).
     whose: the input that masks come from, for the message.
     Returns (K, frames, H, W) bool. Raises ValueError where a mask has neither one frame nor `frames`.
     """
@@ -80,9 +80,9 @@ def clip_masks(regions: Regions, frames: int, cells: tuple[int, int] | None = No
 
 
 def require_a_mask_a_frame(regions: Regions, frames: int, clip: str, whose: str = "it") -> None:
-    """Raises ValueError where a region has neither one mask nor one for each frame.
+    """Check that each region has one mask, or one for each frame; raises ValueError.
 
-    For the message: clip, what has the frames, as in "the latent has"; whose, the input that masks come from.
+    For the message: clip, the owner of the frames, as in "the latent has"; whose, the input that masks come from.
     """
     for number, region in enumerate(regions, 1):
         if len(region.mask) not in (1, frames):
@@ -93,11 +93,11 @@ def require_a_mask_a_frame(regions: Regions, frames: int, clip: str, whose: str 
 
 
 def membership(masks: Tensor, grid: Grid, rule: TokenRule = TokenRule.AREA) -> Tensor:
-    """Which regions cover each token.
+    """Membership: the regions that cover each token.
 
-    Args: masks (K, frames, H, W) bool; rule "nearest" takes the pixel at each token's corner (the reference code,
-    where small regions can vanish); "area" takes tokens at least half covered, and where a region is visible in a
-    frame but half covers none, the token it covers most.
+    Args: masks (K, frames, H, W) bool; rule "nearest" takes the pixel at each token's corner (the reference code, where
+    small regions can vanish); "area" takes tokens at least half covered, and where a region is visible in a frame but
+    half covers no token, the token it covers most.
     Returns (K, frames, height, width) bool.
     """
     size = (grid.height, grid.width)
@@ -110,7 +110,7 @@ def membership(masks: Tensor, grid: Grid, rule: TokenRule = TokenRule.AREA) -> T
 
 
 def patterns(member: Tensor) -> tuple[Tensor, Tensor]:
-    """Numbers the sets of regions that occur.
+    """Patterns: the sets of regions that occur, numbered.
 
     Args: member (K, ...) bool, K >= 1.
     Returns (labels (...) int64, table (P, K) bool): table[labels] is member with K last.

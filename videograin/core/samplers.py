@@ -1,23 +1,23 @@
-"""What some of k-diffusion's samplers do that a straight step from level to level does not, by their names."""
+"""k-diffusion's samplers by name: those that add noise, and those that do not step straight from level to level."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-# Parts of the names of those that add noise on the way.
+# Parts of the names of samplers that add noise between steps.
 RANDOM = ("ancestral", "sde", "ddpm", "lcm", "seeds", "sa_solver")
 
 
 def is_random(name: str) -> bool:
-    """Whether a sampler adds noise on the way."""
+    """Whether a sampler adds noise between steps."""
     return any(part in name for part in RANDOM)
 
 
 def stopping_level(name: str, sigmas: Sequence[float]) -> float | None:
-    """Where a sampler stops that does not end each step where a straight line would, None for all others.
+    """The last level of a sampler whose steps do not end where a straight line would; None for all other samplers.
 
-    The dpm ones choose their own levels and stop short of 0, at the list's last level but one; UniPC's steps of high
-    order mix what it was told at several levels, and it takes 0 for 0.001.
+    dpm_fast and dpm_adaptive choose their own levels and stop before 0, at the list's last level but one. UniPC's
+    high-order steps mix the predictions of several levels, and it takes 0.001 for 0.
     """
     if name in ("dpm_fast", "dpm_adaptive"):
         return sigmas[-1] or sigmas[-2]

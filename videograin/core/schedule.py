@@ -1,4 +1,4 @@
-"""When something acts in a run: one rule for every feature."""
+"""Schedules: the noise levels at which a feature acts, one rule for all."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 
 class Schedule(NamedTuple):
-    """The noise levels at which something acts: from `start` down to `end`, without `end` itself.
+    """The noise levels at which a feature acts: from `start` down to `end`, without `end` itself.
 
     A step goes from a level to the next lower one, so the step that ends at `end` is the last.
     """
@@ -17,14 +17,14 @@ class Schedule(NamedTuple):
     end: float = 0.0
 
     def active(self, sigma: float) -> bool:
-        """Whether it acts at a noise level."""
+        """Whether the feature acts at noise level sigma."""
         return self.end < sigma <= self.start
 
     def reaches(self, last: float) -> bool:
-        """Whether it acts in the step that ends at a run's last level, so that it has a say in the result."""
+        """Whether the feature acts in the step that ends at a run's last level."""
         return self.end <= last <= self.start
 
 
 def of_shares(start_percent: float, end_percent: float, to_sigma: Callable[[float], float]) -> Schedule:
-    """The schedule between two shares of the noise schedule, 0 to 1; to_sigma, the model's own from share to noise level."""
+    """The schedule between two shares of the noise schedule, 0 to 1. to_sigma: the model's map from share to sigma."""
     return Schedule(float(to_sigma(start_percent)), float(to_sigma(end_percent)))

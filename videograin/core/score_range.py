@@ -1,4 +1,4 @@
-"""Delta, the span of each query's scores, in one streaming pass: no score matrix ever exists as a whole."""
+"""Delta (VideoGrain Eq. 2), the span of each query's scores, in one streaming pass without a full score matrix."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ import math
 import torch
 from torch import Tensor
 
-SAMPLED, FEWEST = 8, 512  # one key in so many, but no fewer than these
+SAMPLED, FEWEST = 8, 512  # one key in SAMPLED, but at least FEWEST
 
 
 def sampled_keys(k: Tensor) -> Tensor:
-    """Some keys of k (B, H, M, D), always the same ones, whose scores tell Delta roughly and soon.
+    """A fixed sample of the keys k (B, H, M, D), for a fast estimate of Delta.
 
-    The span of a sample is never wider than the span of all: Delta comes out smaller, never larger.
+    The span of a sample is never wider than the span of all keys: the estimate is never too large.
     """
     count = max(FEWEST, k.shape[2] // SAMPLED)
     if count >= k.shape[2]:
@@ -23,18 +23,18 @@ def sampled_keys(k: Tensor) -> Tensor:
 
 
 def row_range(q: Tensor, k: Tensor) -> Tensor:
-    """Delta = max - min over the keys of each query's scores (VideoGrain Eq. 2).
+    """Delta = max - min of each query's scores over the keys (VideoGrain Eq. 2).
 
-    Args: q (B, H, N, D), k (B, H, M, D), unscaled. Scores are taken in float32, or float64 for float64 inputs,
-    so that half-precision inputs neither overflow nor lose the difference.
+    Args: q (B, H, N, D), k (B, H, M, D), unscaled. Scores are computed in float32, or float64 for float64 inputs, so
+    that half-precision inputs neither overflow nor lose the difference.
     Returns (B, H, N) float32 or float64, in units of q·k.
     """
     exact = torch.promote_types(q.dtype, torch.float32)
     shape, (q, k) = q.shape[:3], (x.flatten(0, 1) for x in (q, k))
-    # On a CPU a pass's 1 MB of scores stays in a core's cache until both are reduced; other devices want large passes.
+    # On a CPU, a 1 MB tile stays in a core's cache until both are taken; other devices want large tiles.
     scores, keys = (2**18, min(512, k.shape[1])) if q.device.type == "cpu" else (2**24, min(8192, k.shape[1]))
     queries = max(32, scores // (len(q) * keys))
-    scratch = torch.empty(len(q) * queries * keys, dtype=exact, device=q.device)  # one for all: a heap would grow
+    scratch = torch.empty(len(q) * queries * keys, dtype=exact, device=q.device)  # reused: a heap would grow
     delta = torch.empty(q.shape[:2], dtype=exact, device=q.device)
     for rows, out in zip(q.split(queries, 1), delta.split(queries, 1), strict=True):
         rows, high, low = rows.to(exact), None, None

@@ -1,4 +1,4 @@
-"""A text as its words stand in it, and where each of its tokens stands: what phrases are looked up in.
+"""Letters of a prompt and of its tokens, aligned: the basis of the phrase search, for any tokenizer.
 
 A text's letters are what is left without weights, escapes, capitals and different ways to write one letter. Every
 tokenizer's pieces spell them again, so that both can be laid side by side: phrases are found in the letters (phrase_search.py),
@@ -14,19 +14,19 @@ from difflib import SequenceMatcher
 from itertools import groupby
 from typing import NamedTuple
 
-Span = tuple[int, int]  # from, to
-Written = tuple[str, int, int]  # some letters, and what they are made of: from, to
+Span = tuple[int, int]  # start, end
+Written = tuple[str, int, int]  # some letters, and the start and end of their origin
 
 EMBEDDING = "\U0010fffd"  # stands for a textual inversion among the letters of tokens
 NAMED = re.compile(r"(?:^|(?<=\s))embedding:[^\s<\[]*[^\s<\[,]")
-BYTE = re.compile(r"<0x([0-9A-F]{2})>")  # SentencePiece's for what is not in its vocabulary
+BYTE = re.compile(r"<0x([0-9A-F]{2})>")  # SentencePiece's piece for a byte that its vocabulary cannot write
 
 
 class Text(NamedTuple):
     """A text and its letters.
 
-    written: as the user wrote it. letters: one space between words. at: of each letter, its place in what was written, a
-    space between two weights of no width. embeddings: the letters that name textual inversions.
+    written: as the user wrote it. letters: with one space between words. at: the span of `written` of each letter; a
+    space added between two weights has no width. embeddings: spans of letters that name textual inversions.
     """
 
     written: str
@@ -35,7 +35,7 @@ class Text(NamedTuple):
     embeddings: tuple[Span, ...]
 
     def source(self, span: Span) -> Span:
-        """Where some letters stand in what was written."""
+        """The span of `written` that some letters come from."""
         return self.at[span[0]][0], self.at[span[1] - 1][1]
 
     def alone(self, span: Span) -> str:
@@ -45,7 +45,7 @@ class Text(NamedTuple):
 
     @property
     def loose(self) -> list[str]:
-        """The parentheses that make no weight, since their other half is missing, and are read as signs."""
+        """Parentheses without their other half: they make no weight and are read as plain signs."""
         return [self.written[start] for start, end in self.at if end - start == 1 and self.written[start] in "()"]
 
 
@@ -58,7 +58,7 @@ def _escaped(written: str) -> str:
 
 def read(written: str) -> Text:
     """The letters of a prompt with ComfyUI's weights, such as “a (red:1.2) bear \\(left\\)”."""
-    hidden = written.replace("\\)", "\0\1").replace("\\(", "\0\2")  # as ComfyUI hides them, so that nothing moves
+    hidden = written.replace("\\)", "\0\1").replace("\\(", "\0\2")  # as ComfyUI does; of equal length: places stay
     letters, at, embeddings = "", [], []
     for start, end in _unweighted(hidden, 0, len(hidden)):
         named = list(NAMED.finditer(hidden[start:end]))
@@ -68,7 +68,7 @@ def read(written: str) -> Text:
             letters, at = (
                 f"{letters} ",
                 [*at, (start, start)],
-            )  # text encoders take what has its own weight for new words
+            )  # text encoders start a new word at each weight
         opened = 0
         for found, first, last in folded(_signs(hidden, start, end)):
             opened = len(letters) if first in begins else opened
@@ -83,12 +83,12 @@ def read(written: str) -> Text:
 
 
 def plain(written: str) -> Text:
-    """The letters of a text in which parentheses are signs like others."""
+    """The letters of a text in which parentheses are plain signs."""
     return read(re.sub(r"\\?([()])", r"\\\1", written))
 
 
 def _unweighted(text: str, start: int, end: int) -> Iterator[Span]:
-    """The parts of a text that have one weight, without its sign, as ComfyUI cuts them."""
+    """Spans of one weight each, without parentheses and number, as ComfyUI splits a prompt."""
     for first, last in _groups(text, start, end):
         if last - first > 1 and text[first] == "(" and text[last - 1] == ")":
             colon = text.rfind(":", first + 1, last - 1)
@@ -99,7 +99,7 @@ def _unweighted(text: str, start: int, end: int) -> Iterator[Span]:
 
 
 def _groups(text: str, start: int, end: int) -> Iterator[Span]:
-    """Cuts before a parenthesis that opens and behind the one that closes it."""
+    """Spans split before each outermost opening parenthesis and after its closing one."""
     depth = 0
     for place in range(start, end):
         if text[place] == "(":
@@ -134,7 +134,7 @@ def _signs(hidden: str, start: int, end: int) -> Iterator[Written]:
 
 
 def folded(signs: Iterable[Written]) -> Iterator[Written]:
-    """Letters in one form, however they are written: é of one sign or of two, ligatures, full width, capitals."""
+    """Letters in one form: é of one code point or two, ligatures, full width, capitals."""
     whole: Written | None = None
     for sign, start, end in signs:
         if whole is not None and _continues(sign):
@@ -148,7 +148,7 @@ def folded(signs: Iterable[Written]) -> Iterator[Written]:
 
 
 def _continues(sign: str) -> bool:
-    """Accents, and the later parts of a Korean syllable."""
+    """Whether a sign continues a letter: an accent, or a later part of a Korean syllable."""
     return unicodedata.category(sign)[0] == "M" or "\u1160" <= sign <= "\u11ff"
 
 
@@ -164,7 +164,7 @@ def _folded(sign: str, start: int, end: int) -> Iterator[Written]:
 
 
 def piece_bytes(pieces: Sequence[str]) -> list[bytes]:
-    """What a text's tokens write, by their names in a vocabulary: CLIP's, GPT's (both of bytes) or SentencePiece's."""
+    """The bytes that tokens write, from their names in the vocabulary of CLIP, GPT (both of bytes) or SentencePiece."""
     if any("\u2581" in piece for piece in pieces):
         codes = [BYTE.fullmatch(piece) for piece in pieces]
         plain = [piece.replace("\u2581", " ").encode() for piece in pieces]
@@ -177,19 +177,19 @@ def piece_bytes(pieces: Sequence[str]) -> list[bytes]:
 
 
 def _byte_signs() -> dict[str, bytes]:
-    """The signs that stand for bytes in vocabularies: those that can be seen for themselves, the others from 256 on."""
-    seen = {*range(33, 127), *range(161, 173), *range(174, 256)}
-    hidden = [byte for byte in range(256) if byte not in seen]
-    return {chr(byte): bytes([byte]) for byte in seen} | {chr(256 + i): bytes([b]) for i, b in enumerate(hidden)}
+    """Characters that stand for bytes in GPT's vocabulary: printable bytes for themselves, the others from 256 on."""
+    printable = {*range(33, 127), *range(161, 173), *range(174, 256)}
+    others = [byte for byte in range(256) if byte not in printable]
+    return {chr(byte): bytes([byte]) for byte in printable} | {chr(256 + i): bytes([b]) for i, b in enumerate(others)}
 
 
 _BYTES = _byte_signs()
 
 
 def token_spans(text: Text, pieces: Sequence[bytes | None]) -> list[Span | None]:
-    """The letters that each token writes, whole or in part; None where it writes none.
+    """The span of letters that each token writes, whole or in part; None for a token that writes none.
 
-    pieces: of piece_bytes; EMBEDDING for a textual inversion's first token, and None for its others.
+    pieces: from `piece_bytes`; EMBEDDING for a textual inversion's first token, None for its other tokens.
     """
     there = list(_letters_of(text))
     made = [entry for entry in _letters_made(pieces) if entry[0] != " "]
@@ -206,7 +206,7 @@ def token_spans(text: Text, pieces: Sequence[bytes | None]) -> list[Span | None]
 
 
 def _letters_of(text: Text) -> Iterator[Written]:
-    """A text's letters without spaces, a textual inversion as one of them."""
+    """A text's letters without spaces; a textual inversion counts as one letter."""
     place, named = 0, dict(text.embeddings)
     while place < len(text.letters):
         end = named.get(place, place + 1)
@@ -216,7 +216,7 @@ def _letters_of(text: Text) -> Iterator[Written]:
 
 
 def _letters_made(pieces: Sequence[bytes | None]) -> Iterator[Written]:
-    """The letters that tokens write, each with its first token and the one behind its last."""
+    """The letters that tokens write, each with its first token and the one after its last."""
     owners = [number for number, piece in enumerate(pieces) for _ in piece or b""]
     text, signs, place = b"".join(filter(None, pieces)).decode("utf-8", "surrogateescape"), [], 0
     for sign in text:
@@ -229,7 +229,7 @@ def _letters_made(pieces: Sequence[bytes | None]) -> Iterator[Written]:
 
 
 def _side_by_side(there: list[str], made: list[str]) -> Iterator[tuple[range, range]]:
-    """Which letters are which. Where a tokenizer wrote others than it was given, all that differ are each other's."""
+    """Pairs of matching letters. Where a tokenizer changed letters, the whole changed parts are one pair."""
     if there == made:
         yield from ((range(n, n + 1), range(n, n + 1)) for n in range(len(there)))
         return

@@ -1,14 +1,15 @@
 """ST-Layout attention (VideoGrain §3.2, Eq. 1–5), exact and without a tokens × tokens tensor.
 
-The modulated scores of query x are (1-lambda)s + lambda·max on positive pairs and (1-lambda)s + lambda·min on the others. lambda depends on
-the query alone, so up to a constant per row, which softmax ignores, they are
+The modulated scores of query x are (1-lambda)s + lambda·max on positive pairs and (1-lambda)s + lambda·min on the
+others. lambda depends on the query alone, so up to a constant per row, which softmax ignores, they are
 
     s'(x, y) = (1-lambda) s(x, y) + lambda Delta [x, y positive],     Delta = max - min of the row.
 
-"Positive" depends on the two tokens' patterns only: one extra channel per key pattern (one-hot on the key, lambda Delta on the
-query where that pattern is positive) puts the second term into an ordinary attention call. As exact, and without
-channels: a call for each key pattern, the second term added to its log-sum-exp, merged. On a CPU, with four patterns,
-that is a little faster and holds several times as much (benchmarks/SPEED.md); a supported GPU needs neither, see fused.py.
+"Positive" depends only on the two tokens' patterns. So one extra channel per key pattern, one-hot on the key and lambda
+Delta on the query where that pattern is positive, puts the second term into an ordinary attention call. Another exact
+form has no channels: one call per key pattern, merged after the second term is added to its log-sum-exp. On a CPU, with
+four patterns, it is a little faster and needs several times the memory (benchmarks/SPEED.md). A supported GPU needs
+neither form, see st_layout_triton.py.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ logger = logging.getLogger("videograin")
 
 
 class Role(Choice):
-    """The half of classifier-free guidance, by the prompt that it is of."""
+    """The half of classifier-free guidance, by its prompt."""
 
     POSITIVE = "positive"
     NEGATIVE = "negative"
@@ -40,7 +41,7 @@ class Role(Choice):
 
 
 class Levels(Choice):
-    """Attention levels."""
+    """The attention levels that are modulated."""
 
     ALL = "all"
     BELOW_FULL = "below full resolution"
@@ -62,7 +63,7 @@ class CrossSize(Choice):
 
 
 class Background(Choice):
-    """What tokens in no region are."""
+    """The treatment of tokens in no region."""
 
     OWN_REGION = "own region"
     ISOLATED = "isolated"
@@ -71,19 +72,19 @@ class Background(Choice):
 
 @dataclass(frozen=True)
 class Settings:
-    """How strongly, when and where scores are modulated.
+    """Settings of ST-Layout attention.
 
     self_strength, cross_strength: lambda at full noise before the size term, 0 to 1.
     power: lambda falls as tau^power, tau = (t - 1) / 1000.
     end_percent: share of the noise schedule after which nothing is modulated, 0 to 1.
     self_role, cross_role: the half of classifier-free guidance that is modulated.
     levels: "below full resolution" leaves the latent's own grid alone, as the released code does.
-    self_size, cross_size: what the size term takes off, S = 1 - size; "area" is the paper's share of the positive
-        keys, "area / frames" is what the released code computes.
+    self_size, cross_size: the size in the size term S = 1 - size; "area" is the paper's share of the positive keys,
+        "area / frames" is the released code's.
     background: tokens in no region are a region of their own (Eq. 5), are negative with everything (released code),
         or keep their attention.
     token_rule: how masks become tokens, see regions.membership.
-    fast: Delta of self-attention is estimated from some of the keys, see row_range.sampled_keys.
+    fast: Delta of self-attention is estimated from some of the keys, see score_range.sampled_keys.
     """
 
     self_strength: float = 0.3
@@ -105,7 +106,7 @@ class Settings:
 
 
 PAPER = Settings()
-DEFAULT = Settings(  # what edited best, see benchmarks/EDIT_QUALITY.md
+DEFAULT = Settings(  # the best edits, see benchmarks/EDIT_QUALITY.md
     self_strength=0.6,
     power=0.25,
     end_percent=1.0,
@@ -124,8 +125,8 @@ class Layout(NamedTuple):
     """The regions on one grid of tokens.
 
     labels: (frames, tokens) int64, the pattern of each token; table: (P, K) bool, the regions in each pattern;
-    positive: (P, P) bool, the self-attention pairs; self_factor: (P,), or (P, frames) where frames see different ones,
-    and cross_factor: (P, frames) float32, what multiplies lambda: size term × region strength.
+    positive: (P, P) bool, the self-attention pairs; self_factor: (P,), or (P, frames) where frames see different
+    frames; cross_factor: (P, frames). Factors are float32 and multiply lambda: size term × region strength.
     """
 
     labels: Tensor
@@ -136,7 +137,7 @@ class Layout(NamedTuple):
 
 
 class Modulation(NamedTuple):
-    """What changes scores, for B frames or groups of frames with N queries and M keys each.
+    """Inputs of the modulation, for B frames or groups of frames with N queries and M keys each.
 
     strength: (B, N) float32, lambda of each query, 0 to 1; query_labels: (B, N), key_labels: (B, M) int64, patterns;
     positive: (P, Q) bool over (query, key) patterns. fast: as in Settings.
@@ -150,17 +151,17 @@ class Modulation(NamedTuple):
 
 
 def layout(masks: Tensor, strengths: Tensor, grid: Grid, settings: Settings, visible: Visible | None = None) -> Layout:
-    """Reads the regions off one grid.
+    """The regions on one grid of tokens.
 
-    Args: masks (K, frames, H, W) bool, K >= 1; strengths (K,) float32; grid, the tokens of the attention level; visible,
-    the frames of which each frame's self-attention takes the regions' sizes, if not all of them.
+    Args: masks (K, frames, H, W) bool, K >= 1; strengths (K,) float32; grid, the tokens of the attention level;
+    visible, the frames that each frame's self-attention sees and takes the size term over, None for all frames.
     """
     member = membership(masks, grid, settings.token_rule).flatten(2)  # (K, frames, tokens)
     labels, table = patterns(member)
     positive = (same_membership if settings.background == Background.OWN_REGION else share_any)(table, table)
 
     def self_size(frames: Sequence[int]) -> Tensor:
-        """(P,): what the size term takes off where these frames are seen."""
+        """The size of the size term, (P,), where these frames are seen."""
         frames = list(frames)
         if settings.self_size == SelfSize.AREA:  # share of each pattern in the frames
             share = torch.bincount(labels[frames].flatten(), minlength=len(table)) / labels[frames].numel()
@@ -176,9 +177,9 @@ def layout(masks: Tensor, strengths: Tensor, grid: Grid, settings: Settings, vis
     )
     cross_size = table.float() @ member.float().mean(2) if settings.cross_size == CrossSize.AREA else torch.zeros(1)
 
-    strength = (table * strengths).amax(1)  # where regions overlap the stronger one counts
+    strength = (table * strengths).amax(1)  # where regions overlap, the stronger one counts
     strength[~table.any(1)] = 0.0 if settings.background == Background.UNTOUCHED else 1.0
-    # Overlapping areas may sum to more than 1, which would turn the modulation around.
+    # Overlapping areas may sum to more than 1, which would reverse the modulation.
     self_factor = (1 - sizes).clamp(0, 1) * (strength if visible is None else strength[:, None])
     cross_factor = (1 - cross_size).clamp(0, 1) * strength[:, None].expand(-1, grid.frames)
     return Layout(labels, table, positive, self_factor, cross_factor)
@@ -192,12 +193,12 @@ def decay(timestep: float, settings: Settings) -> float:
 def modulated_attention(
     q: Tensor, k: Tensor, v: Tensor, modulation: Modulation, spanned: Tensor | None = None
 ) -> Tensor:
-    """softmax of the modulated scores, times v (VideoGrain Eq. 1–5).
+    """ST-Layout attention: softmax of the modulated scores, times v (VideoGrain Eq. 1–5).
 
     Args:
         q (B, H, N, D), k (B, H, M, D), v (B, H, M, D); any float dtype, scale 1/sqrt D.
-        modulation: of B groups of queries.
-        spanned (B, H, S, D): the keys whose scores tell Delta, if not all of k.
+        modulation: for B groups of queries.
+        spanned (B, H, S, D): the keys over which Delta is taken, None for all of k.
     Returns (B, H, N, D) in q's dtype.
     """
     d = q.shape[-1]
@@ -209,7 +210,7 @@ def modulated_attention(
     query_slots = positive[:, used][query_labels][:, None]  # (B, 1, N, P)
     strength = strength[:, None, :, None]  # (B, 1, N, 1)
 
-    # What is copied at once, in queries of all heads: little memory, and a GPU is still filled.
+    # Queries of all heads that are copied at once: little memory, and still enough work for a GPU.
     tokens = 2048 if q.device.type == "cpu" else 2**16
     heads = min(q.shape[1], max(1, tokens // strength.numel()))
     wide_k, wide_v = (_wide(x, heads, len(used)) for x in (k, v))
@@ -228,9 +229,9 @@ def modulated_attention(
 
 
 def _modulated_queries(q: Tensor, k: Tensor, strength: Tensor, positive: Tensor) -> Tensor:
-    """(1-lambda)q/sqrt D, and lambda Delta/sqrt D in the slot of each positive key pattern.
+    """Queries with extra channels: (1-lambda)q/sqrt D, and lambda Delta/sqrt D in the slot of each positive pattern.
 
-    k: the keys that tell Delta; strength is lambda, positive (B, 1, N, P).
+    k: the keys over which Delta is taken; strength is lambda, positive (B, 1, N, P).
     """
     exact, d = torch.promote_types(q.dtype, torch.float32), q.shape[-1]
     strength = strength.to(exact) / math.sqrt(d)
@@ -242,15 +243,15 @@ def _modulated_queries(q: Tensor, k: Tensor, strength: Tensor, positive: Tensor)
 
 
 def _wide(x: Tensor, heads: int, slots: int) -> Tensor:
-    """Zeros for `heads` heads of x (B, H, N, D) and slots, as wide as fused kernels want: a multiple of 8."""
+    """Zeros (B, heads, N, D + slots) for x (B, H, N, D), the width rounded up to a multiple of 8 for fused kernels."""
     return x.new_zeros(x.shape[0], heads, x.shape[2], -(-(x.shape[3] + slots) // 8) * 8)
 
 
 def attention_on(device: torch.device) -> Callable[..., Tensor]:
-    """`modulated_attention`, by the CUDA kernel for what it takes, if it works on this device.
+    """The attention function for a device: the CUDA kernel where it runs and takes the input, else the portable form.
 
-    Triton compiles on the user's machine, so a card too old, no Triton or no C compiler leave the portable form; that
-    is found out here on a tiny problem. Triton keeps compiled kernels on disk: the next trial takes milliseconds.
+    Triton compiles on the user's machine, so the kernel fails with an old card, without Triton or without a C compiler;
+    a tiny problem tests that here. Triton keeps compiled kernels on disk: the next test takes milliseconds.
     """
     if device.type != "cuda":
         return modulated_attention
@@ -265,7 +266,7 @@ def attention_on(device: torch.device) -> Callable[..., Tensor]:
         modulation = Modulation(torch.zeros(1, 16, device=device), labels, labels, positive)
         st_layout_triton.attention(tiny, tiny, tiny, modulation)
         torch.cuda.synchronize(device)
-    except Exception as error:  # whatever a compiler may raise
+    except Exception as error:  # a compiler may raise anything
         logger.info("ST-Layout takes its portable form here, the CUDA kernel does not run: %s", error)
         return modulated_attention
 

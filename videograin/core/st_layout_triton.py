@@ -1,8 +1,8 @@
-"""ST-Layout attention as one CUDA kernel: the span of each query's scores, then softmax of the modulated ones.
+"""ST-Layout attention as one CUDA kernel: the span of each query's scores, then softmax of the modulated scores.
 
-Two passes over the keys by the same block of queries, so nothing of tokens × tokens ever leaves the chip and the
-inputs gain no channel. Whether a pair is positive is one bit: each query carries a word with a bit for each key
-pattern, each key the number of its pattern. Import needs Triton; `usable` says where the kernel may run.
+Each block of queries passes over the keys twice, so no tokens × tokens tensor leaves the chip and the inputs need no
+extra channels. A positive pair is one bit: each query has an int64 with a bit for each key pattern, each key has the
+number of its pattern. Import needs Triton; `usable` says where the kernel may run.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ PATTERNS = 63  # bits of an int64 less its sign
 
 
 def usable(q: Tensor, positive: Tensor) -> bool:
-    """Whether `attention` takes these on this device: half precision on an NVIDIA card of 2020 or later."""
+    """Whether `attention` takes these inputs on their device: half precision on an NVIDIA card of 2020 or later."""
     return (
         q.is_cuda
         and torch.version.hip is None

@@ -1,8 +1,8 @@
-"""Anchor frames (VIA's gather and swap): a few frames are edited together, and every other frame looks at them.
+"""Anchor frames (VIA's gather and swap): a few frames are edited together, and every other frame attends to them.
 
-Anchors stand in the batch like any frame and see only each other (gather). So they are the same whatever else is in the
-batch, and need no cache; all other frames see their own key set and the anchors, or the anchors alone (swap). What one
-frame costs then does not grow with the clip.
+Anchors are frames of the batch and see only each other (gather). So they do not depend on the rest of the batch and
+need no cache. All other frames see their own key set and the anchors, or the anchors alone (swap); the cost of a frame
+then does not grow with the clip.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ TOGETHER, EARLIER = GATHERS = ("all anchors", "earlier anchors")
 
 
 class Group(NamedTuple):
-    """What one attention call serves: G sets of a frames that look together, and the b frames that each set sees.
+    """Frames of one attention call: G sets of `a` query frames, and the `b` key frames of each set.
 
-    looking: (G, a) and seen: (G, b), as lists of frame numbers.
+    looking: (G, a) query frames; seen: (G, b) key frames; lists of frame numbers.
     """
 
     looking: list[list[int]]
@@ -31,16 +31,16 @@ class Group(NamedTuple):
 
 
 def spread(count: int, frames: int) -> tuple[int, ...]:
-    """`count` frames from the first to the last at even distances, ascending; all of them where there are fewer."""
+    """`count` frames at even distances from the first to the last, ascending; all frames of a shorter clip."""
     return tuple(sorted({round(i * (frames - 1) / max(1, count - 1)) for i in range(count)}))
 
 
 def groups(frames: int, anchors: Sequence[int], mode: str, gather: str, key_set: str) -> list[Group]:
-    """Who looks at whom; every frame is in exactly one group's `looking`.
+    """Groups of frames with their key frames; every frame is in exactly one group's `looking`.
 
     Args: anchors, ascending; mode, one of MODES: "concat" adds the anchors to the frame's key set (VIA Eq. 9), "swap"
-    puts them in its place; gather, one of GATHERS: anchors see all anchors, or themselves and the earlier ones;
-    key_set, "own" or "all frames", which holds the anchors already.
+    replaces it by them; gather, one of GATHERS: an anchor sees all anchors, or itself and the earlier ones; key_set,
+    "own" or "all frames" (which contains the anchors).
     """
     anchors = list(anchors)
     rest = [frame for frame in range(frames) if frame not in anchors]
@@ -51,13 +51,13 @@ def groups(frames: int, anchors: Sequence[int], mode: str, gather: str, key_set:
         return found
     if mode == SWAP or key_set == ALL:
         return [*found, Group([rest], [anchors if mode == SWAP else list(range(frames))])]
-    at_once = max(1, frames // (1 + len(anchors)))  # keys are copied: no more of them than the clip has
+    at_once = max(1, frames // (1 + len(anchors)))  # keys are copied: at most as many as the clip has
     parts = (rest[i : i + at_once] for i in range(0, len(rest), at_once))
     return [*found, *(Group([[f] for f in part], [[f, *anchors] for f in part]) for part in parts)]
 
 
 class AnchoredKeySet(NamedTuple):
-    """The key set in force at one attention site where there are anchors; as `cross_frame.KeySet`."""
+    """The key set in force at one attention site with anchors; same methods as `cross_frame.KeySet`."""
 
     kind: str
     groups: list[Group]
@@ -75,7 +75,7 @@ class AnchoredKeySet(NamedTuple):
 
 
 def seen_by(found: list[Group]) -> Visible:
-    """The frames that each frame sees, frame by frame."""
+    """The frames that each frame sees, in the order of frames."""
     pairs = {
         frame: tuple(seen)
         for group in found
@@ -90,9 +90,9 @@ def attend_groups(
 ) -> Tensor:
     """Attention group by group.
 
-    Args: queries, tensors by query, (c, f, n, ...), the first with its channels; keys, tensors by key, (c, f, m, ...);
-    attend, of all of them in that order, "(c G) tokens ..." each, gives "(c G) tokens d".
-    Returns (c, f, n, d), like the first of the queries.
+    Args: queries, tensors by query (c, f, n, ...), the first with channels d; keys, tensors by key (c, f, m, ...);
+    attend takes them all in that order, "(c G) tokens ..." each, and returns "(c G) tokens d".
+    Returns (c, f, n, d), like the first of `queries`.
     """
     out = torch.empty_like(queries[0])
     for looking, seen in found:
@@ -103,5 +103,5 @@ def attend_groups(
 
 
 def _taken(x: Tensor, frames: list[list[int]]) -> Tensor:
-    """(c, f, n, ...) of some sets of frames, each one long picture: "(c G) (b n) ..."."""
+    """Tokens of some sets of frames, each set as one long picture: (c, f, n, ...) -> "(c G) (b n) ..."."""
     return rearrange(x[:, torch.tensor(frames, device=x.device)], "c g b n ... -> (c g) (b n) ...")
