@@ -1,8 +1,8 @@
 """Boxes as text, one line for each thing: “cat: 24, 40, 60, 60 @ 0; 90, 40, 60, 60 @ 7”.
 
-A box is x, y, width and height in pixels from the top left corner; after @, or “at”, stands the number of its frame,
-from 0. As places boxes are keyframes: between two of them a box moves and grows evenly, before the first and after
-the last it stays. As detections (VISOR) each is seen in its own frame and in no other.
+A box is x, y, width and height in pixels from the top left corner; the number of its frame, from 0, follows @ or “at”.
+Boxes that place objects are keyframes: a box moves and grows evenly between two of them, and stays still before the
+first and after the last. Boxes that are detections (VISOR) belong to their own frame only.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ BOX = re.compile(
     rf"({NUMBER})\s*,\s*({NUMBER})\s*,\s*({NUMBER})\s*,\s*({NUMBER})\s*(?:(?:@|at)\s*(\d+))?", re.IGNORECASE
 )
 FORM = "“cat: 24, 40, 60, 60 at 0; 90, 40, 60, 60 at 7”: x, y, width and height in pixels, after “at” the frame from 0"
-FAR = 1e9  # pixels; no picture reaches there
+FAR = 1e9  # pixels, larger than any picture
 
 
 class Box(NamedTuple):
-    """left, top, width, height: pixels. frame: from 0; None for one that holds in every frame."""
+    """A box. left, top, width, height: pixels. frame: from 0; None for every frame."""
 
     left: float
     top: float
@@ -43,9 +43,9 @@ Boxes = dict[str, list[Box]]  # name -> boxes in the order they are written
 
 
 def parse_boxes(text: str, whose: str, frames: int) -> Boxes:
-    """Reads one line for each thing; a name may have several lines. whose: the input's name, for messages.
+    """Boxes from text, one line for each thing; a name may have several lines. whose: the input's name, for messages.
 
-    Raises ValueError for what is no box, has no area, or lies in a frame that the clip of `frames` frames lacks.
+    Raises ValueError for text that is no box, a box without area, and a frame that a clip of `frames` frames lacks.
     """
     found: Boxes = {}
     for line in filter(str.strip, text.splitlines()):
@@ -95,7 +95,7 @@ def moving_box(keys: list[Box], frames: int, whose: str) -> list[Box]:
 
 
 def box_masks(boxes: list[Box], height: int, width: int) -> Tensor:
-    """(len(boxes), height, width) float32, 1 inside; edges rounded to whole pixels, what lies outside is cut off."""
+    """Masks of boxes, (len(boxes), height, width) float32, 1 inside; edges rounded to pixels, cut to the picture."""
     masks = torch.zeros(len(boxes), height, width)
     for mask, box in zip(masks, boxes, strict=True):
         left, right = (min(max(round(x), 0), width) for x in (box.left, box.left + box.width))
@@ -105,10 +105,10 @@ def box_masks(boxes: list[Box], height: int, width: int) -> Tensor:
 
 
 def box_regions(text: str, clip: tuple[int, int, int], whose: str, warn: Callable[[str], None]) -> tuple[Region, ...]:
-    """A region for each thing whose boxes the text gives, moving between its keyframes.
+    """A region for each thing in the text; its box moves between keyframes.
 
-    Args: clip, its frames, height and width in pixels; whose, the input's name, for messages; warn, is told of a box that
-    reaches out of the picture. Raises ValueError as `parse_boxes`, and for boxes of which no frame shows a pixel.
+    Args: clip, its frames, height and width in pixels; whose, the input's name, for messages; warn, called with a text
+    for a box that reaches out of the picture. Raises ValueError as `parse_boxes`, and for boxes that no frame shows.
     """
     count, height, width = clip
     found = []

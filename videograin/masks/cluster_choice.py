@@ -1,7 +1,7 @@
-"""Which clusters of a layout become a mask: whole ones, or only the connected part at a place.
+"""Clusters chosen for a mask: whole clusters, or only the connected part at a place.
 
-A choice is text: "2", "0, 3", "wolf", and with a place "5@(310, 200, 0)": of cluster 5 only the connected part that
-covers pixel x 310, y 200 of frame 0, wherever it goes in the other frames.
+A choice is text: "2", "0, 3", "wolf". With a place, "5@(310, 200, 0)", it is the connected part of cluster 5 that
+covers pixel x 310, y 200 of frame 0; the part is followed through the other frames.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ PLACE = re.compile(r"\(\s*(\d+)\s*,\s*(\d+)\s*,\s*(\d+)\s*\)", re.ASCII)
 
 
 class Pick(NamedTuple):
-    """One cluster of a choice. place: x and y in pixels of the frame, frame number from 0; None for all of it."""
+    """One cluster of a choice. place: x and y in pixels, frame number from 0; None for the whole cluster."""
 
     cluster: int
     place: tuple[int, int, int] | None = None
 
 
 def parse_choice(layout: ClusterLayout, text: str, whose: str) -> list[Pick]:
-    """Reads "0, 3", "cat, 2" or "5@(310, 200, 0)". whose: the input's name, for messages.
+    """Clusters from text such as "0, 3", "cat, 2" or "5@(310, 200, 0)". whose: the input's name, for messages.
 
     Raises ValueError for a cluster or place that does not exist.
     """
@@ -39,7 +39,7 @@ def parse_choice(layout: ClusterLayout, text: str, whose: str) -> list[Pick]:
 
 def _pick(layout: ClusterLayout, word: str, whose: str) -> Pick:
     name, at, rest = (part.strip() for part in word.partition("@"))
-    number = int(name) if name.isascii() and name.isdecimal() else None  # as the picture on the node reads it
+    number = int(name) if name.isascii() and name.isdecimal() else None  # as the picker on the node reads it
     if number is not None and number < len(layout.names):
         cluster = number
     elif number is None and name in filter(None, layout.names):
@@ -82,7 +82,7 @@ def token(layout: ClusterLayout, x: int, y: int) -> tuple[int, int]:
 
 
 def chosen_tokens(layout: ClusterLayout, picks: list[Pick]) -> Tensor:
-    """What a choice covers: (frames, h, w) bool."""
+    """The tokens that a choice covers, (frames, h, w) bool."""
     chosen = torch.zeros_like(layout.labels, dtype=torch.bool)
     for cluster, place in picks:
         inside = layout.labels == cluster
@@ -91,7 +91,7 @@ def chosen_tokens(layout: ClusterLayout, picks: list[Pick]) -> Tensor:
 
 
 def chosen_mask(layout: ClusterLayout, picks: list[Pick], invert: bool = False) -> Tensor:
-    """A choice, or everything else, as masks at the size of the frames: (frames, height, width) float32, 0 or 1."""
+    """A choice, or with `invert` everything else, as masks of frame size, (frames, height, width) float32, 0 or 1."""
     mask = at_frame_size(layout, chosen_tokens(layout, picks))
     return 1 - mask if invert else mask
 
@@ -99,8 +99,8 @@ def chosen_mask(layout: ClusterLayout, picks: list[Pick], invert: bool = False) 
 def connected_part(inside: Tensor, frame: int, row: int, column: int) -> Tensor:
     """The part of a cluster around a token, followed through the clip by overlap, forwards and backwards.
 
-    Parts are connected where tokens share an edge. In each frame it is the one part that overlaps most with the last
-    frame in which there was an overlap, so that a thing hidden for a while is found again where it was.
+    Parts are connected where tokens share an edge. The part of a frame is the one that overlaps most with the last part
+    found, so a thing that was hidden for a while is found again at its old place.
 
     Args: inside (frames, h, w) bool; the token at (row, column) of the frame is inside. Returns the same shape.
     """
@@ -114,12 +114,12 @@ def connected_part(inside: Tensor, frame: int, row: int, column: int) -> Tensor:
             overlap = torch.bincount(parts[last], minlength=1)
             overlap[0] = 0  # outside
             if overlap.any():
-                part[index] = last = parts == int(overlap.numpy().argmax())  # of equals the first
+                part[index] = last = parts == int(overlap.numpy().argmax())  # the first of equals
     return part
 
 
 def numbered_parts(inside: Tensor) -> Tensor:
-    """(h, w) bool -> (h, w) int64: 0 outside, connected parts numbered from 1 in reading order."""
+    """Connected parts, (h, w) bool -> (h, w) int64: 0 outside, parts numbered from 1 in reading order."""
     from scipy.ndimage import label
 
     return torch.from_numpy(label(inside.numpy())[0]).long()

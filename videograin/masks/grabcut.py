@@ -1,7 +1,7 @@
-"""A thing marked by hand in one or more frames becomes a mask for each frame: the simple way, where no segmenter is at hand.
+"""Masks from marks: a thing marked by hand in one or more frames becomes a mask for each frame, without a segmenter.
 
-GrabCut (Rother et al. 2004) tells the thing's colours from the rest around the marks; optical flow carries the outline to
-the next frame, where GrabCut draws its edge anew. It loses things that look like their surroundings.
+GrabCut (Rother et al. 2004) separates the thing's colours from those around the marks; optical flow carries the outline
+to the next frame, where GrabCut draws its edge again. It loses things that look like their surroundings.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from torch import Tensor
 from ..core.optical_flow import warp_masks
 
 MARK = re.compile(r"(not\s+|box\s+)?(\d+(?:\s*,\s*\d+)*)", re.ASCII)
-ON, BESIDE, BOX = "", "not", "box"  # what a mark says, as it is written
-SEED = 0.012  # of the longer side: radius that a point is sure of
-REACH = 0.18  # of the longer side: how far from a point the thing may go without a box
-BAND = 0.03  # of the longer side: how far an outline carried by flow may be off
+ON, BESIDE, BOX = "", "not", "box"  # kinds of marks, as written in the text
+SEED = 0.012  # radius of certain pixels around a point, in shares of the longer side
+REACH = 0.18  # largest distance of the thing from a point, without a box, in shares of the longer side
+BAND = 0.03  # largest error of an outline carried by flow, in shares of the longer side
 
-Flow = Callable[[int, int], Tensor]  # frames (of the grid, of the picture) -> flow, (H, W, 2)
+Flow = Callable[[int, int], Tensor]  # frame numbers (a, b) -> the flow from a to b, on a's grid, (H, W, 2)
 
 
 class Mark(NamedTuple):
@@ -37,9 +37,9 @@ class Mark(NamedTuple):
 
 
 def parse_marks(text: str, frames: int, height: int, width: int) -> list[Mark]:
-    """Reads “310, 200, 0; not 50, 60, 0; box 250, 120, 400, 330, 0”: a frame's number stands last.
+    """Marks from text such as “310, 200, 0; not 50, 60, 0; box 250, 120, 400, 330, 0”; the frame number is last.
 
-    Raises ValueError for what is no mark, or lies outside the clip.
+    Raises ValueError for text that is no mark, and for marks outside the clip.
     """
     marks = []
     for part in filter(None, (part.strip() for part in re.split(r"[;\n]", text))):
@@ -62,11 +62,11 @@ def parse_marks(text: str, frames: int, height: int, width: int) -> list[Mark]:
 
 
 def follow(frames: Tensor, marks: list[Mark], flow: Flow) -> Tensor:
-    """The marked thing in every frame.
+    """The marked thing in every frame, (F, H, W) bool.
 
-    Args: frames (F, H, W, 3) float in 0…1; flow between neighbouring frames. Marks that are all “not” mark nothing.
-    Every frame with another mark is drawn from its marks; the others from the nearest of these, the earlier one first.
-    Returns (F, H, W) bool.
+    Frames with a point or a box are cut from their marks; from these the outline is carried to all other frames, each
+    from its nearest one, of two the earlier. With “not” marks only, the masks are empty.
+    Args: frames (F, H, W, 3) float in 0…1; flow between neighbouring frames.
     """
     starts = sorted({mark.frame for mark in marks if mark.kind != BESIDE})
     if not starts:
@@ -86,7 +86,7 @@ def follow(frames: Tensor, marks: list[Mark], flow: Flow) -> Tensor:
 
 
 def cut(picture: np.ndarray, marks: list[Mark]) -> np.ndarray:
-    """GrabCut from one frame's marks. Returns (H, W) bool: the parts that hold a point or lie in a box."""
+    """GrabCut from one frame's marks. Returns (H, W) bool: all parts with a box, else the parts that hold a point."""
     import cv2
 
     height, width = picture.shape[:2]
@@ -96,7 +96,7 @@ def cut(picture: np.ndarray, marks: list[Mark]) -> np.ndarray:
     points = [mark.place for mark in marks if mark.kind == ON]
     for left, top, right, bottom in boxes:
         hint[min(top, bottom) : max(top, bottom) + 1, min(left, right) : max(left, right) + 1] = cv2.GC_PR_FGD
-    for point in () if boxes else points:  # a box says how far the thing reaches
+    for point in () if boxes else points:  # a box gives the thing's extent
         cv2.circle(hint, point, round(REACH * longer), cv2.GC_PR_BGD, -1)
     for point in () if boxes else points:
         cv2.circle(hint, point, round(REACH * longer / 2), cv2.GC_PR_FGD, -1)
@@ -111,7 +111,7 @@ def cut(picture: np.ndarray, marks: list[Mark]) -> np.ndarray:
 
 
 def redraw(picture: np.ndarray, expected: np.ndarray) -> np.ndarray:
-    """An expected outline (H, W) bool drawn anew by the picture, within a band around it."""
+    """An expected outline, (H, W) bool, corrected by GrabCut on the picture within a band around it."""
     import cv2
 
     if not expected.any():
@@ -126,13 +126,13 @@ def redraw(picture: np.ndarray, expected: np.ndarray) -> np.ndarray:
 
 
 def _grabcut(picture: np.ndarray, hint: np.ndarray) -> np.ndarray:
-    """hint: GrabCut's labels, (H, W) uint8. Returns (H, W) bool."""
+    """GrabCut. hint: its labels, (H, W) uint8. Returns (H, W) bool."""
     import cv2
 
     sure = np.isin(hint, (cv2.GC_FGD, cv2.GC_PR_FGD))
-    if sure.all() or not sure.any():  # nothing to tell apart: GrabCut would stop the program
+    if sure.all() or not sure.any():  # only one class: GrabCut would abort the process
         return sure
-    cv2.setRNGSeed(0)  # its first colours are drawn by chance
+    cv2.setRNGSeed(0)  # its first colours are random
     hint = hint.copy()
     cv2.grabCut(
         np.ascontiguousarray(picture[..., ::-1]),

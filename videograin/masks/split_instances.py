@@ -1,8 +1,8 @@
-"""One mask, several things: its connected parts told apart and followed through the clip.
+"""Instances of one mask: its connected parts as separate things, followed through the clip.
 
-The frame in which the parts are best separated tells them apart. From there each thing is carried to the next frame,
-along the flow where there is one, and takes what lies where it is expected; where things touch, each pixel goes to the
-one whose expected outline is nearest. So things that meet and part again keep their number.
+The things are separated in the frame where the parts are most distinct. From there each is carried to the next frame,
+along the optical flow if there is one, and takes the part at its expected place; where things touch, a pixel goes to
+the nearest expected outline. So things that meet and part again keep their number.
 """
 
 from __future__ import annotations
@@ -16,17 +16,17 @@ from torch import Tensor
 from ..core.optical_flow import warp_masks
 
 LEFT_TO_RIGHT, TOP_TO_BOTTOM, LARGE_TO_SMALL = ORDERS = ("left to right", "top to bottom", "large to small")
-CLAIM = 0.25  # of what is expected of a thing must lie in a part for the thing to have a share in it
+CLAIM = 0.25  # share of a thing's expected area that must lie in a part for the thing to own pixels of it
 
-Back = Callable[[int, int], Tensor]  # frames (now, before) -> flow from now to before, (H, W, 2)
+Back = Callable[[int, int], Tensor]  # frame numbers (now, before) -> the flow from now to before, (H, W, 2)
 
 
 def split(mask: Tensor, count: int, order: str, back: Back | None = None) -> Tensor:
-    """The things in a mask, numbered alike through the clip.
+    """The things in a mask; each keeps its number through the clip.
 
-    Args: mask (F, H, W) bool; count >= 1, how many; order, one of ORDERS, read off the frame in which they are best
-    apart (sizes: off all frames); back, optical flow, None to expect things where they were.
-    Returns (count, F, H, W) bool: disjoint, and together the mask. Raises ValueError where no frame has so many parts.
+    Args: mask (F, H, W) bool; count >= 1, the number of things; order, one of ORDERS, taken in the frame where they are
+    most distinct (sizes: over all frames); back, optical flow, None to expect things at their last place.
+    Returns (count, F, H, W) bool, disjoint, with the mask as union. Raises ValueError if no frame has so many parts.
     """
     masks = mask.numpy()
     first, seeds = best_apart(masks, count)
@@ -37,13 +37,13 @@ def split(mask: Tensor, count: int, order: str, back: Back | None = None) -> Ten
         for frame in ahead:
             expected = carried(expected, None if back is None else back(frame, last))
             found[:, frame] = shared_out(masks[frame], expected)
-            seen = found[:, frame].any((1, 2))  # a thing hidden for a while is expected where it was last
-            expected, last = np.where(seen[:, None, None], found[:, frame], expected), frame
+            visible = found[:, frame].any((1, 2))  # a hidden thing stays expected at its last place
+            expected, last = np.where(visible[:, None, None], found[:, frame], expected), frame
     return torch.from_numpy(found[_sorted(found, first, order)])
 
 
 def best_apart(masks: np.ndarray, count: int) -> tuple[int, np.ndarray]:
-    """The frame whose count-th largest part is largest, and its largest parts, (count, H, W) bool."""
+    """The frame whose count-th largest part is the largest, and its `count` largest parts, (count, H, W) bool."""
     from scipy.ndimage import label
 
     parts = [label(frame)[0] for frame in masks]
@@ -61,7 +61,7 @@ def best_apart(masks: np.ndarray, count: int) -> tuple[int, np.ndarray]:
 
 
 def shared_out(mask: np.ndarray, expected: np.ndarray) -> np.ndarray:
-    """Every part of a mask to the thing expected there, or, where several are, pixel by pixel to the nearest.
+    """A mask shared among things: each part goes to the thing expected there; with several, each pixel to the nearest.
 
     Args: mask (H, W) bool; expected (K, H, W) bool, none empty. Returns (K, H, W) bool.
     """
@@ -73,7 +73,7 @@ def shared_out(mask: np.ndarray, expected: np.ndarray) -> np.ndarray:
     for part in (parts == index for index in range(1, number + 1)):
         share = (expected & part).sum((1, 2)) / expected.sum((1, 2))
         owners = np.flatnonzero(share >= CLAIM)
-        if len(owners) == 0:  # whose way is shortest
+        if len(owners) == 0:  # then the nearest thing
             owners = distance[:, part].mean(1).argmin(keepdims=True)
         nearest = owners[distance[owners].argmin(0)]
         for owner in owners:
@@ -82,7 +82,7 @@ def shared_out(mask: np.ndarray, expected: np.ndarray) -> np.ndarray:
 
 
 def carried(things: np.ndarray, flow: Tensor | None) -> np.ndarray:
-    """(K, H, W) bool along a flow from the next frame to theirs; what would leave the frame stays where it was."""
+    """Things (K, H, W) bool carried along a flow from the next frame to theirs; a thing that would leave stays put."""
     if flow is None:
         return things
     moved = warp_masks(things, flow)
@@ -90,7 +90,7 @@ def carried(things: np.ndarray, flow: Tensor | None) -> np.ndarray:
 
 
 def _sorted(found: np.ndarray, first: int, order: str) -> np.ndarray:
-    """The things' numbers in the order asked for."""
+    """The things' numbers in the given order."""
     if order == LARGE_TO_SMALL:
         return np.argsort(-found.sum((1, 2, 3)), kind="stable")
     axis = 1 if order == LEFT_TO_RIGHT else 0

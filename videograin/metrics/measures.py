@@ -1,7 +1,7 @@
-"""How good is an edit: the papers' numbers, as functions of plain tensors and words.
+"""Quality of an edit: the papers' metrics, as functions of plain tensors and words.
 
-Pixels are 0…1. Embeddings need not be normalised. Every function says its form, for the same name hides different ones
-in different papers: consecutive or all pairs, masked or not, a fraction or times 100. NaN means “not defined here”.
+Pixels are 0…1. Embeddings need not be normalised. Every function states its form, because papers use one name for
+different forms: consecutive or all pairs, masked or not, a fraction or times 100. NaN means “not defined here”.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ def clip_t(pictures: Tensor, target: Tensor) -> float:
 
 
 def frame_acc(pictures: Tensor, target: Tensor, source: Tensor) -> float:
-    """Share of frames at least as near to the target text as to the source text, 0…1 (FateZero's code: >=).
+    """Frame-Acc: share of frames at least as near to the target text as to the source text, 0…1 (FateZero's code: >=).
 
     pictures (frames, dim), target and source (dim,), embedded by one CLIP.
     """
@@ -68,7 +68,7 @@ def frame_acc(pictures: Tensor, target: Tensor, source: Tensor) -> float:
 
 
 def warp_residual(before: Tensor, after: Tensor, flow: Tensor) -> Tensor:
-    """Squared difference between a frame and the one before it, pulled along the flow; mean over channels.
+    """Squared difference between a frame and the previous one warped along the flow; mean over channels.
 
     before, after (…, H, W, 3); flow (…, H, W, 2) from `after` to `before`, of the source clip. Returns (…, H, W).
     """
@@ -85,9 +85,9 @@ def pixel_mse(before: Tensor, after: Tensor, flow: Tensor, hidden: Tensor) -> Te
 
 
 def warp_err(before: Tensor, after: Tensor, flow: Tensor, hidden: Tensor | None = None) -> Tensor:
-    """Warp-Err (VideoGrain, after FLATTEN): 100 · mean residual, of the pixels not hidden or, without a mask, of all.
+    """Warp-Err (VideoGrain, after FLATTEN): 100 · mean residual over visible pixels, without `hidden` over all.
 
-    The papers do not say how they treat hidden pixels. Masked, it is Pixel-MSE × 100 over the share of visible pixels.
+    The papers do not say how they treat hidden pixels. Masked, it is Pixel-MSE × 100 / the share of visible pixels.
     Arguments as `pixel_mse`. Returns one value per pair, (…); NaN where all is hidden.
     """
     residual = warp_residual(before, after, flow)
@@ -97,7 +97,7 @@ def warp_err(before: Tensor, after: Tensor, flow: Tensor, hidden: Tensor | None 
 
 
 def q_edit(clip_t: float, warp_err: float) -> float:
-    """Q-edit (VideoGrain): CLIP-T over Warp-Err, both × 100; without any warping error infinite, with CLIP-T's sign."""
+    """Q-edit (VideoGrain): CLIP-T / Warp-Err, both × 100; infinite, with CLIP-T's sign, for a Warp-Err of 0."""
     return clip_t / warp_err if warp_err else clip_t * inf
 
 
@@ -107,13 +107,13 @@ def q_edit(clip_t: float, warp_err: float) -> float:
 def psnr(a: Tensor, b: Tensor, where: Tensor | None = None) -> float:
     """Peak signal-to-noise ratio in dB, from one mean squared error over all frames, pixels and channels.
 
-    a, b (…, H, W, C) in 0…1; where (…, H, W) bool, the pixels that count. Infinite for equal ones, NaN for none.
+    a, b (…, H, W, C) in 0…1; where (…, H, W) bool, the pixels that count. Infinite for equal pixels, NaN for none.
     """
     return psnrs(a, b, where)[1]
 
 
 def psnrs(a: Tensor, b: Tensor, where: Tensor | None = None) -> tuple[list[float], float]:
-    """PSNR of every frame, and of all of them together. Arguments as `psnr`; it needs room for one frame, not for a clip."""
+    """PSNR of every frame, and of the whole clip, in one frame's memory. Arguments as `psnr`."""
     a, b = (clip.reshape(-1, *clip.shape[-3:]) for clip in (a, b))
     masks = [None] * len(a) if where is None else where.reshape(-1, *where.shape[-2:])
     errors = []
@@ -126,13 +126,13 @@ def psnrs(a: Tensor, b: Tensor, where: Tensor | None = None) -> tuple[list[float
 
 
 def _decibel(total: float, count: int) -> float:
-    """Of a sum of squared errors over so many pixels."""
+    """PSNR in dB from a sum of squared errors over `count` numbers."""
     mean = total / count if count else nan
     return -10 * log10(mean) if mean else inf
 
 
 def background_psnr(source: Tensor, edited: Tensor, regions: Tensor) -> float:
-    """PSNR in dB outside the union of the regions: how well what was not to change was kept.
+    """Background PSNR in dB, outside the union of the regions: how well the edit kept what should not change.
 
     source, edited (F, H, W, 3) in 0…1; regions (K, F, H, W) bool. NaN where the regions cover every pixel.
     """
@@ -144,18 +144,21 @@ def background_psnr(source: Tensor, edited: Tensor, regions: Tensor) -> float:
 LEFT, RIGHT, ABOVE, BELOW = RELATIONS = ("left of", "right of", "above", "below")
 WAYS = {LEFT: (0, 1), RIGHT: (0, -1), ABOVE: (1, 1), BELOW: (1, -1)}  # axis, and the sign of b - a on it
 
-Centres = Mapping[str, Sequence[tuple[float, float]]]  # of one picture: thing -> (x, y) of each one detected
+Centres = Mapping[str, Sequence[tuple[float, float]]]  # of one picture: thing -> (x, y) of each detection
 Relation = tuple[str, str, str]  # thing, one of RELATIONS, thing
 Counts = Mapping[str, int]  # of one picture: thing -> how many of it there should be
 
 
 def share_of(hits: list[bool]) -> float:
-    """Share of what is true, 0…1; NaN of nothing."""
+    """Share of true values, 0…1; NaN for an empty list."""
     return sum(hits) / len(hits) if hits else nan
 
 
 class Visor(NamedTuple):
-    """Of 100: oa, pictures with every thing; cond, of those, with every relation; uncond, of all. NaN of nothing."""
+    """VISOR in percent. oa: pictures with every thing; cond: of those, pictures with every relation; uncond: of all.
+
+    NaN for no picture.
+    """
 
     uncond: float
     cond: float
@@ -165,11 +168,11 @@ class Visor(NamedTuple):
 def visor(
     detected: Sequence[Centres], relations: Sequence[Sequence[Relation]], counts: Sequence[Counts] | None = None
 ) -> Visor:
-    """VISOR (Gokhale et al. 2022), every frame a picture: are things where they should be to one another?
+    """VISOR (Gokhale et al. 2022), each frame one picture: the share of pictures with the wanted spatial relations.
 
-    A relation holds where any pair of the two things has its centres so, x to the right and y down.
-    detected, relations, counts: one entry per frame. A frame of which no relation is asked does not count. Of a thing
-    without a count one is enough, or two where it is related to its like.
+    A relation holds if the centres of any pair of the two things are so, x to the right and y down.
+    detected, relations, counts: one entry per frame. A frame without relations does not count. A thing without a count
+    is needed once, or twice in a relation with its own kind.
     """
     frames = zip(detected, relations, counts or [{}] * len(detected), strict=True)
     asked = [(found, pairs, needed(pairs, count)) for found, pairs, count in frames if pairs]
@@ -183,7 +186,7 @@ def visor(
 
 
 def needed(relations: Sequence[Relation], counts: Counts) -> dict[str, int]:
-    """How many of each thing the relations of one picture need, in the order they are named."""
+    """The number of each thing that the relations of one picture need, in the order of the names."""
     least: dict[str, int] = {}
     for a, _, b in relations:
         for name in (a, b):
@@ -197,7 +200,7 @@ def _related(found: Centres, a: str, relation: str, b: str) -> bool:
 
 
 def relation_between(a: tuple[float, float], b: tuple[float, float]) -> str:
-    """How a centre lies to another, (x, y) each: along the axis on which they differ more."""
+    """The relation of centre a to centre b, (x, y) each, along the axis on which they differ more."""
     across, down = b[0] - a[0], b[1] - a[1]
     if abs(across) >= abs(down):
         return LEFT if across >= 0 else RIGHT

@@ -1,4 +1,4 @@
-"""Measurements of an edit as numbers, as a Markdown table that explains them, and as curves over the frames."""
+"""Report on an edit: its measurements as numbers, as a Markdown table that explains them, and as curves over frames."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from torch import Tensor
 from ..views import line_chart
 from . import measures
 
-ODD = 5.0  # CLIP-T below it: a picture and a text of one CLIP are nearer, however badly they fit
+ODD = 5.0  # a CLIP-T below it is suspect: even a wrong text is nearer to a picture embedded by the same CLIP
 
 
 class Need(Enum):
-    """What a number is measured with: an input, or a condition on the inputs."""
+    """The need of a number: an input, or a condition on the inputs."""
 
     CLIP_VISION = "clip_vision"
     CLIP = "clip"
@@ -29,19 +29,19 @@ class Need(Enum):
     RELATIONS = "relations"
 
 
-Names = Mapping[Need, str]  # what the user reads of each
+Names = Mapping[Need, str]  # the user's name of each need
 
 
 class Measured(NamedTuple):
-    """Raw measurements of an edited clip of F frames; None where something to measure with is missing.
+    """Raw measurements of an edited clip of F frames; None where a need is missing.
 
-    given: what is there.
+    given: the needs that are met.
     pictures (F, dim), target and source (dim,): CLIP embeddings of the edit's frames and of the two texts.
     visible, everywhere, squared: Warp-Err masked and unmasked, and Pixel-MSE, one per pair of frames, (F - 1,).
     floor: masked Warp-Err of the source itself, (F - 1,).
     whole, background: PSNR in dB, of each frame (F floats) and of the clip.
-    backbone, flow: what saw the pictures and the motion, in words.
-    visor: of the detections. unseen: what was asked for and never detected, in words.
+    backbone, flow: names of the CLIP model and of the optical flow.
+    visor: of the detections. unseen: the things that were asked for and never detected, in words.
     """
 
     given: frozenset[Need]
@@ -64,7 +64,7 @@ class Measured(NamedTuple):
 
 
 class Row(NamedTuple):
-    """How a number is written and explained. digits: after the point."""
+    """One number of the report: its form and explanation. digits: after the decimal point."""
 
     name: str
     digits: int
@@ -94,7 +94,7 @@ BY_FLOW = {"warp_err", "warp_err_all", "warp_err_source", "pixel_mse", "q_edit"}
 
 
 def numbers(found: Measured) -> dict[str, float]:
-    """Every number under its short name, in the form its row states; NaN where what it needs is missing."""
+    """All numbers by short name, in the form that their row states; NaN where a need is missing."""
     pictures, target, source = found.pictures, found.target, found.source
 
     def measured(name: str, metric, *embeddings: Tensor | None) -> float:
@@ -125,7 +125,7 @@ def _mean(pairs: Tensor) -> float:
 
 
 def table(found: Measured, names: Names) -> str:
-    """The numbers as Markdown: value, form, and what it was measured with or what is missing for it."""
+    """The numbers as a Markdown table: value, form, and what was used to measure, or what is missing."""
     plural = "s" if found.frames > 1 else ""
     heading = f"{found.frames} frame{plural} of {found.width}×{found.height}, pixels 0 to 1"
     lines = [heading, "", "| number | value | form | measured with |", "|---|---|---|---|"]

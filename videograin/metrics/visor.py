@@ -1,4 +1,4 @@
-"""What VISOR is computed from: detections as text, and the relations that are asked of a clip's frames."""
+"""Inputs of VISOR: detections as text, and the relations that a clip's frames should show."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from .measures import RELATIONS, Centres, Counts, Relation, needed, relation_bet
 
 WORDED = "|".join(RELATIONS).replace(" ", r"\s+")
 RELATION = re.compile(rf"(.+?)\s+(?:(?:is|are)\s+)?(?:(?:to|on)\s+)?(?:the\s+)?({WORDED})\s+(.+?)[\s.]*", re.IGNORECASE)
-NO_NAME = re.compile(rf"[,;&]|\b(?:and|or|is|are|not|{WORDED})\b", re.IGNORECASE)  # mostly of a second relation
-NOTHING = "none"  # what a detector that found nothing has to say
+NO_NAME = re.compile(rf"[,;&]|\b(?:and|or|is|are|not|{WORDED})\b", re.IGNORECASE)  # mostly signs of a second relation
+NOTHING = "none"  # the text for a detector that found nothing
 
 
 def parse_detections(text: str, whose: str, frames: int) -> list[Centres]:
-    """The centres of what was detected in each frame. whose: the input's name, for messages.
+    """The centres of the detections in each frame. whose: the input's name, for messages.
 
-    “none” alone, or for one thing, “cat: none”, stands for a detector that looked and found nothing.
+    “none”, or “cat: none” for one thing, means that the detector ran and found nothing.
     Raises ValueError for a box without a frame.
     """
     found: list[dict[str, list[tuple[float, float]]]] = [{} for _ in range(frames)]
@@ -44,9 +44,9 @@ def _frame(box: Box, name: str, whose: str, frames: int) -> int:
 
 
 def parse_relations(text: str, whose: str) -> list[Relation]:
-    """Relations, one a line, as in “cat left of dog” or “the cat is to the left of a dog”.
+    """Relations from text, one a line, such as “cat left of dog” or “the cat is to the left of a dog”.
 
-    whose: the input's name, for messages. Raises ValueError for what is none, or more than one.
+    whose: the input's name, for messages. Raises ValueError for a line with no relation, or with several.
     """
     found = []
     for line in filter(str.strip, text.splitlines()):
@@ -63,10 +63,10 @@ def parse_relations(text: str, whose: str) -> list[Relation]:
 
 
 def relations_of(masks: Tensor, names: list[str]) -> list[list[Relation]]:
-    """What regions ask: in each frame, how the centres of every two lie to each other.
+    """The relations that regions imply: in each frame, between the centres of every two regions.
 
-    masks (K, F, H, W) bool; names, one per region. A region out of sight in a frame asks nothing there,
-    nor do two with one centre.
+    masks (K, F, H, W) bool; names, one per region. A region that a frame does not show has no relation there, nor have
+    two regions with one centre.
     """
     found = []
     for frame in masks.unbind(1):
@@ -77,13 +77,13 @@ def relations_of(masks: Tensor, names: list[str]) -> list[list[Relation]]:
 
 
 def counts_of(masks: Tensor, names: list[str]) -> list[Counts]:
-    """How many of each thing the regions ask of each frame: one for each region in sight. Arguments as `relations_of`."""
+    """The number of each thing that each frame should show: one per visible region. Arguments as `relations_of`."""
     seen = [[_plain(name) for name, mask in zip(names, frame, strict=True) if mask.any()] for frame in masks.unbind(1)]
     return list(map(Counter, seen))
 
 
 def unseen(detected: Sequence[Centres], relations: Sequence[Sequence[Relation]], counts: Sequence[Counts]) -> list[str]:
-    """What is asked for and no frame shows, in words: “cat”, or 2 × “car” where there are never so many at once."""
+    """Things that are needed and that no frame shows, in words: “cat”, or 2 × “car” if no frame has two."""
     most: dict[str, int] = {}
     for pairs, count in zip(relations, counts, strict=True):
         for name, least in needed(pairs, count).items():

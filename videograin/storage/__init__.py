@@ -1,1 +1,1 @@
-"""Files of our own: inversions, chunks, and tensors too large for memory."""
+"""VideoGrain's own files: inversions, chunks of clips, and tensors too large for memory."""

@@ -1,4 +1,4 @@
-"""One finished chunk of a long edit in a safetensors file, so that a crash costs one chunk and not the clip."""
+"""Chunk file: one finished chunk of a long edit as safetensors, so that a crash costs one chunk and not the clip."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ def path_of(folder: Path, window: Window) -> Path:
 
 
 def write(path: Path, latents: Tensor, job: str, window: Window) -> None:
-    """Writes latents (frames, C, h, w), whole or not at all. job: what they are the result of, as a fingerprint."""
+    """Writes latents (frames, C, h, w), whole or not at all. job: fingerprint of the edit that made them."""
     latents = latents.cpu().contiguous()
     facts = {"format": FORMAT, "job": job, "window": json.dumps(window), "checksum": str(checksum(latents))}
     write_whole(path, {"latents": latents}, facts)
 
 
 def read(path: Path, job: str, window: Window) -> Tensor:
-    """The latents. Raises ValueError, saying why, for a file that is damaged or of something else."""
+    """The latents of a chunk. Raises ValueError with the reason for a damaged file or another job's."""
     try:
         with safe_open(path, "pt") as file:
             facts = file.metadata() or {}
             latents = file.get_tensor("latents")
     except (SafetensorError, OSError) as error:
-        reason = getattr(error, "strerror", None) or error  # an OSError's own text has the whole path
+        reason = getattr(error, "strerror", None) or error  # str of an OSError holds the whole path
         raise ValueError(f"{path.name} is damaged ({reason})") from error
     wanted = {"format": FORMAT, "job": job, "window": json.dumps(window)}
     if {name: facts.get(name) for name in wanted} != wanted or latents.shape[:1] != (window.stop - window.start,):

@@ -1,4 +1,4 @@
-"""An inversion in one safetensors file, so that a clip inverted once can be edited again on another day."""
+"""Inversion file: an inversion as safetensors, so that a clip inverted once can be edited on another day."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ..core.inversion_record import Inversion, dtype_of, levels
 from .safetensors_stream import NOTHING, Narrowed, checksum, write_whole
 
 FORMAT = "videograin.inversion.1"
-LONGEST_FACT = 1000  # letters; it may stand in a message
+LONGEST_FACT = 1000  # letters; a fact can appear in a message
 FACTS = ("format", "key_sets", "model_id", "model_name")
 TENSORS = ("latents", "sigmas", "source", "noise")
 
@@ -21,8 +21,8 @@ TENSORS = ("latents", "sigmas", "source", "noise")
 def write(path: Path, inversion: Inversion, noise: Tensor, precision: str) -> None:
     """Writes the file whole or not at all.
 
-    Args: noise (frames, C, h, w), the LATENT samples an edit starts from; precision, one of inversion_record.PRECISIONS, of
-    the levels between, which stay halves if they are held so: sigma list, source and noise are kept to the bit.
+    Args: noise (frames, C, h, w), the LATENT samples an edit starts from; precision, of the levels, one of
+    inversion_record.PRECISIONS (float16 levels stay float16); sigmas, source and noise are kept to the bit.
     Raises OSError where the file cannot be written.
     """
     narrower = min(inversion.latents.dtype, dtype_of(precision, inversion.sigmas), key=lambda dtype: dtype.itemsize)
@@ -45,7 +45,7 @@ def write(path: Path, inversion: Inversion, noise: Tensor, precision: str) -> No
 def read(path: Path) -> tuple[Inversion, Tensor]:
     """The inversion, its levels in the file's precision, and the noise an edit starts from.
 
-    Raises ValueError for a file that is something else, cut off or damaged.
+    Raises ValueError for a file that is no inversion, cut off or damaged.
     """
     try:
         with safe_open(path, "pt") as file:
@@ -76,20 +76,20 @@ def read(path: Path) -> tuple[Inversion, Tensor]:
 
 
 def _checksums(facts: dict[str, str], tensors: dict[str, Tensor], narrowed: Narrowed = NOTHING) -> dict[str, int]:
-    told = json.dumps([facts[name] for name in FACTS])
+    ordered = json.dumps([facts[name] for name in FACTS])
     return {
         **{name: checksum(tensor, narrowed.get(name)) for name, tensor in tensors.items()},
-        "facts": zlib.crc32(told.encode()),
+        "facts": zlib.crc32(ordered.encode()),
     }
 
 
 def _changed(facts: dict[str, str], tensors: dict[str, Tensor]) -> str | None:
-    """The first part of a file that is not as it was saved."""
+    """The first part of a file that differs from its checksum; None if all are as saved."""
     try:
         found = _checksums(facts, tensors)
-        saved = {"facts": found["facts"], **json.loads(facts["checksums"])}  # the first files have none of the facts
+        saved = {"facts": found["facts"], **json.loads(facts["checksums"])}  # old files have no checksum of the facts
         return next((name for name in found if found[name] != saved[name]), None)
-    except (KeyError, TypeError, ValueError, RecursionError):  # the checksums themselves, or a fact's name
+    except (KeyError, TypeError, ValueError, RecursionError):  # damage in the checksums, or in a fact's name
         return "facts"
 
 

@@ -1,4 +1,4 @@
-"""Where a clip's noise levels are kept: in memory, or past a limit in a file that the system pages in and out."""
+"""Memory for a clip's noise levels: RAM, or past a limit a file that the operating system pages in and out."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ ZEROS = bytes(2**24)
 
 
 def room(shape: Sequence[int], dtype: torch.dtype, folder: Path, limit: int | None = None) -> Tensor:
-    """An uninitialised tensor on the CPU; past `limit` bytes (default IN_MEMORY) it maps a safetensors file in `folder`.
+    """An uninitialised CPU tensor; past `limit` bytes (default IN_MEMORY) it maps a safetensors file in `folder`.
 
-    The file goes when the tensor does. dtype: float32 or float16. Raises OSError where it cannot be written or mapped.
+    The file is deleted with the tensor. dtype: float32 or float16. Raises OSError where it cannot be written or mapped.
     """
     if math.prod(shape) * dtype.itemsize <= (IN_MEMORY if limit is None else limit):
         return torch.empty(*shape, dtype=dtype)
@@ -39,7 +39,7 @@ def room(shape: Sequence[int], dtype: torch.dtype, folder: Path, limit: int | No
 
 
 def _blank_file(shape: Sequence[int], dtype: torch.dtype, folder: Path) -> tuple[Path, int]:
-    """A safetensors file of one tensor of zeros, and where its numbers begin."""
+    """A safetensors file of one tensor of zeros, and the byte at which its numbers begin."""
     size = math.prod(shape) * dtype.itemsize
     begins = header({"latents": (dtype, shape)}, {})
     folder.mkdir(parents=True, exist_ok=True)
@@ -47,7 +47,7 @@ def _blank_file(shape: Sequence[int], dtype: torch.dtype, folder: Path) -> tuple
     try:
         with os.fdopen(number, "wb") as file:
             file.write(begins)
-            for written in range(0, size, len(ZEROS)):  # written, not skipped: a full disk shows here, not in a crash
+            for written in range(0, size, len(ZEROS)):  # no sparse file: a full disk fails here, not in a crash
                 file.write(ZEROS[: size - written])
     except OSError:
         _discard(Path(name))
@@ -56,5 +56,5 @@ def _blank_file(shape: Sequence[int], dtype: torch.dtype, folder: Path) -> tuple
 
 
 def _discard(path: Path) -> None:
-    with contextlib.suppress(OSError):  # Windows keeps a mapped file; ComfyUI empties its temp folder when it starts
+    with contextlib.suppress(OSError):  # Windows locks a mapped file; ComfyUI empties its temp folder at start
         path.unlink(missing_ok=True)

@@ -1,6 +1,6 @@
-"""Safetensors files that are written from where the tensors lie, and are there whole or not at all.
+"""Safetensors files written row by row, whole or not at all.
 
-What is written may be mapped from a disk since memory has no room for it; safetensors' own `save` would hold it twice.
+A tensor may be mapped from disk because it is too large for memory; safetensors' own `save` would hold it twice.
 """
 
 from __future__ import annotations
@@ -21,17 +21,17 @@ import torch
 from torch import Tensor
 
 NAMES = {torch.float64: "F64", torch.float32: "F32", torch.float16: "F16", torch.bfloat16: "BF16"}
-ABANDONED = 3600.0  # seconds after which a half written file is nobody's
+ABANDONED = 3600.0  # seconds without a change after which no process writes a partial file any more
 
 
-Narrowed = Mapping[str, torch.dtype]  # name of a tensor -> what it is written as, where that is not its own dtype
+Narrowed = Mapping[str, torch.dtype]  # name of a tensor -> dtype in the file, for tensors that are converted
 NOTHING: Narrowed = MappingProxyType({})
 
 
 def write_whole(path: Path, tensors: dict[str, Tensor], facts: dict[str, str], narrowed: Narrowed = NOTHING) -> None:
-    """Writes a file of tensors, of a dtype in NAMES, on the CPU. Raises OSError where it cannot be written."""
+    """Writes a file of CPU tensors, dtypes as in NAMES. Raises OSError where it cannot be written."""
     dtypes = {name: narrowed.get(name, tensor.dtype) for name, tensor in tensors.items()}
-    widest_first = sorted(tensors, key=lambda name: -dtypes[name].itemsize)  # so that none begins between its numbers
+    widest_first = sorted(tensors, key=lambda name: -dtypes[name].itemsize)  # so that each is aligned to its dtype
     path.parent.mkdir(parents=True, exist_ok=True)
     _sweep(path.parent, path.suffix)
     part = path.with_name(f"{path.name}.{os.getpid()}.part")
@@ -47,7 +47,7 @@ def write_whole(path: Path, tensors: dict[str, Tensor], facts: dict[str, str], n
 
 
 def header(tensors: dict[str, tuple[torch.dtype, Sequence[int]]], facts: dict[str, str]) -> bytes:
-    """What a file begins with: the length of its table, and the table. The tensors follow in the same order."""
+    """The header of a file: the length of its table, and the table. The tensors follow in the same order."""
     table: dict[str, Any] = {"__metadata__": facts} if facts else {}
     end = 0
     for name, (dtype, shape) in tensors.items():
@@ -59,7 +59,7 @@ def header(tensors: dict[str, tuple[torch.dtype, Sequence[int]]], facts: dict[st
 
 
 def checksum(tensor: Tensor, dtype: torch.dtype | None = None) -> int:
-    """Of a tensor on the CPU, as it is written in a dtype."""
+    """CRC-32 of a CPU tensor as it is written in a dtype."""
     found = 0
     for row in _rows(tensor, dtype or tensor.dtype):
         found = zlib.crc32(_bytes(row), found)
@@ -67,7 +67,7 @@ def checksum(tensor: Tensor, dtype: torch.dtype | None = None) -> int:
 
 
 def _rows(tensor: Tensor, dtype: torch.dtype) -> Iterator[Tensor]:
-    """One after the other, so that no more than one is held a second time."""
+    """Rows in the file's dtype, one at a time, so that no more than one is held twice."""
     for row in tensor if tensor.ndim > 1 else [tensor]:
         yield row.to(dtype).contiguous()
 
@@ -77,7 +77,7 @@ def _bytes(tensor: Tensor) -> np.ndarray:
 
 
 def _sweep(folder: Path, suffix: str) -> None:
-    """Removes what a process left half written when it was killed; one at work changes its file every moment."""
+    """Removes partial files of killed processes; a running process changes its file all the time."""
     for part in folder.glob(f"*{suffix}.*.part"):
         with contextlib.suppress(OSError):
             if time.time() - part.lstat().st_mtime > ABANDONED:
