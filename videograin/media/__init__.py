@@ -1,1 +1,1 @@
-"""Clips in and out: reading video files and images, their timing and size, pasting an edit back."""
+"""Clips in and out: video files and images, their timing and size, and the paste of an edit."""

@@ -1,6 +1,6 @@
-"""A clip: what is known of it, its frames with their times, its sound, and the source that they are read from.
+"""A clip: its facts, its frames with their times, its sound, and the source that they are read from.
 
-Times are exact fractions of a second since the clip's first frame, so no frame is lost or doubled to rounding.
+Times are exact fractions of a second since the clip's first frame, so rounding loses or doubles no frame.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ class TimedFrame(NamedTuple):
 
 
 class Facts(NamedTuple):
-    """The facts of a clip, known before its frames are read.
+    """The facts of a clip, known before its frames are decoded.
 
-    starts: when each frame appears, ascending from 0; end: when the last one goes. rate: frames per second.
-    missing: seconds that the file promises and does not hold, 0 for a whole file.
+    starts: the time at which each frame appears, ascending from 0; end: the time at which the last one ends. rate:
+    frames per second. missing: seconds that the file promises but does not hold, 0 for a whole file.
     """
 
     name: str
@@ -41,31 +41,31 @@ class Facts(NamedTuple):
     audio: str = "no audio"
     notes: tuple[str, ...] = ()
     first: str = "frame 0"  # label of the first frame
-    origin: Fraction = Fraction(0)  # when these frames begin, in a longer clip that they are a part of
-    header: str = ""  # its length as its header says, where the clip was not read to its end
+    origin: Fraction = Fraction(0)  # start of these frames in the longer clip that they are a part of
+    header: str = ""  # its length by its header, for a clip that was not read to its end
 
     @property
     def uneven(self) -> bool:
-        """True if a frame appears more than 1½ frame times away from an even rhythm."""
+        """True if a frame appears more than 1½ frame times off an even rhythm."""
         return any(abs(start * self.rate - index) > 1.5 for index, start in enumerate(self.starts))
 
 
 class Sound(NamedTuple):
-    """waveform (1, channels, samples) float32, -1 to 1; sample_rate in Hz."""
+    """Sound. waveform (1, channels, samples) float32, -1 to 1; sample_rate in Hz."""
 
     waveform: Tensor
     sample_rate: int
 
 
 class Source(Protocol):
-    """The source of a clip: a video file, pictures, frames in memory."""
+    """The source of a clip: a video file, pictures, or frames in memory."""
 
     facts: Facts
 
     def facts_until(self, enough: Callable[[Facts], bool], start: Fraction = Fraction(0)) -> Facts:
-        """The facts of the clip's frames up to some moment: no more is read of it once they are enough.
+        """The facts of the clip, read only until `enough` accepts them.
 
-        start: of frames that appear earlier, in seconds, nothing need be known but the first one's time.
+        start: seconds; of the frames before it, only the first one's time needs to be known.
         """
         return self.facts
 
@@ -73,19 +73,19 @@ class Source(Protocol):
         """Yields the frames in the order of their times, one in memory at a time."""
 
     def sound(self, start: Fraction, end: Fraction, limit: int | None = None) -> Sound | None:
-        """The sound of exactly this time range, silence where the file has none; None without any sound.
+        """The sound of exactly this time range, with silence where the file has none; None for a clip without sound.
 
-        limit: most bytes it may take. Raises ValueError beyond.
+        limit: bytes. Raises ValueError if the sound needs more.
         """
         return None
 
 
 def timed(frames: Iterable[tuple[Fraction, str, Callable[[], Tensor]]], end: Fraction) -> Iterator[TimedFrame]:
-    """Gives each (start, label, picture) its end: it is on screen until the next one starts, the last until `end`."""
+    """Timed frames from (start, label, picture): each ends when the next one starts, the last at `end`."""
     last = None
     for start, label, picture in frames:
         if last is not None:
-            start = max(start, last[0])  # broken files go back in time; a frame is then never on screen
+            start = max(start, last[0])  # broken files go back in time; such a frame lasts 0 s
             yield TimedFrame(last[0], start, *last[1:])
         last = (start, label, picture)
     if last is not None:

@@ -15,12 +15,12 @@ HDR = {16: "PQ", 18: "HLG"}  # FFmpeg's numbers of transfer curves
 
 
 def container_kind(container: InputContainer) -> str:
-    """FFmpeg's first name of the container: mov, of mov,mp4,m4a."""
+    """FFmpeg's first name of the container, such as mov of "mov,mp4,m4a"."""
     return container.format.name.split(",")[0]
 
 
 def video_stream(container: InputContainer, name: str) -> av.VideoStream:
-    """The stream a player shows. Raises ValueError if there is none, or no decoder for it."""
+    """The video stream that a player shows. Raises ValueError if there is none, or no decoder for it."""
     stream = container.streams.best("video")
     if stream is None or stream.disposition & Disposition.attached_pic:
         raise ValueError(f"{name} has no video stream: it holds {audio_text(container)}. Choose a video in `file`.")
@@ -30,7 +30,7 @@ def video_stream(container: InputContainer, name: str) -> av.VideoStream:
 
 
 def audio_text(container: InputContainer) -> str:
-    """An audio stream's codec, rate and channels, or that there is none."""
+    """The audio stream's codec, rate and channels as text, or the text that there is none."""
     stream = container.streams.best("audio")
     if stream is None or stream.codec_context is None:
         return "no audio"
@@ -39,7 +39,7 @@ def audio_text(container: InputContainer) -> str:
 
 
 def picture_remarks(stream: av.VideoStream, frame: av.VideoFrame) -> tuple[str, ...]:
-    """Remarks on a clip's pictures, by its header and its first frame."""
+    """Remarks on a clip's pictures, from its header and its first frame."""
     found, aspect = [], stream.sample_aspect_ratio
     if aspect not in (None, 0, 1):
         found.append(f"pixels are not square ({aspect}); frames keep the stored size")
@@ -54,7 +54,7 @@ def picture_remarks(stream: av.VideoStream, frame: av.VideoFrame) -> tuple[str, 
 
 
 def length_text(container: InputContainer, stream: av.VideoStream, rate: Fraction, window: Trim) -> str:
-    """The length of a window of the clip, as the header has it."""
+    """The length of a window of the clip as text, from the header."""
     seconds = video_seconds(container, stream)
     if seconds is None:
         return "of untold length"
@@ -64,10 +64,10 @@ def length_text(container: InputContainer, stream: av.VideoStream, rate: Fractio
 
 
 def video_seconds(container: InputContainer, stream: av.VideoStream) -> Fraction | None:
-    """The length of the video, as the header has it; None if it has none."""
+    """The length of the video in seconds, from the header; None without one."""
     if stream.duration:
         return stream.duration * stream.time_base
-    with suppress(KeyError, ValueError):  # Matroska's, H:MM:SS.s
+    with suppress(KeyError, ValueError):  # Matroska's form is H:MM:SS.s
         hours, minutes, seconds = map(Fraction, stream.metadata["DURATION"].split(":"))
         return hours * 3600 + minutes * 60 + seconds
     return Fraction(container.duration, av.time_base) if container.duration else None

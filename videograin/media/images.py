@@ -27,13 +27,13 @@ TOO_LARGE = (Image.DecompressionBombError, Image.DecompressionBombWarning)  # a 
 
 
 def natural_order(name: str) -> list[tuple[int, str]]:
-    """Sort key under which frame2 comes before frame10."""
+    """Sort key that puts frame2 before frame10."""
     parts = re.split(r"(\d+)", name.casefold())
     return [(int(part), "") if index % 2 else (-1, part) for index, part in enumerate(parts)]
 
 
 def images_in(folder: Path) -> list[Path]:
-    """The images directly in a folder, in their natural order."""
+    """The images of a folder, without subfolders, in natural order."""
     files = (path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES and path.is_file())
     return sorted((path for path in files if not path.name.startswith(".")), key=lambda path: natural_order(path.name))
 
@@ -60,7 +60,7 @@ class Folder(Source):
 
 
 class Picture(Source):
-    """An image file; an animated WebP plays its frames for their own times, which FFmpeg cannot read."""
+    """An image file as a clip. An animated WebP keeps its frames' times; FFmpeg cannot read them."""
 
     def __init__(self, path: Path, name: str, rate: Fraction, background: Colour):
         self.path, self.background = path, background
@@ -91,19 +91,19 @@ class Picture(Source):
 
 
 def is_picture(path: Path) -> bool:
-    """True for what Pillow reads and FFmpeg does not or need not: images, and animated WebP. Content decides."""
+    """True for files that Pillow reads instead of FFmpeg: images, and animated WebP. Content decides, not the name."""
     try:
         with Image.open(path, formats=FORMATS) as image:
             return image.format == "WEBP" or getattr(image, "n_frames", 1) == 1
     except TOO_LARGE:
         return True
-    except Exception:  # Pillow lets through whatever a damaged header makes it stumble over
+    except Exception:  # Pillow raises many errors on a damaged header
         return False
 
 
 @contextmanager
 def open_image(path: Path) -> Iterator[Image.Image]:
-    """An image file, opened by its content. Raises ValueError, also for damage found while it is being read."""
+    """Opens an image file by its content. Raises ValueError, also for damage found while the image is read."""
     large = None
     try:
         with Image.open(path, formats=FORMATS) as image:
@@ -116,7 +116,7 @@ def open_image(path: Path) -> Iterator[Image.Image]:
     except UnidentifiedImageError:
         found = "is not an image that can be read" if path.stat().st_size else "is empty (0 bytes)"
         raise ValueError(f"{path.name} {found}. Copy it again, or choose another one.") from None
-    except Exception as error:  # Pillow lets through whatever damage makes it stumble over
+    except Exception as error:  # Pillow raises many errors on damage
         raise ValueError(f"{path.name} is damaged ({error}). Copy it again, or choose another one.") from error
     raise too_large(path.name, large)
 
@@ -127,10 +127,10 @@ def read_image(path: Path, background: Colour) -> Tensor:
 
 
 def pixels(image: Image.Image, background: Colour) -> Tensor:
-    """(H, W, 3) uint8, upright as the camera's tag says, on a colour where it is transparent."""
-    with suppress(Exception):  # Pillow lets through whatever a broken tag makes it stumble over; then it says nothing
+    """Pixels of an image, (H, W, 3) uint8: upright by the camera's tag, transparent parts on a colour."""
+    with suppress(Exception):  # Pillow raises many errors on a broken tag; it is then ignored
         image = ImageOps.exif_transpose(image)
-    if image.mode.startswith("I"):  # 16 bits of grey, which Pillow would clip at 255
+    if image.mode.startswith("I"):  # 16-bit grey; Pillow would clip it at 255
         grey = np.clip(np.asarray(image) // 257, 0, 255).astype(np.uint8)
         image = Image.fromarray(grey)
     if image.has_transparency_data:
@@ -139,7 +139,7 @@ def pixels(image: Image.Image, background: Colour) -> Tensor:
 
 
 def webp_durations(path: Path) -> list[Fraction]:
-    """Seconds of each frame, from the file's ANMF chunks (Pillow tells them only while decoding)."""
+    """Seconds of each frame, from the file's ANMF chunks (Pillow gives them only while decoding)."""
     durations = []
     with path.open("rb") as file:
         file.seek(12)  # RIFF, size, WEBP

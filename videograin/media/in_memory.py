@@ -1,4 +1,4 @@
-"""A clip that is in memory already, as a tensor."""
+"""A clip in memory, as a tensor."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from .limits import check_sound
 class Frames(Source):
     """Images (F, H, W, 3 or 4) float in 0…1, at `rate` per second, and their sound.
 
-    background: what shows through their transparent parts.
+    background: the colour behind transparent parts.
     """
 
     def __init__(self, images: Tensor, rate: Fraction, sound: Sound | None = None, name: str = "the video input",

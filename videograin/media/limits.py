@@ -1,4 +1,4 @@
-"""Limits of a clip, so that no file, however odd, takes the machine's memory or time with it."""
+"""Limits of a clip, so that no file can use up the machine's memory or time."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ MOST_FRAMES = 1_000_000  # of a file or folder: nine hours at 30 frames per seco
 
 
 def check_frame(name: str, width: int, height: int) -> None:
-    """Raises ValueError if a picture says it is larger than any that is read; before anything is decoded."""
+    """Check of a picture's size from its header, before anything is decoded; raises ValueError if it is too large."""
     if width * height > LARGEST_FRAME:
         raise too_large(name, f"{width}×{height}")
 
@@ -25,7 +25,7 @@ def too_large(name: str, size: str) -> ValueError:
 
 
 def check_frames(name: str, count: int) -> None:
-    """Raises ValueError if a file or folder holds more frames than are listed."""
+    """Check of the number of frames in a file or folder; raises ValueError above MOST_FRAMES."""
     if count > MOST_FRAMES:
         raise ValueError(
             f"{name} holds more than {MOST_FRAMES:,} frames, the most that {NODE} lists (MOST_FRAMES). Cut it into "
@@ -34,7 +34,7 @@ def check_frames(name: str, count: int) -> None:
 
 
 def check_memory(count: int, height: int, width: int, limit: int | None) -> None:
-    """Raises ValueError if so many frames take more than `limit` bytes."""
+    """Check of the frames' memory; raises ValueError if they take more than `limit` bytes."""
     size = height * width * 3 * 4  # float32
     if limit is None or count * size <= limit:
         return
@@ -46,7 +46,7 @@ def check_memory(count: int, height: int, width: int, limit: int | None) -> None
 
 
 def check_sound(name: str, duration: Fraction, rate: int, channels: int, limit: int | None) -> None:
-    """Raises ValueError if so much sound takes more than `limit` bytes: a file's times may leap by years."""
+    """Check of the sound's memory; raises ValueError above `limit` bytes: a broken file's times can jump by years."""
     size = float(duration) * rate * channels * 4  # float32
     if limit is None or size <= limit:
         return

@@ -1,7 +1,7 @@
 """Loading a clip: it is opened, sampled in time, fitted to a size and written into one tensor.
 
-Peak memory is the frames returned plus a constant: the tensor is allocated once, and each picture goes straight
-into its place.
+Peak memory is the frames returned plus a constant: the tensor is allocated once, and each picture is written directly
+to its place.
 """
 
 from __future__ import annotations
@@ -36,9 +36,10 @@ UNEVEN = (
 
 
 class Clip(NamedTuple):
-    """frames (F, H, W, 3) float32 in 0…1 · fps, of these frames · sound of their time, or None · info, as text.
+    """A loaded clip.
 
-    notes: the lines of info that a person should see unasked.
+    frames: (F, H, W, 3) float32 in 0…1. fps: of these frames. sound: of their time, or None. info: a report as text.
+    notes: the lines of the report that are shown without being asked for.
     """
 
     frames: Tensor
@@ -50,12 +51,12 @@ class Clip(NamedTuple):
 
 def open_clip(file: Path | BytesIO, rate: Fraction = Fraction(0), name: str = "", window: Trim = WHOLE,
               background: Colour = WHITE) -> Source:  # fmt: skip
-    """Finds out what a file is, by its content, and reads what is known of it before its frames.
+    """The source for a file, chosen by its content; the header is read.
 
-    rate: frames per second of what has no timing of its own (a folder, a single image); 0 for 24.
+    rate: frames per second of a folder or a single image, which have no timing; 0 for 24.
     window: the part of a video that is read, in seconds of its own clock.
-    background: what shows through transparent parts.
-    Raises ValueError: nothing there, empty, damaged, no video in it, a folder without images, frames too large.
+    background: the colour behind transparent parts.
+    Raises ValueError: no file, empty, damaged, no video in it, a folder without images, frames too large.
     """
     if isinstance(file, BytesIO):
         return VideoFile(file, name or "the video input", window, background)
@@ -75,12 +76,12 @@ def load(
     watch: Callable[[float], None] = lambda done: None,
     trim: Trim = WHOLE,
 ) -> Clip:
-    """Reads the frames that `pick` takes of what `trim` leaves, at the size of `fit`, and the sound of their time.
+    """Loads a clip: `trim` first, then the frames of `pick`, at the size of `fit`, and the sound of their time.
 
-    limit: most bytes the frames and the sound may take. watch: called with the part done, 0…1, for every frame that is
-    passed; what it raises ends the loading.
-    Raises ValueError, naming the input to change: nothing left to take, too much for `limit`, a file that is cut off,
-    frames of different sizes.
+    limit: bytes for frames and sound. watch: called with the share done, 0…1, for every frame read; an exception from
+    it ends the loading.
+    Raises ValueError with the input to change: no frame left, more than `limit`, a file that is cut off, frames of
+    different sizes.
     """
     whole = source.facts_until(partial(sufficient, pick, trim), trim.start)
     facts = pick.facts(trim.facts(whole))
@@ -96,7 +97,7 @@ def load(
     for frame in pick.take(trim.take(passing, facts)):
         picture = frame.picture()
         check_size(facts, fit, frame, picture)
-        if count == len(frames):  # a packet held two frames, which the times read before did not tell
+        if count == len(frames):  # a packet held two frames, and its time counted as one
             more = 1 + count // 8
             check_memory(count + more, height, width, limit)
             frames = torch.cat([frames, frames.new_empty(more, height, width, 3)])
@@ -113,8 +114,8 @@ def load(
 
 
 def sufficient(pick: Pick, trim: Trim, known: Facts) -> bool:
-    """True if a clip is known far enough to load from it what is asked for."""
-    with suppress(ValueError):  # none of the part's frames is known yet
+    """True if the known facts of a clip are enough for `pick` and `trim`."""
+    with suppress(ValueError):  # no frame of the part is known yet
         return pick.satisfied_by(trim.facts(known)) or trim.satisfied_by(known)
     return False
 
@@ -126,7 +127,7 @@ def watched(frames: Iterable[TimedFrame], end: Fraction, watch: Callable[[float]
 
 
 def check_available(facts: Facts, pick: Pick) -> None:
-    """Raises ValueError if nothing is left to take, or if the file is cut off before the last frame asked for."""
+    """Check that frames are left, and that the file is not cut off before the last of them; raises ValueError."""
     available, total = pick.available(facts), pick.total(facts)
     at_rate = f" at {float(pick.rate):g} frames per second" if pick.rate else ""
     if not available:
@@ -143,7 +144,7 @@ def check_available(facts: Facts, pick: Pick) -> None:
 
 
 def check_size(facts: Facts, fit: Fit, frame: TimedFrame, picture: Tensor) -> None:
-    """Raises ValueError if a picture is not as large as the clip's first one and is not resized anyway."""
+    """Check that a picture has the size of the clip's first one, unless `fit` resizes it; raises ValueError."""
     if fit.mode != EXACT and picture.shape[:2] != (facts.height, facts.width):
         raise ValueError(
             f"{facts.name}: {facts.first} is {facts.width}×{facts.height} pixels, but {frame.label} is "

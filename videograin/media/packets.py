@@ -1,4 +1,4 @@
-"""The packets of a video file: they tell when its frames appear and whether the file is whole; none is decoded."""
+"""The packets of a video file: frame times, and whether the file is whole, without decoding."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ from .header import container_kind
 from .limits import check_frames
 from .rates import MILLISECOND
 
-INDEXED = ("mov", "matroska")  # containers that tell where key frames lie, and every packet's time
-NEARBY = 500  # packets among which every stream has one
+INDEXED = ("mov", "matroska")  # containers with an index of key frames and a time for every packet
+NEARBY = 500  # packets among which every stream has at least one
 REORDER = 3  # frames whose times may be swapped
-MOST_REORDERED = 16  # frames that may be stored before one that is shown earlier: H.264's and HEVC's limit
+MOST_REORDERED = 16  # frames that can be stored before one that is shown earlier: H.264's and HEVC's limit
 
 
 class Packets:
     """The packets read so far; times are seconds on the file's clock.
 
-    count: video frames read. end: when the last of them ends. latest: when the last packet of any stream ends. cut: the
-    last video packet is incomplete. over: the file has no more.
+    count: video frames read. end: the end of the last of them. latest: the end of the last packet of any stream. cut:
+    the last video packet is incomplete. over: the file has no more packets.
     """
 
     def __init__(self, container: InputContainer, stream: av.VideoStream, name: str):
         self.container, self.stream, self.name = container, stream, name
-        self.nominal = [stream.average_rate, stream.guessed_rate]  # frames per second by the header; None, 0: unknown
+        self.nominal = [stream.average_rate, stream.guessed_rate]  # frames per second by the header; None or 0: unknown
         self.end, self.latest, self.cut, self.over = Fraction(0), Fraction(0), False, False
         self._packets = container.demux()
         self._times: list[Fraction] = []
@@ -41,7 +41,7 @@ class Packets:
         return len(self._times)
 
     def read(self, count: int) -> None:
-        """Reads on until so many video frames are known, or the file is over."""
+        """Reads on until `count` video frames are known, or the file ends."""
         try:
             while self.count < count:
                 packet = next(self._packets, None)
@@ -54,14 +54,14 @@ class Packets:
             self.cut = self.over = True
 
     def times(self) -> tuple[list[Fraction], Fraction]:
-        """The times at which frames appear, ascending, and the end of the last; only of frames that no other can precede."""
+        """Start times of frames, ascending, and the end of the last; only frames that no unread packet can precede."""
         times = sorted(self._times)
         return (times, self.end) if self.over else (times[:-MOST_REORDERED], times[-MOST_REORDERED])
 
     def missing(self) -> float:
-        """Seconds that the file's header promises beyond its last packet; 0 for a whole file, or one that is not over.
+        """Seconds that the header promises beyond the last packet; 0 for a whole file, or before the file's end.
 
-        A header may round, or count a last frame's time that no packet tells: up to 0.5 s or 5 % is no loss.
+        A header may round, or include the last frame's duration, which packets may lack: up to 0.5 s or 5 % is no loss.
         """
         if not self.over:
             return 0.0
@@ -71,9 +71,9 @@ class Packets:
         return max(missing, 0.01) if self.cut or missing > max(0.5, promised / 20) else 0.0
 
     def gap_before(self, start: Fraction, window_start: Fraction) -> Fraction | None:
-        """A moment just before the frames that are wanted; None if the packets read so far come as far as that.
+        """The time just before the wanted frames, on the file's clock; None if the packets read so far reach it.
 
-        start: seconds after the first frame. window_start: on the file's clock; 0: there is no window.
+        start: seconds after the first frame. window_start: on the file's clock; 0 for no window.
         """
         if not self._times:
             return None
@@ -81,7 +81,7 @@ class Packets:
         return near if near > max(self._times) and not self.over else None
 
     def skip_to(self, near: Fraction) -> bool:
-        """Goes on at a key frame at or before `near`, which lies further on. False: start again, where this stands is unknown."""
+        """Continues at a key frame at or before `near`, a later time. False: the position is unknown, start again."""
         time = seek(self.container, self.stream, near, near)
         self._packets = self.container.demux()
         return time is not None and time > max(self._times)
@@ -102,9 +102,9 @@ class Packets:
 
 
 def seek(container: InputContainer, stream: av.stream.Stream, near: Fraction, by: Fraction) -> Fraction | None:
-    """Goes to a key frame of the video at or before `near`. Returns when the stream's first packet there begins.
+    """Seeks a key frame of the video at or before `near`. Returns the time of the stream's first packet there.
 
-    None if the file has no index to trust, or that packet comes after `by`; then the file stands anywhere.
+    None if the file has no reliable index, or if that packet comes after `by`; the position is then undefined.
     """
     if container_kind(container) not in INDEXED or stream is None:
         return None
@@ -123,10 +123,10 @@ def seek(container: InputContainer, stream: av.stream.Stream, near: Fraction, by
 
 
 def in_order(frames: Iterator[av.VideoFrame], step: Fraction) -> Iterator[tuple[Fraction, av.VideoFrame]]:
-    """Gives each frame its time: (time, frame).
+    """Frames with their times, as (time, frame).
 
-    Frames come as they are shown, but an AVI stores no times, and those made up for it may be swapped among a few
-    neighbours: the earliest of the next few times is the frame's own. step: seconds between frames without any.
+    Frames arrive in the order they are shown. An AVI stores no times, and FFmpeg's guesses may be swapped among
+    neighbours: so a frame takes the earliest of the next few times. step: seconds between frames without a time.
     """
     times, waiting = [], deque()
     for index, frame in enumerate(frames):

@@ -1,4 +1,4 @@
-"""An edit pasted over its source, pixel by pixel: inside the mask, with a soft edge around it; elsewhere the source's own bits."""
+"""Paste of an edit over its source: the edit inside the mask, a soft edge around it, else the source to the bit."""
 
 from __future__ import annotations
 
@@ -28,11 +28,10 @@ def paste(
     """Pastes an edit over its source.
 
     Args: source (F, H, W, 3 or more) and edited (F, h, w, 3) in 0…1; edited may be cut or padded to whole latent cells
-    (cells.py) and lies at its place, what it lacks of a frame is the source's. areas: masks, each (F or 1, H, W) in 0…1,
-    that are pasted together; none: the whole picture. grow, feather: pixels, as in `soft`. warn: is told of masks that had
-    to be resized.
+    (core/cells.py); pixels that it lacks are the source's. areas: masks (F or 1, H, W) in 0…1, pasted as their union;
+    none for the whole picture. grow, feather: pixels, as in `soft`. warn: called with a text if masks are resized.
     Returns (F, H, W, 3) float32, equal to the source to the bit where the mask and its edge are 0.
-    Raises ValueError for clips or masks that do not go together.
+    Raises ValueError for clips or masks that do not fit each other.
     """
     frames, height, width = source.shape[:3]
     _check(source, edited, areas)
@@ -50,9 +49,9 @@ def paste(
 
 
 def soft(mask: Tensor, grow: int, feather: int) -> Tensor:
-    """A mask (H, W) grown by so many pixels, then falling evenly to 0 over `feather` more; both 0: the mask as it is.
+    """A mask (H, W) grown by `grow` pixels, then falling evenly to 0 over `feather` more; unchanged if both are 0.
 
-    Distances are straight lines, so corners stay round. Above 0.5 is inside.
+    Distances are Euclidean, so corners become round. Above 0.5 is inside.
     """
     import cv2
 
@@ -67,7 +66,7 @@ def soft(mask: Tensor, grow: int, feather: int) -> Tensor:
 
 
 def at_source(masks: Tensor, size: tuple[int, int], warn: Callable[[str], None] = logger.warning) -> Tensor:
-    """Masks (F, …) as (F, *size) float32: of the source's size, of what was encoded of it, or resized with a warning."""
+    """Masks (F, …) as (F, *size) float32: put in place if they fit the encoded part, else resized with a warning."""
     masks = masks.float().cpu().clamp(0, 1)
     own = tuple(masks.shape[1:])
     if own == size:

@@ -1,7 +1,7 @@
 """Frame rates as exact fractions, and the even rhythm behind times that a container has rounded.
 
 Matroska, WebM, FLV and animated WebP store times in milliseconds, QuickTime often in 1/600 s, GIF in 1/100 s. At 30
-frames per second the second frame then appears at 0.033 s and the third at 0.067 s, one before and one after its turn.
+frames per second the second frame then appears at 0.033 s, too early, and the third at 0.067 s, too late.
 """
 
 from __future__ import annotations
@@ -13,22 +13,22 @@ from typing import NamedTuple
 import numpy as np
 
 NTSC = tuple(Fraction(1000 * whole, 1001) for whole in (24, 30, 48, 60, 120, 240))
-MILLISECOND = Fraction(1, 1000)  # clips are copied from containers that round to it into others that need not
-NEAR = Fraction(3, 1000)  # how far off, of a rate, a container's own account of it may be
-FITTING = 0.9  # of the frames have to be in the rhythm; a few odd times do not undo it
+MILLISECOND = Fraction(1, 1000)  # the least rounding assumed: clips are copied from containers that round to it
+NEAR = Fraction(3, 1000)  # relative error that a container's stated rate may have
+FITTING = 0.9  # share of the frames that must keep the rhythm; a few odd times are allowed
 UNTIMED_RATE = Fraction(24)  # frames per second of pictures that have no timing of their own
-COARSE = 3  # ticks between frames, without which left-out frames look like rounding
+COARSE = 3  # ticks between frames; with fewer, a left-out frame looks like rounding
 
 
 class Rhythm(NamedTuple):
-    """The times origin + i / rate, which a clip's frames keep, rounded by up to `tick` seconds; rate 0: they keep none."""
+    """The even rhythm of a clip's frames, origin + i / rate, rounded by up to `tick` seconds; rate 0 for no rhythm."""
 
     origin: Fraction
     rate: Fraction = Fraction(0)
     tick: Fraction = MILLISECOND
 
     def exact(self, time: Fraction, ticks: int = 1) -> Fraction:
-        """A time as it was before it was rounded; unchanged if it is more than `ticks` off the rhythm."""
+        """A time before it was rounded; unchanged if it is more than `ticks` off the rhythm."""
         if not self.rate:
             return time
         turn = self.origin + round((time - self.origin) * self.rate) / self.rate
@@ -42,9 +42,9 @@ def exact_rate(rate: float | Fraction) -> Fraction:
 
 
 def rhythm(times: list[Fraction], nominal: Iterable[Fraction | None], tick: Fraction) -> Rhythm:
-    """Finds the rhythm of a clip: the first of the candidates, unless its frames keep another far better.
+    """The rhythm of a clip: the first candidate that fits, unless a later one fits more than twice as well.
 
-    times: when its frames appear, ascending. nominal: rates that its file tells. tick: the unit of its times.
+    times: start times of its frames, ascending. nominal: rates stated by its file. tick: the unit of its times.
     """
     tick, origin = max(tick, MILLISECOND), times[0]
     seconds = np.array([float(time - origin) for time in times])
@@ -63,7 +63,7 @@ def rhythm(times: list[Fraction], nominal: Iterable[Fraction | None], tick: Frac
 
 
 def candidates(seconds: np.ndarray, nominal: Iterable[Fraction | None]) -> list[Fraction]:
-    """Rates that a clip may have: whole numbers and NTSC's near a nominal or measured one, then that one itself."""
+    """Rates that a clip may have: whole and NTSC rates near each nominal or measured rate, then that rate itself."""
     guesses = [Fraction(rate) for rate in nominal if rate]
     if seconds[-1] > 0:
         guesses.append(Fraction((len(seconds) - 1) / seconds[-1]).limit_denominator(100_000))
@@ -77,8 +77,8 @@ def candidates(seconds: np.ndarray, nominal: Iterable[Fraction | None]) -> list[
 def mean_rate(starts: list[Fraction], nominal: list[Fraction | None], nominal_only: bool = False) -> Fraction:
     """Frames per second over the whole clip.
 
-    The first nominal rate, or else the whole number, that drifts less than half a frame over the clip is taken
-    instead: timestamps are often rounded to milliseconds. nominal_only: the frames' times are not to be trusted.
+    The first nominal rate, else the whole number, that drifts less than half a frame over the clip replaces the mean,
+    since timestamps are often rounded to milliseconds. nominal_only: the frames' times are unreliable.
     """
     nominal = [Fraction(rate) for rate in nominal if rate]
     if starts[-1] == 0 or (nominal and nominal_only):  # one frame, or some are missing
@@ -89,4 +89,4 @@ def mean_rate(starts: list[Fraction], nominal: list[Fraction | None], nominal_on
         for rate in (*nominal, Fraction(round(mean)))
         if abs(starts[-1] * rate - (len(starts) - 1)) < Fraction(1, 2)
     )
-    return next(fitting, mean.limit_denominator(100_000) or mean)  # broken times may leap by years
+    return next(fitting, mean.limit_denominator(100_000) or mean)  # broken times can jump by years

@@ -1,4 +1,4 @@
-"""The report on a loaded clip, for a person to read: the file, what was loaded of it, what to beware of."""
+"""The report on a loaded clip, for the user: the file, the loaded part, and remarks."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from .clip import NODE, Facts, Sound
 
 
 def info(whole: Facts, frames: Tensor, fps: Fraction, start: Fraction, end: Fraction, sound: Sound | None) -> list[str]:
-    """One line on the file, one on what was loaded of it: frames (F, H, W, 3) that last from `start` to `end`."""
+    """One line on the file, one on the loaded part: frames (F, H, W, 3) that last from `start` to `end`."""
     count, height, width = frames.shape[:3]
     audio = f"{sound.waveform.shape[-1] / sound.sample_rate:.2f} s of sound" if sound else "no sound"
     length = whole.header or f"{len(whole.starts)} frames, {float(whole.end):.2f} s"
@@ -22,13 +22,13 @@ def info(whole: Facts, frames: Tensor, fps: Fraction, start: Fraction, end: Frac
 
 
 def remarks(facts: Facts, height: int, width: int) -> tuple[str, ...]:
-    """Remarks on a clip and on the size that its frames get, a line each."""
+    """Remarks on a clip and on the size of its frames, a line each."""
     lines = list(facts.notes)
     if facts.uneven:
         lines.append("the frames are not evenly spaced in time")
     if facts.missing:
         lines.append(f"the file is cut off: about {facts.missing:.2f} s are missing")
-    if width % 2 or height % 2:  # H.264 in the usual colours has even sides
+    if width % 2 or height % 2:  # H.264 with 4:2:0 colours needs even sides
         lines.append(
             f"{width}×{height} is odd, and Save Video needs even sides: {NODE}' `size` “multiple of 8, padded” gives them, "
             "or crop the edit before you save it"

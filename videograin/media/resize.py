@@ -1,4 +1,4 @@
-"""The size of a clip's frames, and a picture's way into a frame of that size."""
+"""The size of a clip's frames, and the fit of a picture into a frame of that size."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from torch import Tensor
 from .clip import NODE
 
 KEEP, EXACT = "keep", "exact"
-# How a size is snapped: (to a multiple of so many pixels, True to add pixels instead of cutting them).
+# Modes that snap a size: (multiple in pixels, True to add pixels instead of cutting them).
 SNAPS = {
     "multiple of 8, cropped": (8, False),
     "multiple of 64, cropped": (64, False),
@@ -22,14 +22,14 @@ MODES = (KEEP, *SNAPS, EXACT)
 
 
 class Fit(NamedTuple):
-    """mode: one of MODES. width, height: pixels, used by EXACT only."""
+    """The size that is asked for. mode: one of MODES. width, height: pixels, used by EXACT only."""
 
     mode: str = KEEP
     width: int = 512
     height: int = 512
 
     def size(self, height: int, width: int) -> tuple[int, int]:
-        """(height, width) that a picture gets. Raises ValueError if nothing of it would be left."""
+        """The frame's (height, width) for a picture's. Raises ValueError if no pixel would be left."""
         if self.mode == EXACT:
             return self.height, self.width
         if self.mode == KEEP:
@@ -44,7 +44,7 @@ class Fit(NamedTuple):
         return snapped[0], snapped[1]
 
     def place(self, picture: Tensor, target: Tensor) -> None:
-        """Writes a picture (H, W, 3) uint8, or float in 0…1, into a frame (h, w, 3) float32 of the size it gets."""
+        """Writes a picture (H, W, 3) uint8, or float in 0…1, into a frame (h, w, 3) float32 of the size from `size`."""
         height, width = target.shape[:2]
         if self.mode == EXACT:
             picture = resized(picture, height, width)

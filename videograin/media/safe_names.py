@@ -1,4 +1,4 @@
-"""Names of files as they stand in a workflow, which a stranger may have written."""
+"""Checks of file names in a workflow, which a stranger may have written."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ DEVICES = {"CON", "PRN", "AUX", "NUL", *(f"{port}{number}" for port in ("COM", "
 
 
 def leads_out(name: str, kind: type[PurePath] = PurePath) -> bool:
-    """True for what is no plain relative path: absolute, on a drive or another machine, with `..` or a zero byte in it.
+    """True for a path that is not plainly relative: absolute, on a drive or another machine, with `..` or a zero byte.
 
-    It goes by the letters alone: on Windows, asking the disk about `\\\\server\\share` signs in at that server.
-    kind: how paths are written, by default as on this machine.
+    Only the text is checked: on Windows, asking the disk about `\\\\server\\share` signs in at that server.
+    kind: the form of paths, by default this machine's.
     """
     path = kind(name)
     return bool(path.anchor) or ".." in path.parts or "\0" in name or not _encodable(name)
 
 
 def not_portable(name: str) -> bool:
-    """True for a name to be written that some system cannot have, or has for something else than a file."""
+    """True for a name that some operating system cannot write, or does not use for a file."""
     stems = {part.partition(".")[0].upper() for part in re.split(r"[/\\]", name)}
     return (
         len(name) > LONGEST
@@ -32,7 +32,7 @@ def not_portable(name: str) -> bool:
 
 
 def _encodable(name: str) -> bool:
-    """False for half a character (a lone surrogate), which JSON can hold and no file system."""
+    """False for a lone surrogate (half a character), which JSON can hold and a file system cannot."""
     try:
         name.encode()
     except UnicodeEncodeError:

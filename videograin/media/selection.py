@@ -1,4 +1,4 @@
-"""Which frames of a clip are taken: a part of it by seconds, then frames of that part by rate and number."""
+"""Selection of frames: first a part of the clip by seconds, then frames of that part by rate and number."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from typing import NamedTuple
 from .clip import NODE, Facts, TimedFrame
 from .rates import mean_rate
 
-TYPED = Fraction(1, 1000)  # seconds to which a person types a time
-SAME_RATE = Fraction(1, 200)  # frames per second: nobody types it closer
+TYPED = Fraction(1, 1000)  # precision of a typed time, in seconds
+SAME_RATE = Fraction(1, 200)  # precision of a typed rate, in frames per second
 
 
 class Trim(NamedTuple):
-    """The frames that appear in [start, start + duration), in seconds since the clip's first frame.
+    """The frames that start in [start, start + duration), in seconds since the clip's first frame.
 
-    duration: 0 to the end. As FFmpeg's trim filter: a frame that is on screen before `start` is not among them.
+    duration: 0 for the rest of the clip. As in FFmpeg's trim filter, a frame already on screen at `start` is left out.
     """
 
     start: Fraction = Fraction(0)
@@ -25,7 +25,7 @@ class Trim(NamedTuple):
 
     @classmethod
     def seconds(cls, start: float, duration: float = 0.0) -> Trim:
-        """The same in decimal numbers, taken to the microsecond."""
+        """A Trim from decimal numbers, rounded to the microsecond."""
         return cls(*(Fraction(time).limit_denominator(1_000_000) for time in (start, duration)))
 
     @property
@@ -33,15 +33,15 @@ class Trim(NamedTuple):
         return self.start + self.duration if self.duration else None
 
     def contains(self, time: Fraction) -> bool:
-        """True for the time of a frame that is taken."""
+        """True if a frame that starts at `time` is taken."""
         return not (self.start and before(time, self.start)) and not self.ends_before(time)
 
     def ends_before(self, time: Fraction) -> bool:
-        """True for the time of a frame that comes too late."""
+        """True if a frame that starts at `time` comes too late."""
         return bool(self.duration) and not before(time, self.stop)
 
     def facts(self, whole: Facts) -> Facts:
-        """The facts of the part, its times since its own first frame. Raises ValueError if no frame is in it."""
+        """The facts of the part, times since its own first frame. Raises ValueError if it has no frame."""
         if self == Trim():
             return whole
         starts = list(filter(self.contains, whole.starts))
@@ -64,11 +64,11 @@ class Trim(NamedTuple):
         )
 
     def satisfied_by(self, known: Facts) -> bool:
-        """True if no frame beyond those of a clip that is known in part would be left."""
+        """True if this part needs no frames beyond the known ones."""
         return 0 < self.duration <= known.end - self.start
 
     def take(self, frames: Iterable[TimedFrame], part: Facts) -> Iterator[TimedFrame]:
-        """The frames of the part, at times since its first one."""
+        """The frames of the part, times since its first frame."""
         for frame in frames:
             if self.ends_before(frame.start):
                 return
@@ -81,15 +81,15 @@ class Trim(NamedTuple):
 
 
 def before(time: Fraction, typed: Fraction) -> bool:
-    """True if a time comes before one that a person typed. Typing 0.067 means the frame at 2/30 s."""
+    """True if a time comes before a typed one, within typing precision: 0.067 means the frame at 2/30 s."""
     return time < typed - TYPED / 2
 
 
 class Pick(NamedTuple):
-    """Frames by rate and number. Applied in this order: rate, skip, every, cap.
+    """Frames by rate and number, applied in this order: rate, skip, every, cap.
 
-    rate: frames per second, output frame i shows what is on screen at i / rate; 0 takes each source frame once.
-    skip: leading frames left out. every: takes one of so many. cap: most frames taken, 0 for all.
+    rate: frames per second; output frame i is the frame on screen at i / rate; 0 takes each source frame once.
+    skip: leading frames left out. every: n takes one frame of n. cap: most frames taken, 0 for all.
     """
 
     rate: Fraction = Fraction(0)
@@ -98,32 +98,32 @@ class Pick(NamedTuple):
     cap: int = 0
 
     def at_own_rate(self, facts: Facts) -> Pick:
-        """The same at the clip's own rate, where that is meant: 29.97 of a clip that keeps 2997/100, not 30000/1001."""
+        """The Pick with the clip's own rate if the typed one is the same: 29.97 is 2997/100 for a clip of that rate."""
         same = self.rate and abs(self.rate - facts.rate) < SAME_RATE and not facts.uneven
         return self._replace(rate=facts.rate) if same else self
 
     def total(self, facts: Facts) -> int:
-        """Frames of the clip after `rate`."""
+        """Number of frames after `rate`."""
         return ceil(facts.end * self.rate) if self.rate else len(facts.starts)
 
     def available(self, facts: Facts) -> int:
-        """Frames that could be taken without `cap`."""
+        """Number of frames that would be taken without `cap`."""
         return max(0, ceil((self.total(facts) - self.skip) / self.every))
 
     def count(self, facts: Facts) -> int:
-        """Frames that will be taken."""
+        """Number of frames that are taken."""
         return min(self.available(facts), self.cap or self.available(facts))
 
     def satisfied_by(self, known: Facts) -> bool:
-        """True if no frame beyond those of a clip that is known in part would be taken."""
+        """True if no frame beyond the known ones would be taken."""
         return 0 < self.cap <= self.available(known)
 
     def facts(self, clip: Facts) -> Facts:
-        """A clip as far as its frames are needed, at the rate that these have, which may differ from the whole clip's."""
+        """The facts of the frames that are needed, with their own rate, which may differ from the whole clip's."""
         passed = self.skip + self.count(clip) * self.every
         if not self.cap or self.rate or passed >= len(clip.starts):
             return clip
-        starts = clip.starts[: passed + 1]  # one more, which ends the last
+        starts = clip.starts[: passed + 1]  # one more, at which the last ends
         return clip._replace(starts=starts, rate=mean_rate(starts, [clip.rate]))
 
     def end(self, facts: Facts) -> Fraction:
@@ -134,11 +134,11 @@ class Pick(NamedTuple):
         return facts.starts[passed] if passed < len(facts.starts) else facts.end
 
     def fps(self, facts: Facts) -> Fraction:
-        """Frames per second of what is taken, at the source's speed."""
+        """Frames per second of the taken frames, at the source's speed."""
         return (self.rate or facts.rate) / self.every
 
     def take(self, frames: Iterable[TimedFrame]) -> Iterator[TimedFrame]:
-        """The frames that are taken; each lasts until the next one that would be."""
+        """The taken frames; each lasts until the next one would start."""
         waiting, count = None, 0
         for index, frame in enumerate(resampled(frames, self.rate)):
             if index < self.skip:
@@ -156,7 +156,7 @@ class Pick(NamedTuple):
 
 
 def resampled(frames: Iterable[TimedFrame], rate: Fraction) -> Iterator[TimedFrame]:
-    """Samples the screen at 0, 1/rate, 2/rate …; at rate 0 passes every frame on unchanged."""
+    """The frames on screen at 0, 1/rate, 2/rate …; at rate 0, every frame unchanged."""
     if not rate:
         yield from frames
         return

@@ -1,4 +1,4 @@
-"""The sound of a video file in a range of time."""
+"""The sound of a video file in a time range."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from .clip import Sound
 
 logger = logging.getLogger("videograin")
 
-APART = Fraction(15)  # seconds that sound and picture of one time may be stored apart
-GAP = 0.1  # seconds between two sounds; below it a timestamp is merely rounded
+APART = Fraction(15)  # largest distance in the file between sound and picture of one time, in seconds
+GAP = 0.1  # seconds without sound that count as a gap; less is a rounded timestamp
 
 
 def read_sound(container: InputContainer, stream: av.AudioStream, start: Fraction, duration: Fraction) -> Sound | None:
-    """Decodes one time range of an audio stream into one tensor; parts without sound are silent."""
+    """A time range of an audio stream, decoded into one tensor; parts without sound are silent."""
     rate = stream.codec_context.sample_rate
     length = round(duration * rate)
     resampler = av.AudioResampler(format="fltp")
@@ -27,7 +27,7 @@ def read_sound(container: InputContainer, stream: av.AudioStream, start: Fractio
     for packet in audio_packets(container, stream, start + duration):
         try:
             decoded = [part for frame in packet.decode() for part in resampler.resample(frame)]
-        except (av.error.FFmpegError, ValueError):  # damaged, or suddenly with other channels
+        except (av.error.FFmpegError, ValueError):  # damaged, or a change of channels
             broken = True
             continue
         for frame in decoded:
@@ -50,7 +50,7 @@ def read_sound(container: InputContainer, stream: av.AudioStream, start: Fractio
 
 
 def audio_packets(container: InputContainer, stream: av.AudioStream, end: Fraction) -> Iterator[av.Packet]:
-    """The packets of a sound, until the pictures stored beside them are well past `end`: it may be over long before."""
+    """Packets of an audio stream, until the video packets are well past `end`, since the sound may end long before."""
     for packet in container.demux(*{stream, container.streams.best("video")}):
         if packet.stream_index == stream.index:
             yield packet

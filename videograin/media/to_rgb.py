@@ -1,4 +1,4 @@
-"""Decoded frames become RGB pictures: upright, and on a colour where they are transparent."""
+"""RGB pictures from decoded frames: upright, transparent parts on a colour."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ Matrix = tuple[tuple[int, int], tuple[int, int]]
 
 
 class ToRGB:
-    """Turns decoded frames into pictures with FFmpeg's own scale filter, which knows where chroma samples lie.
+    """Conversion of decoded frames with FFmpeg's own scale filter, which knows the positions of chroma samples.
 
-    PyAV's to_ndarray does not: 10-bit colours are then several levels off those of the ffmpeg program.
+    PyAV's to_ndarray ignores them: its 10-bit colours differ by several levels from those of the ffmpeg program.
     """
 
     def __init__(self, name: str, background: Colour, matrix: Matrix):
@@ -25,7 +25,7 @@ class ToRGB:
         self._kind, self._graph = None, None
 
     def __call__(self, frame: av.VideoFrame) -> Tensor:
-        """(H, W, 3) uint8, as the ffmpeg program's rgb24; upright, and on the background where it is transparent."""
+        """A frame as (H, W, 3) uint8, as the ffmpeg program's rgb24; upright, transparent parts on the background."""
         kind = (frame.format.name, frame.width, frame.height, frame.colorspace, frame.color_range)
         try:
             if kind != self._kind:
@@ -54,7 +54,10 @@ class ToRGB:
 
 
 def display_matrix(frame: av.VideoFrame) -> Matrix:
-    """((a, b), (c, d)) of a clip's first frame, 65536 for 1. A frame that is asked lives until Python looks for cycles."""
+    """The display matrix ((a, b), (c, d)) of a frame, 65536 for 1.
+
+    Ask the first frame only: a frame that was asked is in a reference cycle, and stays in memory until the next gc.
+    """
     data = frame.side_data.get(SideData.DISPLAYMATRIX)
     if data is None:
         return (1, 0), (0, 1)
@@ -63,11 +66,11 @@ def display_matrix(frame: av.VideoFrame) -> Matrix:
 
 
 def upright(array: np.ndarray, matrix: Matrix) -> np.ndarray:
-    """Turns and mirrors a picture (H, W, …) as its file asks for: phones film sideways, some mirror who holds them.
+    """A picture (H, W, …) turned and mirrored as its file says: phones film sideways, and selfies may be mirrored.
 
-    matrix: maps a stored pixel x, y to (ax + cy, bx + dy); what that does to the axes is all that counts here.
+    matrix: maps a stored pixel x, y to (ax + cy, bx + dy); only its effect on the axes is used.
     """
     (a, b), (c, d) = matrix
-    if abs(b) > abs(a):  # a quarter turn: what was stored as columns becomes rows
+    if abs(b) > abs(a):  # a quarter turn: columns become rows
         array, a, d = array.swapaxes(0, 1), c, b
     return array[:: -1 if d < 0 else 1, :: -1 if a < 0 else 1]

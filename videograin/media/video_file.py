@@ -1,6 +1,6 @@
 """A video file, read by FFmpeg through PyAV: one pass over its packets for the times, one for the pictures.
 
-Neither goes further into the file than what is asked of it, and both begin near a late start.
+Neither pass reads further than needed, and both begin near a late start.
 """
 
 from __future__ import annotations
@@ -31,25 +31,25 @@ from .to_rgb import Matrix, ToRGB, display_matrix, upright
 
 logger = logging.getLogger("videograin")
 
-# Containers that hold their own frames. A playlist names other files or addresses instead, and is refused, before
-# FFmpeg sees it: its own whitelists crash older versions on MPEG files.
+# Containers that hold their own frames. A playlist names other files or addresses, and is refused before FFmpeg opens
+# it: FFmpeg's own whitelists crash older versions on MPEG files.
 PLAYLISTS = (b"#EXTM3U", b"ffconcat")
 CONTAINERS = frozenset(
     "mov matroska avi gif apng mpeg mpegts mpegvideo asf flv ogg mxf nut dv rm swf ivf h264 hevc m4v mjpeg obu "
     "yuv4mpegpipe wav mp3 flac aac aiff caf".split()
 )
-READ_AHEAD = 24  # frames whose packets are read at first
-PREROLL = Fraction(1)  # seconds of sound that a decoder needs before it is right
-FRAME_LIMIT = {"max_pixels": str(LARGEST_FRAME)}  # for the decoder: a clip's frames may grow
+READ_AHEAD = 24  # frames whose packets are read first
+PREROLL = Fraction(1)  # seconds of sound that a decoder needs before its output is correct
+FRAME_LIMIT = {"max_pixels": str(LARGEST_FRAME)}  # for the decoder: later frames may be larger than the first
 ALPHA_DECODERS = {"vp8": "libvpx", "vp9": "libvpx-vp9"}  # FFmpeg's own decoders of these leave transparency out
 
 
 class VideoFile(Source):
-    """A clip in a file, or in memory as a file. Its packets are read as far as is asked, at first to its first frame.
+    """A clip in a file, or in the bytes of a file. Packets are read as far as needed, at first to the first frame.
 
     window: the part that is read, in seconds of the file's own clock.
-    background: what shows through transparent parts.
-    Raises ValueError, naming the file and the way out, if there is no video in it that can be read.
+    background: the colour behind transparent parts.
+    Raises ValueError with the file's name and the fix if no video in it can be read.
     """
 
     def __init__(self, file: Path | BytesIO, name: str, window: Trim, background: Colour):
@@ -57,11 +57,11 @@ class VideoFile(Source):
         head = first_bytes(file)
         if not head:
             raise ValueError(f"{name} is empty (0 bytes). Copy or upload the file again.")
-        if head.startswith(PLAYLISTS) or min(head) >= 9:  # text has no such bytes, and every video has
+        if head.startswith(PLAYLISTS) or min(head) >= 9:  # text has no bytes below 9, and every video has
             raise ValueError(self._unreadable("it is text"))
         self.matrix, self.width, self.height, self.notes = self._first_frame()
         self._facts: Facts | None = None
-        self._near: Fraction | None = None  # reading begins at a key frame before this time; None: at the first packet
+        self._near: Fraction | None = None  # reading starts at a key frame before this time; None: at the first packet
 
     @property
     def facts(self) -> Facts:
@@ -91,9 +91,9 @@ class VideoFile(Source):
     @contextmanager
     def _opened(self, near: Fraction | None = None, kind: str = "video", slack: Fraction = Fraction(0)
                 ) -> Iterator[InputContainer]:  # fmt: skip
-        """The file, to be read from its beginning; or from a key frame at or before `near`, if its index knows one.
+        """The open file, at its beginning, or at a key frame at or before `near` if its index has one.
 
-        slack: seconds after `near` at which the stream of a kind may begin there.
+        kind: the stream that is read. slack: seconds after `near` at which that stream may begin there.
         """
         if near is not None:
             with self._opened() as container:
@@ -120,7 +120,7 @@ class VideoFile(Source):
         )
 
     def _first_frame(self) -> tuple[Matrix, int, int, tuple[str, ...]]:
-        """The frames' display matrix, their width and height when they are upright, and remarks on them."""
+        """The frames' display matrix, their width and height when upright, and remarks on them."""
         with self._opened() as container:
             stream = video_stream(container, self.name)
             check_frame(self.name, stream.codec_context.width, stream.codec_context.height)
@@ -132,8 +132,8 @@ class VideoFile(Source):
             return matrix, width, height, picture_remarks(stream, frame)
 
     def _scan(self, enough: Callable[[Facts], bool], start: Fraction) -> Facts:
-        """Reads packets until the facts are enough, without those between the first ones and a late start."""
-        for skipping in (True, False):  # a file without an index is read again from its beginning
+        """Reads packets until `enough` accepts the facts; it skips those between the first ones and a late start."""
+        for skipping in (True, False):  # without an index, the file is read again from its beginning
             with self._opened() as container:
                 packets = Packets(container, video_stream(container, self.name), self.name)
                 packets.read(READ_AHEAD)
@@ -147,7 +147,7 @@ class VideoFile(Source):
                     packets.read(2 * packets.count)
 
     def _facts_of(self, packets: Packets) -> Facts | None:
-        """The facts by the packets read so far; None if none of them lies in the window and more are to come.
+        """The facts from the packets read so far; None if none of them is in the window and more will follow.
 
         Sets `origin`, the first frame's time on the file's clock, and `rhythm`.
         """
@@ -170,7 +170,7 @@ class VideoFile(Source):
         stop = min([self.rhythm.exact(end, 2), *filter(window.ends_before, [*exact, window.stop or end])])
         end = max(stop - self.origin, starts[-1])
         if end == starts[-1]:
-            end += 1 / rate  # the file does not say how long its last frame lasts
+            end += 1 / rate  # the file has no duration for its last frame
         kind = f"{container_kind(container)}, {stream.codec_context.name}"
         counted = complete and (self._near is None or window.start)
         header = "" if counted else length_text(container, stream, rate, window)
@@ -178,7 +178,7 @@ class VideoFile(Source):
                      self.notes, header=header)  # fmt: skip
 
     def _decoded(self, container: InputContainer) -> Iterator[av.VideoFrame]:
-        """Decodes the video stream. Like a player it leaves out what is damaged."""
+        """Decoded frames of the video stream. Like a player, it leaves out damaged frames."""
         damaged = False
         try:
             stream = video_stream(container, self.name)
@@ -195,7 +195,7 @@ class VideoFile(Source):
                 logger.warning("%s is damaged; frames that cannot be decoded were left out.", self.name)
 
     def _pictures(self, facts: Facts) -> Iterator[tuple[Fraction, partial[Tensor]]]:
-        """(time on the file's clock, conversion) of the frames inside the window."""
+        """Frames in the window, as (time on the file's clock, conversion to a picture)."""
         convert = ToRGB(self.name, self.background, self.matrix)
         with self._opened(self._near) as container:
             for stamp, frame in in_order(self._decoded(container), 1 / facts.rate):
@@ -214,7 +214,7 @@ def first_bytes(file: Path | BytesIO) -> bytes:
 
 
 def decoder_of(stream: av.VideoStream) -> av.VideoCodecContext:
-    """The decoder of a stream: FFmpeg's own choice, unless that would leave out transparency."""
+    """The decoder of a stream: FFmpeg's choice, unless that would drop transparency."""
     decoder = stream.codec_context
     name = ALPHA_DECODERS.get(decoder.name) if stream.metadata.get("alpha_mode") == "1" else None
     if name in av.codecs_available:
