@@ -1,1 +1,1 @@
-"""Pictures and text that a node shows."""
+"""Views: the pictures and text that a node shows."""

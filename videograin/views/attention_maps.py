@@ -1,4 +1,4 @@
-"""Where phrases and picked points look, as maps over the clip, and as numbers."""
+"""Attention of phrases and of picked points, as maps over the clip and as numbers."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ POINT = re.compile(r"\(?\s*(\d+)\s*,\s*(\d+)\s*,\s*(\d+)\s*\)?")
 
 
 class Point(NamedTuple):
-    """A place in the clip: pixels from the left and from the top, number of the frame from 0."""
+    """A point in the clip: x from the left and y from the top in pixels, frame number from 0."""
 
     x: int
     y: int
@@ -29,12 +29,12 @@ class Point(NamedTuple):
         return Point(min(max(self.x, 0), width - 1), min(max(self.y, 0), height - 1), self.frame)
 
     def token(self, size: tuple[int, int], grid: tuple[int, int]) -> int:
-        """The token of a grid (height, width) that lies there; size: (height, width) of the frames."""
+        """The token of a grid (height, width) at this point; size: (height, width) of the frames."""
         return self.y * grid[0] // size[0] * grid[1] + self.x * grid[1] // size[1]
 
 
 class Average:
-    """The mean of tensors of one shape, kept in float32 on the CPU."""
+    """A running mean of tensors of one shape, float32 on the CPU."""
 
     def __init__(self):
         self.total: Tensor | None = None
@@ -50,10 +50,10 @@ class Average:
 
 
 class Column(NamedTuple):
-    """One phrase, or one point.
+    """The maps of one phrase or one point.
 
     name: of the column. maps: (rows, frames, h, w) float32, probabilities; rows are before and after modulation, or one
-    where nothing modulates. mask: (frames, H, W) of its region, or None. point: of a query.
+    row without modulation. mask: (frames, H, W) of the phrase's region, or None. point: the query.
     """
 
     name: str
@@ -62,7 +62,7 @@ class Column(NamedTuple):
     point: Point | None = None
 
     def inside(self) -> list[float | None]:
-        """Of each row, the share that falls inside the region, 0…1; None without a region."""
+        """The share of each row that falls inside the region, 0…1; None without a region."""
         if self.mask is None:
             return [None] * len(self.maps)
         shares = [attention_inside(maps, self.mask) for maps in self.maps]
@@ -70,9 +70,10 @@ class Column(NamedTuple):
 
 
 def parse_points(text: str, whose: str, frames: int, height: int, width: int) -> list[Point]:
-    """Points written as “x, y, frame”, several with semicolons or line ends between them.
+    """Points from text, “x, y, frame” each, separated by semicolons or line ends.
 
-    whose: the input's name, for messages. Raises ValueError for what is no point, or lies outside the clip of `frames` frames of height × width pixels.
+    whose: the input's name, for messages. Raises ValueError for text that is no point, and for points outside the clip
+    of `frames` frames of height × width pixels.
     """
     points = []
     for part in filter(str.strip, re.split(r"[;\n]", text)):
@@ -95,7 +96,7 @@ def parse_points(text: str, whose: str, frames: int, height: int, width: int) ->
 def attention_inside(maps: Tensor, mask: Tensor) -> float:
     """Share of a phrase's cross-attention that falls inside its region, 0…1 (VideoGrain Fig. 7 as a number).
 
-    maps (F, h, w), not negative; mask (F or 1, H, W) in 0…1, brought to the maps' grid by the area it covers there.
+    maps (F, h, w), not negative; mask (F or 1, H, W) in 0…1, averaged over the cells of the maps' grid.
     """
     inside = F.interpolate(mask[:, None].to(maps), maps.shape[-2:], mode="area")[:, 0]
     total = float(maps.double().sum())
@@ -110,7 +111,7 @@ def middle(mask: Tensor) -> Point:
 
 
 def report(phrases: list[Column], points: list[Column], where: str) -> str:
-    """The numbers as lines of text. where: what was averaged over."""
+    """The numbers as lines of text. where: the layers and steps that were averaged, as text."""
     lines = [f"Mean of {where}.", "", "Cross-attention: a phrase's share of a pixel's attention."]
     lines += [f"  {column.name}: {_arrow([float(maps.mean()) for maps in column.maps])}{_inside(column)}"
               for column in phrases]  # fmt: skip

@@ -1,4 +1,4 @@
-"""Two clips in one picture: side by side, one above the other, or one wiped over the other."""
+"""Source and edit in one clip: side by side, one above the other, or with a wipe."""
 
 from __future__ import annotations
 
@@ -26,15 +26,14 @@ def before_after(
     line: int = 4,
     colour: str = "white",
 ) -> Tensor:
-    """Puts a source and its edit into one clip.
+    """A source and its edit in one clip.
 
-    Args: source, edited (F, H, W, 3 or 4) float in 0…1; either may be a single frame, which then stands still.
-    mode, one of MODES. position 0…1, where a fixed line stands. line, width in pixels of the line or gap. colour, of
-    COLOURS. The source is left of the line, or first. A moving line goes to the right end and back once.
+    Args: source, edited (F, H, W, 3 or 4) float in 0…1; a single frame is repeated. mode, one of MODES. position 0…1,
+    of a fixed line. line, width in pixels of the line or gap. colour, of COLOURS. The source is left of the line, or
+    first. A moving line goes to the right end and back once.
 
-    Returns (F, H', W', 3) float32. An edit whose clip was cut to whole latent cells lies at its place on the source; one of
-    another size is resized, with a warning.
-    Raises ValueError for clips of different lengths.
+    Returns (F, H', W', 3) float32. An edit that was cut to whole latent cells is put at its place on the source;
+    another size is resized, with a warning. Raises ValueError for clips of different lengths.
     """
     counts = {len(source), len(edited)} - {1}
     if len(counts) > 1:
@@ -71,6 +70,6 @@ def size(height: int, width: int, mode: str, line: int) -> tuple[int, int]:
 
 
 def wipe(target: Tensor, before: Tensor, after: Tensor, column: int, line: int) -> None:
-    """Fills a frame (H, W, 3) that has the line's colour: `before` left of the line around `column`, `after` right."""
+    """Draws `before` left and `after` right of a line around `column`, into a frame (H, W, 3) of the line's colour."""
     left, right = max(column - line // 2, 0), column + line - line // 2
     target[:, :left], target[:, right:] = before[:, :left], after[:, right:]

@@ -1,4 +1,4 @@
-"""Clusters of a clip in colour: as pictures, and as data that a web page draws and picks from."""
+"""Clusters of a clip in colour: as pictures, and as data for the picker in the browser."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def picture(layout: ClusterLayout) -> Tensor:
 
 
 def picker(layout: ClusterLayout, choice: str, invert: bool) -> dict[str, Any]:
-    """What the picker is drawn from. labels: a byte for each token, frame after frame, deflated."""
+    """The picker's data. labels: one byte per token, frame after frame, deflated."""
     return {
         "labels": b64encode(compress(layout.labels.to(torch.uint8).numpy().tobytes())).decode(),
         "shape": list(layout.labels.shape),

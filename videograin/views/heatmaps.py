@@ -1,4 +1,4 @@
-"""Attention maps laid over the frames they belong to: a clip of sheets, a column for each phrase or point."""
+"""Heatmaps: attention maps over their frames, one sheet per frame with a column for each phrase or point."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from .attention_maps import Column
 ROWS = {1: ("",), 2: ("before", "after")}
 SHARED, OWN = SCALES = ("shared", "own")
 HEADER, GAP = 28, 4  # pixels
-PEAK = 0.995  # the share of values below full colour: a few peaks would leave the rest dark
-FAINT = 0.35  # brightness of a frame where nothing looks
+PEAK = 0.995  # quantile of the values that gets full colour; with the maximum, a few peaks would leave the rest dark
+FAINT = 0.35  # brightness of a frame where attention is 0
 # From dark violet to pale yellow, evenly brighter, so that colour-blind readers see the same order.
 COLOURS = ((60, 15, 110), (135, 35, 105), (205, 70, 65), (245, 130, 20), (250, 200, 60), (252, 255, 170))
 
 
 def sheets(frames: Tensor, columns: list[Column], scale: str, side: int) -> Tensor:
-    """Each frame once for every column, before above after, under the column's name.
+    """A sheet for each frame: the frame once per column, "before" above "after", under the column's name.
 
-    Args: frames (F, H, W, 3 or more) in 0…1; columns, K >= 1; scale, "shared" colours both rows of a column alike, "own"
-    each by its own peak; side, pixels of the longer side of one small picture.
+    Args: frames (F, H, W, 3 or more) in 0…1; columns, K >= 1; scale, "shared": one scale for both rows of a column,
+    "own": one scale per row; side, pixels of the longer side of one small picture.
     Returns (F, h, w, 3) float32 with even h and w, so that videos can be saved.
     """
     height, width = frames.shape[1:3]
@@ -60,13 +60,13 @@ def heat(frame: Tensor, values: Tensor) -> Tensor:
 
 
 def _peaks(maps: Tensor, scale: str) -> list[float]:
-    """What full colour means in each row. maps (rows, frames, h, w)."""
+    """The value of full colour in each row. maps (rows, frames, h, w)."""
     parts = [maps] * len(maps) if scale == SHARED else list(maps)
     return [float(part.flatten().quantile(PEAK)) or float(part.max()) or 1.0 for part in parts]
 
 
 def _resized(picture: Tensor, size: tuple[int, int]) -> Tensor:
-    """(C, H, W) -> (C, h, w)."""
+    """A picture (C, H, W) resized to (C, h, w)."""
     return F.interpolate(picture[None], tuple(size), mode="bilinear", antialias=True)[0]
 
 

@@ -1,4 +1,4 @@
-"""Things told apart in a mask: in colour, cut out one by one, and as lines of a list."""
+"""List of instances: the things of a mask in colour, as portraits, and as lines of text."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from .palette import shades
 
 
 def coloured(things: Tensor) -> Tensor:
-    """(K, F, H, W) bool -> (F, H, W, 3) float32, every thing in its colour."""
+    """Things (K, F, H, W) bool, each in its colour: (F, H, W, 3) float32."""
     colours = torch.tensor(shades(len(things))).float() / 255
     return torch.einsum("kfhw,kc->fhwc", things.float(), colours)
 
 
 def portrait(thing: Tensor, frames: Tensor | None) -> Tensor:
-    """A thing cut out of the frame that shows most of it, dimmed around it: (1, h, w, 3) float32.
+    """A thing cut out of the frame that shows most of it, its surroundings dimmed: (1, h, w, 3) float32.
 
-    Args: thing (F, H, W) bool, not empty; frames (F, H, W, 3 or more), None for its bare outline.
+    Args: thing (F, H, W) bool, not empty; frames (F, H, W, 3 or more), None for its mask alone.
     """
     frame = int(thing.sum((1, 2)).argmax())
     rows, columns = (thing[frame].any(axis).nonzero().flatten() for axis in (1, 0))
@@ -31,23 +31,23 @@ def portrait(thing: Tensor, frames: Tensor | None) -> Tensor:
 
 
 def titles(names: str, count: int) -> list[str]:
-    """A title for each of `count` things: the names, separated by commas, and numbers where they end."""
+    """Titles of `count` things: the names from a text with commas, then numbers."""
     found = [name.strip() for name in names.split(",") if name.strip()][:count]
     return found + [f"thing {number}" for number in range(len(found) + 1, count + 1)]
 
 
 def areas(things: Tensor) -> list[list[float]]:
-    """Each thing's share of every frame, 0 to 1; things (K, F, H, W) bool."""
+    """The share of every frame that each thing covers, 0 to 1; things (K, F, H, W) bool."""
     return things.float().mean((2, 3)).tolist()
 
 
 def report(things: Tensor, titles: list[str]) -> str:
-    """A line for each thing: number, title, share of the frame from least to most."""
+    """A line for each thing: number, title, least and largest share of a frame."""
     lines = zip(titles, areas(things), strict=True)
     return "\n".join(f"{n}: {title}, {min(a):.1%} to {max(a):.1%}" for n, (title, a) in enumerate(lines, 1))
 
 
 def rows(things: Tensor, titles: list[str]) -> list[dict[str, Any]]:
-    """What a list of the things shows of each beside its portrait."""
+    """The data of each thing that the list shows beside its portrait."""
     entries = zip(titles, shades(len(things)), areas(things), strict=True)
     return [{"name": title, "colour": colour, "area": area} for title, colour, area in entries]

@@ -1,4 +1,4 @@
-"""Line charts of a clip's frames, drawn by Pillow: one panel under another, frame numbers along the bottom."""
+"""Line charts over a clip's frames, drawn by Pillow: panels one below the other, frame numbers along the bottom."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ INK, PALE = (40, 40, 40), (225, 225, 225)
 
 WIDTH, PANEL = 960, 240  # pixels of the finished picture
 LEFT, RIGHT, TOP, BOTTOM = 70, 20, 46, 34  # margins around the plotted area of a panel
-SAME, TINY, HUGE = 1e-6, 1e-30, 1e300  # spread of equal values, relative; least of a scale; beyond, nothing is drawn
-SCALE = 2  # drawn at twice the size and shrunk: Pillow's lines have no smooth edges of their own
+SAME, TINY, HUGE = 1e-6, 1e-30, 1e300  # relative spread of equal values; least scale; larger values are not drawn
+SCALE = 2  # drawn at twice the size and shrunk, since Pillow's lines are not antialiased
 
 
 class Line(NamedTuple):
-    """One curve. at: frame numbers; values: as many numbers, gaps where not finite."""
+    """One curve. at: frame numbers; values: one per frame number, a gap where not finite."""
 
     name: str
     colour: tuple[int, int, int]
@@ -31,7 +31,7 @@ class Line(NamedTuple):
 
 
 class Panel(NamedTuple):
-    """Curves on one scale. empty: what to say where no value is finite. least: below it the scale does not begin."""
+    """Curves on one scale. empty: the text where no value is finite. least: the lowest start of the scale."""
 
     title: str
     lines: list[Line]
@@ -40,7 +40,7 @@ class Panel(NamedTuple):
 
 
 class Axes(NamedTuple):
-    """Where a panel's numbers lie in the picture. top: in pixels. marks: the numbers on the upright axis."""
+    """The axes of a panel in the picture. top: in pixels. marks: the numbers on the vertical axis."""
 
     top: int
     frames: int
@@ -64,10 +64,10 @@ def ticks(low: float, high: float, most: int = 5) -> list[float]:
 
 
 def scale(values: list[float], least: float = -inf) -> tuple[float, float]:
-    """What an axis spans: the values and some room around them, but none below `least`."""
+    """The span of an axis: the values and a margin, not below `least`."""
     low, high = min(values), max(values)
     size = max(abs(low), abs(high))
-    spread = high - low if high - low > SAME * size else size  # curves that differ by rounding alone are one flat line
+    spread = high - low if high - low > SAME * size else size  # values that differ by rounding only are one flat line
     slack = 0.05 * spread if spread > TINY else 1.0
     return max(low - slack, min(low, least)), high + slack
 
@@ -126,7 +126,7 @@ def _curve(draw: ImageDraw.ImageDraw, axes: Axes, line: Line) -> None:
 
 
 def _legend(draw: ImageDraw.ImageDraw, lines: list[Line], font: ImageFont.FreeTypeFont, top: int) -> None:
-    """Names right of the title, from the right edge inwards."""
+    """The curves' names beside the title, from the right edge inwards."""
     x, y = (WIDTH - RIGHT) * SCALE, (top + 16) * SCALE
     for line in reversed(lines):
         draw.text((x, y), line.name, INK, font, anchor="rm")

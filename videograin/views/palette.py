@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-# Okabe and Ito's palette, which colour-blind readers can tell apart; further clusters are darker rounds of it.
+# Okabe and Ito's palette, which colour-blind readers can tell apart; more clusters repeat it in darker shades.
 PALETTE = ((230, 159, 0), (86, 180, 233), (0, 158, 115), (240, 228, 66), (0, 114, 178), (213, 94, 0), (204, 121, 167))
 
 

@@ -1,4 +1,4 @@
-"""What there is to see of regions before anything is edited: areas, gaps, overlaps, where they get lost, their words."""
+"""Report on regions before an edit: their areas, gaps, overlaps, lost frames, and words."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ..core.regions import Regions
 from ..core.spelling import read
 
 GRIDS = (16, 8)  # tokens along the longer side: the coarse attention levels of Stable Diffusion at 512×512
-SHARED = 0.01  # of the smaller region: less is a shared edge, not an overlap
+SHARED = 0.01  # share of the smaller region: less is a shared edge, not an overlap
 
 
 MARKS = {  # in English; js/words.js has them in all languages
@@ -34,7 +34,7 @@ MARKS = {  # in English; js/words.js has them in all languages
 
 
 class Mark(NamedTuple):
-    """Something to look at. key: of MARKS. values: for its {names}; `where`, runs of frames as [first, last]."""
+    """A remark on a region. key: of MARKS. values: for the {names} in its text; `where`: runs of frames."""
 
     key: str
     values: dict[str, str | int | list[list[int]]]
@@ -45,7 +45,7 @@ class Mark(NamedTuple):
 
 
 class Finding(NamedTuple):
-    """One region. area: its share of each frame, 0 to 1."""
+    """The findings on one region. area: its share of each frame, 0 to 1."""
 
     phrase: str
     area: list[float]
@@ -53,10 +53,10 @@ class Finding(NamedTuple):
 
 
 class Overview(NamedTuple):
-    """All regions of a clip.
+    """The report on all regions of a clip.
 
     masks: (K, F, H, W) bool. findings: one per region. prompt: the encoded prompt in pieces, each with the number of
-    the region it belongs to, or None. marks: what concerns no region alone.
+    its region, or None. marks: remarks on no single region.
     """
 
     masks: Tensor
@@ -66,7 +66,7 @@ class Overview(NamedTuple):
 
 
 def look(regions: Regions, prompt: str, encoded: str, size: tuple[int, int] | None = None) -> Overview:
-    """prompt: as it was given; encoded: with the phrases that were appended to it. size: (height, width) of the frames."""
+    """The report. prompt: as given; encoded: with the appended phrases; size: (height, width) of the frames."""
     masks, short = stacked(regions)
     resized = size_marks(regions, size or tuple(masks.shape[2:]))
     spans = phrase_spans(encoded, [region.phrase for region in regions])
@@ -89,9 +89,9 @@ def look(regions: Regions, prompt: str, encoded: str, size: tuple[int, int] | No
 
 
 def stacked(regions: Regions) -> tuple[Tensor, dict[int, Mark]]:
-    """All masks as (K, F, H, W) bool at the size of the largest, and a mark for those of another number of frames.
+    """All masks as (K, F, H, W) bool at the size of the largest, and a mark for each region with fewer frames.
 
-    One mask stands for all frames. Frames that a region has no mask for are empty here.
+    A single mask is used for all frames. Frames without a mask are empty.
     """
     if not regions:
         return torch.zeros(0, 1, 1, 1, dtype=torch.bool), {}
@@ -109,7 +109,7 @@ def stacked(regions: Regions) -> tuple[Tensor, dict[int, Mark]]:
 
 
 def size_marks(regions: Regions, size: tuple[int, int]) -> dict[int, list[Mark]]:
-    """A mark for each region whose masks are of another clip's size than `size`, (height, width)."""
+    """A mark for each region whose masks do not fit a clip of `size`, (height, width)."""
     marks = {}
     for number, region in enumerate(regions):
         own = tuple(region.mask.shape[1:])
@@ -120,9 +120,9 @@ def size_marks(regions: Regions, size: tuple[int, int]) -> dict[int, list[Mark]]
 
 
 def extent(mask: Tensor) -> list[float]:
-    """What a region takes up over the whole clip, as left, top, right, bottom: shares of the picture's sides, 0 to 1.
+    """The bounding box of a region over the whole clip: left, top, right, bottom in shares of the sides, 0 to 1.
 
-    mask: (F, H, W) bool. A region that is nowhere takes up everything.
+    mask: (F, H, W) bool. For an empty region it is the whole picture.
     """
     ever = mask.any(0)
     if not ever.any():
@@ -134,7 +134,7 @@ def extent(mask: Tensor) -> list[float]:
 
 
 def place_marks(mask: Tensor) -> list[Mark]:
-    """mask: (F, H, W) bool."""
+    """Marks on a region's place in the clip. mask: (F, H, W) bool."""
     there, marks = mask.flatten(1).any(1), []
     if not there.all():
         marks.append(Mark("empty", {"where": runs((~there).nonzero()[:, 0].tolist())}))
@@ -154,7 +154,7 @@ def lost_frames(mask: Tensor, side: int) -> list[int]:
 
 
 def overlap_marks(masks: Tensor) -> list[list[Mark]]:
-    """For each region, a mark for every other it overlaps with. masks: (K, F, H, W) bool."""
+    """Marks on overlaps: for each region, one for every region it overlaps. masks: (K, F, H, W) bool."""
     marks: list[list[Mark]] = [[] for _ in masks]
     for a, b in combinations(range(len(masks)), 2):
         both = (masks[a] & masks[b]).flatten(1).sum(1)
@@ -189,13 +189,13 @@ def missing(regions: Regions, prompt: str, encoded: str) -> list[int]:
 
 
 def phrase_spans(prompt: str, phrases: list[str]) -> list[tuple[int, int] | None]:
-    """Where each phrase stands in the text, as it is bound: at its first occurrence that no earlier one took."""
+    """The place of each phrase in the text, as bound: its first occurrence that no earlier phrase took."""
     text = read(prompt)
     return [span and text.source(span) for span in places(text, phrases)]
 
 
 def pieces(prompt: str, spans: list[tuple[int, int] | None]) -> list[tuple[str, int | None]]:
-    """The prompt cut at the phrases, each piece with the number of its region."""
+    """The prompt split at the phrases, each piece with the number of its region or None."""
     cut, at = [], 0
     for number, (start, end) in sorted(((n, span) for n, span in enumerate(spans) if span), key=lambda entry: entry[1]):
         cut += [(prompt[at:start], None), (prompt[start:end], number)]

@@ -1,4 +1,4 @@
-"""The overview of regions as one picture: a strip of frames with masks, the prompt in colours, areas and marks."""
+"""The report on regions as one picture: a strip of frames with masks, the prompt in colours, areas and marks."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Colour = tuple[int, int, int]
 
 
 def shown_frames(count: int) -> list[int]:
-    """Numbers of at most MOST frames, evenly from the first to the last."""
+    """The numbers of at most MOST frames, evenly from the first to the last."""
     number = min(count, MOST)
     return [round(index * (count - 1) / max(number - 1, 1)) for index in range(number)]
 
@@ -51,7 +51,7 @@ def strip(overview: Overview, frames: Tensor | None) -> Tensor:
 
 
 def _tile(picture: Tensor | None, masks: Tensor, size: tuple[int, int], number: int) -> Tensor:
-    """One frame. picture (H, W, 3) or None; masks (K, H, W) bool. Returns (h, w, 3)."""
+    """One frame of the strip. picture (H, W, 3) or None; masks (K, H, W) bool. Returns (h, w, 3)."""
     tile = torch.full((*size, 3), 0.6)
     if picture is not None:
         tile = _resized(picture[..., :3].float().cpu().movedim(-1, 0), size).movedim(0, -1).clamp(0, 1)
@@ -73,12 +73,12 @@ def _tile(picture: Tensor | None, masks: Tensor, size: tuple[int, int], number: 
 
 
 def _resized(picture: Tensor, size: tuple[int, int]) -> Tensor:
-    """(C, H, W) -> (C, h, w)."""
+    """A picture (C, H, W) resized to (C, h, w)."""
     return F.interpolate(picture[None], size, mode="bilinear", antialias=True)[0]
 
 
 def overview_picture(overview: Overview, top: Tensor) -> Tensor:
-    """Everything in one picture. top: the strip (1, h, w, 3). Returns (1, H, 960, 3) float32."""
+    """The whole report as one picture. top: the strip (1, h, w, 3). Returns (1, H, 960, 3) float32."""
     trial = _Sheet(Image.new("RGB", (WIDTH, 1)))  # drawn twice: the first time to find its height
     sheet = _Sheet(Image.new("RGB", (WIDTH, trial.write(overview, top.shape[1])), "white"))
     sheet.write(overview, top.shape[1])
@@ -88,7 +88,7 @@ def overview_picture(overview: Overview, top: Tensor) -> Tensor:
 
 
 def overview_data(overview: Overview) -> dict[str, Any]:
-    """The same as data, for a web page to draw."""
+    """The whole report as data, drawn by the browser."""
     entries = zip(overview.findings, shades(len(overview.findings)), overview.masks, strict=True)
     return {
         "prompt": overview.prompt,
@@ -113,7 +113,7 @@ class _Sheet:
         self.image, self.draw = image, ImageDraw.Draw(image)
 
     def write(self, overview: Overview, top: int) -> int:
-        """Writes from below the strip on; returns the height all of it takes."""
+        """Draws everything below the strip, which ends at `top`; returns the height of the whole picture."""
         colours = shades(len(overview.findings))
         y = self.prompt(overview, colours, top + 2 * MARGIN) + MARGIN
         for number, (finding, colour) in enumerate(zip(overview.findings, colours, strict=True)):
@@ -123,7 +123,7 @@ class _Sheet:
         return y + MARGIN
 
     def prompt(self, overview: Overview, colours: list[Colour], y: int) -> int:
-        """The prompt, words of a region underlined in its colour and followed by its number."""
+        """The prompt; a region's words are underlined in its colour and followed by its number."""
         x, font, line = MARGIN, _font(18), 30
         for text, number in overview.prompt:
             words = text.split()
@@ -159,7 +159,7 @@ class _Sheet:
         return max(below, y + SPARKLINE[1]) + 14
 
     def words(self, words: list[str], left: int, y: int, right: int, font, colour: Colour) -> int:
-        """Wrapped between left and right; returns where the next line begins."""
+        """Words wrapped between left and right; returns the y of the next line."""
         x = left
         for word in words:
             width = self.draw.textlength(f"{word} ", font)
@@ -170,7 +170,7 @@ class _Sheet:
         return y + round(font.size * 1.45)
 
     def sparkline(self, area: list[float], colour: Colour, x: int, y: int) -> None:
-        """The area of every frame, from 0 at the bottom to its largest at the top."""
+        """The area per frame as a curve, from 0 at the bottom to the largest at the top."""
         width, height = SPARKLINE
         self.draw.rectangle((x, y, x + width, y + height), outline=PALE)
         top = max(area) or 1.0

@@ -1,4 +1,4 @@
-"""Motion paths drawn on the frames they run through."""
+"""Trajectories: motion paths drawn on their frames."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from torch import Tensor
 
 from ..core.flatten import paths, token_steps
 
-SHOWN = 240  # paths, evenly chosen among those that move, else nothing could be seen
+SHOWN = 240  # paths, evenly chosen among those that move; more would hide the frame
 TRAIL = 6  # frames
 TOKEN = 8  # pixels: the finest attention level of a Stable Diffusion UNet
 
 
 def draw_flow(frames: Tensor, flow: Tensor) -> Tensor:
-    """The paths that an optical flow (F - 1, H, W, 2) gives the tokens of frames (F, H, W, 3). Returns as frames."""
+    """Frames (F, H, W, 3) with the token paths of an optical flow (F - 1, H, W, 2). Returns the shape of `frames`."""
     height, width = (max(1, side // TOKEN) for side in frames.shape[1:3])
     return draw_paths(frames, paths(token_steps(flow, height, width)), height, width)
 
@@ -25,7 +25,8 @@ def draw_flow(frames: Tensor, flow: Tensor) -> Tensor:
 def draw_paths(frames: Tensor, paths: Tensor, height: int, width: int) -> Tensor:
     """Each frame, dimmed, with the last steps of the paths that move; a path keeps its colour.
 
-    frames: (F, H, W, 3) in 0…1; paths (P, F) from `flatten.paths` on a grid of height × width tokens. Returns as frames.
+    frames: (F, H, W, 3) in 0…1; paths (P, F) from `flatten.paths` on a grid of height × width tokens. Returns the shape
+    of `frames`.
     """
     tall, wide = frames.shape[1] / height, frames.shape[2] / width
     points = [_points(path, width, wide, tall) for path in _moving(paths, width)]
@@ -56,7 +57,7 @@ def _moving(paths: Tensor, width: int) -> Tensor:
 
 
 def _points(path: Tensor, width: int, wide: float, tall: float) -> dict[int, tuple[float, float]]:
-    """Frame: the middle of the path's token in pixels."""
+    """The path as frame -> middle of its token in pixels."""
     return {
         f: ((token % width + 0.5) * wide, (token // width + 0.5) * tall)
         for f, token in enumerate(path.tolist())
