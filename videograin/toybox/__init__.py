@@ -1,4 +1,4 @@
-"""The toy world, what draws it, and what judges it: the demo model and its data.
+"""The toy world, the demo model that draws it, and the judge that names what a picture shows.
 
-`python demo/train.py` makes the weights again; MODEL_CARD.md says what they can do.
+`python demo/train.py` trains the weights again; MODEL_CARD.md says what they can do.
 """

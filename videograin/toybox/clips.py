@@ -1,4 +1,4 @@
-"""Clips of the toy world, with what only their maker can know: masks, motion, occlusion, and how to edit them."""
+"""Clips of the toy world with their ground truth: masks, motion, occlusion, and edits to make."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -21,7 +21,7 @@ from .world import (
     sprites,
 )
 
-MARGIN = 24  # pixels of background beyond each edge, for a camera to move over
+MARGIN = 24  # pixels of background beyond each edge, room for camera moves
 INSTANCE, CLASS, PART, BACKGROUND, OBJECT, SWAP = TASKS = ("instance", "class", "part", "background", "object", "swap")
 
 
@@ -55,8 +55,8 @@ def clip(
 ) -> Clip:
     """Objects side by side that drift along a line and bob; the same call, the same bytes.
 
-    Unturned and bare they stay inside the frame. With more motion than 1 a corner may turn out of it, or what is worn:
-    at 3 less than 10 % of an object.
+    Objects stay inside the frame. At a motion above 1, a corner of a turned object or an accessory may leave it: at 3,
+    less than 10 % of an object.
 
     Args:
         names: left to right; a later one stands in front.
@@ -84,7 +84,7 @@ def clip(
 
 
 def film(wide: np.ndarray, place: str, tracks: Sequence[Sequence[Placed]], camera: np.ndarray, art: Art) -> Clip:
-    """Draws the tracks over the part of the background (SIZE + 2 MARGIN a side) that the camera sees."""
+    """The clip of some tracks, over the part of the background (SIZE + 2 MARGIN a side) that the camera sees."""
     drawn = []
     for f, (x, y) in enumerate(camera + MARGIN):
         drawn.append(compose(wide[y : y + SIZE, x : x + SIZE], [track[f] for track in tracks], art))
@@ -96,11 +96,11 @@ def film(wide: np.ndarray, place: str, tracks: Sequence[Sequence[Placed]], camer
 
 
 def _path(lane: float, lanes: int, frames: int, motion: float, rng: np.random.Generator) -> np.ndarray:
-    """(F, 3) centre x, centre y and size in pixels; `lane` is the relative x around which the object moves."""
+    """An object's path, (F, 3): centre x, centre y, size in pixels; `lane` is the relative x that it moves around."""
     size = rng.uniform(0.36, 0.42) * SIZE * min(1.0, 2.4 / lanes)
     low, high = size / 2 + 1, SIZE - size / 2 - 1
     drift = motion * rng.uniform(6, 12) * rng.choice((-1, 1))
-    # A straight line between two points inside the frame stays inside, and so does a bob no higher than the room left.
+    # A straight line between two points inside the frame stays inside, and so does a bob no higher than the free room.
     x = np.linspace(*np.clip((lane * SIZE - drift / 2, lane * SIZE + drift / 2), low, high), frames)
     middle = rng.uniform(0.46, 0.58) * SIZE
     bob = min(motion * rng.uniform(6, 12), middle - low, high - middle)
@@ -114,10 +114,10 @@ def _direction(rng: np.random.Generator) -> np.ndarray:
 
 
 def flow(shot: Clip) -> tuple[np.ndarray, np.ndarray]:
-    """Where each visible point of a frame is in the next one.
+    """True optical flow: the motion of each visible point from a frame to the next.
 
-    Returns the displacement (F-1, H, W, 2) float32 in pixels (x, y), and (F-1, H, W) bool: the point is still seen
-    there, neither hidden behind another object nor out of the frame.
+    Returns the displacement (F-1, H, W, 2) float32 in pixels (x, y), and (F-1, H, W) bool: the point is still visible,
+    neither hidden behind another object nor out of the frame.
     """
     height, width = shot.frames.shape[1:3]
     y, x = np.mgrid[:height, :width] + 0.5
@@ -136,7 +136,7 @@ def flow(shot: Clip) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _labels(masks: np.ndarray) -> np.ndarray:
-    """(F, H, W): the object seen there, -1 for none."""
+    """The number of the visible object at each pixel, (F, H, W), -1 for none."""
     return np.where(masks.any(0), masks.argmax(0), -1)
 
 
@@ -156,7 +156,7 @@ def _still_seen(labels: np.ndarray, steps: np.ndarray) -> np.ndarray:
 
 
 class Wish(NamedTuple):
-    """What one region is to show."""
+    """The wish for one region: what it should show."""
 
     phrase: str
     name: str  # the object, one of OBJECTS
@@ -165,30 +165,29 @@ class Wish(NamedTuple):
 
 
 class Task(NamedTuple):
-    """An edit of a clip: regions to change, objects to keep, and the sentence for the whole."""
+    """An edit of a clip: regions to change, objects to keep, and the caption of the result."""
 
     kind: str
     prompt: str
-    place: str  # what the background is to show
-    phrases: tuple[str, ...]  # what each object of the clip is to be, changed or not
+    place: str  # what the background should show
+    phrases: tuple[str, ...]  # what each object of the clip should be, changed or not
     wishes: tuple[Wish, ...]
-    kept: tuple[int, ...]  # objects of the clip that are to stay themselves
+    kept: tuple[int, ...]  # objects of the clip that should stay the same
 
     def edited(self, shot: Clip) -> np.ndarray:
-        """(F, H, W) bool: where the edit may change the picture; for another place, all but the objects."""
+        """The area that the edit may change, (F, H, W) bool; for another place, everything but the objects."""
         if self.kind == BACKGROUND:
             return ~shot.masks.any(0)
         return np.any([wish.mask for wish in self.wishes], 0)
 
 
 def task(kind: str, shot: Clip, seed: int = 0) -> Task:
-    """One of TASKS on a clip of at least two objects, its new words by chance: none that the clip already shows.
+    """One of TASKS on a clip of at least two objects; its new words are random, none that the clip already shows.
 
-    instance: the first two become two other things. class: both become the same. part: the first wears something, or
-    something else. background: another place. object: the first becomes another thing, the second stays. swap: each
-    becomes the other, with what it wears.
-    A third object always stays. Raises ValueError for another kind, for `part` when the first object can wear nothing,
-    and for `swap` of two that are alike.
+    instance: the first two become two other things. class: both become the same thing. part: the first wears an
+    accessory, or another one. background: another place. object: the first becomes another thing, the second stays.
+    swap: each becomes the other, with its accessory. A third object always stays.
+    Raises ValueError for another kind, `part` if the first object can wear nothing, and `swap` of equal objects.
     """
     if kind not in TASKS:
         raise ValueError(f"the task is {kind!r}; it must be one of {', '.join(TASKS)}")
@@ -234,7 +233,7 @@ def _task(kind: str, shot: Clip, changes: dict[int, tuple[str, str]], kept: tupl
 
 
 def _accessories(shot: Clip, k: int, name: str, worn: str) -> np.ndarray:
-    """(F, H, W) bool: where object k, become this one, would wear this, in front of all but the other objects."""
+    """The pixels of the accessory if object k became `name`, (F, H, W) bool; other objects may hide it."""
     art, size = sprites(), shot.frames.shape[2:0:-1]
     where = np.stack([accessory(thing._replace(name=name, worn=worn), size, art) for thing in shot.tracks[k]])
     others = np.delete(shot.masks, k, 0).any(0)

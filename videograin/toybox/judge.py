@@ -1,6 +1,6 @@
-"""What do the regions of a picture show? A small network that names every cell of 4 × 4 pixels, trained on the same world.
+"""The judge: a small network that names every cell of 4 × 4 pixels of a picture, trained on the toy world.
 
-Its accuracy on pictures it never saw is in MODEL_CARD.md. It needs torch, and no ComfyUI.
+Its accuracy on unseen pictures is in MODEL_CARD.md. It needs torch, and no ComfyUI.
 """
 
 from pathlib import Path
@@ -17,8 +17,8 @@ from .world import ACCESSORIES, OBJECTS, PLACES
 WEIGHTS = Path(__file__).with_name("judge.safetensors")
 WORDS = (*OBJECTS, *ACCESSORIES, *PLACES)  # the classes, in this order
 CELL = 4  # pixels
-PRESENT = 30  # cells of one word that make an object: a seventh of the smallest object's picture
-WEARS = 0.04  # share of a region that an accessory covers at least
+PRESENT = 30  # least number of cells of an object: a seventh of the smallest object's picture
+WEARS = 0.04  # least share of a region that an accessory covers
 BATCH = 16
 
 
@@ -35,7 +35,7 @@ class Res(nn.Module):
 
 
 class Network(nn.Module):
-    """(B, 3, H, W) in [-1, 1] -> logits (B, words, H/4, W/4) and an embedding (B, 192); H, W multiples of 16."""
+    """The network: (B, 3, H, W) in [-1, 1] -> logits (B, words, H/4, W/4), embedding (B, 192); H, W divisible by 16."""
 
     def __init__(self):
         super().__init__()
@@ -58,11 +58,11 @@ class Network(nn.Module):
 
 
 class Seen(NamedTuple):
-    """What one region shows."""
+    """The judge's view of one region."""
 
     name: str  # one of OBJECTS
     worn: str  # one of ACCESSORIES, or ""
-    certainty: float  # the name's share of the region's cells that are not of an accessory, 0 to 1
+    certainty: float  # share of the name among the region's cells without an accessory, 0 to 1
 
 
 class Reading(NamedTuple):
@@ -70,7 +70,7 @@ class Reading(NamedTuple):
     embedding: Tensor  # (B, 192) float32, unit length
 
     def region(self, frame: int, mask: np.ndarray) -> Seen:
-        """What a frame shows where the mask (H, W) bool is true. Raises ValueError on an empty mask."""
+        """The object and accessory in a frame's mask (H, W) bool. Raises ValueError for an empty mask."""
         if not mask.any():
             raise ValueError("the mask is empty on this frame: there is no object to name")
         inside = F.avg_pool2d(torch.from_numpy(mask)[None, None].float(), CELL)[0, 0]
@@ -86,7 +86,7 @@ class Reading(NamedTuple):
         return {WORDS[i] for i in (named >= PRESENT).nonzero()[:, 0].tolist()}
 
     def place(self, frame: int, where: np.ndarray | None = None) -> str:
-        """The place that most of a frame's cells show, over the pixels (H, W) `where` is true."""
+        """The place that most of a frame's cells show, within `where`, (H, W) bool, or everywhere."""
         shares = self.cells[frame, -len(PLACES) :]
         if where is not None:
             shares = shares * F.avg_pool2d(torch.from_numpy(where)[None, None].float(), CELL)[0]
@@ -94,7 +94,7 @@ class Reading(NamedTuple):
 
 
 class Judge:
-    """Reads pictures of the toy world."""
+    """The judge: names what pictures of the toy world show."""
 
     def __init__(self, network: Network):
         self.network = network.eval()
@@ -107,13 +107,13 @@ class Judge:
 
     @torch.inference_mode()
     def read(self, frames: np.ndarray) -> Reading:
-        """frames: (B, H, W, 3) uint8, sides multiples of 16."""
+        """The reading of frames (B, H, W, 3) uint8, sides multiples of 16."""
         pictures = torch.from_numpy(np.ascontiguousarray(frames)).permute(0, 3, 1, 2)
         parts = [self.network(part.float() / 127.5 - 1) for part in pictures.split(BATCH)]
         logits, embedding = (torch.cat(values) for values in zip(*parts, strict=True))
         return Reading(logits.softmax(1), F.normalize(embedding, dim=1))
 
     def names(self, frames: np.ndarray, masks: np.ndarray) -> list[Seen]:
-        """What each frame (B, H, W, 3) uint8 shows where its mask (B, H, W) bool is true; ValueError on an empty one."""
+        """The region of each frame, (B, H, W, 3) uint8, in its mask, (B, H, W) bool; ValueError for an empty mask."""
         reading = self.read(frames)
         return [reading.region(i, mask) for i, mask in enumerate(masks)]

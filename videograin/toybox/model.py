@@ -42,14 +42,14 @@ VOCABULARY = 49408  # CLIP's tokenizer
 
 
 def embedding_table(tokens: Tensor, rows: Tensor) -> Tensor:
-    """The token embeddings (VOCABULARY, d) float16: `rows` (n, d) for the tokens of the training captions, else zeros."""
+    """The token embeddings, (VOCABULARY, d) float16: `rows` (n, d) at `tokens`, which the captions have, else zeros."""
     table = torch.zeros(VOCABULARY, rows.shape[1], dtype=torch.float16)
     table[tokens.long()] = rows
     return table
 
 
 def whole_words(pieces: Iterable[str]) -> list[str]:
-    """The words that pieces of CLIP's vocabulary write, each once, in their order."""
+    """The whole words among pieces of CLIP's vocabulary, each once, in order."""
     text = " ".join(pieces)
     return list(dict.fromkeys(re.findall(r"\w+", text.replace(" ", "").replace("</w>", " "))))
 
@@ -66,9 +66,9 @@ class ResBlock(nn.Module):
 
 
 class Autoencoder(nn.Module):
-    """(B, 3, 8h, 8w) in [-1, 1] <-> (B, 4, h, w), deterministic, no attention.
+    """The autoencoder: (B, 3, 8h, 8w) in [-1, 1] <-> (B, 4, h, w), deterministic, no attention.
 
-    operations: torch.nn, or a host's own layers of the same names.
+    operations: torch.nn, or ComfyUI's layers of the same names.
     """
 
     def __init__(self, operations: type | ModuleType = nn):

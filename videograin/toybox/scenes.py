@@ -1,4 +1,4 @@
-"""Captioned pictures of the toy world for training: one to three objects anywhere, in words of many orders."""
+"""Scenes: captioned pictures of the toy world for training, one to three objects anywhere, captions in many forms."""
 
 from typing import NamedTuple
 
@@ -19,9 +19,9 @@ from .world import (
     listed,
 )
 
-COUNTS = {1: 0.3, 2: 0.55, 3: 0.15}  # objects in a picture: share of the pictures
-EXTENT = {1: (70, 118), 2: (58, 84), 3: (48, 64)}  # objects: range of their longest sides in pixels
-LIMIT = {1: 0.75, 2: 0.48, 3: 0.36}  # objects: their longest side at most, in shares of the picture's
+COUNTS = {1: 0.3, 2: 0.55, 3: 0.15}  # number of objects -> share of the pictures
+EXTENT = {1: (70, 118), 2: (58, 84), 3: (48, 64)}  # number of objects -> range of their longest sides in pixels
+LIMIT = {1: 0.75, 2: 0.48, 3: 0.36}  # number of objects -> limit of their longest side, in shares of the picture's
 TWINS = 0.08  # share of the pairs that are the same word twice
 WORN = 0.3  # share of the wearers that wear something
 
@@ -35,14 +35,14 @@ class Scene(NamedTuple):
 
 
 class Scenes:
-    """Draws scenes; never a held-out pair of objects or of object and place, unless asked for only such."""
+    """A generator of scenes without held-out pairs, of objects or of object and place, or with held-out pairs only."""
 
     def __init__(self, art: Art, size: int = SIZE, only_held_out: bool = False):
         self.art, self.size, self.only_held_out = art, size, only_held_out
         self.pairs, self.settings = held_out_pairs(), held_out_settings()
 
     def __call__(self, rng: np.random.Generator, count: int | None = None) -> Scene:
-        """One scene; the same generator state gives the same bytes. count: objects, by chance when None."""
+        """One scene; equal generator states give equal bytes. count: number of objects, random if None."""
         names, place = self.cast(rng, count or int(rng.choice(list(COUNTS), p=list(COUNTS.values()))))
         objects = tuple(self.stage(rng, names))
         background = draw_background(place, (self.size, self.size), rng)
@@ -50,7 +50,7 @@ class Scenes:
         return Scene(picture, masks, objects, place, describe(objects, place, rng))
 
     def cast(self, rng: np.random.Generator, count: int) -> tuple[list[str], str]:
-        """Words and a place."""
+        """Random words and a place."""
         order = {name: i for i, name in enumerate(OBJECTS)}
         while True:
             names = [str(name) for name in rng.choice(list(OBJECTS), count, replace=False)]
@@ -62,7 +62,7 @@ class Scenes:
             if count == 1:
                 unseen = (names[0], place) in self.settings
             elif any((name, place) in self.settings for name in names):
-                continue  # of several objects, judge the pair by itself
+                continue  # with several objects, only their pairs decide
             if unseen == self.only_held_out:
                 return names, place
 
@@ -73,14 +73,14 @@ class Scenes:
         return rng.uniform(min(low, 0.85 * high), high)
 
     def stage(self, rng: np.random.Generator, names: list[str]) -> list[Placed]:
-        """Sizes, accessories and places inside the picture; two objects overlap by at most a fifth of a side."""
+        """Objects with sizes, accessories and positions in the picture; two overlap by at most a fifth of a side."""
         while True:
             placed: list[Placed] = []
             for name in names:
                 worn = str(rng.choice(list(ACCESSORIES))) if name in HEADS and rng.random() < WORN else ""
                 size = self.extent(rng, len(names))
                 low, high = 0.46 * size, self.size - 0.46 * size
-                above = 0.22 * size if worn in ("hat", "crown") else 0  # room for what stands on a head
+                above = 0.22 * size if worn in ("hat", "crown") else 0  # room for a hat or crown
                 x, y = rng.uniform(low, high), rng.uniform(low + above, high)
                 placed.append(Placed(name, x, y, size, bool(rng.random() < 0.5), rng.uniform(-12, 12), worn))
             if all(

@@ -1,7 +1,7 @@
 """The toy world of the demo model: emoji on procedural backgrounds, with true masks, motion and occlusion.
 
 The model was trained on pictures drawn by these functions: their colours, noise and resampling belong to the weights.
-Sprites come from `sprites.png`, rendered once from Noto Color Emoji (OFL 1.1) by `make_sprites.py`.
+Sprites come from `sprites.png`, rendered once from Noto Color Emoji (OFL 1.1) by `demo/make_sprites.py`.
 """
 
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ from zlib import crc32
 import numpy as np
 from PIL import Image
 
-OBJECTS = {  # word in a caption: the emoji, in the atlas's order
+OBJECTS = {  # word in a caption -> emoji, in the atlas's order
     "cat": "\U0001f431", "dog": "\U0001f436", "bear": "\U0001f43b", "panda": "\U0001f43c", "tiger": "\U0001f42f", "fox": "\U0001f98a",
     "lion": "\U0001f981", "wolf": "\U0001f43a", "pig": "\U0001f437", "koala": "\U0001f428", "rabbit": "\U0001f430", "monkey": "\U0001f435",
     "cow": "\U0001f42e", "frog": "\U0001f438", "penguin": "\U0001f427", "owl": "\U0001f989", "car": "\U0001f697", "bus": "\U0001f68c",
@@ -23,7 +23,7 @@ OBJECTS = {  # word in a caption: the emoji, in the atlas's order
     "sunflower": "\U0001f33b", "truck": "\U0001f69a",
 }  # fmt: skip
 ACCESSORIES = {"hat": "\U0001f3a9", "crown": "\U0001f451", "sunglasses": "\U0001f576", "bow": "\U0001f380"}
-PLACES = {  # place: its phrase in a caption
+PLACES = {  # place -> its phrase in a caption
     "grass": "on grass",
     "snow": "in the snow",
     "sand": "on sand",
@@ -46,7 +46,7 @@ COLOURS = {
 
 
 class Head(NamedTuple):
-    """Where a wearer's accessories sit, in shares of its picture's width and height."""
+    """The head of a wearer, where accessories sit, in shares of its picture's width and height."""
 
     x: float  # middle of the face
     top: float  # crown of the head, under a hat
@@ -78,18 +78,18 @@ SIZE = 192  # pixels, the side of a training picture
 FPS = 8.0  # frames per second of a clip
 ATLAS = Path(__file__).with_name("sprites.png")
 ATLAS_CELL, ATLAS_COLUMNS = 136, 8  # pixels, cells
-CANVAS = 208  # pixels, a sprite with room for its accessories
-MIPS = (1.0, 0.75, 0.5, 0.36)  # sizes a sprite is kept in, so that drawing it small does not alias
+CANVAS = 208  # pixels, side of a sprite with room for its accessories
+MIPS = (1.0, 0.75, 0.5, 0.36)  # sizes in which a sprite is stored, so that a small one does not alias
 
 
 class Sprite(NamedTuple):
-    """One object's picture in the middle of a transparent square, at every size of `MIPS`."""
+    """One object's picture in the middle of a transparent square, in every size of `MIPS`."""
 
     pictures: tuple[Image.Image, ...]  # RGBA
-    extent: float  # longest side in pixels of the object itself at the first size, without accessory
+    extent: float  # longest side of the object at the first size, in pixels, without accessory
 
     def at(self, size: float) -> tuple[Image.Image, float]:
-        """The smallest picture not below `size`, and the longest side of the object in it."""
+        """The smallest picture whose object is not smaller than `size`, and the object's longest side in it."""
         fits = [i for i, mip in enumerate(MIPS) if mip * self.extent >= size]
         best = fits[-1] if fits else 0
         return self.pictures[best], self.extent * self.pictures[best].width / CANVAS
@@ -136,17 +136,17 @@ def listed(nouns: Sequence[str]) -> str:
 
 
 def held_out(pairs: Sequence[tuple[str, str]]) -> frozenset[tuple[str, str]]:
-    """A fixed fifth of the pairs: those whose names' checksums are lowest."""
+    """Held-out pairs: a fixed fifth, those whose names have the lowest checksums."""
     return frozenset(sorted(pairs, key=lambda pair: crc32(" ".join(pair).encode()))[: len(pairs) // 5])
 
 
 def held_out_pairs() -> frozenset[tuple[str, str]]:
-    """Two objects, in the order of `OBJECTS`, that are never together in a training picture."""
+    """Pairs of objects, in the order of `OBJECTS`, that are never together in a training picture."""
     return held_out(list(combinations(OBJECTS, 2)))
 
 
 def held_out_settings() -> frozenset[tuple[str, str]]:
-    """(object, place) that are never together in a training picture."""
+    """Pairs (object, place) that are never together in a training picture."""
     return held_out([(name, place) for name in OBJECTS for place in PLACES])
 
 
@@ -154,7 +154,7 @@ def held_out_settings() -> frozenset[tuple[str, str]]:
 
 
 class Art(dict[str, Sprite]):
-    """Sprites by name, made when first asked for: "cat", "cat hat" with a hat on, "cat hat alone" for the hat."""
+    """Sprites by name, made on first use: "cat", "cat hat" with a hat on, "cat hat alone" for the hat."""
 
     def __init__(self):
         atlas, self.glyphs = Image.open(ATLAS).convert("RGBA"), {}
@@ -173,7 +173,7 @@ class Art(dict[str, Sprite]):
 
 
 def sprites() -> Art:
-    """Every object's sprite, with every accessory that its head can wear."""
+    """The sprites of all objects, bare and with each accessory that their heads can wear."""
     return Art()
 
 
@@ -191,7 +191,7 @@ def _sizes(canvas: Image.Image) -> tuple[Image.Image, ...]:
 
 
 def _worn(accessory: Image.Image, worn: str, head: Head, glyph: Image.Image) -> Image.Image:
-    """The accessory alone on a sprite's canvas, where this head wears it."""
+    """The accessory alone on a sprite's canvas, at its place on this head."""
     width = head.width * glyph.width * {"hat": 0.78, "crown": 0.66, "sunglasses": 1.06, "bow": 0.52}[worn]
     picture = accessory.resize(
         (round(width), round(width * accessory.height / accessory.width)), Image.Resampling.LANCZOS
@@ -213,7 +213,7 @@ def _worn(accessory: Image.Image, worn: str, head: Head, glyph: Image.Image) -> 
 
 
 def draw_background(place: str, size: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
-    """(H, W, 3) uint8: the place's colour, light from above, smooth and fine noise, and its texture; size, (H, W)."""
+    """The background of a place, (H, W, 3) uint8: colour, light from above, noise and texture; size (H, W)."""
     height, width = size
     y, x = np.mgrid[:height, :width].astype(np.float32)
     light = (0.5 - y / height)[..., None]  # 0.5 at the top, -0.5 at the bottom
@@ -252,13 +252,13 @@ def draw_background(place: str, size: tuple[int, int], rng: np.random.Generator)
 
 
 def _smooth(size: tuple[int, int], cell: int, rng: np.random.Generator) -> np.ndarray:
-    """(H, W, 1) noise of unit variance at the nodes of a grid of `cell` pixels, interpolated between them."""
+    """Smooth noise, (H, W, 1): unit variance at the nodes of a grid of `cell` pixels, interpolated between them."""
     nodes = rng.normal(0, 1, (size[0] // cell + 2, size[1] // cell + 2)).astype(np.float32)
     return np.asarray(Image.fromarray(nodes).resize(size[::-1], Image.Resampling.BICUBIC))[..., None]
 
 
 def compose(background: np.ndarray, objects: Sequence[Placed], art: Art) -> tuple[np.ndarray, np.ndarray]:
-    """Draw the objects in order, so that a later one stands in front.
+    """One frame: objects drawn in order over a background, a later one in front.
 
     Args: background (H, W, 3) uint8; art, from `sprites()`.
     Returns the frame (H, W, 3) uint8 and the visible masks (K, H, W) bool.
@@ -274,7 +274,7 @@ def compose(background: np.ndarray, objects: Sequence[Placed], art: Art) -> tupl
 
 
 def accessory(thing: Placed, size: tuple[int, int], art: Art) -> np.ndarray:
-    """(H, W) bool: where the frame of this (width, height) has what the object wears, whatever stands before it."""
+    """The object's accessory in a frame of `size`, (width, height): (H, W) bool, whatever stands before it."""
     return np.asarray(_layer(thing, f"{thing.sprite} alone", size, art).getchannel("A")) > 127
 
 
@@ -289,7 +289,7 @@ def _to_centre(side: float) -> np.ndarray:
 
 
 def placement(thing: Placed) -> np.ndarray:
-    """(3, 3): from the object's own coordinates (longest side 1, centre 0) to pixels of the frame (left edge 0)."""
+    """The matrix (3, 3) from an object's coordinates (longest side 1, centre 0) to the frame's pixels (left edge 0)."""
     turn, mirror = radians(thing.degrees), -1 if thing.flip else 1
     a, b = thing.size * cos(turn), thing.size * sin(turn)
     return np.array([[mirror * a, b, thing.x], [-mirror * b, a, thing.y], [0, 0, 1.0]])
