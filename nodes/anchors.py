@@ -1,4 +1,4 @@
-"""A few frames that hold a clip together: Anchor Attention."""
+"""Anchor Attention: a few frames that hold a clip together."""
 
 from comfy_api.latest import io
 

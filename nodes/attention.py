@@ -1,4 +1,4 @@
-"""What self- and cross-attention see: Full-Frame Attention and ST-Layout Attention."""
+"""Full-Frame Attention and ST-Layout Attention: the frames and regions that attention sees."""
 
 from comfy_api.latest import io
 

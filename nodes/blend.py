@@ -1,4 +1,4 @@
-"""Keeping everything outside the regions: Latent Blend."""
+"""Latent Blend: everything outside the regions stays the source."""
 
 from comfy_api.latest import io
 

@@ -1,4 +1,4 @@
-"""Clips of any length: Edit in Chunks."""
+"""Edit in Chunks: clips of any length."""
 
 from comfy.samplers import SAMPLER_NAMES, SCHEDULER_NAMES
 from comfy_api.latest import io
@@ -212,7 +212,7 @@ class EditInChunks(io.ComfyNode):
             boundary=boundary,
         )
         hidden = cls.hidden
-        if hidden is None:  # not run by ComfyUI
+        if hidden is None:  # called outside ComfyUI
             return io.NodeOutput(*edit_in_chunks(job, [], resume))
         graph = graph_below(hidden.dynprompt, hidden.unique_id)
         said = early_checks.of_source_prompt(hidden.prompt or {}, hidden.unique_id)

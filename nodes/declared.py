@@ -1,4 +1,4 @@
-"""What a link may bring past ComfyUI's checks, which look at values typed into widgets only."""
+"""Checks of linked values: ComfyUI checks only the values typed into widgets."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def _is_conditioning(value: Any) -> bool:
     return pairs and all(isinstance(text, Tensor) and isinstance(notes, dict) for text, notes in value)
 
 
-FORMS = {  # socket type -> what it carries, in words and as a test
+FORMS = {  # socket type -> its values, in words and as a test
     "INT": (
         "a whole number",
         lambda value: isinstance(value, Real) and (not math.isfinite(value) or value == int(value)),
@@ -35,15 +35,14 @@ FORMS = {  # socket type -> what it carries, in words and as a test
     "LATENT": ("a LATENT", lambda value: isinstance(value, dict) and isinstance(value.get("samples"), Tensor)),
     "CONDITIONING": ("a CONDITIONING with at least one prompt", _is_conditioning),
 }
-FILE = "file"  # is looked for when it is read; the list is only what was there before
+FILE = "file"  # an input that is not checked here: its list may be older than the file
 
 
 def declared(execute: Callable) -> Callable:
-    """Holds a node's inputs to what its schema declares before it runs; below `@classmethod`. Grey frames become RGB.
+    """Decorator (below `@classmethod`) that checks a node's inputs against its schema before it runs.
 
-    Where the schema has `is_input_list`, lists become single values first (joined.py).
-
-    Raises ValueError for a number outside its range or no number, a choice that is none, frames or a mask without a pixel.
+    Grey frames become RGB. Where the schema has `is_input_list`, lists become single values first (joined.py).
+    Raises ValueError for a number out of range, a wrong type or choice, and for frames or a mask without a pixel.
     """
     signature = inspect.signature(execute)
 
@@ -66,7 +65,7 @@ def declared(execute: Callable) -> Callable:
                 if entry.get_io_type() == "INT":
                     given.arguments[entry.id] = int(value)
                 if entry.get_io_type() == "MASK" and value.ndim == 4 and value.shape[-1] == 1 < value.shape[1]:
-                    given.arguments[entry.id] = value[..., 0]  # (frames, height, width, 1), as some packs have it
+                    given.arguments[entry.id] = value[..., 0]  # some packs give (frames, height, width, 1)
                 if entry.get_io_type() == "IMAGE" and value.shape[-1] < 3:  # with or without alpha
                     given.arguments[entry.id] = value[..., :1].expand(-1, -1, -1, 3)
         return execute(*given.args, **given.kwargs)

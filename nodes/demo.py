@@ -1,4 +1,4 @@
-"""The embedded demo: a tiny diffusion model and a clip to edit with it, both without any download."""
+"""The embedded demo: a tiny diffusion model and a clip to edit with it, without any download."""
 
 import torch
 from comfy_api.latest import io

@@ -1,4 +1,4 @@
-"""How good is the edit: Evaluate Edit."""
+"""Evaluate Edit: numbers for the quality of an edit."""
 
 from comfy_api.latest import io
 

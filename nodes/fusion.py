@@ -1,4 +1,4 @@
-"""The source's attention in the edit, with the edit's values (FateZero): Self- and Cross-Attention Fusion."""
+"""Self- and Cross-Attention Fusion (FateZero): the source's attention maps with the edit's values."""
 
 from comfy_api.latest import io
 

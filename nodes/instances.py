@@ -1,4 +1,4 @@
-"""One mask of several things becomes a mask for each: Split Instances."""
+"""Split Instances: one mask of several things becomes a mask for each."""
 
 import torch
 from comfy_api.latest import io

@@ -1,4 +1,4 @@
-"""From a clip to the noise that gives it back."""
+"""DDIM Inversion: from a clip to the noise that gives it back."""
 
 from comfy.samplers import SCHEDULER_NAMES
 from comfy_api.latest import io

@@ -1,4 +1,4 @@
-"""Inverting a clip once and editing it many times, on other days too."""
+"""Save and load an inversion: invert a clip once, edit it many times, on other days too."""
 
 from comfy_api.latest import io, ui
 
@@ -81,7 +81,7 @@ class LoadInversion(io.ComfyNode):
 
     @classmethod
     def validate_inputs(cls, file: str = "") -> bool | str:
-        """Instead of membership in the list, which a file saved a moment ago may not be in yet."""
+        """Replaces the check against the list, which may be older than the file."""
         try:
             inversion_files.resolve(file)
         except ValueError as error:

@@ -1,4 +1,4 @@
-"""Lists that other nodes give, as one clip: ComfyUI would run a node, and the whole edit, once for each mask of a list."""
+"""Lists from other nodes as one clip: ComfyUI would run a node, and the whole edit, once for each mask of a list."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from typing import Any
 import torch
 from torch import Tensor
 
-CLIPS = {"MASK": 2, "IMAGE": 3}  # socket types whose lists are one clip's -> axes of a single picture
+CLIPS = {"MASK": 2, "IMAGE": 3}  # socket types whose lists become one clip -> axes of a single picture
 
 
 def joined(owner: str, entry: Any, value: Any, fits: Any) -> Any:
-    """What an input's list means: masks and pictures one after another, of everything else one value.
+    """The single value of an input's list: masks and pictures as one clip, for other types the one value in it.
 
-    Args: owner, as in "Latent Blend's"; entry, the input's declaration; value, as ComfyUI gives it to a node with
-    `is_input_list`, or as any other caller does, bare; fits, tells whether something is a bare value.
-    Raises ValueError for no picture at all, pictures of several sizes, and for several values where one is taken.
+    Args: owner, as in "Latent Blend's"; entry, the input's declaration; value, a list from ComfyUI (`is_input_list`) or
+    a bare value from another caller; fits, whether something is a bare value.
+    Raises ValueError for an empty list of pictures, pictures of several sizes, and several different other values.
     """
     if not isinstance(value, list) or fits(value):
         return value
@@ -36,7 +36,7 @@ def joined(owner: str, entry: Any, value: Any, fits: Any) -> Any:
 
 
 def clip(owner: str, name: str, parts: list, axes: int) -> Any:
-    """The parts as one clip (F, ...); axes: of a single picture. A part that is none is left for the declaration to tell."""
+    """The parts as one clip (F, ...); axes: of a single picture. Wrong parts stay unchanged; declared.py refuses them."""
     if len(parts) < 2 or not all(isinstance(part, Tensor) and part.ndim >= axes for part in parts):
         return parts[0] if len(parts) == 1 else parts or None
     if axes == CLIPS["IMAGE"]:

@@ -1,4 +1,4 @@
-"""The clip's own layout: Attention Layout (K-Means) and Clusters to Mask."""
+"""Attention Layout (K-Means of a clip's attention) and Clusters to Mask."""
 
 from comfy_api.latest import io
 
@@ -12,7 +12,7 @@ from ..videograin.views.cluster_map import picker, picture
 from .declared import declared
 from .types import CATEGORY, Inversion, Layout
 
-PICKER_SIDE = 768  # pixels of the picture on the node
+PICKER_SIDE = 768  # pixels, longer side of the picture on the node
 
 
 class AttentionLayout(io.ComfyNode):
@@ -207,6 +207,6 @@ class ClustersToMask(io.ComfyNode):
         try:
             mask = chosen_mask(layout, parse_choice(layout, clusters, "Clusters to Mask's `clusters`"), invert)
         except ValueError:
-            previews.show_before_failing("clusters", view)  # to pick again
+            previews.show_before_failing("clusters", view)  # so that the user can pick again
             raise
         return io.NodeOutput(mask, ui=previews.shown("clusters", view))

@@ -1,4 +1,4 @@
-"""Points or a box on a frame become a mask for each frame: Points to Region."""
+"""Points to Region: points or a box on a frame become a mask for each frame."""
 
 from comfy_api.latest import io
 
@@ -59,7 +59,7 @@ class PointsToRegion(io.ComfyNode):
 
 
 def _picker(frames, mask, marks: str) -> dict:
-    """What the picture on the node is drawn from. mask: None before there is one."""
+    """The data of the picture on the node. mask: None before there is one."""
     return {
         "size": [frames.shape[2], frames.shape[1]],
         "marks": marks,

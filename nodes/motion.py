@@ -1,4 +1,4 @@
-"""Attention along the motion of the source: Flow-Guided Attention."""
+"""Flow-Guided Attention: attention along the motion of the source."""
 
 from comfy_api.latest import io
 

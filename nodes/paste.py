@@ -1,4 +1,4 @@
-"""The edit into the source's own frames: Paste Edit."""
+"""Paste Edit: the edit on the source's own frames."""
 
 from comfy_api.latest import io
 

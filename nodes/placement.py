@@ -1,4 +1,4 @@
-"""Words to places, by moving the latent (ReAtCo): Place Objects."""
+"""Place Objects (ReAtCo): words brought to places by moving the latent."""
 
 from comfy_api.latest import io
 

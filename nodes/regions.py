@@ -1,4 +1,4 @@
-"""Which words belong where: Region Prompt and Bind Region Prompts."""
+"""Region Prompt and Bind Region Prompts: masks with words, and the words bound to a prompt's tokens."""
 
 from comfy_api.latest import io
 
@@ -51,7 +51,7 @@ class RegionPrompt(io.ComfyNode):
 
     @classmethod
     def execute(cls, mask, phrase, strength=1.0, regions=()) -> io.NodeOutput:
-        """A list of masks is one region's clip; with a list of as many phrases, each is a region of its own."""
+        """A list of masks is the clip of one region; with a list of as many phrases, each mask is its own region."""
         phrases = phrase if isinstance(phrase, list) else [phrase]
         if len(phrases) < 2:
             return cls.region(mask, phrase, strength, regions)
@@ -146,7 +146,7 @@ class BindRegionPrompts(io.ComfyNode):
     def execute(cls, clip, prompt: str, regions=(), missing_phrase: str = prompts.ERROR,
                 encode_phrases_alone: bool = True, frames=None) -> io.NodeOutput:  # fmt: skip
         prompts.require_clip(clip, "Bind Region Prompts' `clip`")
-        if frames is not None and len(frames) > 1:  # a single frame is only looked at
+        if frames is not None and len(frames) > 1:  # a single frame is for display only
             require_a_mask_a_frame(regions, len(frames), "Bind Region Prompts' `frames` has", REGION_MASK)
         bound, encoded = prompts.bind(clip, prompt, regions, missing_phrase, encode_phrases_alone)
         overview = look(regions, prompt, encoded, None if frames is None else tuple(frames.shape[1:3]))

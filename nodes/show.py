@@ -1,4 +1,4 @@
-"""Looking at attention itself: Show Attention."""
+"""Show Attention: attention maps over the clip."""
 
 from comfy_api.latest import io
 

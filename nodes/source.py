@@ -1,4 +1,4 @@
-"""The source's own features in the edit: Inject Source Features."""
+"""Inject Source Features: the source's own features in the edit (PnP)."""
 
 from comfy_api.latest import io
 
@@ -13,8 +13,8 @@ PUBLISHED = 0.2  # 10 of 50 steps, the most frequent setting of VideoGrain's pub
 
 
 class InjectSourceFeatures(io.ComfyNode):
-    """Plug-and-Play injection. One source serves both halves of guidance, as in the original PnP; VideoGrain's released
-    code injects each half from its own half of the inversion's batch, the negative one from the empty prompt's."""
+    """Plug-and-Play injection. One source serves both halves of guidance, as in the original PnP; in VideoGrain's
+    released code each half takes its own half of the inversion's batch, the negative half the empty prompt's."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:

@@ -7,4 +7,4 @@ CATEGORY = "VideoGrain"
 Regions = io.Custom("VIDEOGRAIN_REGIONS")  # core.regions.Regions
 Inversion = io.Custom("VIDEOGRAIN_INVERSION")  # core.inversion_record.Inversion
 Layout = io.Custom("VIDEOGRAIN_LAYOUT")  # core.attention_clusters.ClusterLayout
-OpticalFlow = io.Custom("OPTICAL_FLOW")  # of core's Load Optical Flow Model, ComfyUI 0.24 and later
+OpticalFlow = io.Custom("OPTICAL_FLOW")  # from ComfyUI's Load Optical Flow Model, 0.24 and later

@@ -1,4 +1,4 @@
-"""Real clips in, and an edit shown beside its source: Load Video Frames and Before/After Video."""
+"""Load Video Frames and Before/After Video: clips in, and an edit beside its source."""
 
 from comfy_api.latest import io
 from comfy_execution.validation import validate_node_input
@@ -21,14 +21,14 @@ PLAYER_RATE = 8.0  # frames per second where none are connected
 
 
 def seconds(name: str, tooltip: str) -> io.Float.Input:
-    """A time in a clip, of which 0 changes nothing."""
+    """An input for a time in a clip, in seconds; 0 changes nothing."""
     return io.Float.Input(
         name, default=0.0, min=0.0, max=1_000_000.0, step=0.001, optional=True, advanced=True, tooltip=tooltip
     )
 
 
 def colour_of(text: str) -> Colour:
-    """The colour that a person writes as #RRGGBB or by its name. Raises ValueError for anything else."""
+    """The colour of #RRGGBB or of a colour name. Raises ValueError for anything else."""
     try:
         return ImageColor.getrgb(text.strip())[:3]
     except (ValueError, AttributeError):
@@ -153,7 +153,7 @@ class LoadVideoFrames(io.ComfyNode):
 
     @classmethod
     def validate_inputs(cls, input_types: dict[str, str], file: str = "") -> bool | str:
-        # Asking for the types of the links means checking them too.
+        # A method that asks for the links' types must check them itself.
         expected = {entry.id: entry.get_io_type() for entry in cls.define_schema().inputs}
         for name, received in input_types.items():
             if not validate_node_input(received, expected.get(name, received)):
@@ -170,7 +170,7 @@ class LoadVideoFrames(io.ComfyNode):
     def fingerprint_inputs(cls, file: str = "", **inputs) -> str:
         try:
             return input_files.fingerprint(input_files.resolve(file))
-        except (ValueError, OSError):  # not there; also the case while `video` is connected and `file` stale
+        except (ValueError, OSError):  # no such file; this is allowed while `video` is connected
             return ""
 
     @classmethod
