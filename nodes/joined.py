@@ -36,7 +36,7 @@ def joined(owner: str, entry: Any, value: Any, fits: Any) -> Any:
 
 
 def clip(owner: str, name: str, parts: list, axes: int) -> Any:
-    """The parts as one clip (F, ...); axes: of a single picture. Wrong parts stay unchanged; declared.py refuses them."""
+    """The parts as one clip (F, ...); axes: of a single picture. Wrong parts stay; declared.py refuses them."""
     if len(parts) < 2 or not all(isinstance(part, Tensor) and part.ndim >= axes for part in parts):
         return parts[0] if len(parts) == 1 else parts or None
     if axes == CLIPS["IMAGE"]:
