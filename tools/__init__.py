@@ -1,1 +1,1 @@
-"""Development: provisions ComfyUI, starts it, and makes what the repository ships. No node uses it."""
+"""Development tools: provision ComfyUI, start it, and make the shipped workflows. No node uses them."""

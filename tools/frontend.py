@@ -1,4 +1,4 @@
-"""ComfyUI's real frontend in Debian's Chromium: how the browser tests and the makers of workflows use it."""
+"""ComfyUI's real frontend in Debian's Chromium, for the browser tests and for tools/workflows."""
 
 import json
 import re
@@ -13,7 +13,7 @@ CHROMIUM = Path("/usr/bin/chromium")
 QUIET = ("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
          "--disable-component-update", "--disable-sync")  # fmt: skip
 VIEW = {"width": 1920, "height": 1080}
-SETTINGS = {"Comfy.TutorialCompleted": True}  # a new user's second page: the first has a gallery over it
+SETTINGS = {"Comfy.TutorialCompleted": True}  # as at a user's second start: at the first, a gallery covers the page
 READY = "() => Boolean(window.app?.vueAppReady && Object.keys(window.LiteGraph?.registered_node_types ?? {}).length)"
 OPEN = "async (text) => { await window.app.loadGraphData(JSON.parse(text), true, true) }"
 DROP = """async ([name, text]) => {
@@ -21,7 +21,7 @@ DROP = """async ([name, text]) => {
 }"""
 TITLE = "window.app.extensionManager.workflow.activeWorkflow?.filename"
 EXPORT = "async () => JSON.stringify(await window.app.graphToPrompt())"  # a string: undefined entries vanish
-# Another graph is another workflow: widgets keep their values by graph, node number and name.
+# Each graph is a new workflow, since widgets keep their values by graph, node number and name.
 EMPTY = """async () => {
   await app.loadGraphData(
     { id: crypto.randomUUID(), version: 0.4, last_node_id: 0, last_link_id: 0, nodes: [], links: [], groups: [] })
@@ -43,7 +43,7 @@ LOAD_TIMEOUT = 120_000  # milliseconds, on a busy machine
 
 @contextmanager
 def chromium() -> Iterator[Browser]:
-    """Raises FileNotFoundError, with what to install, where the system has no Chromium."""
+    """A running Chromium. Raises FileNotFoundError, with the package to install, where the system has none."""
     if not CHROMIUM.exists():
         raise FileNotFoundError(
             f"The browser tests need Chromium at {CHROMIUM}. Install it: apt-get install chromium (Debian, Ubuntu)."
@@ -69,7 +69,7 @@ def visit(page: Page, url: str) -> None:
 
 
 def open_template(page: Page, url: str, name: str) -> None:
-    """Opens one of the pack's workflows as the frontend's links to its template gallery do."""
+    """Opens one of the pack's workflows, as a link to the frontend's template gallery does."""
     visit(page, f"{url}/?template={name}&source=videograin")
     page.wait_for_function(f"() => {TITLE} === '{name}'", timeout=LOAD_TIMEOUT)
 
@@ -81,16 +81,16 @@ def drop(page: Page, workflow: Path) -> None:
 
 
 def follow(page: Page) -> None:
-    """Notes how every run of the page ends, for `run`."""
-    page.wait_for_function("() => window.app.api.clientId")  # else nobody is told of a run
+    """Records the end of every run of the page, for `run`."""
+    page.wait_for_function("() => window.app.api.clientId")  # without it the page gets no events of a run
     page.evaluate(FOLLOW)
 
 
 def run(page: Page, timeout: float) -> tuple[str, str]:
     """Presses Run and waits until it is done; timeout in milliseconds.
 
-    Returns (kind of end, message of the error): SUCCESS and "" if all is well, ("refused", the nodes' errors) if the
-    server takes no such graph.
+    Returns (kind of end, error message): (SUCCESS, "") for a good run, ("refused", the nodes' errors) if the server
+    refuses the graph.
     """
     before = page.evaluate("() => window.outcomes.length")
     page.get_by_test_id("queue-button").click()
@@ -108,9 +108,9 @@ def exported(page: Page) -> tuple[dict[str, Any], dict[str, Any]]:
 
 
 def plain_workflow(workflow: dict[str, Any]) -> dict[str, Any]:
-    """What a saved workflow says, however it was scrolled and whichever frontend saved it.
+    """A saved workflow without its scroll position and without differences between frontends.
 
-    Newer ones order the links otherwise, name a node's values besides, and leave out an empty list of them.
+    Newer frontends order the links differently, also name a node's values, and leave out an empty list of values.
     """
     return {
         **workflow,
@@ -125,21 +125,21 @@ def _plain_node(node: dict[str, Any]) -> dict[str, Any]:
 
 
 def plain_prompt(prompt: dict[str, Any]) -> dict[str, Any]:
-    """What a prompt asks for, and its nodes' titles; newer frontends add whose the nodes are, and of which version."""
+    """A prompt with only the titles as `_meta`; newer frontends add each node's pack and version."""
     return {number: {**node, "_meta": {"title": node["_meta"]["title"]}} for number, node in prompt.items()}
 
 
 class Console:
-    """What a page complains about from now on: errors, warnings and uncaught exceptions."""
+    """The console of a page from now on: errors, warnings and uncaught exceptions."""
 
-    NOISE = (  # the frontend's own, with or without the pack, as it starts
+    NOISE = (  # the frontend's own messages, with or without the pack, at start
         r"404 .*(/user\.css|/api/userdata.*)$",  # a new user has no such files yet
-        r"^\[ComfyUI\] The legacy queue/history menu is deprecated",  # its own extensions call what it deprecates
+        r"^\[ComfyUI\] The legacy queue/history menu is deprecated",  # its own extensions use what it deprecates
         r"^\[MaskEditor\] ComfyApp\.open_maskeditor is deprecated",
         r"^ComfyApp graph accessed before initialization",
-        r"huggingface\.co/Comfy-Org/z_image_turbo/",  # models of the default workflow, which it looks up in vain
-        r"^input\.link is deprecated\.",  # asked for by itself as it loads a workflow; of ours, see tests/unit/test_house_rules.py
-        r"^WARNING: Invalid layout total size: .* Layout normalization will be applied\.",  # its own panels, as they open
+        r"huggingface\.co/Comfy-Org/z_image_turbo/",  # models of the default workflow, looked up without network
+        r"^input\.link is deprecated\.",  # its own use; for ours see tests/unit/test_house_rules.py
+        r"^WARNING: Invalid layout total size: .* Layout normalization will be applied\.",  # its own panels, at opening
     )
 
     def __init__(self, page: Page):
@@ -152,5 +152,5 @@ class Console:
             self.messages.append(f"{message.text} {message.location['url']}")
 
     def complaints(self) -> list[str]:
-        """All but the frontend's own noise."""
+        """All messages but the frontend's own."""
         return [text for text in self.messages if not any(re.search(pattern, text) for pattern in self.NOISE)]

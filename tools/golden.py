@@ -1,14 +1,13 @@
-"""Golden runs: every saved workflow, run small, and a hash of all that its nodes give.
+"""Golden runs: every saved workflow, run at toy size, and a hash of every node's outputs.
 
-Two checkouts of the pack that behave alike give the same hashes on the same machine, bit for bit:
+Two checkouts of the pack with the same behaviour give the same hashes on the same machine, bit for bit:
 
     python tools/golden.py --pack CHECKOUT --out golden.json [--only NAME ...] [--quick]
     python tools/golden.py --compare BEFORE.json AFTER.json
 
-The graphs run in a real ComfyUI, in this process and on one CPU core. Of the pack only its entry point and its node ids
-are known here, so its files may move. Checkpoints are tiny random ones, clips are drawn here; see golden_models.py,
-golden_graphs.py,
-golden_variants.py and golden_hash.py.
+The graphs run in a real ComfyUI, in this process and on one CPU core. The runs know only the pack's entry point and
+node ids, so its files may move. Checkpoints are tiny and random, clips are drawn here; see golden_models.py,
+golden_clips.py, golden_graphs.py, golden_variants.py and golden_hash.py.
 """
 
 from __future__ import annotations
@@ -59,7 +58,7 @@ def main() -> int:
 
 
 def compare(before: dict, after: dict) -> int:
-    """Prints what differs between two golden runs. Returns the exit status."""
+    """Prints the differences between two golden runs. Returns the exit status."""
     differences = 0
     for name in sorted(before.keys() | after.keys()):
         one, other = before.get(name, {}), after.get(name, {})
@@ -72,7 +71,7 @@ def compare(before: dict, after: dict) -> int:
 
 
 def on_one_core() -> None:
-    """Starts this process again unless its numbers already come from one core: sums depend on how many share them."""
+    """Restarts this process on one core if needed: sums depend on the number of threads."""
     fixed = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "PYTHONHASHSEED": "0"}
     if any(os.environ.get(name) != value for name, value in fixed.items()):
         sys.stdout.flush()
@@ -80,7 +79,7 @@ def on_one_core() -> None:
 
 
 def run_all(chosen: argparse.Namespace) -> dict[str, dict[str, str]]:
-    """{workflow: {what: hash}} for the workflows asked for."""
+    """The hashes {workflow: {output: hash}} of the chosen workflows."""
     with tempfile.TemporaryDirectory(prefix="videograin-golden-") as base:
         enter_host(Path(chosen.comfyui).resolve(), Path(base))
         asyncio.run(register(chosen.pack.resolve()))
@@ -126,7 +125,7 @@ def enter_host(tree: Path, base: Path) -> None:
 
 
 async def register(pack: Path) -> None:
-    """Makes the stock nodes, the pack's and the stand-ins for loaders known to the host."""
+    """Registers the stock nodes, the pack's nodes and the stand-ins for loaders in the host."""
     import golden_models
     import nodes
     import torch
@@ -154,7 +153,7 @@ def run(graph: dict, base: str) -> dict[str, str]:
     from golden_hash import Recorder
 
     torch.manual_seed(0)
-    graph = copy.deepcopy(graph)  # the host notes in a graph what files were like
+    graph = copy.deepcopy(graph)  # the host writes the state of files into a graph
     with Recorder(graph, base) as recorder:
         sizes = dict.fromkeys(("lru", "ram", "ram_inactive"), 0)
         executor = execution.PromptExecutor(recorder.page, execution.CacheType.CLASSIC, sizes)

@@ -1,4 +1,4 @@
-"""The clips that the golden runs edit: two moving blocks, their masks, and what the ControlNets take."""
+"""The clips that the golden runs edit: two moving blocks, their masks, and the ControlNets' hints."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ HEIGHT, WIDTH = 144, 160
 
 
 def write(folder: Path) -> None:
-    """Writes them as the workflows name them, and one as a folder of pictures."""
+    """Writes the clips under the names in the workflows, and one as a folder of pictures."""
     left, right, wider = boxes(24, 40, 1), boxes(96, 56, -1), boxes(20, 34, 1, grow=8)
     clip = drawn(left, right)
     encode(folder / "clip.mp4", clip, sound=True)
@@ -30,7 +30,7 @@ def write(folder: Path) -> None:
 
 
 def boxes(x: int, y: int, way: int, grow: int = 0) -> np.ndarray:
-    """(FRAMES, HEIGHT, WIDTH) bool: a block of 44×56 that moves by two pixels a frame."""
+    """The mask of a block, (FRAMES, HEIGHT, WIDTH) bool: 44×56 pixels, moving by two pixels a frame."""
     found = np.zeros((FRAMES, HEIGHT, WIDTH), bool)
     for frame in range(FRAMES):
         begin = x + 2 * way * frame
@@ -39,7 +39,7 @@ def boxes(x: int, y: int, way: int, grow: int = 0) -> np.ndarray:
 
 
 def drawn(left: np.ndarray, right: np.ndarray) -> np.ndarray:
-    """(FRAMES, HEIGHT, WIDTH, 3) uint8."""
+    """The clip with both blocks, (FRAMES, HEIGHT, WIDTH, 3) uint8."""
     rows, columns = np.mgrid[:HEIGHT, :WIDTH]
     ground = np.stack([60 + rows // 2, 160 - rows // 3, 60 + columns // 4], -1)
     pattern = np.random.default_rng(0).integers(-20, 20, (HEIGHT, WIDTH, 1))

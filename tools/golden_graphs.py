@@ -1,4 +1,4 @@
-"""The graphs of the golden runs: the saved workflows made small, and variants with what no workflow has."""
+"""The graphs of the golden runs: the saved workflows at toy size, and variants with nodes that no workflow has."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ import golden_variants
 from golden_variants import node
 
 STEPS, FRAMES, SIDE = 2, 4, 128
-ACTIVE = 0.6  # share of the schedule: the first of two steps lies at a half of it, so an end before that does nothing
+ACTIVE = 0.6  # share of the schedule: the first of two steps is at 0.5, so a smaller end would switch the node off
 CHUNKED = {"frames": 8, "chunk_length": 4, "anchors": 3}
-NEEDS = {  # by workflow: the one whose files it reads
+NEEDS = {  # workflow -> the workflow whose files it reads
     "re_edit": "save_inversion",
     "re_edit_sd15": "save_inversion_sd15",
     "variant_chunks_resumed": "long_clip_sd15",
@@ -29,7 +29,7 @@ QUICK_VARIANTS = set(
 
 
 def graphs(folder: Path) -> dict[str, dict]:
-    """All by name."""
+    """All graphs by name."""
     files = sorted(path for path in folder.rglob("*.api.json") if "tests" not in path.relative_to(folder).parts)
     saved = {path.name.removesuffix(".api.json"): json.loads(path.read_text(encoding="utf-8")) for path in files}
     found = {name: small(graph) for name, graph in saved.items()}
@@ -37,7 +37,7 @@ def graphs(folder: Path) -> dict[str, dict]:
 
 
 def names(known: dict[str, dict], only: list[str] | None, quick: bool) -> list[str]:
-    """Those to run, with those that they need, in an order that suits."""
+    """The graphs to run and those that they need, in an order in which they can run."""
     wanted = set(only or known)
     if quick:
         wanted &= {
@@ -64,11 +64,11 @@ def small(graph: dict) -> dict:
             case "VideoGrainLoadVideoFrames":
                 inputs.update(cap=frames, width=SIDE, height=SIDE)
             case "VideoGrainDemoClip":
-                inputs["frames"] = 8  # the fewest
+                inputs["frames"] = 8  # the minimum
             case "VideoGrainEditInChunks":
                 inputs.update(chunk_length=CHUNKED["chunk_length"], anchors=CHUNKED["anchors"])
             case "VideoGrainClustersToMask" if loads_checkpoint(graph):
-                inputs["clusters"] = "1" if inputs["clusters"] == "cat" else "0"  # a random model names none surely
+                inputs["clusters"] = "1" if inputs["clusters"] == "cat" else "0"  # a random model's names are random
             case "VideoGrainPlaceObjects":
                 inputs["refinements"] = min(inputs["refinements"], 3)
     without_sam3(graph)
@@ -80,7 +80,7 @@ def loads_checkpoint(graph: dict) -> bool:
 
 
 def without_sam3(graph: dict) -> None:
-    """SAM3 cannot be had small: its two tracks become the clips of the two masks."""
+    """Replaces SAM3's two tracks by the clips of the two masks: there is no tiny SAM3."""
     tracks = [key for key, found in graph.items() if found["class_type"] == "SAM3_TrackToMask"]
     for key, side in zip(sorted(tracks, key=int), ("left", "right"), strict=False):
         graph[f"{key}_clip"] = node(

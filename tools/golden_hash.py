@@ -1,4 +1,4 @@
-"""What the golden runs hash: every output of every node that has tensors or words, pictures shown, texts, warnings."""
+"""Hashes of the golden runs: every node output with tensors or words, pictures shown, texts, and warnings."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ import numpy as np
 import torch
 from PIL import Image
 
-NOT_HASHED = {"MODEL", "CLIP", "VAE", "CONTROL_NET", "VIDEO", "GUIDER", "SAMPLER", "NOISE"}  # seen in what they lead to
-# Times, amounts of memory, and fingerprints, which take in files' times and the pack's code.
+NOT_HASHED = {"MODEL", "CLIP", "VAE", "CONTROL_NET", "VIDEO", "GUIDER", "SAMPLER", "NOISE"}  # their effect is hashed
+# Times, amounts of memory, and fingerprints, which depend on files' times and the pack's code.
 VARIES = re.compile(r"\d+(?:\.\d+)?(?=\s?(?:s|ms|sec|seconds?|min|minutes?|[KMGT]i?B)\b)|\b[0-9a-f]{16,}\b")
 PICTURES = {".png", ".jpg", ".jpeg", ".webp"}
 
 
 class Page:
-    """What the executor and the nodes report to, in place of the server; no browser is connected."""
+    """A stand-in for the server, to which the executor and the nodes report; no browser is connected."""
 
     client_id, last_node_id, last_prompt_id = "golden", None, None
 
     def __init__(self):
         self.sockets_metadata: dict[str, Any] = {}
-        self.texts: dict[str, set[str]] = {}  # by node
+        self.texts: dict[str, set[str]] = {}  # node -> its texts
 
     def send_sync(self, *_) -> None: ...
 
@@ -39,7 +39,7 @@ class Page:
 
 
 class Recorder(logging.Handler):
-    """Hashes what one graph's nodes give, while it is entered. found: {what: hash}. base: the folder of the host's files."""
+    """Hashes the outputs of one graph's nodes, as a context. found: {output: hash}. base: the host's folder."""
 
     def __init__(self, graph: dict, base: str):
         super().__init__(logging.WARNING)
@@ -70,7 +70,7 @@ class Recorder(logging.Handler):
         self.warnings.add(record.getMessage())
 
     async def get_output_data(self, prompt_id, unique_id, obj, *inputs, **more):
-        """The executor's own function, which runs a node; what it gives is hashed in passing."""
+        """The executor's own function that runs a node, with its outputs hashed."""
         result = await self.hashed(prompt_id, unique_id, obj, *inputs, **more)
         outputs, shown, _, pending = result
         if pending:
@@ -87,7 +87,7 @@ class Recorder(logging.Handler):
         return f"{node} {self.graph[node]['class_type']}" if node in self.graph else str(node)
 
     def of_output(self, kind: str, value: Any) -> Any:
-        """What can be hashed of an output. Only the tensors of the pack's own kinds count: their fields may be renamed."""
+        """The hashable part of an output: of the pack's own types only the tensors, since fields may be renamed."""
         if kind.startswith("VIDEOGRAIN_"):
             return sorted(map(digest, tensors(value)))
         return self.plain(value)
@@ -104,7 +104,7 @@ class Recorder(logging.Handler):
         return sorted(map(digest, tensors(value)))
 
     def of_shown(self, shown: Any) -> Any:
-        """A node's ui output, with pictures in place of the files' names, which are drawn by lot."""
+        """A node's ui output, with pictures in place of their file names, which are random."""
         if isinstance(shown, Mapping) and "filename" in shown:
             return picture(shown)
         if isinstance(shown, Mapping):
@@ -116,12 +116,12 @@ class Recorder(logging.Handler):
         return self.plain(shown)
 
     def steady(self, text: str) -> str:
-        """A text without what differs from run to run: VARIES and the temporary folder."""
+        """A text without the parts that differ between runs: VARIES and the temporary folder."""
         return VARIES.sub("#", text.replace(self.base, "BASE"))
 
 
 def picture(file: Mapping) -> Any:
-    """The pixels of a picture in the host's folders; of a video, nothing."""
+    """The pixels of a picture in the host's folders; the suffix of any other file."""
     folder = {"temp": folder_paths.get_temp_directory, "output": folder_paths.get_output_directory}
     path = Path(folder[file["type"]]()) / file["subfolder"] / file["filename"]
     if path.suffix.lower() not in PICTURES:

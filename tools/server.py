@@ -27,7 +27,7 @@ import aiohttp
 
 FOLDERS = ("custom_nodes", "input", "models", "output", "temp", "user")
 LOG_LINES_SHOWN = 40
-DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # http_proxy is not for this machine's own ports
+DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # no http_proxy for local ports
 TEXT = 3  # kind of the binary messages that carry text
 
 Prompt = dict[str, dict[str, Any]]  # API form: node id -> {"class_type", "inputs"}
@@ -46,7 +46,7 @@ class Interrupted(PromptError):
 
 
 class Progress(NamedTuple):
-    """One step of one node: `value` of `maximum` steps are done; both 0 when the node starts, or shows a text."""
+    """One step of one node: `value` of `maximum` steps are done; both are 0 when the node starts or shows a text."""
 
     node_id: str
     node_type: str
@@ -56,7 +56,7 @@ class Progress(NamedTuple):
 
 
 class Server:
-    """Starts ComfyUI when entered, and ends it with everything it started when left."""
+    """A ComfyUI server as a context: started on entry, ended on exit with everything that it started."""
 
     def __init__(
         self,
@@ -140,7 +140,7 @@ class Server:
         return "\n".join(self.log_path.read_text(errors="replace").splitlines()[-lines:])
 
     def peak_rss_mb(self) -> float:
-        """The most memory the server process has held so far, in MiB; known after its end too."""
+        """The peak memory of the server process so far, in MiB; also available after its end."""
         try:
             status = Path(f"/proc/{self.process.pid}/status").read_text()
             self._peak_rss = int(status.split("VmHWM:")[1].split()[0]) / 1024
@@ -183,7 +183,7 @@ class Server:
         self.post("/interrupt", {})
 
     def history(self, prompt_id: str) -> dict[str, Any]:
-        """What is kept of a finished graph: its status and outputs."""
+        """The record of a finished graph: its status and outputs."""
         return self.get(f"/history/{prompt_id}")[prompt_id]
 
     def output_files(self, history: dict[str, Any]) -> list[Path]:
@@ -296,7 +296,7 @@ def _free_port() -> int:
 
 
 def _end_group(process: subprocess.Popen) -> None:
-    """Ends a process and all that it started: politely first, then for good."""
+    """Ends a process and all that it started: first with SIGTERM, then with SIGKILL."""
     for how, patience in ((signal.SIGTERM, 10), (signal.SIGKILL, 10)):
         try:
             os.killpg(process.pid, how)

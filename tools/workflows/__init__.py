@@ -1,1 +1,1 @@
-"""The descriptions that workflows/, subgraphs/ and the help pages' pictures are made from, and what makes them."""
+"""Workflow builders: the descriptions of workflows/, subgraphs/ and the help pages' pictures, and their makers."""

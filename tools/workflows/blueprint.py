@@ -90,7 +90,7 @@ schedulers. Full-Frame Attention stands before both.""",
     ],
 )
 GRAPH = Graph(NAME, columns=[[OUTSIDE], [INSIDE]])
-# Widgets that the one node shows: their name there, the node's title inside, the widget.
+# Widgets of the one node: their name there -> the inner node's title and its widget.
 SHOWN = (
     ("source_prompt", "Source prompt", "text"),
     ("prompt", "Bind Region Prompts", "prompt"),

@@ -1,4 +1,4 @@
-"""A described graph, made in an open page of the frontend."""
+"""Building a described graph in an open page of the frontend."""
 
 import dataclasses
 from pathlib import Path
@@ -8,7 +8,7 @@ from playwright.sync_api import Page
 from .graph import Graph, Group, Node
 
 BUILD = Path(__file__).with_name("build_graph.js")
-NOTE = "Nobody's graph:\n\nmade by a program,\n\nthrown away."  # a shorter one would grow when drawn, which undo takes for a change
+NOTE = "Nobody's graph:\n\nmade by a program,\n\nthrown away."  # a shorter note grows when drawn, and undo records that
 
 
 def build(page: Page, graph: Graph, packages: dict[str, dict[str, str]] | None = None) -> dict[str, float]:
@@ -18,5 +18,5 @@ def build(page: Page, graph: Graph, packages: dict[str, dict[str, str]] | None =
 
 
 def loose(columns: list[list[Node]]) -> Graph:
-    """A graph of these columns of nodes alone, for a test or a picture."""
+    """A graph of only these columns of nodes, for a test or a picture."""
     return Graph("", [[Group("", "#333", NOTE, columns)]])

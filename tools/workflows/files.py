@@ -1,20 +1,20 @@
-"""The files of a shipped workflow: as the frontend saves it in workflows/, as the API takes it in demo/."""
+"""The files of a shipped workflow: the frontend's format in workflows/, the API's format in demo/."""
 
 import json
 from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
-AFTER = {"re_edit": "save_inversion"}  # what must have run before, for the file it writes
+AFTER = {"re_edit": "save_inversion"}  # workflow -> the workflow that writes its input file
 
 
 def saved(name: str) -> dict[str, Any]:
-    """As the frontend saves it."""
+    """A workflow in the frontend's format."""
     return json.loads((ROOT / "workflows" / f"{name}.json").read_text())
 
 
 def prompt(name: str) -> dict[str, Any]:
-    """As the API takes it."""
+    """A workflow in the API's format."""
     return json.loads((ROOT / "demo" / f"{name}.api.json").read_text())
 
 

@@ -1,4 +1,4 @@
-"""How a workflow is described: groups of nodes, laid out left to right; sizes and positions follow from the content."""
+"""The description of a workflow: groups of nodes, left to right; sizes and positions follow from the content."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,7 +15,7 @@ class Weights:
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """Weights, and what others may stand in for them."""
+    """Weights of a checkpoint, and those that can replace them."""
 
     weights: Weights
     kind: str
@@ -42,7 +42,7 @@ class Group:
     colour: str
     note: str
     columns: list[list[Node]]
-    aside: str = ""  # a last paragraph of the note that holds for the demo model only
+    aside: str = ""  # last paragraph of the note, for the demo model only
 
 
 @dataclass(frozen=True)
@@ -52,5 +52,5 @@ class Graph:
     name: str
     columns: list[list[Group]]
     footage: dict[str, str] = field(default_factory=dict)  # the demo clip's words -> those for filmed clips
-    checkpoint: Checkpoint | None = None  # for its twin, if Stable Diffusion 1.5 alone will not do
-    picture: str | None = None  # the workflow whose run its thumbnail shows, if not its own
+    checkpoint: Checkpoint | None = None  # for its twin, if it needs another than Stable Diffusion 1.5
+    picture: str | None = None  # the workflow whose run the thumbnail shows, if not its own

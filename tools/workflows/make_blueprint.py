@@ -1,4 +1,4 @@
-"""Makes subgraphs/ from blueprint.py, with the real frontend in a real browser, as make_workflow.py makes workflows/.
+"""Makes subgraphs/ from blueprint.py, in the real frontend in a real browser, as make_workflow.py makes workflows/.
 
 python tools/workflows/make_blueprint.py
 """
@@ -25,7 +25,7 @@ FILE = ROOT / "subgraphs" / f"{blueprint.NAME}.json"
 
 
 def make(page: Page) -> dict[str, Any]:
-    """Builds the graph in the page and returns the blueprint's file."""
+    """The content of the blueprint's file, from the graph built in the page."""
     build(page, blueprint.GRAPH)
     page.evaluate(CONVERT.read_text(), {"name": blueprint.NAME, "shown": blueprint.SHOWN})
     page.wait_for_timeout(500)  # milliseconds; nodes find their sizes when they are drawn
@@ -49,7 +49,7 @@ def make(page: Page) -> dict[str, Any]:
 
 
 def lasting(file: dict[str, Any]) -> dict[str, Any]:
-    """The same with the subgraph's and its sockets' ids made from their names: equal on every run."""
+    """The file with ids of the subgraph and its sockets made from their names, so that every run gives the same."""
     text = json.dumps(file)
     (subgraph,) = file["definitions"]["subgraphs"]
     sockets = [("in", each) for each in subgraph["inputs"]] + [("out", each) for each in subgraph["outputs"]]

@@ -2,9 +2,9 @@
 
     python tools/workflows/make_pictures.py [--places]
 
-A few minutes on an idle machine. What a node shows on itself is taken as it stands in the frontend, what it puts out as
-the first frames of it; a node without either is shown in its place in a workflow (--places: those only, without a run).
-Needs Debian's Chromium.
+It takes a few minutes on an idle machine. A node with a view is shown as it stands in the frontend, a node with frames
+as output by its first frames, any other node at its place in a workflow (--places: only these, without a run). Needs
+Debian's Chromium.
 """
 
 import io
@@ -104,7 +104,7 @@ REGIONS = [
 EDIT = [
     Node("st", "VideoGrainSTLayoutAttention", links={"model": "wide.model"}),
     Node(
-        "inject",  # nothing follows it: it is shown, and does not run
+        "inject",  # has no output node: shown, but not run
         "VideoGrainInjectSourceFeatures",
         links={"model": "st.model", "inversion": "inversion.inversion", "conditioning": "source.CONDITIONING"},
     ),
@@ -157,7 +157,7 @@ VIEWS = (
     "VideoGrainBindRegionPrompts",
     "VideoGrainBeforeAfterVideo",
 )
-# Page -> a node's output, and how many of its frames are put side by side.
+# Page -> a node's output, and the number of its frames that are put side by side.
 OUTPUTS = {
     "VideoGrainDemoClip": ("clip.frames", 4),
     "VideoGrainAttentionLayout": ("layout.preview", 4),
@@ -167,7 +167,7 @@ OUTPUTS = {
     "VideoGrainLatentBlend": ("edited.IMAGE", 4),
     "VideoGrainEvaluateEdit": ("judge.plot", 1),
 }
-# Workflow -> the nodes that are shown in their places in it.
+# Workflow -> the nodes that are shown at their places in it.
 PLACES = {
     "instance_edit": (
         "VideoGrainLoadDemoModel",
@@ -195,7 +195,7 @@ def description() -> Graph:
     return loose(columns)
 
 
-# Brings a node into view and tells where it stands on the page, its title included.
+# Scrolls to a node and returns its place on the page, title included.
 PLACE = """async ([kind, [aside, above]]) => {
   const node = app.graph.nodes.find(({ type }) => type === kind)
   for (const each of app.graph.nodes) each.has_errors = false // of files that a new user does not have yet
@@ -221,7 +221,7 @@ def view(page: Page, kind: str, around: tuple[int, int] = (MARGIN, MARGIN)) -> I
 
 
 def frames(page: Page, server: Server, title: str, count: int) -> Image.Image:
-    """The pictures that a Preview Image of this title shows, `count` of them, evenly taken, side by side."""
+    """`count` pictures of the Preview Image with this title, at even distances, side by side."""
     files = page.evaluate(FILES, title)
     chosen = [files[index * (len(files) - 1) // max(count - 1, 1)] for index in range(min(count, len(files)))]
     pictures = []
@@ -240,7 +240,7 @@ def opened(content: bytes) -> Image.Image:
 
 
 def save(picture: Image.Image, name: str) -> None:
-    """As WebP, no wider than a page and no larger than it need be."""
+    """Saves a picture as WebP, no wider than a help page and as small as possible."""
     if picture.width > WIDTH:
         picture = picture.resize((WIDTH, round(picture.height * WIDTH / picture.width)), Image.Resampling.LANCZOS)
     for quality in (90, 80, 70, 60, 50):
@@ -276,7 +276,7 @@ def make_places(page: Page, server: Server) -> None:
 def main() -> None:
     host = provision()
     with Server(host.python, host.comfyui, ROOT) as server, chromium() as browser:
-        server.post("/settings", SETTINGS | {"Comfy.Minimap.Visible": False})  # it would lie over the pictures
+        server.post("/settings", SETTINGS | {"Comfy.Minimap.Visible": False})  # it would cover the nodes
         page = open_frontend(browser, server.url)
         make_places(page, server)
         if "--places" not in sys.argv:

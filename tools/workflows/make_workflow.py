@@ -1,8 +1,8 @@
-"""Makes the committed workflows from their descriptions in graphs/, with the real frontend in a real browser.
+"""Makes the committed workflows from their descriptions in graphs/, in the real frontend in a real browser.
 
     python tools/workflows/make_workflow.py [NAME ...] [--keep-thumbnails] [--screenshots FOLDER]
 
-Writes workflows/NAME.json (the frontend's own format), demo/NAME.api.json (the same graph as the API takes it) and the
+Writes workflows/NAME.json (the frontend's format), demo/NAME.api.json (the same graph in the API's format) and the
 thumbnail workflows/NAME.jpg from a whole run (a minute each). Without a name: all. Needs Debian's Chromium.
 NAME_sd15 is made from NAME's description (twin.py), and its thumbnail from NAME's.
 """
@@ -35,7 +35,7 @@ THUMBNAIL_SIDE = 400  # pixels
 
 
 def names() -> list[str]:
-    """Every workflow: those described, and the twin of each that runs on the demo model."""
+    """The names of all workflows: those described, and the twin of each demo workflow."""
     own = {path.stem for path in GRAPHS.glob("*.py")}
     return sorted(own | {f"{name}{SUFFIX}" for name in own if not name.endswith(SUFFIX)})
 
@@ -47,7 +47,7 @@ def described(name: str) -> Graph:
 
 
 def make(page: Page, name: str, host_version: str) -> tuple[dict[str, Any], Prompt]:
-    """Builds one described graph in the page; returns it in the frontend's format and in the API's."""
+    """One described graph, built in the page, in the frontend's format and in the API's."""
     packages = {
         "pack": {"cnr_id": "videograin", "ver": PACK_VERSION},
         "core": {"cnr_id": "comfy-core", "ver": host_version},
@@ -67,9 +67,9 @@ def fitted(width: float, height: float) -> dict[str, Any]:
 
 
 def settled(page: Page, workflow: dict[str, Any], api: Prompt) -> dict[str, Any]:
-    """The workflow as the frontend saves it again once opened, which differs a little from what was built.
+    """The workflow after opening and saving in the frontend, which changes it a little, until it stays the same.
 
-    Raises SystemExit if opening it changes the prompt, or if it changes every time.
+    Raises SystemExit if opening changes the prompt, or if the workflow changes every time.
     """
     once = reopened(page, workflow)
     if exported(page)[1] != api:
@@ -80,7 +80,7 @@ def settled(page: Page, workflow: dict[str, Any], api: Prompt) -> dict[str, Any]
 
 
 def reopened(page: Page, workflow: dict[str, Any]) -> dict[str, Any]:
-    """Opened and saved, but with the identity and the view it had."""
+    """The workflow opened and saved once, with its old id and view."""
     page.evaluate(OPEN, json.dumps(workflow))
     page.wait_for_timeout(500)  # milliseconds; nodes find their sizes when they are drawn
     again = exported(page)[0]
@@ -88,7 +88,7 @@ def reopened(page: Page, workflow: dict[str, Any]) -> dict[str, Any]:
 
 
 def picture(server: Server, name: str, api: Prompt) -> Image.Image:
-    """A workflow's thumbnail: of its own run, or another one's with the name of the model it is for."""
+    """A workflow's thumbnail: from its own run, or another workflow's with a badge that names its model."""
     shown, before = described(name).picture, AFTER.get(name)
     if before and not shown:
         server.run(prompt(before))
@@ -100,7 +100,7 @@ def thumbnail_file(name: str) -> Path:
 
 
 def thumbnail(server: Server, api: Prompt) -> Image.Image:
-    """Runs the whole graph; returns the middle frame, before and after side by side."""
+    """The middle frame of a run of the whole graph, before and after side by side."""
     graph, (before, after) = copy.deepcopy(api), compared(api)
     for name, images in (("before", before), ("after", after)):
         graph[name] = {"class_type": "SaveImage", "inputs": {"images": images, "filename_prefix": name}}
@@ -123,7 +123,7 @@ def compared(api: Prompt) -> tuple[list, list]:
 
 
 def badged(sheet: Image.Image) -> Image.Image:
-    """With what it is for in a corner, and that another model drew it."""
+    """The picture with a badge: the model that the workflow is for, and that another model drew it."""
     draw, middle = ImageDraw.Draw(sheet), 2 * THUMBNAIL_SIDE - 88
     draw.rounded_rectangle((middle - 76, 12, middle + 76, 72), radius=10, fill=(20, 20, 24))
     for text, size, y in (("for SD 1.5", 26, 30), ("picture: demo model", 15, 56)):
@@ -133,7 +133,7 @@ def badged(sheet: Image.Image) -> Image.Image:
 
 def write(browser: Browser, server: Server, name: str, screenshots: Path | None) -> Prompt:
     """Makes one workflow and writes its two files; returns the prompt."""
-    # A page for each: in one page a widget would keep the value of the graph before, by node number and name.
+    # One page per workflow: in the same page a widget would keep the last graph's value, by node number and name.
     page = open_frontend(browser, server.url, scale=2)
     workflow, api = make(page, name, server.get("/system_stats")["system"]["comfyui_version"])
     workflow = settled(page, workflow, api)
@@ -159,7 +159,7 @@ def main() -> None:
             prompts = {name: write(browser, server, name, options.screenshots) for name in options.names}
         if options.keep_thumbnails:
             return
-        for name in sorted(prompts, key=lambda name: bool(described(name).picture)):  # first those of their own runs
+        for name in sorted(prompts, key=lambda name: bool(described(name).picture)):  # own pictures first
             picture(server, name, prompts[name]).save(thumbnail_file(name), quality=88)
 
 

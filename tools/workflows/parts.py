@@ -1,4 +1,4 @@
-"""The groups that the workflows have in common; each workflow adds its own masks, words and notes."""
+"""Groups that workflows share; each workflow adds its own masks, words and notes."""
 
 from dataclasses import replace
 from typing import Any
@@ -22,10 +22,10 @@ def inversion_group(
     title: str, note: str, of: str = "clip.frames", words: str | None = None, hints: str | None = None,
     key_set: str = "all frames", **walk: Any,
 ) -> Group:  # fmt: skip
-    """The clip's latent walked to noise, with Full-Frame Attention.
+    """DDIM inversion of the clip, with Full-Frame Attention.
 
-    of: the frames. words: the source prompt, if it is not Demo Clip's caption. hints: frames for a ControlNet. walk: DDIM
-    Inversion's widgets where not those of the first workflow.
+    of: the frames. words: the source prompt, if it is not Demo Clip's caption. hints: frames for a ControlNet. walk:
+    DDIM Inversion's widgets that differ from the first workflow's.
     """
     prompt = "source.CONDITIONING"
     guided = [apply_control("source_hints", "Apply ControlNet (inversion)", prompt, prompt, hints)] if hints else []
@@ -95,7 +95,7 @@ def edit_group(
 ) -> Group:  # fmt: skip
     """ST-Layout, Latent Blend and the sampler.
 
-    hints: frames for a ControlNet. layout: ST-Layout's widgets where not those of the first workflow.
+    hints: frames for a ControlNet. layout: ST-Layout's widgets that differ from the first workflow's.
     """
     blend = {"model": "layout.model", "inversion": "inversion.inversion"} | ({"mask": blend_mask} if blend_mask else {})
     prompts = "bound.conditioning", "negative.CONDITIONING"
@@ -122,7 +122,7 @@ def edit_group(
 
 
 def st_layout(model: str, **values: Any) -> Node:
-    """ST-Layout, with values where not those of the first workflow: `layout.model`."""
+    """ST-Layout Attention, with values that differ from the first workflow's: `layout.model`."""
     modulation = {"mode": "default", "self_strength": 0.3, "cross_strength": 1.0, "end_percent": 1.0, "power": 1.0}
     return Node("layout", "VideoGrainSTLayoutAttention", links={"model": model}, values={**modulation, **values})
 
@@ -132,7 +132,7 @@ def negative_prompt() -> Node:
 
 
 def sampler(title: str, model: str, positive: str, negative: str, cfg: float, steps: int = 20) -> Node:
-    """From the inversion's noise, with its steps: `sampler.LATENT`."""
+    """The sampler, from the inversion's noise and with its steps: `sampler.LATENT`."""
     links = {"model": model, "positive": positive, "negative": negative, "latent_image": "inversion.noise"}
     values = {
         "add_noise": "disable",
@@ -152,7 +152,7 @@ def decoded() -> Node:
 
 
 def both_masks(left: str, right: str) -> Node:
-    """Two masks in one: `both.MASK`."""
+    """The union of two masks: `both.MASK`."""
     return Node("both", "MaskComposite", links={"destination": left, "source": right}, values={"operation": "or"})
 
 
@@ -186,7 +186,7 @@ def save(key: str, title: str, of: str, prefix: str) -> Node:
 
 
 def compare(edited: str) -> Node:
-    """The clip and what became of it: `compare.frames`."""
+    """The clip beside its edit: `compare.frames`."""
     return Node(
         "compare",
         "VideoGrainBeforeAfterVideo",
@@ -201,8 +201,8 @@ def result_group(
 ) -> Group:
     """The edit pasted over the source and saved, alone and beside it.
 
-    where, edge: as in `paste`. onto: the frames that were edited, if they are not the clip's. edited: those that came of
-    it, if no VAE Decode gives them.
+    where, edge: as in `paste`. onto: the frames that were edited, if not the clip's. edited: the edited frames, if they
+    do not come from VAE Decode.
     """
     return Group(
         title,
@@ -224,7 +224,7 @@ def result_group(
 
 
 def tagged(groups: list[Group], tag: str) -> list[Group]:
-    """The same groups with a tag after every key of theirs, so that others like them can stand in the same graph."""
+    """The groups with a tag after each of their keys, so that one graph can hold them twice."""
     own = {node.key for group in groups for column in group.columns for node in column}
 
     def link(origin: str) -> str:

@@ -1,4 +1,4 @@
-"""Workflows whose masks come from core's SAM3 nodes, which find an object in one frame and follow it through the rest."""
+"""Workflows with masks from core's SAM3 nodes, which find an object in one frame and follow it through the others."""
 
 from collections.abc import Callable
 
@@ -81,6 +81,6 @@ The edit is pasted into the source's own frames, inside the two regions and a so
 
 
 def follow(side: str, **start: str) -> Node:
-    """Start: an `initial_mask` for the first frame, or a `conditioning` with the object's name."""
+    """The tracker of one side's object. start: an `initial_mask` of frame 0, or a `conditioning` with its name."""
     links = {"images": "clip.frames", "model": "sam3.MODEL", **start}
     return Node(f"{side}_track", "SAM3_VideoTrack", f"Follow the {side} one", links, {"max_objects": 1})

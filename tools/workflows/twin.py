@@ -1,4 +1,4 @@
-"""A demo workflow's twin: the same graph for Stable Diffusion 1.5, a clip of one's own and the paper's settings."""
+"""The twin of a demo workflow: the same graph with Stable Diffusion 1.5, the user's clip and the paper's settings."""
 
 import re
 from collections.abc import Iterator
@@ -13,8 +13,8 @@ from .parts import CLIP
 
 GRAPHS = Path(__file__).with_name("graphs")
 SUFFIX = "_sd15"
-SIDE, STEPS = 512, 50  # pixels; of the inversion and again of the edit
-FRAMES, LONG = 16, 96  # the longest clip, and the longest that is edited in chunks
+SIDE, STEPS = 512, 50  # pixels; steps of the inversion and of the edit
+FRAMES, LONG = 16, 96  # frames at most, in one piece and in chunks
 SD15 = Checkpoint(
     Weights(
         "v1-5-pruned-emaonly-fp16.safetensors",
@@ -25,7 +25,7 @@ SD15 = Checkpoint(
 )
 CONTROL_NETS = "https://huggingface.co/comfyanonymous/ControlNet-v1-1_fp16_safetensors/resolve/main/"
 NEGATIVE = "ugly, blurry, low res, unrealistic, unaesthetic"
-SETTINGS = {  # by the node they are for
+SETTINGS = {  # node -> its settings
     "VideoGrainSTLayoutAttention": "The settings are the paper's: 50 steps, *cfg* 7.5, mode “paper”, 0.3 and 1 until 30 % "
     "of the schedule, *power* 5.",
     "VideoGrainSelfAttentionFusion": "The settings are FateZero's for shapes: 50 steps, half of the schedule, every level of "
@@ -40,7 +40,7 @@ BOX = r"(\d+), (\d+), (\d+), (\d+) at (\d+)"  # as Place Objects reads it
 
 
 class Video(NamedTuple):
-    """A clip that stands in for an output of Demo Clip, and what it shows."""
+    """A clip that replaces an output of Demo Clip, with a description of it."""
 
     title: str
     file: str
@@ -72,7 +72,7 @@ def nodes(graph: Graph) -> Iterator[Node]:
 
 
 def outputs_of(node: Node, origin: str) -> list[str]:
-    """The outputs of one node that another is connected to."""
+    """The outputs of node `origin` that `node` is connected to."""
     return [link.removeprefix(f"{origin}.") for link in node.links.values() if link.startswith(f"{origin}.")]
 
 
@@ -84,7 +84,7 @@ def source_words(demo: Graph) -> str:
 
 
 def reworded(text: str, words: dict[str, str]) -> str:
-    """Every word or phrase replaced at once, so that two may change places."""
+    """The text with all words and phrases replaced at once, so that two can change places."""
     found = "|".join(map(re.escape, words))
     return re.sub(rf"\b({found})\b", lambda match: words[match[0]], text) if words else text
 
@@ -169,7 +169,7 @@ The words here are for {caption}: put in your own, as plainly.
 
 
 def own_clip(node: Node, demo: Graph, caption: str) -> Node:
-    """A node with the loaders' outputs for the demo's, with other words, and with the paper's settings."""
+    """A node with the loaders' outputs instead of the demo's, other words, and the paper's settings."""
     sound = {"audio": "clip.audio"} if node.type == "CreateVideo" else {}
     written = {name: caption for name, link in node.links.items() if link == "clip.caption"}
     links = {name: relinked(link) for name, link in node.links.items() if name not in written}
@@ -187,7 +187,7 @@ def relinked(link: str) -> str:
 
 
 def paper(node: Node) -> dict[str, Any]:
-    """What differs from the demo's widgets."""
+    """The node's widget values in the paper that differ from the demo's."""
     wider = SIDE / world.SIZE
     match node.type:
         case "VideoGrainSTLayoutAttention":
