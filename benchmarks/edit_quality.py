@@ -1,4 +1,4 @@
-"""How well are regions edited, and nothing else? Every method on clips whose truth is known, through real graphs.
+"""Edit quality: how well regions are edited and all else is kept, by every method, on clips with ground truth.
 
     make bench-edit                     the whole benchmark: about two hours on 2 cores; it resumes where it stopped
     make bench-edit ARGS=--quick        4 clips, 3 methods, 12 steps
@@ -6,8 +6,8 @@
     make bench-edit ARGS="--split systems"   FateZero, ReAtCo, VIA and the paper's other parts, alone and mixed:
                                         6 development clips, 10 steps; about an hour
 
-Writes out/edit_quality.json, .md and .png (other forms of the run have names of their own); every single edit with its
-numbers stays in out/edit/. EDIT_QUALITY.md says what was found.
+Writes out/edit_quality.json, .md and .png (other forms of the run have other names); every edit with its numbers stays
+in out/edit/. EDIT_QUALITY.md has the findings.
 """
 
 import argparse
@@ -52,7 +52,7 @@ def main() -> int:
     from inprocess import enter_host, import_pack
 
     with tempfile.TemporaryDirectory(prefix="videograin-bench-") as base:
-        # The host's own choice on a CPU takes full-frame attention apart, and three times as long.
+        # The host's default on a CPU splits full-frame attention and takes three times as long.
         enter_host(chosen.tree.resolve(), Path(base), "--use-pytorch-cross-attention")
         import comfy.cli_args
 

@@ -1,4 +1,4 @@
-"""How good is Attention Layout? Against the demo world's true masks, beside K-Means on colour.
+"""Quality of Attention Layout against the toy world's true masks, beside K-Means on colour.
 
 `python benchmarks/layout.py` writes out/layout.json and LAYOUT.md. Twelve clips; IoU after Hungarian matching of
 clusters with the two objects and the background; flips: share of an object's pixels whose cluster number changes from
@@ -28,7 +28,7 @@ EDIT_WORDS = ("tiger", "frog")
 
 
 def iou_table(labels, masks, clusters):
-    """(objects and background) × clusters intersection over union, labels at pixel size."""
+    """Intersection over union, (objects and background) × clusters, labels at pixel size."""
     import torch
 
     truths = torch.cat([masks, ~masks.any(0)[None]])
@@ -48,7 +48,7 @@ def mean_iou(labels, masks, clusters) -> float:
 
 
 def flips(labels, masks, motion) -> float:
-    """Labels (F, H, W), masks (K, F, H, W); motion, the clip's true flow and visibility."""
+    """The share of flips. labels (F, H, W), masks (K, F, H, W); motion, the clip's true flow and visibility."""
     import torch
 
     changed = total = 0
@@ -77,7 +77,7 @@ def colour_labels(frames, clusters, scope, seed=0):
 
 
 def collected(model, inversion, source) -> dict:
-    """The features of a clip, looked up once: (frames, 576, C) by name."""
+    """The features of a clip, from one look at it: name -> (frames, 576, C)."""
     from pack.videograin.core.attention_clusters import INPUTS, ROWS, AttentionInputs, AttentionRows, blur_rows
     from pack.videograin.jobs.attention_clusters import Observer, observe, widths
 
@@ -137,7 +137,7 @@ def score(labels, masks, clusters, motion) -> dict:
 
 
 def edit(method, names, plain, model, clip, vae, frames, masks, caption, source, noise, inversion) -> dict:
-    """Both objects changed: driven by the two clusters nearest to them, or frame by frame with the prompt alone."""
+    """An edit of both objects, by the two clusters nearest to them, or frame by frame with the prompt alone."""
     import nodes as host
     import torch
 

@@ -1,7 +1,7 @@
-"""Does every frame come back? Inversion and back on the demo world, frame by frame, against the autoencoder's own limit.
+"""Reconstruction: inversion and back on the toy world, frame by frame, against the autoencoder's own limit.
 
-`make bench-reconstruction` writes out/reconstruction.json and RECONSTRUCTION.md: the demo clip
-and 24 others, attention over all frames, CFG 1 back. Finished clips are kept; a second run goes on where the first stopped.
+`make bench-reconstruction` writes out/reconstruction.json and RECONSTRUCTION.md: the demo clip and 24 others, attention
+over all frames, CFG 1 on the way back. Finished clips are stored; a second run continues where the first stopped.
 """
 
 import argparse
@@ -21,7 +21,7 @@ RUNS = ((OURS, 20), (PLAIN, 20), (OURS, 50))  # method and steps
 
 
 def plain_walk(denoise, x, sigmas, convention, refinements):
-    """What refinements did before: x+ <- x + (sigma+ - sigma) eps(x+, sigma+), from the variance-preserving guess."""
+    """Plain fixed-point iteration, x+ <- x + (sigma+ - sigma) eps(x+, sigma+), from the variance-preserving guess."""
     from pack.videograin.core.ddim_inversion import Step
 
     for low, high in pairwise(sigmas):
@@ -36,7 +36,7 @@ def plain_walk(denoise, x, sigmas, convention, refinements):
 
 
 def shots():
-    """(name, objects, place, frames, motion, seed) of the demo clip, then of clips drawn by chance."""
+    """(name, objects, place, frames, motion, seed) of the demo clip, then of random clips."""
     import numpy as np
 
     from pack.videograin.toybox import world
@@ -50,7 +50,7 @@ def shots():
 
 
 def frame_psnr(a, b):
-    """dB of each frame, for frames (F, H, W, 3) in 0..1."""
+    """PSNR of each frame in dB, for frames (F, H, W, 3) in 0…1."""
     return (-10 * (a - b).square().flatten(1).mean(1).log10()).tolist()
 
 

@@ -1,4 +1,4 @@
-"""How fast our views answer while a clip of 32 frames is worked on, as the browser itself counts it.
+"""Response time of the pack's views while a clip of 32 frames is edited, measured by the browser.
 
     python benchmarks/response.py            # runs the browser tests that measure it, a few minutes
     python benchmarks/response.py --collect  # takes the numbers of their last run

@@ -4,8 +4,8 @@
     make bench ARGS=--quick             small sizes, a few minutes, to see that it runs; writes out/speed_quick.json only
     make bench ARGS="--only attention"  one benchmark; the others' rows stay as they are
 
-Every case runs in a process of its own, since only then is its peak its own. Writes out/speed.json and SPEED.md after
-each benchmark: one that is stopped loses no more than the one at work.
+Every case runs in its own process, so that the peak memory is its own. Writes out/speed.json and SPEED.md after each
+benchmark: a stopped run loses only the current one.
 """
 
 import argparse
@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 HERE = Path(__file__).resolve().parent
-BENCHES = {  # and the devices they are for
+BENCHES = {  # benchmark -> its devices
     "attention": ("cpu", "cuda"),
     "network": ("cpu", "cuda"),
     "end to end": ("cuda",),
@@ -37,7 +37,7 @@ ATTENTION = {
     ],
     "quick": [(1024, 80, "float32", 3), (4096, 80, "float32", 1)],
 }  # fmt: skip
-TURNS = 3  # of each step of a network: all of them in turn, so that whatever else the machine does falls on all
+TURNS = 3  # repetitions of each step of a network, interleaved, so that other load falls on all steps alike
 # network: frames, pixels
 NETWORK = {"cpu": ((4, 8, 16), 256), "cuda": ((8, 16, 32, 64), 512), "quick": ((1, 2, 3), 64)}
 # long: frames of the clips, the first in one chunk; frames of a chunk; steps
@@ -72,7 +72,7 @@ def run_task(task: Row, tree: Path) -> Any:
     what, gpu = task.pop("what"), task["device"] == "cuda"
     with tempfile.TemporaryDirectory(prefix="videograin-bench-") as base:
         if what not in WITHOUT_HOST:
-            # The host's own choice on a CPU takes full-frame attention apart, and three times as long.
+            # The host's default on a CPU splits full-frame attention and takes three times as long.
             enter_host(tree, Path(base), "--use-pytorch-cross-attention")
             import comfy.cli_args
 
@@ -171,7 +171,7 @@ def benchmark(bench: str, device: str, quick: bool, tree: Path) -> list[Row]:
 
 
 def rows_of(file: Path) -> list[Row]:
-    """What was measured before. Raises SystemExit for a file that cannot be read: measured rows would be lost with it."""
+    """The rows measured before. Raises SystemExit for an unreadable file, since measured rows would be lost."""
     try:
         return json.loads(file.read_text()) if file.exists() else []
     except ValueError as error:
@@ -179,7 +179,7 @@ def rows_of(file: Path) -> list[Row]:
 
 
 def replace(file: Path, text: str) -> None:
-    """Whole or not at all."""
+    """Replaces a file, whole or not at all."""
     part = file.with_name(f"{file.name}.part")
     part.write_text(text)
     os.replace(part, file)

@@ -1,1 +1,1 @@
-"""The edit benchmark: clips whose truth is known, edited through real graphs in the real host, and judged."""
+"""The edit benchmark: clips with ground truth, edited by real graphs in the real host, and judged."""

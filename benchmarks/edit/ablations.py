@@ -1,7 +1,6 @@
-"""The method's own choices, one changed at a time.
+"""Ablations: the method's own choices, one changed at a time.
 
-Around what was `default` before they were made: `default` then took up what they had found, the size term off and a lower
-power, so it is one step further.
+They vary the `default` before these ablations. Today's `default` has what they found: no size term and a lower power.
 """
 
 from __future__ import annotations
@@ -35,7 +34,7 @@ ATTENTION = tuple(
         ("cross_size_off", "cross size term: off", replace(BASIS, cross_size="off")),
     )
 )
-SCHEDULE = tuple(  # how strong, and until when
+SCHEDULE = tuple(  # strengths and end points
     replace(FREE, name=name, label=label, st_layout=replace(BASIS, **choices))
     for name, label, choices in (
         ("power_0", "strength kept to the end (power 0)", {"power": 0.0}),

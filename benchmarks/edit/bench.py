@@ -1,4 +1,4 @@
-"""The whole run: what is compared on which clips, the edits, and the files that tell about them."""
+"""The whole run: methods and clips, the edits, and the files of results."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ SHOWN = 4  # clips on the contact sheet, of different tasks
 
 
 def bench(options: argparse.Namespace, out: Path) -> int:
-    """Runs what the options say and writes out/<name>.json, .md and .png; returns the exit code."""
+    """Runs the chosen benchmark and writes out/<name>.json, .md and .png; returns the exit code."""
     setup, chosen = setup_of(options), plan(options)
     name = name_of(options)
     painter = demo_model.FOLDER / demo_model.PAINTER
@@ -54,7 +54,7 @@ def bench(options: argparse.Namespace, out: Path) -> int:
 
 
 def ruler() -> str:
-    """Checksum of all that judges: the judge's weights, the measures' code, and whether there is an LPIPS."""
+    """Checksum of everything that measures: the judge's weights, the measures' code, and whether LPIPS is there."""
     files = [
         judging.WEIGHTS,
         *(Path(module.__file__) for module in (judging, measure, suite, lpips, measures, optical_flow)),

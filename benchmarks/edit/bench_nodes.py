@@ -1,7 +1,7 @@
-"""The benchmark's own nodes: where a graph's clip and masks come from, and where its frames go.
+"""The benchmark's own nodes: the source of a graph's clip and masks, and the sink of its frames.
 
-Between them stand stock nodes and ours. The classes are made per run, around what they share, so that nothing is kept
-when the run is over.
+Between them are stock nodes and the pack's. The classes are made for each run around their shared objects, so that
+nothing stays in memory after it.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ Layout = io.Custom("VIDEOGRAIN_LAYOUT")
 
 
 class Outcome:
-    """What the nodes of one graph hand to the benchmark."""
+    """The results that the nodes of one graph give to the benchmark."""
 
     def __init__(self):
         self.frames: np.ndarray | None = None  # (F, H, W, 3) uint8
@@ -34,7 +34,7 @@ class Outcome:
 
 
 def nodes(find: Callable[[str], Example], outcome: Outcome) -> list[type[io.ComfyNode]]:
-    """find: the example of a case's name."""
+    """The node classes. find: case name -> example; outcome: takes the results."""
 
     class BenchmarkModel(io.ComfyNode):
         @classmethod
@@ -143,7 +143,7 @@ def nodes(find: Callable[[str], Example], outcome: Outcome) -> list[type[io.Comf
 
         @classmethod
         def fingerprint_inputs(cls, **_) -> float:
-            return float("nan")  # never from the cache: its work is to hand over
+            return float("nan")  # NaN is never cached, so the node always runs
 
         @classmethod
         def execute(cls, images: Tensor) -> io.NodeOutput:
@@ -155,19 +155,19 @@ def nodes(find: Callable[[str], Example], outcome: Outcome) -> list[type[io.Comf
 
 
 def hints(one: Example) -> Tensor:
-    """(F, H, W, 3) in [0, 1]: how far everything in the clip is, as the demo's ControlNet learned to see it."""
+    """Depth hints, (F, H, W, 3) in [0, 1], in the form that the demo's ControlNet was trained on."""
     grey = np.stack([depth(masks) for masks in one.shot.masks.swapaxes(0, 1)])
     return (torch.from_numpy(grey).float() / 255)[..., None].expand(-1, -1, -1, 3)
 
 
 def union(one: Example, numbers: str, shape: str) -> Tensor:
-    """(F, H, W) bool: some areas together, by their numbers with commas."""
+    """The union of areas, (F, H, W) bool; numbers: of the areas, with commas."""
     areas = suite.areas(one, shape)
     return torch.from_numpy(np.any([areas[int(number)].mask for number in numbers.split(",")], 0))
 
 
 def choose(layout: ClusterLayout, mask: Tensor) -> list[int]:
-    """The clusters that lie in the mask by more than half; at least the one that fits it best."""
+    """The clusters with more than half of their tokens in the mask, or the one with the largest share."""
     count = len(layout.names)
     clusters = torch.stack([at_frame_size(layout, layout.labels == number) > 0.5 for number in range(count)])
     inside, size = ((clusters & where).sum((1, 2, 3)).float() for where in (mask, torch.ones_like(mask)))

@@ -1,7 +1,7 @@
-"""The graph of one edit, as ComfyUI's API takes it: stock nodes and ours, between the benchmark's source and sink.
+"""The graph of one edit in the API's format: stock nodes and ours, between the benchmark's source and sink.
 
-Nodes keep their names from method to method, and what two methods share has the same inputs, so that the host's own
-output cache gives the second what the first computed: above all the inversion, once per clip and all that is live in it.
+Nodes have the same names in all methods, and shared nodes have the same inputs, so the host's output cache computes
+them once: above all the inversion, once per clip and set of features that are live in it.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ Link = list  # [node's name, index of its output]
 
 
 class Setup(NamedTuple):
-    """What all methods of a run have in common."""
+    """The settings that all methods of a run share."""
 
     frames: int = 8
     steps: int = 20  # of the inversion, and again of the edit
@@ -93,7 +93,7 @@ def _sampled(graph: Graph, one: Example, method: Method, wording: str, setup: Se
         start = {"add_noise": "disable", "noise_seed": one.case.seed, "latent_image": ["invert", 0], "start_at_step": 0,
                  "end_at_step": 10000, "return_with_leftover_noise": "disable"}  # fmt: skip
         sampled = graph.add("sample", "KSamplerAdvanced", **drawn, **start)
-    # A MODEL that carries a watch serves one sampling: another one must not find it in the host's cache.
+    # A MODEL with a watch is for one sampling: the next must not get it from the host's cache.
     graph.prompt["watch"]["inputs"]["ticket"] = digest(graph.prompt)
     return sampled
 
@@ -138,16 +138,16 @@ def _layout(graph: Graph, setup: Setup, model: Link) -> None:
 
 
 def _directed(graph: Graph, one: Example, method: Method, text: str, model: Link) -> Link:
-    """The MODEL that makes the edit go where it is to go, and leaves the rest."""
+    """The MODEL that directs the edit to its regions and keeps the rest."""
     if method.st_layout is not None:
         if method.key_set == OWN:  # ST-Layout Attention would bring all frames by itself
             model = graph.add("own frame", "VideoGrainFullFrameAttention", model=model, key_set=OWN)
-        # A mode spelled out: rows that mean the same have the same graph, and a mode that changes has another.
+        # The mode as single settings: equal methods have equal graphs, and a mode that changes has a new graph.
         choices = vars(method.st_layout)
         model = graph.add("st-layout", "VideoGrainSTLayoutAttention", model=model, mode="default", **choices)
     model = _following(graph, one, method, text, model)
     if method.place:
-        words = {"clip": ["loader", 1], "prompt": text, "level": "1/2"}  # as its help says for small pictures
+        words = {"clip": ["loader", 1], "prompt": text, "level": "1/2"}  # as its help recommends for small pictures
         model = graph.add("place", "VideoGrainPlaceObjects", model=model, **words, **_placed(graph, one, method))
     if method.blend:
         mask = _mask(graph, one, method, _changed(one), "edit mask")
@@ -160,7 +160,7 @@ def _directed(graph: Graph, one: Example, method: Method, text: str, model: Link
 
 
 def _following(graph: Graph, one: Example, method: Method, text: str, model: Link) -> Link:
-    """What takes more of the source than its path: features, attention, the places of words."""
+    """The MODEL that takes more of the source than its latents: features, attention, places of words."""
     prompt = ["source hints" if method.control else "source prompt", 0]
     source = {"inversion": ["invert", 1], "conditioning": prompt}
     words = {"clip": ["loader", 1], "source_prompt": one.shot.caption}
@@ -179,7 +179,7 @@ def _following(graph: Graph, one: Example, method: Method, text: str, model: Lin
 
 
 def _prompts(graph: Graph, one: Example, method: Method, text: str) -> tuple[Link, Link]:
-    """The positive one, bound to its regions where something asks for them, and the negative one."""
+    """The positive prompt, bound to its regions where a node needs them, and the negative prompt."""
     if method.st_layout is not None or method.self_fusion == OUTSIDE_REGIONS:
         positive = _bound(graph, one, method, text)
     else:
@@ -214,7 +214,7 @@ def _placed(graph: Graph, one: Example, method: Method) -> dict[str, Link]:
 
 
 def _watched(graph: Graph, one: Example, text: str) -> Link:
-    """Every area by its true mask, whatever the method knows: what attention is measured against."""
+    """The MODEL with a watch on every area's true mask, against which attention is measured."""
     chain: dict[str, Link] = {}
     for number, area in enumerate(suite.areas(one)):
         mask = graph.add(
@@ -230,14 +230,14 @@ def _changed(one: Example) -> tuple[int, ...]:
 
 
 def _old_words(one: Example) -> tuple[str, ...]:
-    """What the source's caption calls that which changes."""
+    """The words of the source's caption for the objects that change."""
     if one.task.place != one.shot.place:
         return (world.PLACES[one.shot.place],)
     return one.shot.names[: len(one.task.wishes)]
 
 
 def _mask(graph: Graph, one: Example, method: Method, numbers: tuple[int, ...], name: str) -> Link:
-    """The union of some areas, as the method knows them."""
+    """The union of areas by the masks that the method uses."""
     wanted = {"case": one.case.name, "areas": ",".join(map(str, numbers))}
     if method.masks != CLUSTERS:
         return graph.add(name, "BenchmarkMask", **wanted, shape=method.masks)
@@ -246,7 +246,7 @@ def _mask(graph: Graph, one: Example, method: Method, numbers: tuple[int, ...], 
 
 
 def _pasted(graph: Graph, one: Example, method: Method, frames: Link) -> Link:
-    """As the example workflows end: the source's pixels outside the feathered edit."""
+    """The frames pasted over the source outside the feathered edit, as in the example workflows."""
     mask = graph.add("grown", "GrowMask", mask=["edit mask", 0], expand=4, tapered_corners=True)
     blurred = graph.add(
         "blurred", "ImageBlur", image=graph.add("as picture", "MaskToImage", mask=mask), blur_radius=3, sigma=1.5

@@ -1,6 +1,6 @@
-"""Runs prompts through ComfyUI's own executor in this process, and tells what each node cost.
+"""ComfyUI's own executor in this process, with the cost of each node.
 
-To be imported once ComfyUI is (tools/inprocess.py).
+Import it after ComfyUI (tools/inprocess.py).
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ EXTRAS = ("nodes_latent.py", "nodes_mask.py", "nodes_post_processing.py")  # in 
 
 
 class Stopped(Exception):
-    """Somebody pressed Ctrl-C."""
+    """The user pressed Ctrl-C."""
 
 
 class Cost(NamedTuple):
@@ -39,7 +39,7 @@ class Cost(NamedTuple):
 
 
 class Client:
-    """Stands where the web server does: it hears what the executor tells a browser."""
+    """A stand-in for the web server: it receives the executor's messages to a browser."""
 
     client_id, last_node_id, last_prompt_id = "benchmark", None, None
 
@@ -63,7 +63,7 @@ class Host:
         asyncio.run(_register(own))
 
     def stop_on_signals(self) -> None:
-        """Ctrl-C ends the node at work at its next step, as the Stop button of the web page does."""
+        """Makes Ctrl-C end the running node at its next step, as the Stop button of the web page does."""
 
         def stop(number: int, frame: FrameType | None) -> None:
             self.stopped = True
@@ -73,7 +73,7 @@ class Host:
             signal.signal(number, stop)
 
     def run(self, prompt: Prompt) -> Cost:
-        """Raises Stopped after a signal, RuntimeError for a graph that is refused or fails."""
+        """Runs a graph. Raises Stopped after a signal, RuntimeError for a graph that is refused or fails."""
         if self.stopped:
             raise Stopped
         return asyncio.run(self._run(prompt))
@@ -117,7 +117,7 @@ def _forget_peak() -> None:
         torch.cuda.reset_peak_memory_stats()
     elif Path("/proc/self/clear_refs").exists():  # Linux
         gc.collect()
-        getattr(ctypes.CDLL(None), "malloc_trim", int)(0)  # what earlier edits left in the heap would hide new peaks
+        getattr(ctypes.CDLL(None), "malloc_trim", int)(0)  # free heap of earlier edits would hide new peaks
         Path("/proc/self/clear_refs").write_text("5")
 
 

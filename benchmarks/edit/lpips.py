@@ -32,7 +32,7 @@ class Lpips:
 
     @torch.inference_mode()
     def __call__(self, a: Tensor, b: Tensor) -> float:
-        """Mean distance of pictures (F, H, W, 3) in 0…1; 0 for equal ones."""
+        """Mean distance of pictures (F, H, W, 3) in 0…1; 0 for equal pictures."""
         total = 0.0
         for first, second, line in zip(self._features(a), self._features(b), self.lines, strict=True):
             total += float(F.conv2d((_unit(first) - _unit(second)).square(), line).mean())

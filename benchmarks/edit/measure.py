@@ -1,4 +1,4 @@
-"""What an edited clip is worth: the judge's words, pixels, motion. The statistics over clips are in report.py."""
+"""Measures of one edited clip: the judge's words, pixels, motion. Statistics over clips are in report.py."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from . import statistics, suite
 from .lpips import Lpips
 from .suite import Area, Example
 
-VISIBLE = 0.5  # of its largest area must show, or the judge misnames even the untouched source
-THERE = 0.25  # of a region's cells at least show its object, or the region is empty; true drawings lie far above
-NOTHING = "nothing"  # stands for a word where a region is empty
+VISIBLE = 0.5  # share of an area's largest size that a frame must show; below it the judge misnames even the source
+THERE = 0.25  # least share of a region's cells that show its object, else the region is empty; drawings are far above
+NOTHING = "nothing"  # the word for an empty region
 FINITE = 99.0  # dB, for equal pictures
 
 Seen = list[list[str | None]]  # area × frame
 
 
 def measure(one: Example, edited: np.ndarray, judge: Judge, lpips: Lpips | None) -> dict[str, Any]:
-    """Every number of one edit; `asked`: each area's word and whether it changes; `seen`: area × frame, the judge's word.
+    """All numbers of one edit. edited: (F, H, W, 3) uint8.
 
-    edited: (F, H, W, 3) uint8.
+    In the result, `asked` is each area's word and whether it changes; `seen`, area × frame, the judge's word.
     """
     areas, reading = suite.areas(one), judge.read(edited)
     seen = words_seen(areas, reading)
@@ -50,7 +50,10 @@ def measure(one: Example, edited: np.ndarray, judge: Judge, lpips: Lpips | None)
 
 
 def words_seen(areas: tuple[Area, ...], reading: Reading) -> Seen:
-    """None where too little of the area shows. What is worn counts where something to wear was asked for."""
+    """The judge's word for each area and frame, None where too little of the area shows.
+
+    An accessory is part of the word only where one was asked for.
+    """
     dressed = any(" " in area.word for area in areas)
     return [[_word(area, reading, frame, dressed) for frame in range(len(area.mask))] for area in areas]
 
@@ -62,13 +65,13 @@ def _word(area: Area, reading: Reading, frame: int, dressed: bool) -> str | None
     if area.is_place:
         return reading.place(frame, mask)
     found = reading.region(frame, mask)
-    if found.certainty < THERE:  # the judge names the likeliest object of bare snow, too
+    if found.certainty < THERE:  # the judge names an object even for bare snow
         return NOTHING
     return f"{found.name} {found.worn}".strip() if dressed else found.name
 
 
 def judged_words(areas: tuple[Area, ...], seen: Seen) -> dict[str, float]:
-    """Edit-Acc over the areas that change, Kept over the objects that do not; Leak, and how many are empty, over all objects."""
+    """Edit-Acc over areas that change, Kept over objects that do not, Leak and share of empty over all objects."""
     both = list(zip(areas, seen, strict=True))
     changed = [(words, area.word) for area, words in both if area.changes]
     stay = [(words, area.word) for area, words in both if not area.changes]
@@ -88,9 +91,9 @@ def _unzipped(rows: list[tuple[list[str | None], str]]) -> tuple[Seen, list[str]
 
 
 def warp_errors(one: Example, frames: Tensor) -> tuple[float, float]:
-    """Warp-Err with the clip's true flow, over the points that are still seen in the next frame, and over all.
+    """Warp-Err with the clip's true flow, over the points still visible in the next frame, and over all points.
 
-    The true flow goes forward: it pulls each next frame back onto the one before.
+    The true flow is forward, so each next frame is warped back onto the one before.
     """
     flow, still_seen = (torch.from_numpy(part) for part in clips.flow(one.shot))
     pair = frames[1:], frames[:-1], flow

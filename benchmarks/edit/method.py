@@ -1,4 +1,4 @@
-"""What a method is, and those that the test clips see: every method is a row, and graph.py turns it into nodes."""
+"""Methods of the benchmark, one row each, and those that run on the test clips; graph.py turns a row into nodes."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ EVERYWHERE, OUTSIDE_REGIONS, OUTSIDE_WORDS = "everywhere", "outside regions", "o
 
 @dataclass(frozen=True)
 class Method:
-    """One row.
+    """One method.
 
     start: the world's own drawing of the edit; the source through the VAE; the source half covered by fresh noise; or
-        the inverted source. against: the row that this one changes in one thing, for paired differences.
-    In the inversion too: key_set, of self-attention; clip_norm, group normalisation over all frames; flow, attention
-        along the source's motion; anchors, which every frame sees besides; control, the ControlNet for depth.
-    st_layout: choices of ST-Layout Attention, None for none. bound: the areas that get a Region Prompt. masks: one of
+        the inverted source. against: the method from which this one differs in one thing, for paired differences.
+    Live in the inversion too: key_set, of self-attention; clip_norm, GroupNorm over all frames; flow, attention along
+        the source's motion; anchors, frames that every frame sees too; control, the ControlNet for depth.
+    st_layout: choices of ST-Layout Attention, None without it. bound: the areas that get a Region Prompt. masks: one of
         suite.SHAPES, or CLUSTERS.
-    Of the source: inject, its features; self_fusion, where its self-attention holds, "" for nowhere; cross_fusion,
-        the places of the words that both prompts have.
+    From the source: inject, its features; self_fusion, the area of its self-attention, "" for none; cross_fusion, its
+        cross-attention for words that both prompts have.
     place: the latent is moved until each object's words act in its mask.
-    blend: Latent Blend follows, in this mode; its area is wider by `grow` latent cells. noise: of the mode "irjs".
-    paste: the source's own pixels are put back outside the edit.
+    blend: mode of Latent Blend; its area is wider by `grow` latent cells. noise: of the mode "irjs".
+    paste: the source's pixels are pasted outside the edit.
     """
 
     name: str
@@ -58,23 +58,23 @@ class Method:
 
     @property
     def inverted_with(self) -> tuple:
-        """What the inversion has of the method: equal for two methods that share one."""
+        """The settings that the inversion depends on: two methods with equal ones share an inversion."""
         return self.key_set, self.clip_norm, self.flow, self.anchors, self.control
 
     @property
     def wordings(self) -> tuple[str, ...]:
-        """The prompts to try, the better of which counts: two where nothing but words says what goes where."""
-        told = self.st_layout is not None or self.place or self.start in (DRAWN, SOURCE)
-        return (PLAIN,) if told else WORDINGS
+        """The prompts to try, of which the better counts: two where only words say which object becomes which."""
+        directed = self.st_layout is not None or self.place or self.start in (DRAWN, SOURCE)
+        return (PLAIN,) if directed else WORDINGS
 
     @property
     def cost(self) -> float:
-        """Of one edit, against a full-frame one: to tell how long a run will take."""
+        """The time of one edit, relative to a full-frame one, for the estimate of a run's time."""
         if self.paste or self.start in (DRAWN, SOURCE):
             return 0.1
-        seen = {OWN: 0.5, MIDDLE: 0.5, FIRST_PREVIOUS: 0.7}.get(self.key_set, 1.0)
+        keys = {OWN: 0.5, MIDDLE: 0.5, FIRST_PREVIOUS: 0.7}.get(self.key_set, 1.0)
         source = 0.2 if self.self_fusion or self.cross_fusion else 0.1 * self.inject
-        return seen * (1 + source + 0.3 * self.control + 1.5 * self.place)
+        return keys * (1 + source + 0.3 * self.control + 1.5 * self.place)
 
 
 REFERENCES = (

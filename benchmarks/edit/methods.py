@@ -1,4 +1,4 @@
-"""All methods, in the order of tables, and which of them run on which clips."""
+"""All methods, in the order of tables, by the clips that they run on."""
 
 from __future__ import annotations
 
@@ -14,6 +14,6 @@ SYSTEMS = (
     ST_LAYOUT,
     DEFAULT,
     *NEIGHBOURS,
-)  # on the development clips too, by themselves: hours more
+)  # on the development clips too, as a separate run: hours more
 QUICK = (*REFERENCES, *BASELINES[1:], DEFAULT)
 METHODS = {method.name: method for method in (*HEADLINE, *ABLATIONS, *SYSTEMS)}  # HEADLINE: once on the test clips

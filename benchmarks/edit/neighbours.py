@@ -1,6 +1,7 @@
-"""What joins the method or stands beside it: the paper's other parts, FateZero, ReAtCo and VIA, alone and mixed.
+"""Neighbours of the method: the paper's other parts, FateZero, ReAtCo and VIA, alone and mixed.
 
-All with their nodes' own settings. FateZero's presets for shapes, since most tasks put one thing in the place of another.
+All have their nodes' default settings; FateZero has its presets for shapes, since most tasks replace one thing by
+another.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What no number says: the edits side by side, and crops with what was asked and what the judge saw."""
+"""Pictures of the edits: a contact sheet, and crops with the word asked and the word seen."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def contact_sheet(shown: Sequence[Example], best: Best, frames: Callable[[Row], 
 
 
 def coloured(one: Example) -> np.ndarray:
-    """(F, H, W, 3) uint8: the areas in colours over the darkened source; those that are to stay, pale."""
+    """The areas in colours over the darkened source, (F, H, W, 3) uint8; areas that stay are pale."""
     picture = one.shot.frames // 3
     for number, area in enumerate(suite.areas(one)):
         colour = np.uint8(COLOURS[number % len(COLOURS)])

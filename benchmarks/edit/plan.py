@@ -1,4 +1,4 @@
-"""What a run does, by its options: which edits of which clips, how long, and what its files are called."""
+"""The plan of a run, from its options: edits, clips, number of steps, and file names."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .methods import ABLATIONS, METHODS, QUICK, SYSTEMS
 from .suite import DEVELOPMENT, TEST, Case
 
 QUICK_CLIPS, QUICK_STEPS = 4, 12
-# So many methods: one clip of each task and half the steps, which all that they are compared with takes too.
+# These are many methods, so one clip of each task and half the steps, also for the methods they are compared with.
 SYSTEMS_CLIPS, SYSTEMS_STEPS = 6, 10
 GPU_FRAMES, GPU_STEPS = 16, 50
 
@@ -21,7 +21,7 @@ Plan = dict[str, tuple[list[Case], tuple[Method, ...]]]  # split -> clips, metho
 
 
 class Job(NamedTuple):
-    """One edit to be made."""
+    """One edit of the plan."""
 
     case: Case
     method: Method
@@ -32,7 +32,7 @@ class Job(NamedTuple):
 
 
 def jobs(cases: Iterable[Case], methods: Iterable[Method]) -> list[Job]:
-    """Clip by clip, and within a clip by inversion, so that what the host remembers is used."""
+    """The edits, sorted by clip and then by inversion, so that the host's cache is used."""
     ordered = sorted(methods, key=lambda method: (method.inverted_with, method.paste))
     return [Job(case, method, wording) for case in cases for method in ordered for wording in method.wordings]
 
@@ -48,9 +48,9 @@ def setup_of(options: argparse.Namespace) -> Setup:
 
 
 def plan(options: argparse.Namespace) -> Plan:
-    """Settings are chosen on the development clips; the test clips see the headline only.
+    """The plan: settings are chosen on the development clips; on the test clips only the headline methods run.
 
-    Raises SystemExit for options that make no sense, or leave nothing to do.
+    Raises SystemExit for options that contradict each other or leave nothing to do.
     """
     least = {"frames": 2, "steps": 1, "refinements": 0, "clips": 1}
     for name, value in least.items():
@@ -81,7 +81,7 @@ def plan(options: argparse.Namespace) -> Plan:
 
 
 def name_of(options: argparse.Namespace) -> str:
-    """Only a whole run writes the files that are kept under version control."""
+    """The name of a run's files; only a whole run has the names under version control."""
     changed = (options.frames, options.steps, options.refinements, options.methods, options.clips)
     if any(option is not None for option in changed):
         return "edit_quality_partial"

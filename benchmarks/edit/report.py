@@ -1,4 +1,4 @@
-"""From rows, one per edit, to what is said about methods: means over clips, 95 % intervals, paired differences."""
+"""Report on methods, from one row per edit: means over clips, 95 % intervals, paired differences."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ LISTED = 12  # wrong words listed per method
 
 
 def merit(row: Row) -> tuple[float, float, float, float]:
-    """What makes one edit of a clip better than another: more right, less leaked, more kept, a truer background."""
+    """The order of two edits of a clip: more correct words, less leak, more kept, a better background."""
     return row["edit_acc"], -_number(row["leak"]), _number(row["kept"]), _number(row["background_psnr"])
 
 
@@ -56,7 +56,7 @@ def _number(value: float) -> float:
 
 
 def best_wording(rows: Iterable[Row]) -> Best:
-    """Of the prompts tried for a clip, the one whose edit is best."""
+    """The best edit of each method and clip among the prompts tried."""
     best: Best = {}
     for row in rows:
         clips = best.setdefault(row["method"], {})
@@ -66,7 +66,7 @@ def best_wording(rows: Iterable[Row]) -> Best:
 
 
 def best_baseline(best: Best) -> dict[str, Row]:
-    """Clip by clip the best baseline's edit, whichever that is: no single baseline is as good."""
+    """The best baseline edit of each clip, from any baseline: no single baseline is as good."""
     found: dict[str, Row] = {}
     for name, clips in best.items():
         for case, row in clips.items() if METHODS[name].baseline else ():
@@ -91,7 +91,7 @@ def paired(best: Best) -> dict[str, tuple[float, float, float]]:
 
 
 def differences(best: Best) -> dict[str, dict[str, tuple[float, float, float]]]:
-    """Each row minus the one it changes in one thing, over the clips that both have: (mean, low, high) of every metric."""
+    """Each method minus the one it is `against`, over the clips that both have: (mean, low, high) of every metric."""
     found = {}
     for name in (name for name in METHODS if name in best):
         theirs, ours = best.get(METHODS[name].against, {}), best[name]
@@ -105,7 +105,7 @@ def differences(best: Best) -> dict[str, dict[str, tuple[float, float, float]]]:
 
 
 def confusion(rows: Iterable[Row]) -> dict[str, dict[str, int]]:
-    """asked word -> seen word -> frames, over the areas that were to change."""
+    """Confusion of words, over the areas that should change: word asked -> word seen -> number of frames."""
     counts: dict[str, Counter] = {}
     for row in rows:
         for (word, changes), words in zip(row["asked"], row["seen"], strict=True):
@@ -118,7 +118,7 @@ def confusion(rows: Iterable[Row]) -> dict[str, dict[str, int]]:
 
 
 def as_json(main: Best, development: Best, setup: Row) -> Row:
-    """`methods` and `paired` are the headline; the rest says where it comes from. Fractions are 0…1, NaN is null."""
+    """The results as JSON: `methods` and `paired` are the headline, the rest is detail. Fractions 0…1, NaN is null."""
     found = _means(main) | {
         "paired": {name: _finite(values) for name, values in paired(main).items()},
         "best_baseline": {case: f"{row['method']}, {row['wording']}" for case, row in best_baseline(main).items()},
@@ -155,7 +155,7 @@ def _finite(values: Iterable[float]) -> list[float | None]:
 
 
 def as_markdown(title: str, main: Best, development: Best, notes: Sequence[str]) -> str:
-    """Means ± half the 95 % interval; the paired differences; each task; the ablations; what was taken for what."""
+    """The results as Markdown: means ± half the 95 % interval, paired differences, tasks, ablations, confused words."""
     count = len(next(iter(main.values()), {}))
     lines = [f"# {title}", "", *notes, "", f"## {count} clips", "", *_table(main), ""]
     lines += ["## Our default minus the best baseline of each clip", "", *_paired_lines(main), ""]

@@ -1,4 +1,4 @@
-"""Makes and measures the edits of a run, one after the other, and says how long the rest will take."""
+"""The edits of a run, made and measured one after the other, with an estimate of the time left."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ UNTIMED = ("loader", "clip")
 
 
 class Runner:
-    """The host, the judge, and the clip at hand."""
+    """The runner of edits: the host, the judge, and the current clip."""
 
     def __init__(self, setup: Setup, store: Store, judge: Judge, lpips: Lpips | None):
         self.setup, self.store, self.judge, self.lpips = setup, store, judge, lpips
-        self.examples: dict[str, Example] = {}  # the clip at hand only
+        self.examples: dict[str, Example] = {}  # the current clip only
         self.outcome = Outcome()
         self.host = Host(nodes(self.examples.__getitem__, self.outcome))
-        self.inversions: dict[tuple, float] = {}  # clip and what it was inverted with: seconds of the inversion
-        self.shares: dict[str, tuple[float, float]] = {}  # of attention, by the watch's ticket
+        self.inversions: dict[tuple, float] = {}  # (clip, inverted_with) -> seconds of the inversion
+        self.shares: dict[str, tuple[float, float]] = {}  # a watch's ticket -> shares of attention
 
     def run(self, job: Job) -> tuple[dict[str, Any], float]:
-        """The row of an edit, from disk if it is there; and the seconds that the edit took now."""
+        """The row of an edit, from disk if stored; and the seconds that this call spent on the edit."""
         one, began = self.at_hand(job.case), time.perf_counter()
         prompt = edit_graph(one, job.method, job.wording, self.setup)
         key = self.store.key(one, prompt)
@@ -55,7 +55,7 @@ class Runner:
         return self.examples[case.name]
 
     def edit(self, job: Job, prompt: Prompt) -> dict[str, Any]:
-        """Runs the graph; what it cost and where attention went."""
+        """Runs the graph; returns its cost and the shares of attention."""
         cost = self.host.run(prompt)
         seconds = {node: spent for node, spent in cost.seconds.items() if node not in UNTIMED}
         clip = job.case.name, job.method.inverted_with
@@ -94,7 +94,7 @@ def _mean(values: list[float]) -> float:
 
 
 def run_all(runner: Runner, todo: list[Job], tell: Callable[[str], None]) -> Iterator[dict[str, Any]]:
-    """The rows of all jobs, as they come. Ends early, with what there is, when somebody stops the run."""
+    """The rows of all jobs, one by one. Ends early when the user stops the run."""
     spent = cost = 0.0
     left = sum(job.method.cost for job in todo)
     for number, job in enumerate(todo, 1):

@@ -1,4 +1,4 @@
-"""Numbers of the edit benchmark alone: what a judge sees in regions, seams between chunks, intervals over clips."""
+"""Statistics of the edit benchmark: the judge's words in regions, seams between chunks, intervals over clips."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ Seen = Sequence[Sequence[str | None]]  # region × frame: the word seen there; N
 
 
 def edit_acc(seen: Seen, asked: Sequence[str]) -> float:
-    """Share of region-frames in which the region shows the word asked of it, 0…1. asked: one word per region."""
+    """Edit-Acc: share of region-frames in which the region shows its word, 0…1. asked: one word per region."""
     return share_of([word == own for words, own in zip(seen, asked, strict=True) for word in words if word is not None])
 
 
 def leak(seen: Seen, asked: Sequence[str], others: Sequence[set[str]]) -> float:
-    """Share of region-frames in which a region shows a word asked of another region instead of its own, 0…1.
+    """Leak: share of region-frames in which a region shows the word of another region instead of its own, 0…1.
 
     asked: one word per region. others: per region, the words of the other regions.
     """
@@ -32,9 +32,9 @@ def leak(seen: Seen, asked: Sequence[str], others: Sequence[set[str]]) -> float:
 
 
 def kept(seen: Seen, own: Sequence[str]) -> float:
-    """Share of object-frames in which an object that no one asked to change is still itself, 0…1.
+    """Kept: share of object-frames in which an object that should stay is still the same, 0…1.
 
-    seen and own: of the untouched objects only; own: the word each one is.
+    seen and own: of the objects that should stay only; own: the word of each.
     """
     return edit_acc(seen, own)
 
@@ -43,7 +43,7 @@ def kept(seen: Seen, own: Sequence[str]) -> float:
 
 
 def seam_ratio(errors: Tensor, borders: Sequence[int]) -> float:
-    """Seams of a clip edited in chunks: mean Warp-Err where chunks meet, over its mean elsewhere; 1 shows none.
+    """Seam ratio of a clip edited in chunks: mean Warp-Err where chunks meet, over its mean elsewhere; 1 for no seam.
 
     errors (F - 1,), one per pair of frames; borders, the pairs at which chunks meet. Pairs without a value are left out;
     NaN where either side has none, infinite where only borders err.

@@ -1,6 +1,6 @@
-"""Finished edits on disk, so that a run goes on where the last one stopped and repeats nothing.
+"""Finished edits on disk, so that a run continues where the last one stopped.
 
-An edit is a PNG strip of its frames and a JSON of what it cost and is worth, under the key of everything it came from.
+An edit is a PNG strip of its frames and a JSON of its cost and measures, under a key of everything it depends on.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ def checksum(path: Path) -> str:
 class Store:
     """The edits made with one model, judged by one judge.
 
-    folder: made when the first edit is kept. weights, ruler: checksums of the model, and of all that judges. fresh: edits
-    of earlier runs do not count, and give way one by one.
+    folder: created for the first edit. weights, ruler: checksums of the model, and of everything that measures. fresh:
+    edits of earlier runs are ignored and replaced one by one.
     """
 
     def __init__(self, folder: Path, weights: str, ruler: str, fresh: bool = False):
@@ -35,13 +35,13 @@ class Store:
         self.fresh, self.made = fresh, set()
 
     def key(self, one: Example, prompt: Prompt) -> str:
-        """Of the clip's pixels and masks, the graph with all its settings, and the model."""
+        """The key of an edit: of the clip's pixels and masks, the graph with all its settings, and the model."""
         parts = (one.shot.frames, one.shot.masks, *(wish.mask for wish in one.task.wishes))
         clip = hashlib.sha256(b"".join(part.tobytes() for part in parts)).hexdigest()
         return hashlib.sha256(f"{clip} {digest(prompt)} {self.weights}".encode()).hexdigest()[:16]
 
     def row(self, key: str) -> dict[str, Any] | None:
-        """A finished edit; without its measures when it was judged by another ruler. What cannot be read is not there."""
+        """A finished edit, without its measures if another ruler made them; None if it cannot be read."""
         path = self.folder / f"{key}.json"
         if not path.exists() or not self._strip(key).exists() or (self.fresh and key not in self.made):
             return None
@@ -54,12 +54,12 @@ class Store:
             return None
 
     def frames(self, key: str) -> np.ndarray:
-        """(F, H, W, 3) uint8, as they were kept: without loss."""
+        """The stored frames, (F, H, W, 3) uint8, lossless."""
         strip = np.asarray(Image.open(self._strip(key)))
         return np.stack(np.split(strip, strip.shape[1] // strip.shape[0], 1))
 
     def keep(self, key: str, row: dict[str, Any], frames: np.ndarray | None = None) -> None:
-        """The row last, each file whole or not at all."""
+        """Stores an edit, its row last, each file whole or not at all."""
         self.folder.mkdir(parents=True, exist_ok=True)
         if frames is not None:
             self.made.add(key)

@@ -1,7 +1,7 @@
-"""The benchmark's clips, fixed by their seeds: twelve to choose the method's settings by, twenty-four to judge it by.
+"""The benchmark's clips, fixed by their seeds: twelve to choose the method's settings, twenty-four to judge it.
 
-Each clip has one task. In a test clip something was never seen in training: where the task makes a new pair of objects,
-or puts an object in a new place, that pair or setting is a held-out one, and where it does not, the source's is.
+Each clip has one task. A test clip has a pair of objects, or an object in a place, that training never had: in the
+target if the task makes a new pair or puts an object in a new place, else in the source.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from ...videograin.toybox.clips import TASKS, Clip, Task
 
 DEVELOPMENT, TEST = SPLITS = ("development", "test")
 COUNTS = {DEVELOPMENT: 12, TEST: 24}
-SEEDS = {DEVELOPMENT: 1000, TEST: 2000}  # of the first clip; the others count on
+SEEDS = {DEVELOPMENT: 1000, TEST: 2000}  # of the first clip; the others follow
 SHORT = {DEVELOPMENT: "dev", TEST: "test"}
 TRIES = 20  # sets of new words for a clip before another clip is drawn
-HELD_OUT_TARGET = ("instance", "object", "background")  # tasks that put together what the clip does not show
+HELD_OUT_TARGET = ("instance", "object", "background")  # tasks that make a new pair or setting
 TRUE, DILATED, ERODED, SHIFTED, BOXES = SHAPES = ("true", "dilated", "eroded", "shifted", "boxes")
 SHIFT = 8  # pixels: one latent cell
 PLAIN, SIDES = WORDINGS = ("plain", "sides")
@@ -48,12 +48,12 @@ class Example(NamedTuple):
 
 
 class Area(NamedTuple):
-    """A part of the clip, and what it is to show."""
+    """A part of the clip, and what it should show."""
 
     phrase: str  # in the target prompt, word for word
-    word: str  # what the judge is to see: "tiger", "cat hat", "night"
+    word: str  # what the judge should see: "tiger", "cat hat", "night"
     mask: np.ndarray  # (F, H, W) bool
-    changes: bool  # else it is to stay itself
+    changes: bool  # else it should stay the same
     is_place: bool
 
 
@@ -61,13 +61,13 @@ class Area(NamedTuple):
 
 
 def cases(split: str) -> list[Case]:
-    """Tasks take turns; every third clip has a moving camera, every third crossing objects, every fourth three."""
+    """The cases: tasks alternate; 1 in 3 has a moving camera, 1 in 3 crossing objects, 1 in 4 three objects."""
     held_out = world.held_out_pairs() | world.held_out_settings()
     return [_case(split, number, held_out) for number in range(COUNTS[split])]
 
 
 def _case(split: str, number: int, held_out: frozenset[tuple[str, str]]) -> Case:
-    kind, turn = TASKS[number % len(TASKS)], number // len(TASKS) + number  # so that a task has not always the same
+    kind, turn = TASKS[number % len(TASKS)], number // len(TASKS) + number  # else a task would always have the same
     seed = SEEDS[split] + number
     rng = np.random.default_rng(seed)
     while True:
@@ -92,7 +92,7 @@ def _suits(case: Case, held_out: frozenset[tuple[str, str]]) -> bool:
 
 
 def target_words(case: Case) -> tuple[tuple[str, ...], str]:
-    """The names and the place that the edited clip is to show, without drawing the clip."""
+    """The names and the place that the edited clip should show, without drawing the clip."""
     if case.kind == "part":
         return case.names, case.place
     nothing = np.zeros((len(case.names), 1, 1, 1), bool)
@@ -104,9 +104,9 @@ def target_words(case: Case) -> tuple[tuple[str, ...], str]:
 
 
 def together(names: Sequence[str], place: str) -> set[tuple[str, str]]:
-    """What training may hold out: the first two objects together, either of them in this place.
+    """Pairs that can be held out: the first two objects together, and each of them in this place.
 
-    A third object does not count: no task changes it.
+    A third object does not count, since no task changes it.
     """
     pair = tuple(sorted(names[:2], key=list(world.OBJECTS).index))
     return {pair, *((name, place) for name in names[:2])}
@@ -122,9 +122,9 @@ def example(case: Case, frames: int) -> Example:
 
 
 def ideal(one: Example) -> np.ndarray:
-    """(F, H, W, 3) uint8: the edit as the world itself would draw it, which no method can beat."""
+    """The ideal edit, drawn by the toy world itself, (F, H, W, 3) uint8: an upper bound for all methods."""
     rng, side = np.random.default_rng(one.case.seed), world.SIZE + 2 * clips.MARGIN
-    wide = world.draw_background(one.task.place, (side, side), rng)  # as in clips.clip: the first thing the seed gives
+    wide = world.draw_background(one.task.place, (side, side), rng)  # as in clips.clip: the first use of the seed
     tracks = list(one.shot.tracks)
     for k, wish in enumerate(one.task.wishes):
         tracks[k] = tuple(thing._replace(name=wish.name, worn=wish.worn) for thing in tracks[k])
@@ -135,7 +135,7 @@ def ideal(one: Example) -> np.ndarray:
 
 
 def areas(one: Example, shape: str = TRUE) -> tuple[Area, ...]:
-    """Every object, left to right, then the background where it is to change; with masks of one of SHAPES."""
+    """The areas: every object, left to right, then the background if it should change; masks of one of SHAPES."""
     shot, task = one.shot, one.task
     found = []
     for k, name in enumerate(shot.names):
@@ -150,7 +150,7 @@ def areas(one: Example, shape: str = TRUE) -> tuple[Area, ...]:
 
 
 def editable(one: Example, shape: str = TRUE) -> np.ndarray:
-    """(F, H, W) bool: where the task may change the picture."""
+    """The area that the task may change, (F, H, W) bool."""
     return np.any([area.mask for area in areas(one, shape) if area.changes], 0)
 
 
@@ -175,14 +175,14 @@ def _largest(mask: np.ndarray, side: int) -> np.ndarray:
 
 
 def _between(lines: np.ndarray, axis: int) -> np.ndarray:
-    """True from the first to the last true one along an axis."""
+    """True from the first to the last true value along an axis."""
     after = np.logical_or.accumulate(lines, axis)
     before = np.flip(np.logical_or.accumulate(np.flip(lines, axis), axis), axis)
     return after & before
 
 
 def wordings(one: Example) -> dict[str, str]:
-    """The target prompt as it is, and naming sides, in the words of the training captions."""
+    """The target prompt, plain and with sides named, in the words of the training captions."""
     first, *others = one.task.phrases
     named = f"{first} on the left and {others[-1]} on the right"
     if len(others) == 2:

@@ -1,9 +1,9 @@
-"""How much of a phrase's cross-attention falls inside its own area, while an edit is being sampled (paper Fig. 7).
+"""Watch: the share of a phrase's cross-attention that falls inside its own area during sampling (paper Fig. 7).
 
 A watch is an ordinary attn2 replacement, as any pack may set, that returns plain attention to the bit. ST-Layout
-Attention finds it there and acts around it, so both see the same q and k. Before: the softmax of those. After: the
-dispatcher's own attention on the same q and k, with values that are 1 on the phrase's tokens and 0 elsewhere;
-what comes out is the probability itself, for fusion with a source too.
+Attention acts around it, so both get the same q and k. "Before" is the softmax of those. "After" is the engine's own
+attention on the same q and k, with values of 1 on the phrase's tokens and 0 elsewhere; its output is the probability
+itself, also for fusion with a source.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ STEPS = (0, 2, 4)  # of the sampling, where modulation is strong at any number o
 
 
 class Watch:
-    """Shares inside, of every area at every attention site and watched step."""
+    """The shares inside every area, at every attention site and watched step."""
 
     def __init__(self, binding: Binding):
         self.masks = [region.mask.float() for region in binding.regions]
@@ -68,13 +68,13 @@ def probabilities(q: Tensor, k: Tensor, tokens: Tensor, heads: int) -> Tensor:
 
 
 def _of_source(extra: dict[str, Any]) -> bool:
-    """Whether this is the look at the source that injection and fusion take before a step."""
+    """Whether this is the call on the source that injection and fusion make before a step."""
     run = extra.get(RUN)
     return run is not None and any(run.conds[i].half == Half.SOURCE for i in extra["uuids"] if i in run.conds)
 
 
 def _directed(number: int, q: Tensor, k: Tensor, tokens: Tensor, extra: dict[str, Any]) -> Tensor | None:
-    """As `probabilities`, modulated and fused by the features; None where neither is done."""
+    """As `probabilities`, but modulated and fused by the features; None where no feature does either."""
     run, heads = extra.get(RUN), extra["n_heads"]
     if run is None:
         return None

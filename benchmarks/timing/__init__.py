@@ -1,1 +1,1 @@
-"""What benchmarks/speed.py measures: one module a benchmark, and what all of them share."""
+"""Measurements of benchmarks/speed.py: one module for each benchmark, and their shared parts."""

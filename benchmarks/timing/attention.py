@@ -1,7 +1,7 @@
 """ST-Layout self-attention beside plain full-frame attention and the dense recipe, on the same tensors.
 
-The dense recipe is the released code's order of work, written from its description: every head's tokens × tokens
-scores by themselves, the map of positive pairs repeated for each of them, softmax in float32.
+The dense recipe follows the released code, written from its description: tokens × tokens scores for every head, the map
+of positive pairs repeated for each head, softmax in float32.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def problem(tokens: int, d: int, dtype: torch.dtype, device: torch.device) -> Pr
 
 
 def dense(q: Tensor, k: Tensor, v: Tensor, strength: Tensor, pairs: Tensor) -> Tensor:
-    """As the released code computes it. strength (1, N) in q's dtype, pairs (1, N, N) in q's dtype, 1 where positive."""
+    """ST-Layout as in the released code. strength (1, N) and pairs (1, N, N) in q's dtype, 1 where positive."""
     out, strength = torch.empty_like(q), strength[..., None]
     for head in range(q.shape[1]):
         scores = torch.baddbmm(
@@ -53,10 +53,10 @@ def dense(q: Tensor, k: Tensor, v: Tensor, strength: Tensor, pairs: Tensor) -> T
 def grouped(
     q: Tensor, k: Tensor, v: Tensor, strength: Tensor, query_labels: Tensor, key_labels: Tensor, positive: Tensor
 ) -> Tensor:
-    """Exact like `st_layout.modulated_attention`, for a batch of one: keys sorted by pattern, a call for each pattern.
+    """ST-Layout by one call per key pattern, as exact as `st_layout.modulated_attention`; for a batch of one.
 
-    The bonus lambda Delta is the same for all keys of a call, so it goes to the call's log-sum-exp, by which the results are
-    merged. As there, it works on one head, and on a CPU on 2048 queries, at a time.
+    The bonus lambda Delta is the same for all keys of a call, so it is added to the call's log-sum-exp, by which the
+    results are merged. It works on one head at a time, on a CPU also on 2048 queries at a time, as the other form does.
     """
     order = key_labels[0].argsort()
     counts = key_labels[0].bincount(minlength=positive.shape[1]).tolist()
@@ -85,7 +85,7 @@ def _with_lse(q: Tensor, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def forms(given: Problem, device: torch.device) -> dict[str, Callable[[], Tensor]]:
-    """The ways, ready to call; the dense one only where its matrices fit."""
+    """The forms of attention, ready to call; the dense one only where its matrices fit."""
     q, k, v, strength, labels, positive = given
     attend, modulation = st_layout.attention_on(device), st_layout.Modulation(strength, labels, labels, positive)
     found = {
@@ -101,7 +101,7 @@ def forms(given: Problem, device: torch.device) -> dict[str, Callable[[], Tensor
 
 
 def times(tokens: int, d: int, dtype: str, repeats: int, device: torch.device) -> dict[str, list[float]]:
-    """Seconds of each form, turn by turn, so that whatever else the machine does falls on all of them."""
+    """Seconds of each form, interleaved, so that other load falls on all forms alike."""
     warm = forms(problem(256, d, getattr(torch, dtype), device), device)
     found = forms(problem(tokens, d, getattr(torch, dtype), device), device)
     for form in found:
@@ -111,7 +111,7 @@ def times(tokens: int, d: int, dtype: str, repeats: int, device: torch.device) -
 
 
 def fast_error(tokens: int, d: int, dtype: str, device: torch.device) -> float:
-    """How far the estimated Delta moves the result: root mean square, relative to the exact one's."""
+    """The error of the result from the estimated Delta: root mean square, relative to the exact result's."""
     ways = forms(problem(tokens, d, getattr(torch, dtype), device), device)
     exact, fast = (ways[form]().float() for form in (OURS, FAST))
     return float(((fast - exact).square().mean() / exact.square().mean()).sqrt())

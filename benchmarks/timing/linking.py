@@ -1,4 +1,4 @@
-"""What Flow-Guided Attention costs before sampling: the optical flow of a clip, and linking its tokens into paths."""
+"""Cost of Flow-Guided Attention before sampling: the optical flow of a clip, and the links of its tokens into paths."""
 
 from __future__ import annotations
 

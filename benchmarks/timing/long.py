@@ -1,6 +1,6 @@
-"""What Edit in Chunks costs a frame, and what it holds, by the length of the clip: the demo model, short and whole.
+"""Time and memory of Edit in Chunks per frame, by the length of the clip, on the demo model.
 
-To be imported once ComfyUI is (tools/inprocess.py).
+Import it after ComfyUI (tools/inprocess.py).
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ OVERLAP, ANCHORS = 4, 4
 
 
 class Task(NamedTuple):
-    """A clip of two objects that are to become two others."""
+    """A clip of two objects that should become two others."""
 
     model: Any
     vae: Any
@@ -56,7 +56,7 @@ def edit(asked: Task, steps: int, length: int) -> tuple[torch.Tensor, str]:
 
 
 def chunks(frames: int, steps: int, length: int, device: torch.device) -> Row:
-    """Seconds of one edit, and the most it holds beyond the clip and the result."""
+    """Seconds of one edit, and its peak memory beyond the clip and the result."""
     asked = task(frames)
     edit(task(OVERLAP), 1, length)  # weights in place, kernels compiled
     spent: list[float] = []

@@ -1,4 +1,4 @@
-"""The machine that is measured: its clock, its memory, its name. Peaks on a CPU need Linux."""
+"""The measured machine: time, peak memory and name. Peaks on a CPU need Linux."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ STATUS, FORGET = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 
 
 def describe(device: torch.device) -> str:
-    """As the results name it: the card's own name, or a CPU's cores."""
+    """The device's name in the results: the card's own name, or a CPU's cores."""
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
     return f"{platform.machine()} CPU, {cores()} cores"
 
 
 def cores() -> int:
-    """Cores this process may use, which can be fewer than the machine has."""
+    """Number of cores this process may use, which can be fewer than the machine has."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
@@ -39,7 +39,7 @@ def seconds(work: Callable[[], object], device: torch.device) -> float:
 
 
 def peak_mb(work: Callable[[], object], device: torch.device) -> tuple[float, float]:
-    """Most memory held while one call runs: (of the whole process or card, beyond what was held before) in MiB."""
+    """Peak memory of one call in MiB: (of the whole process or card, beyond the memory held before)."""
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
         before = torch.cuda.memory_allocated(device) / 2**20
@@ -48,8 +48,8 @@ def peak_mb(work: Callable[[], object], device: torch.device) -> tuple[float, fl
         most = torch.cuda.max_memory_allocated(device) / 2**20
     else:
         gc.collect()
-        getattr(ctypes.CDLL(None), "malloc_trim", int)(0)  # what earlier work left in the heap would hide new peaks
-        FORGET.write_text("5")  # the peak starts anew from what is resident now
+        getattr(ctypes.CDLL(None), "malloc_trim", int)(0)  # free heap of earlier work would hide new peaks
+        FORGET.write_text("5")  # resets the peak to the memory resident now
         before = _status("VmRSS")
         work()
         most = _status("VmHWM")

@@ -1,6 +1,6 @@
 """One guided step of an SD 1.5-size network, random weights: per frame, full-frame, ST-Layout; and whole edits.
 
-To be imported once ComfyUI is (tools/inprocess.py).
+Import it after ComfyUI (tools/inprocess.py).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The table that people read: SPEED.md, from the rows."""
+"""SPEED.md, from the rows."""
 
 from __future__ import annotations
 
@@ -139,7 +139,7 @@ KINDS = {
 
 
 def columns(bench: str, device: str) -> list[Column]:
-    """A CPU's seconds say nothing to owners of another one; where a step's time goes is told all the same."""
+    """The columns. On a CPU without seconds, which differ from CPU to CPU; the shares of a step's time stay."""
     hidden = ("seconds",) if device == "CPU" and bench != "toy" else ()
     return [column for column in COLUMNS[bench] if column[0] not in hidden]
 
@@ -151,7 +151,7 @@ def table(columns: list[Column], rows: Iterable[Row]) -> str:
 
 
 def page(rows: list[Row]) -> str:
-    """SPEED.md: every benchmark on every kind of device it is for, and plainly where one is missing."""
+    """SPEED.md: every benchmark on each of its kinds of device, or the note that it is missing."""
     parts = [INTRO]
     for bench, text in SECTIONS.items():
         parts.append(text)
@@ -168,7 +168,7 @@ def page(rows: list[Row]) -> str:
 
 
 def grown(rows: list[Row]) -> list[str]:
-    """How memory grows with frames, where there are three counts of them."""
+    """The growth of memory with frames, for cases with three frame counts."""
     rates = {mode: rate for mode in MODES if (rate := growth(rows, mode)) is not None}
     if not rates:
         return []

@@ -1,4 +1,4 @@
-"""What is derived from what was measured, and the page that shows it. Nothing is measured here."""
+"""Rows: numbers derived from the measurements. Nothing is measured here."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 Row = dict[str, Any]
 
-# What every row has, null where it does not apply; "tokens" in rows on attention alone, "frames" in all others.
+# Fields of every row, null where they do not apply; "tokens" in rows of attention, "frames" in all others.
 FIELDS = ("bench", "device", "seconds", "ratio_to_sdpa", "dense_over_ours", "extra_memory", "peak_mb")
 SDPA, OURS, FAST, GROUPED, DENSE = FORMS = (
     "plain full-frame SDPA", "ST-Layout", "ST-Layout, `fast`", "ST-Layout, grouped keys", "dense recipe",
@@ -19,7 +19,7 @@ PER_FRAME, FULL_FRAME, ST_LAYOUT = MODES = ("per frame", "full frame", "ST-Layou
 def attention_rows(
     facts: Row, times: dict[str, list[float]], memory: dict[str, float], qkv_mb: float, fast_error: float | None = None
 ) -> list[Row]:
-    """One row a form.
+    """Rows of attention, one for each form.
 
     facts: what the rows share. times: seconds of each form. memory: MiB each form holds beyond its inputs.
     qkv_mb: MiB of q, k and v together. fast_error: relative, of FAST's result.
@@ -40,10 +40,10 @@ def attention_rows(
 
 
 def network_rows(measured: Iterable[Row]) -> list[Row]:
-    """Each step beside those of as many frames: the full-frame one, which is plain SDPA's, and the per-frame one.
+    """Rows of network steps, each compared with the full-frame (plain SDPA) and the per-frame step of as many frames.
 
-    measured: bench, case, frames, ..., several times each. A row is of the middle one; "spread" is how far its turns lie
-    apart, as a share of it.
+    measured: bench, case, frames, ..., several times each. A row is the median; "spread" is the range of its turns, as
+    a share of the median.
     """
     turns: dict[tuple, list[Row]] = {}
     for row in measured:
@@ -72,7 +72,7 @@ def long_rows(measured: Iterable[Row]) -> list[Row]:
 
 
 def growth(rows: Iterable[Row], case: str) -> float | None:
-    """How memory grows with frames: MiB per frame over the upper half ÷ over the lower half; 1 is linear."""
+    """Growth of memory with frames: MiB per frame over the upper half ÷ over the lower half; 1 is linear."""
     peaks = sorted((row["frames"], row["peak_mb"]) for row in rows if row["case"] == case)
     if len(peaks) < 3:
         return None
@@ -83,10 +83,10 @@ def growth(rows: Iterable[Row], case: str) -> float | None:
 def profile_rows(
     facts: Row, nodes: dict[str, float], steps: dict[str, int], parts: dict[tuple[str, str], float]
 ) -> list[Row]:
-    """Where an edit's time goes; nodes below 1 % of it are one row.
+    """Rows of an edit's time by node and part; nodes below 1 % of it are one row.
 
-    nodes: seconds of each node. steps: sampling steps of those that have some. parts: seconds of (node, part), of
-    which the node's own time is the rest.
+    nodes: seconds of each node. steps: sampling steps of the nodes that sample. parts: seconds of (node, part); the
+    rest is the node's own time.
     """
     total = sum(nodes.values())
     small = [node for node, spent in nodes.items() if spent < 0.01 * total]
@@ -118,7 +118,7 @@ def complete(row: Row, device: str) -> Row:
 
 
 def merged(old: Iterable[Row], new: Iterable[Row]) -> list[Row]:
-    """The old rows but those of a benchmark and kind of device that the new ones measure again."""
+    """The old rows and the new ones, which replace old rows of the same benchmark and kind of device."""
     new = list(new)
     again = {(row["bench"], kind(row)) for row in new}
     return [row for row in old if (row["bench"], kind(row)) not in again] + new

@@ -1,6 +1,6 @@
-"""Where the time of the demo's edit goes: its own graph, run by ComfyUI's executor, with a stopwatch on each part.
+"""Profile of the demo's edit: its own graph, run by ComfyUI's executor, with a stopwatch on each part.
 
-To be imported once ComfyUI is (tools/inprocess.py).
+Import it after ComfyUI (tools/inprocess.py).
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ NETWORK = "rest of the network"
 
 
 class Stopwatch:
-    """Adds up the time inside chosen functions, by node at work and part; a part within a part counts once."""
+    """Sums the time inside chosen functions, by running node and part; a nested part counts once."""
 
     def __init__(self, node: Callable[[], str]):
         self.node, self.parts, self.inside = node, defaultdict(float), []
@@ -58,7 +58,7 @@ class Stopwatch:
 
 
 def profile(steps: int | None) -> list[Row]:
-    """Runs the demo's graph once. steps: instead of the graph's own, for a quick look."""
+    """The rows of one run of the demo's graph. steps: instead of the graph's own, for a quick run."""
     prompt = json.loads(GRAPH.read_text())
     for node in prompt.values():
         if steps is not None and "steps" in node["inputs"]:
