@@ -1,4 +1,4 @@
-"""Render `sprites.png` from Noto Color Emoji: `python make_sprites.py [NotoColorEmoji.ttf]`.
+"""Renders `sprites.png` from Noto Color Emoji: `python demo/make_sprites.py [NotoColorEmoji.ttf]`.
 
 Needed only to change the world's objects. Debian and Ubuntu: `apt-get install fonts-noto-color-emoji`.
 The font, and so the atlas, is under the SIL Open Font License 1.1.
@@ -15,7 +15,7 @@ GLYPH = 109  # px, the only size of the font's bitmaps
 
 
 def render(font_file: str | Path) -> Image.Image:
-    """The RGBA atlas: one glyph a cell, row by row, in the order of `OBJECTS`, then of `ACCESSORIES`."""
+    """The RGBA atlas: one glyph per cell, row by row, in the order of `OBJECTS`, then of `ACCESSORIES`."""
     font = ImageFont.truetype(str(font_file), GLYPH)
     glyphs = [*OBJECTS.values(), *ACCESSORIES.values()]
     rows = -(-len(glyphs) // ATLAS_COLUMNS)

@@ -1,9 +1,9 @@
-"""Runs the first workflow in a real ComfyUI on this machine's CPU, and shows and measures what it did.
+"""Runs the first workflow in a real ComfyUI on this machine's CPU, and shows and measures the result.
 
     make demo        (or: python demo/run.py)
 
-Writes source.mp4, edit.mp4, before_after.png and report.json into demo/out/. Ends with 1 if an edited region does not show
-what was asked. VIDEOGRAIN_COMFYUI=/path/to/ComfyUI uses that installation; else one is set up in a cache.
+Writes source.mp4, edit.mp4, before_after.png and report.json into demo/out/. The exit code is 1 if an edited region
+does not show its object. VIDEOGRAIN_COMFYUI=/path/to/ComfyUI uses that installation; else one is set up in a cache.
 """
 
 import argparse
@@ -29,7 +29,7 @@ def arguments() -> argparse.Namespace:
 
 
 def require_writable(folder: Path) -> None:
-    """Makes the folder; ends the program if nothing can be written into it."""
+    """Creates the folder; ends the program if it is not writable."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):
@@ -55,7 +55,7 @@ def show(out: Path) -> None:
 
 def main() -> int:
     options = arguments()
-    for ending in (signal.SIGTERM, signal.SIGHUP):  # end like Ctrl-C, which takes the server along
+    for ending in (signal.SIGTERM, signal.SIGHUP):  # end like Ctrl-C, which also ends the server
         signal.signal(ending, signal.default_int_handler)
     try:
         show(options.out)

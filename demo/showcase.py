@@ -1,4 +1,4 @@
-"""What `make demo` does: runs the first workflow in a real ComfyUI, measures what it did, and shows it."""
+"""The work of `make demo`: the first workflow in a real ComfyUI, its measures, and its pictures."""
 
 import copy
 import json
@@ -21,7 +21,7 @@ GRAPH = HERE / "instance_edit.api.json"
 RESULTS = ("source.mp4", "edit.mp4", "before_after.png", "report.json")
 SHOWN = 6  # frames across the picture
 THERE = (
-    0.25  # certainty of a word at least, or its region is empty: bare places stay below 0.01, objects lie above 0.85
+    0.25  # least certainty of a word, else its region is empty: bare places are below 0.01, objects above 0.85
 )
 LEFT_COLOUR, RIGHT_COLOUR = (255, 140, 0), (0, 120, 255)
 
@@ -29,7 +29,7 @@ Link = list  # [node id, index of its output]
 
 
 class DemoFailed(RuntimeError):
-    """The demo ran, but not to the end that it promises."""
+    """The demo ran, but did not give the promised result."""
 
 
 # ---- the graph ------------------------------------------------------------------------------------------------------
@@ -41,7 +41,7 @@ def titled(prompt: Prompt, title: str) -> str:
 
 
 def measured(prompt: Prompt) -> Prompt:
-    """The committed graph, and beside it what the report needs: the reconstruction, and frames saved without loss."""
+    """The committed graph with the nodes that the report needs: the reconstruction, and lossless frames."""
     graph = copy.deepcopy(prompt)
     edit = graph[titled(graph, "KSampler (Advanced), edit")]["inputs"]
     paste = graph[titled(graph, "Paste over the source")]["inputs"]
@@ -68,7 +68,7 @@ def measured(prompt: Prompt) -> Prompt:
 
 
 def asked(prompt: Prompt) -> dict[str, str]:
-    """What each region is to become: the last word of its phrase."""
+    """The object that each region should become: the last word of its phrase."""
     sides = ("left", "right")
     return {side: prompt[titled(prompt, f"Region Prompt ({side})")]["inputs"]["phrase"].split()[-1] for side in sides}
 
@@ -77,7 +77,7 @@ def asked(prompt: Prompt) -> dict[str, str]:
 
 
 class ProgressLine:
-    """Tells which node works and how far it is: one line that rewrites itself, or one line a node where nobody watches."""
+    """The running node and its progress: one line that rewrites itself, or one line per node without a terminal."""
 
     def __init__(self, prompt: Prompt):
         self.prompt, self.live, self.started = prompt, sys.stdout.isatty(), time.monotonic()
@@ -99,7 +99,7 @@ class ProgressLine:
 
 
 def run_graph(server: Server, graph: Prompt, line: ProgressLine) -> dict[str, list[Path]]:
-    """Runs the graph; returns the files that each saving node wrote, by the node's title."""
+    """Runs the graph; returns the files that each save node wrote, by the node's title."""
     history = server.run(graph, on_progress=line)
     files = {
         graph[node_id]["_meta"]["title"]: server.output_files({"outputs": {node_id: outputs}})
@@ -112,7 +112,7 @@ def run_graph(server: Server, graph: Prompt, line: ProgressLine) -> dict[str, li
 
 
 def pictures(paths: list[Path]) -> np.ndarray:
-    """(F, H, W, 3) uint8."""
+    """The pictures in some files, (F, H, W, 3) uint8."""
     return np.stack([np.asarray(Image.open(path).convert("RGB")) for path in paths])
 
 
@@ -120,14 +120,14 @@ def pictures(paths: list[Path]) -> np.ndarray:
 
 
 def psnr(a: np.ndarray, b: np.ndarray, where: np.ndarray | None = None) -> float:
-    """Peak signal to noise of 8-bit pictures in dB, over the pixels `where` (F, H, W) is true; at most 99."""
+    """PSNR of 8-bit pictures in dB, over the pixels of `where` (F, H, W) bool; at most 99."""
     error = (a.astype(np.float64) - b) ** 2
     mean = (error if where is None else error[where]).mean()
     return round(float(min(99.0, 10 * np.log10(255**2 / max(mean, 1e-9)))), 2)
 
 
 def measure(frames: dict[str, np.ndarray], prompt: Prompt) -> dict[str, Any]:
-    """What the report says about the pictures; `left_word` and `right_word` are what the middle frame shows."""
+    """The report's numbers; `left_word` and `right_word` are the objects that the middle frame shows."""
     source, middle = frames["source"], len(frames["source"]) // 2
     masks = {side: frames[f"{side}_mask"][..., 0] > 127 for side in ("left", "right")}
     background = ~(masks["left"] | masks["right"])
@@ -183,7 +183,7 @@ def before_after(frames: dict[str, np.ndarray], prompt: Prompt) -> Image.Image:
 def write(
     out: Path, files: dict[str, list[Path]], frames: dict[str, np.ndarray], report: dict[str, Any], prompt: Prompt
 ) -> None:
-    """Fills the folder, only with whole results: what an earlier run left is removed first."""
+    """Writes all results into the folder; results of an earlier run are removed first."""
     for name in RESULTS:
         (out / name).unlink(missing_ok=True)
     shutil.copy(files["Save the source"][0], out / "source.mp4")
@@ -193,7 +193,7 @@ def write(
 
 
 def require_shown(report: dict[str, Any]) -> None:
-    """Raises DemoFailed unless each region shows what was asked."""
+    """Check that each region shows its object; raises DemoFailed."""
     for side, word in report["asked"].items():
         seen, certainty = report[f"{side}_word"], report["certainty"][side]
         if seen != word or certainty < THERE:

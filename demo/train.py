@@ -1,7 +1,7 @@
-"""Makes the demo model from nothing, on a CPU or one GPU: `make train-demo` (or: python demo/train.py --help).
+"""Trains the demo model from scratch, on a CPU or one GPU: `make train-demo` (or: python demo/train.py --help).
 
-Stops and continues at any time: every stage keeps its state under --folder. Writes the files of videograin/toybox/ only when
-asked to (--export) and when every stage is done, so that a half-trained model replaces nothing. The shipped weights were
+It stops and continues at any time: every stage keeps its state under --folder. It writes videograin/toybox/
+only with --export and when every stage is done, so that a half-trained model replaces nothing. The shipped weights were
 trained on a CPU; a GPU is used where torch finds one, but that has not been tried.
 """
 
@@ -22,7 +22,7 @@ from tools.inprocess import enter_host, import_pack  # noqa: E402
 from tools.provision import SetupError  # noqa: E402
 from tools.reexec import enter_environment  # noqa: E402
 
-STAGES = {"vae": 3000, "judge": 2000, "diffusion": 8000, "control": 500}  # and their steps
+STAGES = {"vae": 3000, "judge": 2000, "diffusion": 8000, "control": 500}  # stage -> steps
 
 
 def stage_name(text: str) -> str:
@@ -32,7 +32,7 @@ def stage_name(text: str) -> str:
 
 
 def at_least(least: int, most: int = 2**32):
-    """An argument's type: a whole number in this range."""
+    """The type of an argument: a whole number in this range."""
 
     def number(text: str) -> int:
         if not text.isdecimal() or not least <= int(text) <= most:
@@ -43,7 +43,7 @@ def at_least(least: int, most: int = 2**32):
 
 
 def minutes(text: str) -> float:
-    value = float(text)  # argparse tells a ValueError in its own words
+    value = float(text)  # argparse reports a ValueError in its own words
     if not value > 0:
         raise argparse.ArgumentTypeError(f"{text!r} is not more than 0")
     return value
@@ -89,7 +89,7 @@ def arguments() -> argparse.Namespace:
 
 
 def work(options: argparse.Namespace, comfyui: Path) -> None:
-    """Trains, exports and measures what the options name; ends the program if that cannot go on."""
+    """Trains, exports and measures as the options say; ends the program on failure."""
     with tempfile.TemporaryDirectory(prefix="videograin-training-") as base:
         enter_host(comfyui, Path(base), "--use-pytorch-cross-attention")
         import_pack()
@@ -113,7 +113,7 @@ def work(options: argparse.Namespace, comfyui: Path) -> None:
 
 def main() -> int:
     options = arguments()
-    for ending in (signal.SIGTERM, signal.SIGHUP):  # end like Ctrl-C, which keeps what was trained
+    for ending in (signal.SIGTERM, signal.SIGHUP):  # end like Ctrl-C, which saves the training
         signal.signal(ending, signal.default_int_handler)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
     try:

@@ -1,1 +1,1 @@
-"""How the demo model is made: `python demo/train.py` runs these stages one after another."""
+"""Training of the demo model: `python demo/train.py` runs these stages one after another."""

@@ -1,7 +1,6 @@
 """Stage 4: a ControlNet that puts objects where a depth picture has them (Zhang et al. 2023, arXiv:2302.05543).
 
-A copy of the finished UNet's encoder learns beside it, through convolutions that begin at zero; the UNet stays as it
-is.
+A copy of the finished UNet's encoder is trained, joined to it by convolutions that begin at zero; the UNet is fixed.
 """
 
 import math
@@ -26,7 +25,7 @@ POOL, RENEWED = 2000, 4
 
 
 class Controlled(nn.Module):
-    """A fixed painter and the ControlNet that steers it: (noisy latents, timesteps, token rows, hints) -> eps."""
+    """A fixed Painter and its ControlNet: (noisy latents, timesteps, token rows, hints) -> eps."""
 
     def __init__(self, painter: Painter):
         super().__init__()
@@ -74,7 +73,7 @@ class Pool:
 
 
 def as_hint(pictures: Tensor) -> Tensor:
-    """(B, 3, H, W) float32, 0 to 1, from (B, H, W) uint8: what ComfyUI hands a ControlNet."""
+    """Hints as ComfyUI gives them to a ControlNet, (B, 3, H, W) float32, 0 to 1, from (B, H, W) uint8."""
     return (pictures.float() / 255)[:, None].expand(-1, 3, -1, -1)
 
 

@@ -1,7 +1,7 @@
 """Stage 3: the UNet and the text encoder, jointly, on latents of captioned scenes.
 
 eps-prediction on Stable Diffusion's noise schedule, weighted by min(SNR, 5) / SNR (Hang et al. 2023), caption dropped
-one time in ten. The first part of the steps sees small pictures, where the same objects fill more of the frame.
+one time in ten. The first steps use small pictures, where the same objects fill more of the frame.
 """
 
 import math
@@ -27,8 +27,8 @@ from .run import DEVICE, Average, Stage, averaged, initialise, log, mixed_precis
 from .vae import to_tensor
 
 BATCH, LEARNING_RATE = 32, 7e-4
-SMALL, SMALL_SHARE = 128, 0.79  # pixels; share of the steps
-POOL, RENEWED = 10000, 4  # scenes kept, and how many of them are replaced each step
+SMALL, SMALL_SHARE = 128, 0.79  # pixels; share of the steps with small pictures
+POOL, RENEWED = 10000, 4  # scenes in the pool, and scenes replaced each step
 DROPPED = 0.1
 SHOWN = (
     "a cat on grass", "a robot in the snow", "a firetruck on sand", "a frog with a crown at night",
@@ -45,7 +45,7 @@ def alphas_cumprod() -> Tensor:
 
 
 class Words:
-    """CLIP's tokenizer, its ids renumbered to those that captions of this world can hold: the text encoder's table."""
+    """CLIP's tokenizer with ids renumbered to the tokens of this world's captions: rows of the text encoder's table."""
 
     CONNECTING = "a an with and next to on the left right,"
 
@@ -68,7 +68,7 @@ class Words:
 
 
 class Painter(nn.Module):
-    """(noisy latents, timesteps, token rows) -> eps."""
+    """The UNet with its text encoder: (noisy latents, timesteps, token rows) -> eps."""
 
     def __init__(self, words: int):
         super().__init__()
@@ -78,12 +78,12 @@ class Painter(nn.Module):
         self.text.embeddings.token_embedding = comfy.ops.disable_weight_init.Embedding(words, TEXT["hidden_size"])
         nn.init.normal_(self.text.embeddings.token_embedding.weight, std=0.1)
         nn.init.normal_(self.text.embeddings.position_embedding.weight, std=0.02)
-        for name, layer in self.unet.named_modules():  # every branch begins as nothing
+        for name, layer in self.unet.named_modules():  # every branch begins at zero
             if name.endswith(("out_layers.3", "proj_out")) or name == "out.2":
                 nn.init.zeros_(layer.weight)
 
     def encode(self, rows: Tensor) -> Tensor:
-        """(B, 77, width): the text encoder's own forward, whose in-place sums cannot be differentiated."""
+        """The text encoding, (B, 77, width). The encoder's own forward has in-place sums, which have no gradient."""
         x = self.text.embeddings(rows, dtype=torch.float32)
         causal = torch.full((rows.shape[1],) * 2, float("-inf"), device=rows.device).triu(1)
         for layer in self.text.encoder.layers:
@@ -96,9 +96,9 @@ class Painter(nn.Module):
 
 
 class Pool:
-    """Latents, (N, 4, h, w) fp16, and token rows of scenes; kept in a file, replaced a few at a time.
+    """Latents, (N, 4, h, w) fp16, and token rows of scenes; stored in a file, replaced a few at a time.
 
-    made_from: what the latents and rows depend on; a file of something else is drawn again.
+    made_from: what the latents and rows depend on; a file with another `made_from` is drawn again.
     """
 
     def __init__(self, file: Path, made_from: str, size: int, vae: Autoencoder, words: Words, rng: np.random.Generator):
@@ -137,7 +137,7 @@ def load_vae(root: Path) -> Autoencoder:
 
 @torch.no_grad()
 def latent_scale(vae: Autoencoder) -> float:
-    """What gives the latents of 256 fixed scenes unit variance."""
+    """The factor that gives the latents of 256 fixed scenes unit variance."""
     scenes = Scenes(world.sprites())
     pictures = [scenes(np.random.default_rng([8, i])).picture for i in range(256)]
     return (
@@ -197,7 +197,7 @@ def draw(
     net: Painter, vae: Autoencoder, words: Words, scale: float, captions: list[str], size: int, seed: int = 0,
     steps: int = 20, cfg: float = 5.0,
 ) -> np.ndarray:  # fmt: skip
-    """(B, H, W, 3) uint8 by DDIM."""
+    """Pictures of captions by DDIM, (B, H, W, 3) uint8."""
     n, signal = len(captions), alphas_cumprod()
     x = torch.randn(n, 4, size // 8, size // 8, generator=torch.Generator().manual_seed(seed)).to(DEVICE)
     times = torch.linspace(999, 0, steps + 1).long().tolist()

@@ -1,4 +1,4 @@
-"""Does the exported model keep its promises? Measured through ComfyUI's own sampler, into `videograin/toybox/metrics.json`."""
+"""Evaluation of the exported model by ComfyUI's own sampler, into `videograin/toybox/metrics.json`."""
 
 import json
 from itertools import combinations
@@ -19,11 +19,11 @@ from .run import log
 
 METRICS = model.FOLDER / "metrics.json"
 STEPS, CFG, BATCH = 20, 5.0, 16
-PAIRS = 120  # seen pairs drawn, and as many held-out ones
+PAIRS = 120  # pairs drawn from training's pairs, and as many held-out ones
 
 
 class Painter:
-    """The exported model, asked for pictures."""
+    """The exported model, which draws pictures of captions."""
 
     def __init__(self):
         self.model, self.clip, self.vae = demo_model.load()
@@ -33,7 +33,7 @@ class Painter:
         return self.clip.encode_from_tokens_scheduled(self.clip.tokenize(text))
 
     def draw(self, captions: list[str], seed: int = 0, hints: torch.Tensor | None = None) -> np.ndarray:
-        """(B, H, W, 3) uint8, one picture a caption; hints, (B, H, W, 3) in 0 to 1, for the ControlNet."""
+        """One picture per caption, (B, H, W, 3) uint8; hints, (B, H, W, 3) in 0 to 1, for the ControlNet."""
         side, done = world.SIZE // 8, []
         for start in range(0, len(captions), BATCH):
             part = captions[start : start + BATCH]
@@ -61,7 +61,7 @@ def psnr(a: np.ndarray, b: np.ndarray) -> float:
 
 @torch.inference_mode()
 def evaluate() -> dict[str, float]:
-    """Every bar of the model card, as shares from 0 to 1 or dB."""
+    """All numbers of the model card, as shares from 0 to 1 or dB."""
     painter, judge, rng = Painter(), Judge.load(), np.random.default_rng(100)
     result = {f"judge_{k}": v for k, v in judged(judge).items()}
     result["vae_psnr"] = restored(painter)
@@ -137,7 +137,7 @@ def controlled(painter: Painter, judge: Judge) -> dict[str, float]:
 
 
 def inverted(painter: Painter) -> dict[str, float]:
-    """PSNR in dB of clips after 50 steps of inversion with 3 refinements and 50 steps back, beside the VAE's alone."""
+    """PSNR in dB of clips after 50 steps of inversion with 3 refinements and 50 steps back, and of the VAE alone."""
     both = FullFrameAttention.execute(painter.model, "all frames").result[0]
     ours, alone = [], []
     for seed, (names, place) in enumerate(

@@ -18,9 +18,9 @@ from .vae import to_tensor
 
 
 def export(root: Path, steps: dict[str, int], folder: Path = model.FOLDER) -> None:
-    """Replaces the weights in `folder` by the stages' averaged ones, all of them or none.
+    """Replaces the weights in `folder` by the stages' averaged weights, all or none.
 
-    Raises TrainingError if a stage has not done its steps, or was trained on other weights than the stage before it has.
+    Raises TrainingError if a stage is not finished, or was trained on other weights than the earlier stage has now.
     """
     require_done(root, tuple(NEEDS), steps, "--export")
     for name in NEEDS:
@@ -50,7 +50,7 @@ def write_parts(root: Path, folder: Path) -> None:
 
 
 def write(file: Path, tensors: dict[str, Tensor], part: str, exact: dict[str, Tensor] | None = None, **facts) -> None:
-    """fp16, but for the `exact` ones; facts go into the header."""
+    """Writes tensors as fp16, those of `exact` unchanged; facts go into the header."""
     facts |= {"title": f"VideoGrain demo model (toybox): {part}", "license": "Apache-2.0"}
     facts |= {"training_data": f"renderings of {len(world.OBJECTS)} Noto Color Emoji (OFL-1.1), {world.SIZE} px"}
     halves = {name: tensor.half().contiguous() for name, tensor in tensors.items()}

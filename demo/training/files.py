@@ -1,4 +1,4 @@
-"""The files that training keeps: whole or absent, and never taken for another's."""
+"""The files of training: whole or absent, and never mistaken for those of another run."""
 
 import hashlib
 import logging
@@ -14,24 +14,24 @@ log = logging.getLogger("videograin.training")
 
 
 class TrainingError(Exception):
-    """Training that cannot go on, told in one paragraph for the person at the terminal."""
+    """Failed training; its message is one paragraph for the person at the terminal."""
 
 
 def write(value: Any, file: Path) -> None:
-    """Writes beside the file and renames: a run that is killed leaves the old file."""
+    """Writes a file under another name and renames it: a killed run leaves the old file."""
     part = file.with_name(file.name + ".tmp")
     try:
         torch.save(value, part)
-    except RuntimeError as error:  # a full disk, for one: torch's writer raises no OSError
+    except RuntimeError as error:  # such as a full disk: torch's writer raises no OSError
         raise TrainingError(f"{part} cannot be written: {error}") from error
     os.replace(part, file)
 
 
 def read(file: Path, mapped: bool = False) -> dict[str, Any]:
-    """What `write` wrote, a dictionary. Raises TrainingError if the file is damaged."""
+    """The dictionary that `write` wrote. Raises TrainingError if the file is damaged."""
     try:
         saved = torch.load(file, "cpu", weights_only=True, mmap=mapped)
-    except Exception as error:  # torch tells damage in many ways
+    except Exception as error:  # torch raises many errors on damage
         raise TrainingError(f"{file} cannot be read ({type(error).__name__})") from error
     if not isinstance(saved, dict):
         raise TrainingError(f"{file} cannot be read (it holds a {type(saved).__name__})")
@@ -47,7 +47,7 @@ def checksum(tensors: Iterable[Tensor]) -> str:
 
 
 def kept(file: Path, made_from: str, make: Callable[[], dict[str, Tensor]]) -> dict[str, Any]:
-    """What `make` gives, from the file if that was made from the same; else it is made, and written there."""
+    """The result of `make`, cached in a file; a file with another `made_from` is made again."""
     if file.exists():
         try:
             saved = read(file)

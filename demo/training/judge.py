@@ -1,4 +1,4 @@
-"""Stage 2: the judge, on scenes as drawn and as the autoencoder gives them back."""
+"""Stage 2: the judge, on scenes as drawn and after the autoencoder."""
 
 import copy
 import math
@@ -21,7 +21,7 @@ PLACE_WEIGHT = 0.25  # most cells show the place
 
 
 def labels(scene: Scene, art: world.Art) -> np.ndarray:
-    """(H/4, W/4) the word at each cell's middle."""
+    """The word at each cell's middle, (H/4, W/4)."""
     names = np.full(scene.picture.shape[:2], WORDS.index(scene.place), np.int64)
     for thing, mask in zip(scene.objects, scene.masks, strict=True):
         names[mask] = WORDS.index(thing.name)
@@ -46,7 +46,7 @@ def train(root: Path, steps: int, seed: int, stop_at: float = math.inf) -> Stage
     weight[-len(world.PLACES) :] = PLACE_WEIGHT
 
     def draw() -> tuple[np.ndarray, np.ndarray]:
-        scene = (unseen if rng.random() < 0.2 else scenes)(rng)  # it judges what the painter never saw
+        scene = (unseen if rng.random() < 0.2 else scenes)(rng)  # it must name pairs that the painter never saw
         return scene.picture, labels(scene, art)
 
     pictures, names = (np.stack(part) for part in zip(*(draw() for _ in range(PICTURES)), strict=True))
@@ -81,7 +81,7 @@ def restored(vae: torch.nn.Module, x: Tensor) -> Tensor:
 
 
 def accuracy(judge: Judge, scenes: Scenes, rng: np.random.Generator, count: int) -> dict[str, float]:
-    """Shares of right answers on fresh scenes: each object, what it wears, the set of a picture's objects, the place."""
+    """Shares of correct answers on new scenes: objects, accessories, the set of a picture's objects, places."""
     drawn = [scenes(rng) for _ in range(count)]
     reading = judge.read(np.stack([scene.picture for scene in drawn]))
     names, worn, sets, places = [], [], [], []

@@ -1,4 +1,4 @@
-"""What every training stage shares: a folder with checkpoints, a clock that survives restarts, a learning-rate curve."""
+"""Shared parts of the training stages: a folder with checkpoints, steps across restarts, a learning-rate curve."""
 
 import json
 import logging
@@ -18,7 +18,7 @@ from .files import TrainingError, checksum, read, write
 log = logging.getLogger("videograin.training")
 
 SAVE_EVERY = 120.0  # seconds
-NEEDS = {"vae": (), "judge": ("vae",), "diffusion": ("vae",), "control": ("vae", "diffusion")}  # stage: earlier ones
+NEEDS = {"vae": (), "judge": ("vae",), "diffusion": ("vae",), "control": ("vae", "diffusion")}  # stage -> earlier ones
 DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
@@ -29,8 +29,8 @@ def mixed_precision() -> torch.autocast:
 class Stage:
     """One stage of training in its own folder: `state.pt`, overwritten whole, and `log.jsonl`.
 
-    A stage ends after `steps` steps, or when `stop_at` (seconds since 1970) is reached; it can be continued either way,
-    as long as the stages it was trained on are still the same: `made_from` is their checksum.
+    A stage ends after `steps` steps, or at `stop_at` (seconds since 1970). Either way it can be continued, as long as
+    the stages it was trained on are still the same: `made_from` is their checksum.
     """
 
     def __init__(self, root: Path, name: str, steps: int, stop_at: float = math.inf):
@@ -41,7 +41,7 @@ class Stage:
         self._saved = self._tick = time.monotonic()
 
     def keep(self, **parts: Any) -> None:
-        """Names what a checkpoint holds: anything with state_dict and load_state_dict. Restores it if there is one."""
+        """Sets the parts of the checkpoint (with state_dict and load_state_dict), and restores them if there is one."""
         self.parts = parts
         if (self.folder / "state.pt").exists():
             state = read_state(self.folder)
@@ -53,12 +53,12 @@ class Stage:
             log.info("%s: %s at step %d of %d", self.name, "done" if self.done else "continuing", self.step, self.steps)
 
     def randomness(self, seed: int, number: int) -> np.random.Generator:
-        """Seeds torch, and gives a generator: other draws after each continuation than before it."""
+        """Seeds torch and returns a generator; after each continuation the random numbers are new."""
         torch.manual_seed(seed + self.step)
         return np.random.default_rng([seed, number, self.step])
 
     def __iter__(self) -> Iterator[int]:
-        """The steps still to do; saves every two minutes and at the end, be it by Ctrl-C or an error."""
+        """The steps still to do; saves every two minutes and at the end, also after Ctrl-C or an error."""
         self._tick = time.monotonic()
         try:
             while not self.over:
@@ -67,7 +67,7 @@ class Stage:
                 self._time()
                 if self._tick - self._saved > SAVE_EVERY:
                     self.save()
-        finally:  # a loop that an exception leaves drops this iterator, which closes it
+        finally:  # an exception in the loop drops this iterator, which closes it
             self.save()
 
     @property
@@ -76,7 +76,7 @@ class Stage:
 
     @property
     def over(self) -> bool:
-        """Nothing is left to do, or no time to do it."""
+        """Whether no step or no time is left."""
         return self.done or time.time() >= self.stop_at
 
     def save(self) -> None:
@@ -111,7 +111,7 @@ def read_state(folder: Path, whole: bool = True) -> dict[str, Any]:
 
 
 def require_done(root: Path, stages: tuple[str, ...], steps: dict[str, int], purpose: str) -> None:
-    """Raises TrainingError unless each of these stages has done its steps."""
+    """Check that each of these stages is finished; raises TrainingError."""
     done = {
         name: read_state(root / name, False)["step"] if (root / name / "state.pt").exists() else 0 for name in stages
     }
@@ -130,7 +130,7 @@ def made_from(root: Path, name: str) -> str:
 
 
 def require_made_from(folder: Path, state: dict[str, Any], expected: str) -> None:
-    """Raises TrainingError if a checkpoint was trained on other weights than the earlier stages have now."""
+    """Check that a checkpoint was trained on the earlier stages' present weights; raises TrainingError."""
     if state.get("made_from", expected) != expected:
         raise TrainingError(
             f"{folder / 'state.pt'} was trained on an earlier state of: {', '.join(NEEDS[folder.name])}, which has changed "
@@ -155,7 +155,7 @@ def rate(step: int, steps: int, warmup: int = 200, fall: float = 0.2) -> float:
 
 
 def initialise(module: nn.Module) -> None:
-    """Gives the host's layers torch's usual initial weights, which they leave out: they are made to be loaded."""
+    """Gives the host's layers torch's usual initial weights; they have none, because they expect a file."""
     for layer in module.modules():
         for kind in (nn.Conv2d, nn.Linear, nn.GroupNorm, nn.LayerNorm, nn.Embedding):
             if isinstance(layer, kind):

@@ -15,17 +15,17 @@ from ...videograin.toybox.scenes import Scenes
 from .run import DEVICE, Average, Stage, initialise, mixed_precision, rate
 
 CROP, BATCH, LEARNING_RATE = 96, 16, 8e-4
-PICTURES, RENEWED = 4000, 8  # pictures kept in memory, and how many of them are redrawn each step
-NOISE = 0.05  # on the latent, in its own units: neighbours of a latent decode alike
+PICTURES, RENEWED = 4000, 8  # pictures in memory, and pictures redrawn each step
+NOISE = 0.05  # on the latent, in its own units, so that near latents decode alike
 
 
 def to_tensor(pictures: np.ndarray) -> Tensor:
-    """(B, H, W, 3) uint8 -> (B, 3, H, W) in [-1, 1] on DEVICE, channels last in memory."""
+    """Pictures (B, H, W, 3) uint8 as (B, 3, H, W) in [-1, 1] on DEVICE, channels last in memory."""
     return torch.from_numpy(pictures).to(DEVICE).permute(0, 3, 1, 2).float().div(127.5).sub(1)
 
 
 def psnr(a: Tensor, b: Tensor) -> float:
-    """Of pictures in [-1, 1], in dB, the mean over pictures."""
+    """PSNR of pictures in [-1, 1], in dB, the mean over pictures."""
     return (10 * torch.log10(4 / (a - b).square().mean((1, 2, 3)).clamp_min(1e-9))).mean().item()
 
 
