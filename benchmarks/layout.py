@@ -77,7 +77,7 @@ def colour_labels(frames, clusters, scope, seed=0):
 
 
 def collected(model, inversion, source) -> dict:
-    """The features of a clip, from one look at it: name -> (frames, 576, C)."""
+    """The features of a clip, from one pass over it: name -> (frames, 576, C)."""
     from pack.videograin.core.attention_clusters import INPUTS, ROWS, AttentionInputs, AttentionRows, blur_rows
     from pack.videograin.jobs.attention_clusters import Observer, observe, widths
 

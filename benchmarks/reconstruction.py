@@ -36,7 +36,7 @@ def plain_walk(denoise, x, sigmas, convention, refinements):
 
 
 def shots():
-    """(name, objects, place, frames, motion, seed) of the demo clip, then of random clips."""
+    """The clips as (name, objects, place, frames, motion, seed): the demo clip, then random clips."""
     import numpy as np
 
     from pack.videograin.toybox import world

@@ -20,9 +20,7 @@ ROOT = HERE.parent
 GRAPH = HERE / "instance_edit.api.json"
 RESULTS = ("source.mp4", "edit.mp4", "before_after.png", "report.json")
 SHOWN = 6  # frames across the picture
-THERE = (
-    0.25  # least certainty of a word, else its region is empty: bare places are below 0.01, objects above 0.85
-)
+THERE = 0.25  # least certainty of a word, else its region is empty: bare places are below 0.01, objects above 0.85
 LEFT_COLOUR, RIGHT_COLOUR = (255, 140, 0), (0, 120, 255)
 
 Link = list  # [node id, index of its output]

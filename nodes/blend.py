@@ -22,7 +22,7 @@ class LatentBlend(io.ComfyNode):
                 "latents there at the end. Finish with Paste Edit to keep the pixels too."
             ),
             search_aliases=["video inpaint", "keep background", "latent composite", "masked edit", "blended diffusion"],
-            is_input_list=True,  # of masks and frames: one clip's
+            is_input_list=True,  # a list of masks or frames is one clip
             inputs=[
                 io.Model.Input("model", tooltip="A Stable Diffusion UNet."),
                 io.Combo.Input(

@@ -31,7 +31,7 @@ class EditInChunks(io.ComfyNode):
                 "was. It stands for VAE Encode, DDIM Inversion, Latent Blend, the sampler and VAE Decode."
             ),
             search_aliases=["long video", "batch", "sliding window", "VIA", "video to video", "resume"],
-            is_input_list=True,  # of masks and frames: one clip's
+            is_input_list=True,  # a list of masks or frames is one clip
             inputs=[
                 io.Model.Input(
                     "model",

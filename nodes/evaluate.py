@@ -42,7 +42,7 @@ class EvaluateEdit(io.ComfyNode):
                 "quality",
                 "benchmark",
             ],
-            is_input_list=True,  # of masks and frames: one clip's
+            is_input_list=True,  # a list of masks or frames is one clip
             inputs=[
                 io.Image.Input(
                     "source", tooltip="The clip before the edit, as it was encoded: same frames, same size."

@@ -35,8 +35,8 @@ class SplitInstances(io.ComfyNode):
                 "left and right",
                 "track",
             ],
-            is_output_node=True,  # so that it can be run alone, to look before binding
-            is_input_list=True,  # of masks and frames: one clip's
+            is_output_node=True,  # it can run alone, for a look before binding
+            is_input_list=True,  # a list of masks or frames is one clip
             inputs=[
                 io.Mask.Input(
                     "mask",

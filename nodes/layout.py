@@ -168,8 +168,8 @@ class ClustersToMask(io.ComfyNode):
                 "click them in the picture on the node."
             ),
             search_aliases=["K-Means mask", "cluster mask", "layout to mask", "cluster picker", "click to segment"],
-            is_output_node=True,  # so that it can be run alone, to look before picking
-            is_input_list=True,  # of masks and frames: one clip's
+            is_output_node=True,  # it can run alone, for a look before picking
+            is_input_list=True,  # a list of masks or frames is one clip
             inputs=[
                 Layout.Input("layout", tooltip="From Attention Layout (K-Means)."),
                 io.String.Input(

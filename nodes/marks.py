@@ -25,8 +25,8 @@ class PointsToRegion(io.ComfyNode):
                 "better and fit the same sockets."
             ),
             search_aliases=["GrabCut", "click to segment", "box to mask", "rotoscope", "point prompt", "SAM"],
-            is_output_node=True,  # so that it can be run alone, to look before marking
-            is_input_list=True,  # of masks and frames: one clip's
+            is_output_node=True,  # it can run alone, for a look before marking
+            is_input_list=True,  # a list of masks or frames is one clip
             inputs=[
                 io.Image.Input("frames", tooltip="The frames of the clip."),
                 io.String.Input(

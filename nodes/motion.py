@@ -25,7 +25,7 @@ class FlowGuidedAttention(io.ComfyNode):
                 "Full-Frame Attention in any order."
             ),
             search_aliases=["FLATTEN", "optical flow", "trajectory attention", "flicker", "temporal consistency"],
-            is_input_list=True,  # of masks and frames: one clip's
+            is_input_list=True,  # a list of masks or frames is one clip
             inputs=[
                 io.Model.Input("model", tooltip="A Stable Diffusion UNet; the batch of the latent is read as frames."),
                 io.Image.Input("images", tooltip="The source clip: the frames that VAE Encode gets."),

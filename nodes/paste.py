@@ -28,7 +28,7 @@ class PasteEdit(io.ComfyNode):
                 "uncrop",
                 "image composite masked",
             ],
-            is_input_list=True,  # of masks and frames: one clip's
+            is_input_list=True,  # a list of masks or frames is one clip
             inputs=[
                 io.Image.Input("source", tooltip="The frames that were encoded for the edit."),
                 io.Image.Input(

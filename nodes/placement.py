@@ -25,7 +25,7 @@ class PlaceObjects(io.ComfyNode):
                 "for memory and time. Take Latent Blend with it, to hold the rest."
             ),
             search_aliases=["ReAtCo", "attend and excite", "layout guidance", "bounding box", "spatial control"],
-            is_input_list=True,  # of masks and frames: one clip's
+            is_input_list=True,  # a list of masks or frames is one clip
             inputs=[
                 io.Model.Input("model", tooltip="The MODEL for the sampler, a Stable Diffusion UNet."),
                 io.Clip.Input("clip", tooltip="The text encoder of the checkpoint."),

@@ -23,7 +23,7 @@ class RegionPrompt(io.ComfyNode):
                 "from any node, one for all frames or one per frame."
             ),
             search_aliases=["regional prompt", "region mask", "attention couple", "mask prompt", "area prompt"],
-            is_input_list=True,  # of masks and frames: one clip's
+            is_input_list=True,  # a list of masks or frames is one clip
             inputs=[
                 io.Mask.Input(
                     "mask", tooltip="Where the region is, 1 inside: one mask, or one for every frame of the clip."
@@ -91,8 +91,8 @@ class BindRegionPrompts(io.ComfyNode):
                 "like. After a run, the node shows every region with its words, its area and what is odd about it."
             ),
             search_aliases=["regional prompt", "attention couple", "CLIP text encode regions", "bind masks"],
-            is_output_node=True,  # so that it can be run alone, to look before sampling
-            is_input_list=True,  # of masks and frames: one clip's
+            is_output_node=True,  # it can run alone, for a look before sampling
+            is_input_list=True,  # a list of masks or frames is one clip
             inputs=[
                 io.Clip.Input("clip", tooltip="The text encoder of the checkpoint."),
                 io.String.Input(

@@ -25,8 +25,8 @@ class ShowAttention(io.ComfyNode):
                 "costs a few model calls."
             ),
             search_aliases=["attention map", "visualize attention", "heatmap", "DAAM", "cross-attention map"],
-            is_output_node=True,  # so that it can be run alone, to look before sampling
-            is_input_list=True,  # of masks and frames: one clip's
+            is_output_node=True,  # it can run alone, for a look before sampling
+            is_input_list=True,  # a list of masks or frames is one clip
             inputs=[
                 io.Model.Input(
                     "model", tooltip="The sampler's MODEL. Latent Blend does not change attention and may be on it."

@@ -206,7 +206,7 @@ class BeforeAfterVideo(io.ComfyNode):
             ),
             search_aliases=["compare video", "side by side", "wipe", "image comparer", "split screen", "video player"],
             is_output_node=True,
-            is_input_list=True,  # of masks and frames: one clip's
+            is_input_list=True,  # a list of masks or frames is one clip
             inputs=[
                 io.Image.Input("source", tooltip="The clip before the edit: left, on top, or left of the line."),
                 io.Image.Input(

@@ -126,7 +126,7 @@ def show(graph: dict, pictures: dict[str, list] | None = None, texts: dict[str, 
 
 
 def of_source(graph: dict) -> dict:
-    """Inputs of nodes that look at the source: its inversion, and the prompt of the inversion."""
+    """Inputs of nodes that read the source: its inversion, and the prompt of the inversion."""
     return {"inversion": [key_of(graph, INVERT), 1], "conditioning": inputs_of(graph, INVERT)["conditioning"]}
 
 

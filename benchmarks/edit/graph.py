@@ -34,7 +34,7 @@ class Setup(NamedTuple):
     """The settings that all methods of a run share."""
 
     frames: int = 8
-    steps: int = 20  # of the inversion, and again of the edit
+    steps: int = 20  # in the inversion, and again in the edit
     refinements: int = 1
     cfg: float = 7.5
     denoise: float = 0.7  # SDEdit's

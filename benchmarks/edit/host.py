@@ -35,7 +35,7 @@ class Stopped(Exception):
 
 class Cost(NamedTuple):
     seconds: dict[str, float]  # by node; none for those whose output was in the cache
-    peak_mb: float  # of the process, or of what PyTorch holds on a GPU
+    peak_mb: float  # process memory, or PyTorch's memory on a GPU
 
 
 class Client:

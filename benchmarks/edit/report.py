@@ -18,7 +18,7 @@ Best = dict[str, dict[str, Row]]  # method -> clip -> its row
 class Metric(NamedTuple):
     name: str
     label: str
-    form: str  # of a number
+    form: str  # format of a number
     best: int  # 1: more is better, -1: less is, 0: neither
 
 
@@ -76,7 +76,7 @@ def best_baseline(best: Best) -> dict[str, Row]:
 
 
 def intervals(rows: Sequence[Row]) -> dict[str, tuple[float, float, float]]:
-    """(mean, low, high) of every metric over clips."""
+    """Intervals of every metric over clips: (mean, low, high)."""
     return {metric.name: mean_interval([row[metric.name] for row in rows]) for metric in METRIC_LIST}
 
 

@@ -12,7 +12,7 @@ from ...videograin.metrics.measures import share_of
 
 # A classifier, the judge, names what it sees in each region of each frame.
 
-Seen = Sequence[Sequence[str | None]]  # region × frame: the word seen there; None where the region is out of sight
+Seen = Sequence[Sequence[str | None]]  # region × frame: the judge's word; None where the region is out of sight
 
 
 def edit_acc(seen: Seen, asked: Sequence[str]) -> float:
@@ -58,7 +58,7 @@ def seam_ratio(errors: Tensor, borders: Sequence[int]) -> float:
 
 
 def mean_interval(values: Sequence[float], level: float = 0.95) -> tuple[float, float, float]:
-    """(mean, low, high): Student's t interval of the mean, n - 1 degrees of freedom; NaN bounds below two values.
+    """Student's t interval of the mean, (mean, low, high), n - 1 degrees of freedom; NaN bounds below two values.
 
     values: one per clip; NaN ones are left out.
     """
@@ -77,7 +77,7 @@ def mean_interval(values: Sequence[float], level: float = 0.95) -> tuple[float, 
 
 
 def paired_interval(ours: Sequence[float], theirs: Sequence[float], level: float = 0.95) -> tuple[float, float, float]:
-    """(mean, low, high) of ours - theirs, clip by clip; t interval as in `mean_interval`.
+    """Interval of ours - theirs, clip by clip, as (mean, low, high); t interval as in `mean_interval`.
 
     A clip that is NaN on either side is left out. Raises ValueError for lists of different lengths.
     """

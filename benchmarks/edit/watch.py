@@ -74,7 +74,7 @@ def _of_source(extra: dict[str, Any]) -> bool:
 
 
 def _directed(number: int, q: Tensor, k: Tensor, tokens: Tensor, extra: dict[str, Any]) -> Tensor | None:
-    """As `probabilities`, but modulated and fused by the features; None where no feature does either."""
+    """The probabilities after modulation and fusion, as in `probabilities`; None where no feature does either."""
     run, heads = extra.get(RUN), extra["n_heads"]
     if run is None:
         return None

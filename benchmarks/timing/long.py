@@ -47,7 +47,7 @@ def task(frames: int) -> Task:
 
 
 def edit(asked: Task, steps: int, length: int) -> tuple[torch.Tensor, str]:
-    """(edited frames, report) of Edit in Chunks, with anchors and the path of the inversion outside the regions."""
+    """Edit in Chunks, with anchors and the path of the inversion outside the regions: (edited frames, report)."""
     with torch.inference_mode():
         return EditInChunks.execute(
             asked.model, asked.vae, asked.frames, asked.source, asked.positive, asked.negative, steps, 5.0, "euler",

@@ -54,7 +54,7 @@ def random_unet(gpu: bool) -> ModelPatcher:
 
 
 def prompts(frames: int, size: int) -> tuple[list, list, list]:
-    """(source, bound positive, negative) CONDITIONING of random numbers; two regions and background."""
+    """Random CONDITIONING (source, bound positive, negative), with two regions and background."""
     generator = torch.Generator().manual_seed(1)
     source, negative = ([[torch.randn(1, 77, WIDTH, generator=generator), {}]] for _ in range(2))
     masks = torch.zeros(2, frames, size, size)

@@ -39,7 +39,7 @@ SHOWN = (
 
 
 def alphas_cumprod() -> Tensor:
-    """(1000,) alpha_bar of Stable Diffusion's schedule, on DEVICE."""
+    """alpha_bar of Stable Diffusion's schedule, (1000,), on DEVICE."""
     betas = torch.linspace(0.00085**0.5, 0.012**0.5, 1000, dtype=torch.float64) ** 2
     return torch.cumprod(1 - betas, 0).float().to(DEVICE)
 
@@ -59,7 +59,7 @@ class Words:
         return self.tokenizer(caption, add_special_tokens=False)["input_ids"]
 
     def __call__(self, captions: list[str]) -> Tensor:
-        """(B, 77) int64 rows of the table."""
+        """Captions as rows of the table, (B, 77) int64."""
         rows = []
         for caption in captions:
             ids = [49406, *self._ids(caption)[:75], 49407]

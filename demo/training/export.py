@@ -59,7 +59,7 @@ def write(file: Path, tensors: dict[str, Tensor], part: str, exact: dict[str, Te
 
 @torch.no_grad()
 def preview(vae: torch.nn.Module, scale: float, scenes: int = 200) -> tuple[Tensor, Tensor]:
-    """(4, 3) and (3,): the least-squares map from a latent to its pixels' mean colour in [-1, 1]."""
+    """The least-squares map from a latent to its pixels' mean colour in [-1, 1]: (4, 3) and (3,)."""
     draw = Scenes(world.sprites())
     pictures = to_tensor(np.stack([draw(np.random.default_rng([7, i])).picture for i in range(scenes)]))
     latents = torch.cat([vae.encode(part) for part in pictures.split(20)]) * scale

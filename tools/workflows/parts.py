@@ -53,7 +53,7 @@ def full_frames(key_set: str = "all frames") -> Node:
 
 
 def source_prompt(words: str | None = None) -> Node:
-    """Words for the clip as it is, Demo Clip's caption by default: `source.CONDITIONING`."""
+    """The source prompt, Demo Clip's caption by default: `source.CONDITIONING`."""
     links = {"clip": "model.clip"} | ({} if words else {"text": "clip.caption"})
     return encoded_text("source", "Source prompt", links, {"text": words} if words else {})
 

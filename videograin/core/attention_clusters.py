@@ -98,7 +98,7 @@ class AttentionInputs:
             kept += frame.to(kept)
 
     def features(self) -> Tensor:
-        """(frames, tokens, sum of widths) float32 on the CPU; each layer has mean 0 and spread 1. Works in place."""
+        """The features, (frames, tokens, sum of widths) float32 on the CPU; each layer: mean 0, spread 1. In place."""
         for columns in self.columns.values():
             layer = self.total[..., columns]
             layer -= layer.mean((0, 1))
@@ -126,7 +126,7 @@ class WordMaps:
         self.total = maps if self.total is None else self.total + maps
 
     def maps(self) -> Tensor:
-        """(words, frames, pixels) float32 on the CPU, each with mean 1."""
+        """The maps, (words, frames, pixels) float32 on the CPU, each with mean 1."""
         return (self.total / self.total.mean((1, 2), keepdim=True)).cpu()
 
 

@@ -43,7 +43,7 @@ def paths(steps: Tensor, hidden: Tensor | None = None, seed: int = 0) -> Tensor:
     tokens, device = height * width, steps.device
     random = torch.Generator().manual_seed(seed)
     y, x = torch.meshgrid(torch.arange(height, device=device), torch.arange(width, device=device), indexing="ij")
-    path = torch.arange(tokens, device=device)  # of each token of the current frame
+    path = torch.arange(tokens, device=device)  # the path of each token of the current frame
     of_frame, count = [path], tokens
     for pair in range(pairs):
         to_x, to_y = x + steps[pair, ..., 0], y + steps[pair, ..., 1]

@@ -22,10 +22,10 @@ from .regions import Grid, membership
 
 DEFAULT, REFERENCE = MODES = ("default", "reference")
 CHUNK = 77  # tokens that CLIP encodes at once; the first and the last are no words
-SHARPNESS = 100.0  # of the softmax over words
+SHARPNESS = 100.0  # factor in the softmax over words
 SIDE = exp(-1) / (1 + 2 * exp(-1))  # the released Gaussian's outer taps, 0.212; its middle one is 1 - 2 · SIDE
-FIRST, LAST = 981, 1  # training steps of the original's fifty sampling steps
-FADED = 0.5  # of the squared strength at the last of them
+FIRST, LAST = 981, 1  # training timesteps of the original's fifty sampling steps, first and last
+FADED = 0.5  # share of the squared strength that is left at LAST
 REFINED = {981: 0.05, 781: 0.5, 581: 0.8}  # training step at which the original refines -> inner score that ends it
 
 

@@ -31,7 +31,7 @@ def row_range(q: Tensor, k: Tensor) -> Tensor:
     """
     exact = torch.promote_types(q.dtype, torch.float32)
     shape, (q, k) = q.shape[:3], (x.flatten(0, 1) for x in (q, k))
-    # On a CPU, a 1 MB tile stays in a core's cache until both are taken; other devices want large tiles.
+    # On a CPU, a 1 MB tile stays in cache until max and min are taken; other devices want large tiles.
     scores, keys = (2**18, min(512, k.shape[1])) if q.device.type == "cpu" else (2**24, min(8192, k.shape[1]))
     queries = max(32, scores // (len(q) * keys))
     scratch = torch.empty(len(q) * queries * keys, dtype=exact, device=q.device)  # reused: a heap would grow

@@ -8,7 +8,7 @@ from .clip import NODE
 from .resize import EXACT
 
 LARGEST_FRAME = 2**26  # pixels, 8192×8192: the most that `width` and `height` allow
-MOST_FRAMES = 1_000_000  # of a file or folder: nine hours at 30 frames per second
+MOST_FRAMES = 1_000_000  # in a file or folder: nine hours at 30 frames per second
 
 
 def check_frame(name: str, width: int, height: int) -> None:

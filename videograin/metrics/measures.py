@@ -144,9 +144,9 @@ def background_psnr(source: Tensor, edited: Tensor, regions: Tensor) -> float:
 LEFT, RIGHT, ABOVE, BELOW = RELATIONS = ("left of", "right of", "above", "below")
 WAYS = {LEFT: (0, 1), RIGHT: (0, -1), ABOVE: (1, 1), BELOW: (1, -1)}  # axis, and the sign of b - a on it
 
-Centres = Mapping[str, Sequence[tuple[float, float]]]  # of one picture: thing -> (x, y) of each detection
+Centres = Mapping[str, Sequence[tuple[float, float]]]  # in one picture: thing -> (x, y) of each detection
 Relation = tuple[str, str, str]  # thing, one of RELATIONS, thing
-Counts = Mapping[str, int]  # of one picture: thing -> how many of it there should be
+Counts = Mapping[str, int]  # in one picture: thing -> number that there should be
 
 
 def share_of(hits: list[bool]) -> float:

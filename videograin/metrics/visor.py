@@ -96,7 +96,7 @@ def unseen(detected: Sequence[Centres], relations: Sequence[Sequence[Relation]],
 
 
 def _centre(mask: Tensor) -> tuple[float, float]:
-    """(x, y) in pixels; mask (H, W) bool."""
+    """The centre of a mask (H, W) bool, (x, y) in pixels."""
     y, x = mask.nonzero().float().mean(0).tolist()
     return x, y
 

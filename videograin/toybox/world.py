@@ -51,7 +51,7 @@ class Head(NamedTuple):
     x: float  # middle of the face
     top: float  # crown of the head, under a hat
     eyes: float
-    width: float  # of the face at the eyes
+    width: float  # face at the eyes
 
 
 HEADS = {

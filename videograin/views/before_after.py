@@ -63,7 +63,7 @@ def before_after(
 
 
 def size(height: int, width: int, mode: str, line: int) -> tuple[int, int]:
-    """(height, width) of the result."""
+    """The (height, width) of the result."""
     if mode == SIDE_BY_SIDE:
         return height, 2 * width + line
     return (2 * height + line, width) if mode == TOP_AND_BOTTOM else (height, width)
