@@ -161,9 +161,9 @@ def run(graph: dict, base: str) -> dict[str, str]:
         if not valid:
             return {"error": f"refused: {error} {errors}"}
         executor.execute(graph, "golden", {"client_id": recorder.page.client_id}, outputs)
-    told = dict(executor.status_messages)
+    status = dict(executor.status_messages)
     if not executor.success:
-        failure = told.get("execution_error", {})
+        failure = status.get("execution_error", {})
         recorder.found["error"] = f"{failure.get('node_type')}: {failure.get('exception_message', 'interrupted')}"
     return recorder.found
 

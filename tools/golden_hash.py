@@ -50,7 +50,7 @@ class Recorder(logging.Handler):
     def __enter__(self) -> Recorder:
         import server
 
-        self.told, self.hashed = server.PromptServer.__dict__.get("instance"), execution.get_output_data
+        self.server, self.hashed = server.PromptServer.__dict__.get("instance"), execution.get_output_data
         server.PromptServer.instance = self.page
         execution.get_output_data = self.get_output_data
         logging.getLogger("videograin").addHandler(self)
@@ -59,7 +59,7 @@ class Recorder(logging.Handler):
     def __exit__(self, *_) -> None:
         import server
 
-        execution.get_output_data, server.PromptServer.instance = self.hashed, self.told
+        execution.get_output_data, server.PromptServer.instance = self.hashed, self.server
         logging.getLogger("videograin").removeHandler(self)
         for node, texts in self.page.texts.items():
             self.found[f"{self.title(node)}, progress texts"] = digest(sorted(map(self.steady, texts)))

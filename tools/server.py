@@ -222,7 +222,7 @@ class Server:
             prompt_id = self.queue(prompt, client_id)
             async for message in socket_:
                 if message.type is aiohttp.WSMsgType.BINARY:
-                    step = _told(message.data, prompt)
+                    step = _shown_text(message.data, prompt)
                     if step and on_progress:
                         on_progress(step)
                 if message.type is not aiohttp.WSMsgType.TEXT:
@@ -255,7 +255,7 @@ def _progress(kind: str, data: dict[str, Any], prompt: Prompt) -> Progress | Non
     return Progress(node_id, node_type, int(data.get("value", 0)), int(data.get("max", 0)))
 
 
-def _told(message: bytes, prompt: Prompt) -> Progress | None:
+def _shown_text(message: bytes, prompt: Prompt) -> Progress | None:
     """The text a node shows, from a binary message: its kind, the length of the node's id, the id, the text."""
     kind, length = struct.unpack(">II", message[:8])
     if kind != TEXT:
@@ -269,17 +269,17 @@ def _failure(kind: str, data: dict[str, Any], prompt: Prompt) -> PromptError | N
     if kind == "execution_interrupted":
         return Interrupted(f"interrupted in node {data['node_id']} ({data['node_type']})")
     if kind == "execution_error":
-        told = f"{data['exception_type']}: {data['exception_message'].strip()}"
-        return PromptError(f"node {data['node_id']} ({data['node_type']}) failed with {told}")
+        reason = f"{data['exception_type']}: {data['exception_message'].strip()}"
+        return PromptError(f"node {data['node_id']} ({data['node_type']}) failed with {reason}")
     return None
 
 
 def _refusal(path: str, code: int, answer: bytes, body: dict[str, Any] | None) -> str:
     """The server's reasons for refusing a request, one line for each node that has an error."""
     try:
-        told = json.loads(answer)
-        lines = [f"ComfyUI refused {path}: {told['error']['message']} {told['error'].get('details', '')}".strip()]
-        for node_id, node in told.get("node_errors", {}).items():
+        errors = json.loads(answer)
+        lines = [f"ComfyUI refused {path}: {errors['error']['message']} {errors['error'].get('details', '')}".strip()]
+        for node_id, node in errors.get("node_errors", {}).items():
             lines += [
                 f"  node {node_id} ({node['class_type']}): {error['message']}: {error['details']}"
                 for error in node["errors"]

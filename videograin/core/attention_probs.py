@@ -71,11 +71,11 @@ def point_shares(
         places = [tokens[list(seen)].flatten() for seen in key_set.visible]
     found = []
     for frame, token in points:
-        seen = places[frame if len(places) > 1 else 0]  # (M,): all queries of "all frames" see the same keys
-        pair = _heads(q[frame, token][None], heads), _heads(k.flatten(0, 1)[seen], heads)
+        chosen = places[frame if len(places) > 1 else 0]  # (M,): all queries of "all frames" see the same keys
+        pair = _heads(q[frame, token][None], heads), _heads(k.flatten(0, 1)[chosen], heads)
         before = after = probabilities(*pair)
         if modulation is not None:
-            label, key_labels = modulation.query_labels[frame, token], modulation.key_labels.flatten()[seen]
+            label, key_labels = modulation.query_labels[frame, token], modulation.key_labels.flatten()[chosen]
             positive = modulation.positive[label][key_labels][None]
             after = probabilities(*pair, modulation.strength[frame, token][None], positive, modulation.fast)
         # "first + previous" shows a frame twice where both are one: what the two copies get is added up.

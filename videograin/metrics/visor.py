@@ -78,8 +78,8 @@ def relations_of(masks: Tensor, names: list[str]) -> list[list[Relation]]:
 
 def counts_of(masks: Tensor, names: list[str]) -> list[Counts]:
     """The number of each thing that each frame should show: one per visible region. Arguments as `relations_of`."""
-    seen = [[_plain(name) for name, mask in zip(names, frame, strict=True) if mask.any()] for frame in masks.unbind(1)]
-    return list(map(Counter, seen))
+    shown = [[_plain(name) for name, mask in zip(names, frame, strict=True) if mask.any()] for frame in masks.unbind(1)]
+    return list(map(Counter, shown))
 
 
 def unseen(detected: Sequence[Centres], relations: Sequence[Sequence[Relation]], counts: Sequence[Counts]) -> list[str]:

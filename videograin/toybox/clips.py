@@ -143,13 +143,13 @@ def _labels(masks: np.ndarray) -> np.ndarray:
 def _still_seen(labels: np.ndarray, steps: np.ndarray) -> np.ndarray:
     height, width = labels.shape[1:]
     y, x = np.mgrid[:height, :width]
-    seen = np.zeros(steps.shape[:3], bool)
+    visible = np.zeros(steps.shape[:3], bool)
     for f, step in enumerate(steps):
         tx, ty = np.rint(x + step[..., 0]).astype(int), np.rint(y + step[..., 1]).astype(int)
         inside = (tx >= 0) & (tx < width) & (ty >= 0) & (ty < height)
         there = labels[f + 1][ty.clip(0, height - 1), tx.clip(0, width - 1)]
-        seen[f] = inside & (there == labels[f])
-    return seen
+        visible[f] = inside & (there == labels[f])
+    return visible
 
 
 # ---- tasks ----------------------------------------------------------------------------------------------------------

@@ -100,12 +100,12 @@ def describe(objects: tuple[Placed, ...], place: str, rng: np.random.Generator) 
     style = rng.random()
     if apart and style < 0.3:
         left, right = (thing.noun for thing in left_to_right)
-        told = f"{left} on the left and {right} on the right"
+        things = f"{left} on the left and {right} on the right"
         if style < 0.15:
-            told = f"{right} on the right and {left} on the left"
-        return f"{told}, {where}" if where else told
+            things = f"{right} on the right and {left} on the left"
+        return f"{things}, {where}" if where else things
     nouns = [thing.noun for thing in objects]
-    told = f"{nouns[0]} next to {nouns[1]}" if len(nouns) == 2 and style < 0.45 else listed(nouns)
+    things = f"{nouns[0]} next to {nouns[1]}" if len(nouns) == 2 and style < 0.45 else listed(nouns)
     if where and rng.random() < 0.15:
-        return f"{where}, {told}"
-    return f"{told} {where}".strip()
+        return f"{where}, {things}"
+    return f"{things} {where}".strip()
