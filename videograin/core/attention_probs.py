@@ -79,7 +79,7 @@ def point_shares(
             positive = modulation.positive[label][key_labels][None]
             after = probabilities(*pair, modulation.strength[frame, token][None], positive, modulation.fast)
         # "first + previous" shows a frame twice where both are one: what the two copies get is added up.
-        rows = before.new_zeros(2, frames * keys).index_add_(1, seen, torch.cat((before, after)))
+        rows = before.new_zeros(2, frames * keys).index_add_(1, chosen, torch.cat((before, after)))
         found.append(rows.view(2, frames, keys)[..., :n])
     return torch.stack(found, 1)
 
