@@ -9,7 +9,7 @@ from einops import rearrange
 from pack.videograin.core import st_layout
 from pack.videograin.core.latent_blend import blend_mask, progressive_mask, remaining
 from pack.videograin.core.regions import Grid
-from pack.videograin.core.via_anchors import EARLIER, GATHERS, MODES, attend_groups, groups, seen_by, spread
+from pack.videograin.core.via_anchors import EARLIER, GATHERS, MODES, attend_groups, groups, spread, visible_frames
 
 
 def test_anchors_are_spread_from_the_first_frame_to_the_last():
@@ -42,7 +42,7 @@ def test_every_frame_is_served_once_and_sees_the_right_ones(frames, chosen, mode
     served = [frame for group in found for row in group.looking for frame in row]
     assert sorted(served) == list(range(frames))
     expected = truth(frames, chosen, mode, gather, key_set)
-    for frame, seen in enumerate(seen_by(found)):
+    for frame, seen in enumerate(visible_frames(found)):
         assert len(seen) == len(set(seen)) and set(seen) == expected[frame]
 
 
@@ -71,7 +71,7 @@ def test_grouped_attention_equals_attention_with_a_mask():
         for mode in MODES:
             found = groups(frames, chosen, mode, gather, "own")
             sees = torch.zeros(frames, frames, dtype=torch.bool)
-            for frame, seen in enumerate(seen_by(found)):
+            for frame, seen in enumerate(visible_frames(found)):
                 sees[frame, list(seen)] = True
             allowed = sees.repeat_interleave(n, 0).repeat_interleave(m, 1)
             flat_q, flat_k, flat_v = (rearrange(x, "c f n d -> c (f n) d") for x in (q, k, v))

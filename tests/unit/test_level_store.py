@@ -7,17 +7,17 @@ import torch
 from safetensors import safe_open
 
 from pack.videograin.storage import memmap
-from pack.videograin.storage.memmap import room
+from pack.videograin.storage.memmap import allocate
 
 
 def test_small_clips_stay_in_memory(tmp_path):
-    assert room((3, 2, 4), torch.float32, tmp_path).shape == (3, 2, 4)
+    assert allocate((3, 2, 4), torch.float32, tmp_path).shape == (3, 2, 4)
     assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float16])
 def test_past_the_limit_a_safetensors_file_holds_them(tmp_path, dtype):
-    levels = room((3, 2, 5), dtype, tmp_path / "new", limit=16)
+    levels = allocate((3, 2, 5), dtype, tmp_path / "new", limit=16)
     levels[:] = torch.arange(30).view(3, 2, 5)
     (file,) = (tmp_path / "new").iterdir()
     with safe_open(file, "pt") as stored:
@@ -26,7 +26,7 @@ def test_past_the_limit_a_safetensors_file_holds_them(tmp_path, dtype):
 
 
 def test_the_file_lives_as_long_as_the_levels(tmp_path):
-    levels = room((4, 8), torch.float32, tmp_path, limit=0)
+    levels = allocate((4, 8), torch.float32, tmp_path, limit=0)
     last = levels[-1]
     del levels
     assert list(tmp_path.iterdir()), "a view still reads it"
@@ -51,5 +51,5 @@ def test_a_full_disk_is_an_error_and_leaves_no_file(tmp_path, monkeypatch):
 
     monkeypatch.setattr(memmap.os, "fdopen", Full)
     with pytest.raises(OSError, match="No space left"):
-        room((4, 8), torch.float32, tmp_path, limit=0)
+        allocate((4, 8), torch.float32, tmp_path, limit=0)
     assert not list(tmp_path.iterdir())

@@ -25,7 +25,7 @@ from ..core.regions import Grid
 from ..core.st_layout import Modulation
 from ..features.base import Claim, Feature
 from ..features.engine import CROSS, SELF, Area, At, Attend, Cond, Half, Misfit, Own
-from .frame_rows import frames_told, in_order, one_part
+from .frame_rows import claimed_frames, in_order, one_part
 from .other_packs import by, groupnorm_pack, pack_of, unknown_frames
 
 if TYPE_CHECKING:
@@ -57,10 +57,10 @@ class Call:
         self._require_whole(x)
         self.sees_source = any(cond and cond.half == Half.SOURCE for cond in self.conds)
         self.frames, whole = self.backbone.frames_of(x, len(self.conds))
-        self.told = frames_told(options, run.frames)
+        self.claimed = claimed_frames(options, run.frames)
         for feature in features:
             feature.check_call(self)
-        self.indices = self.told if len(self.told) == self.frames and whole else None
+        self.indices = self.claimed if len(self.claimed) == self.frames and whole else None
         if run.across and not self._knows_frames(x):
             raise ValueError(unknown_frames(len(x), len(self.conds), run.frames, run.across, run.wrapper))
         self.sigma = float(options["sigmas"].flatten()[0]) if "sigmas" in options else 0.0

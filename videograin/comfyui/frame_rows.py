@@ -53,7 +53,7 @@ def _place(part: Tensor, frame: Tensor) -> tuple[int, int]:
     return divmod(int(error.argmin()), size[1])
 
 
-def frames_told(options: dict[str, Any], total: int) -> tuple[int, ...]:
+def claimed_frames(options: dict[str, Any], total: int) -> tuple[int, ...]:
     """The clip's frames that a call is said to hold: all of them, or those of a context window."""
     window, animatediff = options.get("context_window"), options.get("ad_params") or {}
     if window is not None:  # get_tensor and not index_list: only the former has the window's anchor frame

@@ -17,7 +17,7 @@ from ..storage import inversion_file
 from .input_files import inside, leads_inside
 from .model_identity import require_origin
 from .plan import records
-from .spill_to_disk import told
+from .spill_to_disk import explained
 from .validate import require_family
 
 SUFFIX = ".safetensors"
@@ -105,7 +105,7 @@ def save(inversion: Inversion, noise: Tensor, prefix: str, precision: str) -> st
     while path.exists():
         number += 1
         path = path.with_name(f"{name}_{number:05}_{SUFFIX}")
-    with told(
+    with explained(
         f"Save Inversion writes into ComfyUI's output/{FOLDER} folder", "Free space there, or choose `precision` fp16."
     ):
         inversion_file.write(path, inversion, noise, precision)

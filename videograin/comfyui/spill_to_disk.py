@@ -1,4 +1,4 @@
-"""Room for what is too large for memory, in ComfyUI's temporary folder; what a disk that fails means is told here."""
+"""Tensors too large for memory, in ComfyUI's temporary folder; and errors of its disk, explained."""
 
 from __future__ import annotations
 
@@ -18,8 +18,10 @@ from .validate import logger
 FULL = (errno.ENOSPC, errno.EDQUOT)  # the disk, or a user's share of it
 
 
-def room(shape: Sequence[int], dtype: torch.dtype, owner: str, fix: str, purpose: str = "", keeps: str = "") -> Tensor:
-    """An uninitialised tensor, in memory or in a file in ComfyUI's temporary folder (storage.memmap.room).
+def allocate(
+    shape: Sequence[int], dtype: torch.dtype, owner: str, fix: str, purpose: str = "", keeps: str = ""
+) -> Tensor:
+    """An uninitialised tensor, in memory or in a file in ComfyUI's temporary folder (storage.memmap.allocate).
 
     owner: what needs it. purpose: what for, fix: what to do without it; both for the message. keeps: what to log of it.
     Raises ValueError for a disk that is full or cannot be written.
@@ -29,12 +31,12 @@ def room(shape: Sequence[int], dtype: torch.dtype, owner: str, fix: str, purpose
         where = "in memory" if megabytes <= memmap.IN_MEMORY / 1e6 else "in a file in ComfyUI's temporary folder"
         logger.info("%s keeps %s %s: %.0f MB (%s).", owner, keeps, where, megabytes, dtype)
     need = f"{owner} needs {megabytes:.0f} MB in ComfyUI's temporary folder"
-    with told(f"{need}, {purpose}" if purpose else need, fix):
-        return memmap.room(shape, dtype, folder)
+    with explained(f"{need}, {purpose}" if purpose else need, fix):
+        return memmap.allocate(shape, dtype, folder)
 
 
 @contextmanager
-def told(need: str, fix: str) -> Iterator[None]:
+def explained(need: str, fix: str) -> Iterator[None]:
     """Makes of a disk that is full or cannot be written a ValueError that says what needs it and what to do."""
     try:
         yield

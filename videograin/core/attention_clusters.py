@@ -21,7 +21,7 @@ PER_FRAME, WHOLE_CLIP = SCOPES = ("per frame", "whole clip")
 
 FITTED = 2**26  # most numbers that one K-Means is fitted to, 64 frames of 1024 tokens: it copies its input
 
-Room = Callable[[Sequence[int]], Tensor]  # allocates: a shape -> an uninitialised float32 tensor on the CPU
+Allocate = Callable[[Sequence[int]], Tensor]  # allocates: a shape -> an uninitialised float32 tensor on the CPU
 
 
 class ClusterLayout(NamedTuple):
@@ -40,16 +40,16 @@ class ClusterLayout(NamedTuple):
 class AttentionRows:
     """The paper's feature of a token: its row of the per-frame attention, averaged over heads, layers and steps.
 
-    `room` allocates the sum, (frames, tokens, tokens) float32: 4 MiB for a frame of 1024 tokens.
+    `allocate` allocates the sum, (frames, tokens, tokens) float32: 4 MiB for a frame of 1024 tokens.
     """
 
-    def __init__(self, room: Room = torch.empty):
-        self.room, self.total, self.count = room, None, 0
+    def __init__(self, allocate: Allocate = torch.empty):
+        self.allocate, self.total, self.count = allocate, None, 0
 
     def add(self, site: tuple, q: Tensor, k: Tensor, heads: int) -> None:
         """Adds one layer's attention. q, k: (frames, tokens, heads × d)."""
         if self.total is None:
-            self.total = self.room((*q.shape[:2], q.shape[1])).zero_()
+            self.total = self.allocate((*q.shape[:2], q.shape[1])).zero_()
         for kept, some_q, some_k in zip(self.total, q, k, strict=True):
             some_q, some_k = (rearrange(x, "n (h d) -> h n d", h=heads).float() for x in (some_q, some_k))
             some_q = some_q * some_q.shape[-1] ** -0.5
@@ -80,20 +80,20 @@ def blur_rows(rows: Tensor, height: int, width: int, cells: int) -> Tensor:
 class AttentionInputs:
     """A faster feature: the input of each self-attention, summed over steps, layers side by side.
 
-    widths: channels of each layer; other layers are ignored. `room` allocates (frames, tokens, sum of widths) float32.
+    widths: channels of each layer; other layers are ignored. `allocate` allocates (frames, tokens, sum of widths) float32.
     """
 
-    def __init__(self, widths: dict[tuple, int], room: Room = torch.empty):
+    def __init__(self, widths: dict[tuple, int], allocate: Allocate = torch.empty):
         ends = list(accumulate(widths.values()))
         self.columns = {site: slice(end - width, end) for (site, width), end in zip(widths.items(), ends, strict=True)}
-        self.room, self.total, self.width = room, None, sum(widths.values())
+        self.allocate, self.total, self.width = allocate, None, sum(widths.values())
 
     def add(self, site: tuple, x: Tensor) -> None:
         """Adds one layer's input. x: (frames, tokens, dim), the normed hidden states."""
         if site not in self.columns:
             return
         if self.total is None:
-            self.total = self.room((*x.shape[:2], self.width)).zero_()
+            self.total = self.allocate((*x.shape[:2], self.width)).zero_()
         for kept, frame in zip(self.total[..., self.columns[site]], x, strict=True):
             kept += frame.to(kept)
 

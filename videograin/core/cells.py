@@ -75,7 +75,7 @@ def cut_like(frames: Tensor, size: tuple[int, int]) -> Tensor:
     return frames_on_cells(frames, (size[0] // CELL, size[1] // CELL))
 
 
-def laid_back(edited: Tensor, source: Tensor) -> Tensor:
+def put_back(edited: Tensor, source: Tensor) -> Tensor:
     """Edited frames at the source's size: padding is cut off; pixels that encoding had cut are the source's.
 
     Args: edited (F, h, w, C), source (F, H, W, C or more), sizes as in `same_clip`. Returns (F, H, W, C); `edited`

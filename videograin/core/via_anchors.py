@@ -68,13 +68,13 @@ class AnchoredKeySet(NamedTuple):
 
     @property
     def visible(self) -> Visible:
-        return seen_by(self.groups)
+        return visible_frames(self.groups)
 
     def attend(self, by_query: Sequence[Tensor], by_key: Sequence[Tensor], attend: Callable[..., Tensor]) -> Tensor:
         return attend_groups(self.groups, by_query, by_key, attend)
 
 
-def seen_by(found: list[Group]) -> Visible:
+def visible_frames(found: list[Group]) -> Visible:
     """The frames that each frame sees, in the order of frames."""
     pairs = {
         frame: tuple(seen)

@@ -100,7 +100,7 @@ class Call(Protocol):
 
     conds: list[Cond | None]
     frames: int
-    told: tuple[int, ...]  # the clip's frames that the call is said to hold
+    claimed: tuple[int, ...]  # the frames that the call is said to hold, by their numbers in the clip
     indices: tuple[int, ...] | None  # the same where its rows are known to be these frames
     sigma: float
     binding: Binding | None  # the regions of prompts that bring none

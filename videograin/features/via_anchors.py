@@ -81,10 +81,10 @@ class Anchored(Feature):
 
     def check_call(self, call: Call) -> None:
         """The clip's anchors must be among the call's frames."""
-        if not set(self.anchors) <= set(call.told):
+        if not set(self.anchors) <= set(call.claimed):
             raise ValueError(
                 f"Anchor Attention's anchors, frames {', '.join(map(str, self.anchors))}, are not all among the "
-                f"{len(call.told)} frames of a model call: another node runs the MODEL in windows. Remove that node and take Edit "
+                f"{len(call.claimed)} frames of a model call: another node runs the MODEL in windows. Remove that node and take Edit "
                 "in Chunks, which has the anchors in every chunk."
             )
 

@@ -17,7 +17,7 @@ from ..comfyui.model_identity import require_origin
 from ..comfyui.plan import records
 from ..comfyui.progress import tell
 from ..comfyui.prompts import rows_to_keys, spell
-from ..comfyui.spill_to_disk import room
+from ..comfyui.spill_to_disk import allocate
 from ..comfyui.validate import require_family, require_text
 from ..comfyui.wrappers import for_inversion
 from ..core.attention_clusters import (
@@ -119,7 +119,9 @@ def attention_layout(
     observer = Observer(
         level=divisor,
         blocks=blocks,
-        features=AttentionRows(_room) if rows_wanted else AttentionInputs(widths(model, divisor, blocks), _room),
+        features=AttentionRows(_allocate)
+        if rows_wanted
+        else AttentionInputs(widths(model, divisor, blocks), _allocate),
         words=WordMaps(positions) if positions else None,
     )
     observe(model, inversion, conditioning, settings.steps, observer, settings.start)
@@ -141,9 +143,9 @@ def widths(model: ModelPatcher, level: int, blocks: str) -> dict[Site, int]:
     return {site: channels[site] for site in levels if levels[site] == level and site[0] in BLOCKS[blocks]}
 
 
-def _room(shape: Sequence[int]) -> Tensor:
+def _allocate(shape: Sequence[int]) -> Tensor:
     frames, tokens, numbers = shape
-    return room(
+    return allocate(
         shape, torch.float32, "Attention Layout",
         "Free space there, choose Attention Layout's `level` “auto” or a coarser one, or a shorter clip.",
         f"for {frames} frames of {tokens} tokens", f"{numbers} numbers a token",

@@ -21,7 +21,7 @@ from ..comfyui.model_identity import model_identity, model_name
 from ..comfyui.other_packs import TWICE, iterations
 from ..comfyui.plan import describe, records
 from ..comfyui.progress import Notes
-from ..comfyui.spill_to_disk import room
+from ..comfyui.spill_to_disk import allocate
 from ..comfyui.validate import require_family, require_offers, require_picture, require_text
 from ..comfyui.wrappers import for_inversion, noting
 from ..core.ddim_inversion import SETTLED, ddim_invert
@@ -121,7 +121,7 @@ def invert(
     source = comfy.sample.fix_empty_latent_channels(model, latent["samples"])
     reporting = reporting or Reporting(Notes())
     rising = sigmas.flip(0).cpu().float()
-    latents = _room(len(rising), source, dtype_of(method.precision, rising))  # written in place: never held twice
+    latents = _allocate(len(rising), source, dtype_of(method.precision, rising))  # written in place: never held twice
     walk = _Walk(latents, method, reporting)
     inverting = noting(for_inversion(model), reporting.notes)
     noise = walk_clip(inverting, {"positive": conditioning}, source, rising, walk.climb, reporting.on_step)
@@ -180,9 +180,9 @@ def _unsettled(frames: list[int], residual: float, refinements: int) -> str:
     )
 
 
-def _room(count: int, source: Tensor, dtype: torch.dtype) -> Tensor:
+def _allocate(count: int, source: Tensor, dtype: torch.dtype) -> Tensor:
     """(count, *source.shape), in memory or in ComfyUI's temporary folder. Raises ValueError for a full disk."""
-    return room(
+    return allocate(
         (count, *source.shape), dtype, "DDIM Inversion",
         "Free space there, choose DDIM Inversion's `precision` fp16, fewer `steps` or a shorter clip.",
         f"for {count} levels of {len(source)} frames", f"{count} levels of the clip",

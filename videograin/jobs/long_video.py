@@ -26,8 +26,8 @@ from ..comfyui.fingerprint import fingerprint
 from ..comfyui.finite import broken_frames
 from ..comfyui.plan import records
 from ..comfyui.progress import ClipProgress, Notes
-from ..comfyui.spill_to_disk import room, told
-from ..core.cells import frames_on_cells, laid_back
+from ..comfyui.spill_to_disk import allocate, explained
+from ..core.cells import frames_on_cells, put_back
 from ..core.chunking import Window, joined, windows
 from ..features.base import Record
 from ..features.latent_blend import Blend
@@ -66,8 +66,8 @@ def edit_in_chunks(job: Job, graph: list, resume: bool, said: Sequence[str] = ()
                 f"{long_video_checks.NODE}'s `vae` decodes frame {filled + broken[0]} (from 0) to NaN or infinite values, though its "
                 "latent is sound. Start ComfyUI with --fp32-vae, or connect another VAE, and run again: finished chunks are kept."
             )
-        pixels = laid_back(pixels, job.frames[filled : filled + len(pixels)])
-        clip = _room((len(job.frames), *pixels.shape[1:])) if clip is None else clip
+        pixels = put_back(pixels, job.frames[filled : filled + len(pixels)])
+        clip = _allocate((len(job.frames), *pixels.shape[1:])) if clip is None else clip
         clip[filled : filled + len(pixels)] = pixels
         filled += len(pixels)
     return clip, _report(job, cuts, finished, time.monotonic() - began)
@@ -94,7 +94,7 @@ class _Finished:
 
     def write(self, window: Window, latents: Tensor) -> None:
         need = f"Edit in Chunks keeps finished chunks in ComfyUI's output/{FOLDER} folder"
-        with told(need, "Free space there and run again: those before are kept."):
+        with explained(need, "Free space there and run again: those before are kept."):
             chunk_file.write(chunk_file.path_of(self.folder, window), latents, self.done, window)
 
 
@@ -146,9 +146,9 @@ def _plan(model: ModelPatcher, anchors: Anchors | None) -> tuple[Record, ...]:
     return rest if anchors is None else (*rest, anchors)
 
 
-def _room(shape: tuple[int, ...]) -> Tensor:
+def _allocate(shape: tuple[int, ...]) -> Tensor:
     fix = "Free space there and run again: finished chunks are kept."
-    return room(shape, torch.float32, "The edited clip", fix)
+    return allocate(shape, torch.float32, "The edited clip", fix)
 
 
 def _report(job: Job, cuts: list[Window], finished: _Finished, seconds: float) -> str:

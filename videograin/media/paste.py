@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..core.cells import laid_back, overlap, same_clip
+from ..core.cells import overlap, put_back, same_clip
 from ..core.latent_blend import mix
 
 logger = logging.getLogger("videograin")
@@ -39,7 +39,7 @@ def paste(
     result = torch.empty(frames, height, width, 3)
     for number in range(frames):
         before = source[number : number + 1, ..., :3].float().cpu()
-        after = laid_back(edited[number : number + 1, ..., :3].float().cpu(), before)
+        after = put_back(edited[number : number + 1, ..., :3].float().cpu(), before)
         if masks:
             together = torch.stack([mask[number % len(mask)] for mask in masks]).amax(0)
             edge = soft(together, grow, feather)

@@ -21,7 +21,7 @@ DTYPES = {torch.float32: np.float32, torch.float16: np.float16}
 ZEROS = bytes(2**24)
 
 
-def room(shape: Sequence[int], dtype: torch.dtype, folder: Path, limit: int | None = None) -> Tensor:
+def allocate(shape: Sequence[int], dtype: torch.dtype, folder: Path, limit: int | None = None) -> Tensor:
     """An uninitialised CPU tensor; past `limit` bytes (default IN_MEMORY) it maps a safetensors file in `folder`.
 
     The file is deleted with the tensor. dtype: float32 or float16. Raises OSError where it cannot be written or mapped.

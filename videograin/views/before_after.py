@@ -7,7 +7,7 @@ from math import cos, pi
 
 from torch import Tensor
 
-from ..core.cells import laid_back, same_clip
+from ..core.cells import put_back, same_clip
 from ..media.resize import resized
 
 logger = logging.getLogger("videograin")
@@ -51,7 +51,7 @@ def before_after(
     out = source.new_full((frames, tall, wide, 3), COLOURS[colour])
     for index in range(frames):
         before, after = source[index % len(source), ..., :3], edited[index % len(edited), ..., :3]
-        after = laid_back(after[None], before[None])[0] if alike else resized(after, height, width)
+        after = put_back(after[None], before[None])[0] if alike else resized(after, height, width)
         if mode == SIDE_BY_SIDE:
             out[index, :, :width], out[index, :, width + line :] = before, after
         elif mode == TOP_AND_BOTTOM:
