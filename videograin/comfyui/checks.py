@@ -92,12 +92,12 @@ def _check_source(record: Record, guider: Any, latent: Tensor) -> None:
 
 def _check_inversion(run: Run, record: Record, guider: Any, latent: Tensor) -> None:
     """Of a record that says from whose noise the edit starts."""
-    if torch.count_nonzero(run.noise):
+    if torch.count_nonzero(run.start.noise):
         raise ValueError(
             f"The sampler adds fresh noise, but this MODEL carries an INVERSION (through {record.node}), whose noise is "
             f"the start of the edit. {NOISE_FIX} The plain KSampler always adds noise."
         )
-    if run.noise_mask:
+    if run.start.noise_mask:
         raise ValueError(NOISE_MASK)
     for side, conds in guider.conds.items():
         require_picture(guider.model_patcher, conds, f"the sampler's `{side}` prompt")
@@ -112,7 +112,7 @@ def _check_inversion(run: Run, record: Record, guider: Any, latent: Tensor) -> N
 
 def _check_level(run: Run, record: Record, latent: Tensor) -> None:
     """A latent taken from the trajectory must start at its own sigma."""
-    inversion, first = record.origin, run.sigmas[0]
+    inversion, first = record.origin, run.start.sigmas[0]
     x = run.into_model(latent.cpu().float())
     for level, sigma in zip(inversion.latents, inversion.sigmas.tolist(), strict=True):
         level = level.float()

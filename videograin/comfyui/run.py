@@ -9,7 +9,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -20,31 +20,19 @@ from ..core.cells import on_cells
 from ..core.cross_frame import KeySets
 from ..core.phrase_tokens import Binding, binding_of
 from ..core.regions import Grid, Regions, TokenRule, clip_masks, membership
-from ..core.samplers import stopping_level
 from ..core.schedule import Schedule, of_shares
 from ..features.base import REGION_MASK, Feature
-from ..features.engine import Area, Cond, Half, Step
+from ..features.engine import Area, Cond, Half, Start, Step
 from ..features.source_reader import SourceReader
 from .context_windows import Hints
 from .other_packs import TWICE
 from .plan import Plan, acting, key_sets
 from .progress import Notes
 from .source_pass import CONDS, Source, call_network
-from .validate import sampler_name, training_timestep
+from .validate import training_timestep
 
 RUN = "videograin_run"
 NOTES = "videograin_notes"  # of a node that samples within its work
-
-
-class Start(NamedTuple):
-    """What a sampler is given, as core has it. noise_mask: whether the latent carries one."""
-
-    noise: Tensor
-    latent: Tensor
-    sampler: Any
-    sigmas: Tensor
-    noise_mask: bool
-    seed: int | None
 
 
 class Run:
@@ -52,19 +40,15 @@ class Run:
 
     def __init__(self, guider: Any, plan: Plan, start: Start):
         options = guider.model_options
-        self.plan = plan
+        self.plan, self.start = plan, start
         self.model: Any = guider.model_patcher.model
         self.network: Any = self.model.diffusion_model
         self.device: torch.device = guider.model_patcher.load_device
         self.backbone: Backbone = registry.of(self.network)
         own = KeySets(self.backbone.own_key_set)
         self.key_sets = key_sets(plan) if Need.KEY_SETS in self.backbone.offers else own
-        self.geometry: Geometry = self.backbone.geometry(tuple(start.latent.shape))
+        self.geometry: Geometry = self.backbone.geometry(tuple(start.noise.shape))
         self.sites: dict[Site, int] = self.backbone.sites(self.network)
-        self.sigmas = [float(sigma) for sigma in start.sigmas]
-        self.noise, self.noise_mask, self.seed = start.noise, start.noise_mask, start.seed or 0
-        self.sampler = sampler_name(start.sampler)
-        self.stop = stopping_level(self.sampler, self.sigmas)
         self.windowed = options.get("context_handler") is not None
         self.caches = frozenset(key for by_key in guider.model_patcher.wrappers.values() for key in by_key)
         self.prompts: dict[str, list[dict[str, Any]]] = guider.conds

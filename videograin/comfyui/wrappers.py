@@ -16,15 +16,15 @@ from comfy.model_patcher import ModelPatcher
 from comfy.patcher_extension import WrappersMP
 
 from ..features.base import Record
-from ..features.engine import Step
+from ..features.engine import Start, Step
 from . import checks, gradients, memory
 from .attention import Call
 from .finite import require_finite
 from .module_hooks import hooked
 from .plan import KEY, find, live, records
 from .progress import Notes
-from .run import NOTES, RUN, Run, Start
-from .validate import require_family, require_offers
+from .run import NOTES, RUN, Run
+from .validate import require_family, require_offers, sampler_name
 
 
 def add(model: ModelPatcher, record: Record) -> ModelPatcher:
@@ -78,7 +78,8 @@ def outer_sample(executor, noise, latent_image, sampler, sigmas, denoise_mask=No
     options = guider.model_options["transformer_options"]
     seed = kwargs.get("seed", args[2] if len(args) > 2 else None)
     checks.check_inputs(guider, options.get(KEY, ()), noise, latent_image)
-    start = Start(noise, latent_image, sampler, sigmas, denoise_mask is not None, seed)
+    levels = [float(sigma) for sigma in sigmas]
+    start = Start(noise, denoise_mask is not None, levels, sampler_name(sampler), seed or 0)
     run = Run(guider, options.get(KEY, ()), start)
     checks.check(run, guider, latent_image)
     for source in run.sources:
@@ -135,7 +136,7 @@ def predict_noise(executor, x, timestep, model_options=None, *args, **kwargs):
             return executor(x, timestep, model_options, *args, **kwargs)
 
     denoised = run.step(step, x, network)
-    require_finite(denoised, step.sigma, run.sigmas)
+    require_finite(denoised, step.sigma, run.start.sigmas)
     return denoised
 
 

@@ -14,6 +14,7 @@ from ..core.choices import Choice
 from ..core.cross_frame import KeySet
 from ..core.phrase_tokens import Binding
 from ..core.regions import Grid, Regions
+from ..core.samplers import stopping_level
 from ..core.schedule import Schedule
 from ..core.st_layout import Modulation
 
@@ -54,18 +55,30 @@ class Cond:
         return self.end <= sigma <= self.start
 
 
+class Start(NamedTuple):
+    """How a sampler starts. noise: its own, in the latent's shape. noise_mask: whether the latent carries one. sampler: its name as
+    core has it; empty for another pack's.
+    """
+
+    noise: Tensor
+    noise_mask: bool
+    sigmas: list[float]
+    sampler: str
+    seed: int
+
+    @property
+    def stop(self) -> float | None:
+        """As samplers.stopping_level."""
+        return stopping_level(self.sampler, self.sigmas)
+
+
 class Run(Protocol):
     """What a feature may ask of a sampling run."""
 
     geometry: Geometry
     frames: int
     cells: tuple[int, int]  # (height, width) of the latent
-    sigmas: list[float]
-    noise: Tensor  # the sampler's own, in the latent's shape
-    noise_mask: bool  # whether the latent carries one
-    seed: int
-    sampler: str  # its name as core has it; empty for another pack's
-    stop: float | None  # as samplers.stopping_level
+    start: Start
     windowed: bool  # whether the model runs in context windows
     caches: frozenset[str]  # nodes that skip steps
     regions: Regions  # of the positive prompts

@@ -103,7 +103,7 @@ class Blended(Feature):
 
     def finish(self, samples: Tensor) -> Tensor:
         """Puts the source's own latents outside the mask of the finished edit."""
-        last = self.run.sigmas[-1]
+        last = self.run.start.sigmas[-1]
         if self.record.mode == IRJS or not self.schedule.reaches(last):
             return samples
         source, mask = self.record.source, self._whole_mask()
@@ -131,7 +131,7 @@ class Blended(Feature):
         if self.record.mode != PROGRESSIVE:
             return mask
         # An edit sampled in two runs is that of one: the boundary follows the inversion's levels where there are some.
-        levels = self.run.sigmas if self.record.inversion is None else self.record.inversion.sigmas.tolist()
+        levels = self.run.start.sigmas if self.record.inversion is None else self.record.inversion.sigmas.tolist()
         grown = progressive_mask(self._mask, self.record.boundary * remaining(sigma, levels))
         return self.run.backbone.on_latent(grown)
 
@@ -149,12 +149,12 @@ class Blended(Feature):
             return self._path(sigma, x)
         source = run.into_model(self.record.source).to(x)
         # The released code pastes at the level before the step; at the level the model is told, nothing is left over.
-        level = min(range(len(run.sigmas)), key=lambda i: abs(run.sigmas[i] - sigma))
+        level = min(range(len(run.start.sigmas)), key=lambda i: abs(run.start.sigmas[i] - sigma))
         if self.record.mode == IRJS and self.record.noise == FIXED:
-            if torch.count_nonzero(run.noise):
-                return run.backbone.path.noisy(source, run.noise.to(x), sigma)
+            if torch.count_nonzero(run.start.noise):
+                return run.backbone.path.noisy(source, run.start.noise.to(x), sigma)
             level = 0  # this seed's own noise, which the plain KSampler starts from
-        generator = torch.Generator().manual_seed((run.seed + level) % 2**63)
+        generator = torch.Generator().manual_seed((run.start.seed + level) % 2**63)
         noise = torch.randn(x.shape, generator=generator, dtype=torch.float32)
         return run.backbone.path.noisy(source, noise.to(x), sigma)
 
@@ -162,7 +162,7 @@ class Blended(Feature):
         """The x_0 that leads a deterministic sampler from x onto the source's path."""
         if self.record.mode not in PATHS:
             return self.run.into_model(self.record.source).to(x)
-        stop, sigmas = self.run.stop, self.run.sigmas
+        stop, sigmas = self.run.start.stop, self.run.start.sigmas
         lower = goal = next_level(sigma, sigmas)
         if stop is not None:  # straight to the end, which solvers of every order and step length follow exactly
             lower, goal = (stop if sigma > stop * (1 + 1e-5) else 0.0), sigmas[-1]
@@ -173,13 +173,13 @@ class Blended(Feature):
         if self.record.inversion is not None:
             return self.record.inversion.at(sigma).to(x)
         source = self.run.into_model(self.record.source).to(x)
-        return self.run.backbone.path.noisy(source, self.run.noise.to(x), sigma)
+        return self.run.backbone.path.noisy(source, self.run.start.noise.to(x), sigma)
 
     # ---- checks ------------------------------------------------------------------------------------------------------
 
     def check(self, claims: Claims) -> None:
         record, run = self.record, self.run
-        if record.source.shape != run.noise.shape:
+        if record.source.shape != run.start.noise.shape:
             inverted = record.inversion is not None
             origin = "the inversion's clip" if inverted else "Latent Blend's `source`"
             fix = (
@@ -188,18 +188,18 @@ class Blended(Feature):
                 else "connect the same VAE Encode to Latent Blend's `source` and to the sampler"
             )
             raise ValueError(
-                f"The sampler's latent is {size_of(run.noise)}, but {origin} is {size_of(record.source)}. Latent Blend needs the "
+                f"The sampler's latent is {size_of(run.start.noise)}, but {origin} is {size_of(record.source)}. Latent Blend needs the "
                 f"same clip in both: {fix}."
             )
         self._check_mask()
-        if record.mode == PROGRESSIVE and record.inversion is None and not torch.count_nonzero(run.noise):
+        if record.mode == PROGRESSIVE and record.inversion is None and not torch.count_nonzero(run.start.noise):
             raise ValueError(
                 f"Latent Blend's mode \"{PROGRESSIVE}\" without `inversion` gives the source the sampler's own noise, but the "
                 "sampler adds none. Connect DDIM Inversion's `inversion`, or let the sampler add noise."
             )
-        if left := leaves_path(run.sampler, record.mode):
+        if left := leaves_path(run.start.sampler, record.mode):
             run.warn(left)
-        if record.mode == IRJS and run.noise_mask:
+        if record.mode == IRJS and run.start.noise_mask:
             raise ValueError(NOISE_MASK)
 
     def _check_mask(self) -> None:

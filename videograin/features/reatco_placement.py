@@ -102,7 +102,7 @@ class Placer(Feature):
         moved = self.moved(step, x)
         if moved is x:
             return denoise(x)
-        return reatco.carried(denoise(moved), moved, x, step.sigma, self.run.sigmas)
+        return reatco.carried(denoise(moved), moved, x, step.sigma, self.run.start.sigmas)
 
     def moved(self, step: Step, x: Tensor) -> Tensor:
         """x after the gradient steps due at a noise level; x itself where there are none."""
@@ -122,7 +122,7 @@ class Placer(Feature):
 
     def _refinement(self, sigma: float) -> float | None:
         """The inner score that ends refinement at sigma, None where there is none."""
-        levels = [level for level in self.run.sigmas if level > 0]
+        levels = [level for level in self.run.start.sigmas if level > 0]
         refined = reatco.refined_levels([self.run.timestep(level) for level in levels])
         return next((end for i, end in refined.items() if abs(levels[i] - sigma) <= 1e-4 * sigma), None)
 
@@ -150,9 +150,9 @@ class Placer(Feature):
                 )
         self._check_others(claims)
         self._check_prompt()
-        if is_random(run.sampler) or "cfg_pp" in run.sampler:
+        if is_random(run.start.sampler) or "cfg_pp" in run.start.sampler:
             run.warn(
-                f"{run.sampler} goes on from a prediction in its own way, so Place Objects' steps come out "
+                f"{run.start.sampler} goes on from a prediction in its own way, so Place Objects' steps come out "
                 "longer than its `strength` says. Use a deterministic sampler such as euler, or a lower `strength`."
             )
 
