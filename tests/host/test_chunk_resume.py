@@ -16,7 +16,7 @@ from compatibility import SURVIVED, claim
 from pack.nodes.attention import FullFrameAttention
 from pack.nodes.chunks import EditInChunks
 from pack.videograin.comfyui.fingerprint import fingerprint, graph_below
-from pack.videograin.jobs import long_video
+from pack.videograin.jobs import chunk_job
 from pack.videograin.jobs.long_video import FOLDER
 
 pytestmark = pytest.mark.usefixtures("inference_mode", "private_output")
@@ -148,7 +148,7 @@ def test_another_edit_takes_nothing_from_disk(unet, vae, tmp_path, monkeypatch):
         edited(rows(call.pop("model"), seen), vae, call.pop("frames"), 8, **call)
         assert seen, change
     with monkeypatch.context() as other_version:
-        other_version.setattr(long_video, "code", lambda: "of another version")
+        other_version.setattr(chunk_job, "code", lambda: "of another version")
         seen = []
         edited(rows(unet, seen), vae, frames, 8, words=words, **base)
         assert seen
