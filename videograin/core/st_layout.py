@@ -166,9 +166,8 @@ def layout(masks: Tensor, strengths: Tensor, grid: Grid, settings: Settings, vis
         if settings.self_size == SelfSize.AREA:  # share of each pattern in the frames
             share = torch.bincount(labels[frames].flatten(), minlength=len(table)) / labels[frames].numel()
             return positive.float() @ share
-        if (
-            settings.self_size == SelfSize.AREA_OVER_FRAMES
-        ):  # the released code divides by N²hw, where the paper has Nhw
+        if settings.self_size == SelfSize.AREA_OVER_FRAMES:
+            # The released code divides by N²hw, where the paper has Nhw.
             return table.float() @ member[:, frames].float().mean((1, 2)) / len(frames)
         return torch.zeros(len(table))
 

@@ -85,6 +85,9 @@ class Blended(Feature):
     # ---- Eq. 7 -----------------------------------------------------------------------------------------------------
 
     def step(self, step: Step, x: Tensor, denoise: Callable[[Tensor], Tensor]) -> Tensor:
+        """Eq. 7 in x_0: the network is shown m * x + (1 - m) * source, the source under the noise of sigma; of its prediction
+        what lies in the mask m is kept, and outside stands the x_0 that leads to the source's path.
+        """
         sigma = step.sigma
         if not self.schedule.active(sigma):
             return denoise(x)
@@ -92,9 +95,7 @@ class Blended(Feature):
         if not (mask < 1).any():
             return denoise(x)
         denoised = denoise(mix(self._kept_at(sigma).to(x.device), x, self._background(sigma, x)))
-        if (
-            self.record.mode == IRJS
-        ):  # what is outside is replaced before each evaluation, and at the end the model's own
+        if self.record.mode == IRJS:  # outside, the source is put before each evaluation; the end is the model's own
             return denoised
         return mix(mask, denoised, self._background_denoised(sigma, x))
 
