@@ -8,7 +8,10 @@ import sys
 from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
-from world import ACCESSORIES, ATLAS, ATLAS_CELL, ATLAS_COLUMNS, OBJECTS
+
+sys.path[0] = str(Path(__file__).resolve().parents[1])
+
+from videograin.toybox.world import ACCESSORIES, ATLAS, ATLAS_CELL, ATLAS_COLUMNS, OBJECTS  # noqa: E402
 
 DEBIAN_FONT = "/usr/share/fonts/truetype/noto/NotoColorEmoji.ttf"
 GLYPH = 109  # px, the only size of the font's bitmaps

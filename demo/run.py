@@ -12,10 +12,12 @@ import signal
 import sys
 import tempfile
 from pathlib import Path
+from types import ModuleType
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[0] = str(ROOT)  # instead of demo/; this process never imports comfy, which our nodes/ would confuse
 
+from tools.inprocess import import_pack  # noqa: E402
 from tools.provision import SetupError  # noqa: E402
 from tools.reexec import enter_environment  # noqa: E402
 
@@ -38,16 +40,23 @@ def require_writable(folder: Path) -> None:
         sys.exit(f"error: the results go into {folder}, which cannot be written ({error.strerror}). Choose with --out.")
 
 
+def work() -> tuple[ModuleType, ModuleType]:
+    """The demo itself, and what starts ComfyUI for it; they need the environment's packages."""
+    import_pack()
+    from pack.demo import showcase
+    from pack.tools import server
+
+    return showcase, server
+
+
 def show(out: Path) -> None:
     """Runs the demo, in the environment's Python, and prints its report; ends the program if it fails."""
     require_writable(out)
     host = enter_environment()
-    from demo.showcase import DemoFailed, demo
-    from tools.server import PromptError, ServerError
-
+    showcase, server = work()
     try:
-        report = demo(host, out)
-    except (ServerError, PromptError, DemoFailed) as error:
+        report = showcase.demo(host, out)
+    except (server.ServerError, server.PromptError, showcase.DemoFailed) as error:
         sys.exit(f"\nerror: {error}")
     print(json.dumps(report, indent=2))
     print(f"Look at {out / 'before_after.png'}")

@@ -145,4 +145,6 @@ def _hosts(hosts: dict[str, list[dict]]) -> str:
 
 
 if __name__ == "__main__":
+    if not RESULTS.exists():
+        raise SystemExit("error: no results of host tests: run `make test-host` first")
     PAGE.write_text(page(json.loads(RESULTS.read_text(encoding="utf-8"))), encoding="utf-8")

@@ -34,6 +34,24 @@ def test_no_comfyui_is_told_in_one_line(script, tmp_path):
     assert len(asked.stderr.strip().splitlines()) == 1
 
 
+def inside(code):
+    """Runs some lines of Python as a program of the demo's folder would start."""
+    command = [sys.executable, "-c", f"import runpy, sys; sys.argv = ['demo/run.py']; {code}"]
+    return subprocess.run(command, capture_output=True, text=True, cwd=DEMO.parent, timeout=120)
+
+
+def test_the_demo_finds_its_own_work():
+    """Imported as `make demo` does, not as a test: their packages have different tops."""
+    asked = inside("showcase, server = runpy.run_path('demo/run.py')['work'](); print(showcase.demo, server.Server)")
+    assert asked.returncode == 0, asked.stderr
+    assert "pack.tools.server.Server" in asked.stdout
+
+
+def test_the_sprites_find_their_world():
+    asked = inside("print(runpy.run_path('demo/make_sprites.py')['OBJECTS']['cat'].isascii())")
+    assert asked.stdout.strip() == "False", asked.stderr
+
+
 def test_results_that_cannot_be_written_are_told_before_anything_else(tmp_path):
     (tmp_path / "out").write_text("a file")
     asked = bare(DEMO / "run.py", "--out", tmp_path / "out", VIDEOGRAIN_COMFYUI="/nonexistent")

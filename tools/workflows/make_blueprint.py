@@ -3,6 +3,7 @@
 python tools/workflows/make_blueprint.py
 """
 
+import argparse
 import json
 import sys
 import uuid
@@ -59,6 +60,7 @@ def lasting(file: dict[str, Any]) -> dict[str, Any]:
 
 
 def main() -> None:
+    argparse.ArgumentParser(description=__doc__.partition("\n")[0]).parse_args()
     host = provision()
     with Server(host.python, host.comfyui, ROOT) as server, chromium() as browser:
         server.post("/settings", SETTINGS)

@@ -7,6 +7,7 @@ as output by its first frames, any other node at its place in a workflow (--plac
 Debian's Chromium.
 """
 
+import argparse
 import io
 import sys
 import urllib.parse
@@ -274,12 +275,15 @@ def make_places(page: Page, server: Server) -> None:
 
 
 def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--places", action="store_true", help="only nodes at their place in a workflow, without a run")
+    only_places = parser.parse_args().places
     host = provision()
     with Server(host.python, host.comfyui, ROOT) as server, chromium() as browser:
         server.post("/settings", SETTINGS | {"Comfy.Minimap.Visible": False})  # it would cover the nodes
         page = open_frontend(browser, server.url)
         make_places(page, server)
-        if "--places" not in sys.argv:
+        if not only_places:
             make(page, server)
 
 
