@@ -6,7 +6,7 @@ Conds of the batch are told apart by uuid; each is the whole clip, or one contex
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cached_property, partial
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -23,7 +23,7 @@ from ..backbones.base import Layer, Site
 from ..core.cross_frame import KeySet
 from ..core.regions import Grid
 from ..core.st_layout import Modulation
-from ..features.base import Claim, Feature
+from ..features.base import Feature
 from ..features.engine import CROSS, SELF, Area, At, Attend, Cond, Half, Misfit, Own
 from .frame_rows import claimed_frames, in_order, one_part
 from .other_packs import by, groupnorm_pack, pack_of, unknown_frames
@@ -110,7 +110,7 @@ class Call:
 
     # ---- where we stand ----------------------------------------------------------------------------------------------
 
-    @cached_property
+    @property
     def kinds(self) -> dict[str, Any]:
         """Kinds of attention where something acts or looks, and what stands for them."""
         stands = {SELF: self.self_attention, CROSS: self.cross_attention}
@@ -261,18 +261,19 @@ class Call:
             self.run.warn(
                 f"{owner} replaces cross-attention by one with words of its own (attention couple does), first at "
                 f"block {layer.site[0]} {layer.site[1]}: its words and regions and ours act at once. Remove its node and give the words to "
-                f"Bind Region Prompts, or set {self._words_widget()} to 0.",
+                f"Bind Region Prompts{self._without_words()}.",
                 about=f"cross-attention of {owner}",
             )
 
     def _attending(self) -> str:
         """The nodes that act on attention."""
-        return ", ".join(dict.fromkeys(f.record.node for f in self.features if not f.record.on_latent))
+        acting = (f.record.node for f in self.features if f.looks_across and not f.record.on_latent)
+        return ", ".join(dict.fromkeys(acting)) or "this pack"
 
-    def _words_widget(self) -> str:
-        """The widget by which words keep to no regions."""
-        claims = (feature.record.claims().get(Claim.CROSS_SCORES) for feature in self.features)
-        return next((claim.widget for claim in claims if claim), "the strength of regions")
+    def _without_words(self) -> str:
+        """The other way out of two nodes with words for regions, where a widget of ours is one."""
+        widgets = (feature.record.words_widget for feature in self.features)
+        return next((f", or set {widget} to 0" for widget in widgets if widget), "")
 
     # ---- the network's own attention -----------------------------------------------------------------------------------
 

@@ -14,7 +14,7 @@ from .model_identity import require_origin
 from .other_packs import TWICE, iterations
 from .plan import Plan
 from .run import Run
-from .validate import ignores_picture, require_family, require_picture, require_text
+from .validate import ignores_picture, require_family, require_loaded, require_picture, require_text
 
 NOISE_FIX = (
     "Use KSampler (Advanced) with `add_noise` disabled, or SamplerCustomAdvanced with DisableNoise, and start it from "
@@ -31,6 +31,7 @@ def check_inputs(guider: Any, plan: Plan, noise: Tensor, latent: Tensor) -> None
         )
     if plan:
         require_family(guider.model_patcher, plan[0].node)  # a sampling node may have come after ours
+        require_loaded(guider.model_patcher, plan[0].node)
         for name, entries in guider.conds.items():
             texts = (entry["cross_attn"] for entry in entries if entry.get("cross_attn") is not None)
             require_text(guider.model_patcher, texts, f"The sampler's `{name}`")
@@ -40,8 +41,8 @@ def check(run: Run, guider: Any, latent: Tensor) -> None:
     """Raises ValueError as `check_inputs`."""
     if iterations(guider.model_patcher) > 1 and run.once:
         raise ValueError(TWICE)
-    _warn_region_sizes(run, guider)
     clashes.check(run.features)
+    _warn_region_sizes(run, guider)
     for feature in run.features:
         record = feature.record
         if record.source_prompt is not None:

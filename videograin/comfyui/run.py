@@ -148,6 +148,13 @@ class Run:
             samples = feature.finish(samples)
         return samples
 
+    def drop(self) -> None:
+        """Lets go of what holds the run, so that nothing of it waits for Python's collector of cycles."""
+        for source in self.sources:
+            source.readers.clear()
+        for held in (self.features, self.sources, self.conds):
+            held.clear()
+
     def warn(self, message: str, about: str | None = None) -> None:
         """about: what a message tells of, where its words differ from one time to the next."""
         self.notes.add(message, about)

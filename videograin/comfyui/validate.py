@@ -69,6 +69,15 @@ def require_family(model: ModelPatcher, node: str) -> Backbone:
     return backbone
 
 
+def require_loaded(model: ModelPatcher, node: str) -> None:
+    """Raises ValueError where another MODEL of the same checkpoint has left a network of its own in the loaded model's place."""
+    if registry.of(model.model.diffusion_model) is None:
+        raise ValueError(
+            f"The network of {node}'s `model` is a {type(model.model.diffusion_model).__name__} at present: another node has put it "
+            "there for another MODEL of this checkpoint. Unload the models (or restart ComfyUI) and run again."
+        )
+
+
 def require_offers(backbone: Backbone, needs: frozenset[Need], node: str) -> None:
     """Raises ValueError where a node needs what a family of models does not have."""
     missing = [need.value for need in needs - backbone.offers]

@@ -90,9 +90,10 @@ def outer_sample(executor, noise, latent_image, sampler, sigmas, denoise_mask=No
     try:
         # A copy: uni_pc writes into the list, which may be a node's cached output.
         samples = executor(noise, latent_image, sampler, sigmas.clone(), denoise_mask, *args, **kwargs)
+        return run.finish(samples)
     finally:
         del options[RUN]
-    return run.finish(samples)
+        run.drop()
 
 
 def _reorder(wrappers: dict) -> None:

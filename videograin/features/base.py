@@ -82,6 +82,7 @@ class Record:
     needs: ClassVar[frozenset[Need]] = frozenset()
     live_in_inversion: ClassVar[bool] = False  # acts while a clip is inverted as in its edit
     on_latent: ClassVar[bool] = False  # works on the latent alone: attention is as without it
+    words_widget: ClassVar[str] = ""  # that keeps words to regions, at 0 to none, for messages
     wants_all_frames: ClassVar[bool] = False  # every frame sees all others, where no other node says which
     neutral: bool = False  # as if the node were not there, to the bit
     says_frames: bool = False  # says which frames each frame sees

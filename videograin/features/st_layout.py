@@ -31,6 +31,7 @@ class STLayout(Record):
     node = "ST-Layout Attention"
     order = 90  # innermost: within it, attention would be asked for one cond at a time
     needs = frozenset({Need.CROSS_ATTENTION})
+    words_widget = "ST-Layout's `cross_strength`"
     wants_all_frames = True
 
     def bind(self, run: Run) -> Feature:
@@ -43,7 +44,7 @@ class STLayout(Record):
         if self.settings.self_strength > 0 and self.settings.self_role in EDITED:
             found[Claim.SELF_SCORES] = Claimed(0.0, end, "ST-Layout's `self_strength`")
         if self.settings.cross_strength > 0 and self.settings.cross_role in EDITED:
-            found[Claim.CROSS_SCORES] = Claimed(0.0, end, "ST-Layout's `cross_strength`")
+            found[Claim.CROSS_SCORES] = Claimed(0.0, end, self.words_widget)
         return found
 
     def uncuttable(self, node: str) -> None:

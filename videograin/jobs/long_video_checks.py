@@ -70,7 +70,7 @@ def _check_cut(job: Job) -> None:
 
 def _check_plan(job: Job) -> None:
     plan = records(job.model)
-    for record in plan:
+    for record in sorted(plan, key=lambda record: record.order):
         if reason := record.uncuttable(NODE):
             raise ValueError(reason)
     full: FullFrame | None = find(plan, FullFrame)
