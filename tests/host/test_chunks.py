@@ -172,7 +172,7 @@ class Held:
 
 def most_held(unet, vae, count, monkeypatch):
     """Bytes of all tensors but the clip given and the clip returned, at the last call of the network in each chunk."""
-    frames, held, calls, rooms, room = clip(count), Held(), [], [], long_video._room
+    frames, held, calls, rooms, room = clip(count), Held(), [], [], long_video._allocate
     spied = unet.clone()
 
     def keep_room(shape):
@@ -189,7 +189,7 @@ def most_held(unet, vae, count, monkeypatch):
     mask = torch.zeros(1, SIDE, SIDE)
     mask[..., :32] = 1
     with monkeypatch.context() as patch:
-        patch.setattr(long_video, "_room", keep_room)
+        patch.setattr(long_video, "_allocate", keep_room)
         out, _ = edited(spied, vae, frames, 8, 2, words=(rig.text(1), rig.text(2), rig.text(3)), mask=mask)
     assert len(out) == count and len(rooms) == 1 and out is rooms[0]
     return held.most
