@@ -22,6 +22,7 @@ from .placement import PlaceObjects
 from .regions import BindRegionPrompts, RegionPrompt
 from .show import ShowAttention
 from .source import InjectSourceFeatures
+from .vary import VaryNoise
 from .video import BeforeAfterVideo, LoadVideoFrames
 
 
@@ -57,4 +58,5 @@ class VideoGrainExtension(ComfyExtension):
             AnchorAttention,
             EditInChunks,
             PasteEdit,
+            VaryNoise,
         ]

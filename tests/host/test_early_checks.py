@@ -86,6 +86,14 @@ def inserted(kind, **inputs):
     return prompt
 
 
+def varied(**sampler):
+    """The first workflow with Vary Noise between inversion and sampler."""
+    prompt = changed(SAMPLER, latent_image=["vary", 0], **sampler)
+    links = {"noise": [INVERSION, 0], "inversion": [INVERSION, 1]}
+    prompt["vary"] = {"class_type": "VideoGrainVaryNoise", "inputs": {**links, "variation": 0.4, "seed": 1}}
+    return prompt
+
+
 def without_full_frame():
     prompt = changed(LAYOUT, model=["1", 0])
     prompt[INVERSION]["inputs"]["model"] = ["1", 0]
@@ -113,6 +121,8 @@ def test_every_workflow_of_ours_passes_without_a_word(model, name):
         (changed(SAMPLER, add_noise="enable"), r"adds noise of its own.*Disable its `add_noise`"),
         (changed(SAMPLER, latent_image=[LATENT, 0]), r"starts from “VAE Encode” .*Connect DDIM Inversion's `noise`"),
         (changed(SAMPLER, positive=[NEGATIVE, 0]), r"no regions in its prompt.*Bind Region Prompts"),
+        (varied(steps=25), r"Steps: inversion 20, sampler 25\."),
+        (varied(add_noise="enable"), r"adds noise of its own.*Disable its `add_noise`"),
         (advanced(noise=["fresh", 0]), r"adds noise of its own.*Connect DisableNoise to its `noise`"),
         (changed(BOUND, regions=None), r"no regions in its prompt.*Bind Region Prompts' `regions`"),
         (changed(BLEND, model=[FRAMES, 0]) | {BOUND: {**PROMPT[BOUND], "inputs": {**PROMPT[BOUND]["inputs"], "regions": None}}},
@@ -138,6 +148,7 @@ def test_a_plain_ksampler_is_named(model):
 
 
 def test_levels_of_a_scheduler_node_are_read(model):
+    assert look(model, varied()) == []
     assert look(model, advanced()) == look(model, advanced(sigmas=["levels", 0])) == []
     prompt = advanced(sigmas=["levels", 0])
     prompt["levels"]["inputs"]["denoise"] = 0.5

@@ -109,6 +109,11 @@ EDIT = [
         "VideoGrainInjectSourceFeatures",
         links={"model": "st.model", "inversion": "inversion.inversion", "conditioning": "source.CONDITIONING"},
     ),
+    Node(
+        "vary",  # as the one before
+        "VideoGrainVaryNoise",
+        links={"noise": "inversion.noise", "inversion": "inversion.inversion", "regions": "right.regions"},
+    ),
     Node("blend", "VideoGrainLatentBlend", links={"model": "st.model", "inversion": "inversion.inversion"}),
     Node(
         "show",
@@ -192,7 +197,7 @@ def description() -> Graph:
         Node(f"shown{number}", "PreviewImage", title=page, links={"images": output}, height=300)
         for number, (page, (output, _)) in enumerate(OUTPUTS.items())
     ]
-    columns = [SOURCE[:4], SOURCE[4:], REGIONS[:3], REGIONS[3:], EDIT[:4], EDIT[4:], shown]
+    columns = [SOURCE[:4], SOURCE[4:], REGIONS[:3], REGIONS[3:], EDIT[:5], EDIT[5:], shown]
     return loose(columns)
 
 
@@ -271,7 +276,8 @@ def make_places(page: Page, server: Server) -> None:
             save(view(page, kind, AROUND), kind)
     page.evaluate(EMPTY)
     build(page, description())
-    save(view(page, "VideoGrainInjectSourceFeatures", AROUND), "VideoGrainInjectSourceFeatures")
+    for kind in ("VideoGrainInjectSourceFeatures", "VideoGrainVaryNoise"):
+        save(view(page, kind, AROUND), kind)
 
 
 def main() -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn.functional import cosine_similarity
 
 from ..core.phrase_tokens import binding_of
 from ..features.base import NOISE_MASK, Record, size_of, warn_size
@@ -16,6 +17,9 @@ from .plan import Plan
 from .run import Run
 from .validate import ignores_picture, require_family, require_loaded, require_picture, require_text
 
+RELATED = (
+    0.3  # least cosine between an inversion's noise and one that Vary Noise made of it, but where all of it is fresh
+)
 NOISE_FIX = (
     "Use KSampler (Advanced) with `add_noise` disabled, or SamplerCustomAdvanced with DisableNoise, and start it from "
     "DDIM Inversion's `noise` output."
@@ -124,7 +128,8 @@ def _check_level(run: Run, record: Record, latent: Tensor) -> None:
                 "start_at_step 0 and denoise 1. (Under ddim_uniform, dpm_2 and uni_pc start elsewhere: use SIGMAS.)"
             )
     top, level = float(inversion.sigmas[0]), inversion.latents[0].float()
-    if abs(first - top) <= 1e-4 * top and (x - level).square().mean() > 1e-6 * level.square().mean():
+    alike = cosine_similarity(x.flatten(), level.flatten().to(x), dim=0) > RELATED
+    if abs(first - top) <= 1e-4 * top and not alike:
         run.warn(
             "The sampler starts at the inversion's first noise level, but from another latent than the inversion's. "
             f"Unless that is meant, connect the `noise` of the DDIM Inversion whose `inversion` {record.node} has."

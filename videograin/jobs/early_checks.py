@@ -25,6 +25,7 @@ from ..features.latent_blend import leaves_path
 
 INVERSION, BIND, ST_LAYOUT = "VideoGrainDDIMInversion", "VideoGrainBindRegionPrompts", "VideoGrainSTLayoutAttention"
 BLEND, INJECT = "VideoGrainLatentBlend", "VideoGrainInjectSourceFeatures"
+VARY = "VideoGrainVaryNoise"
 FULL, ANCHORS, FLOW = SEEING = (
     "VideoGrainFullFrameAttention", "VideoGrainAnchorAttention", "VideoGrainFlowGuidedAttention"
 )  # fmt: skip
@@ -103,11 +104,19 @@ def edits(graph: PromptGraph, node: str) -> Iterator[Edit]:
         guider = graph.link(sampler, "guider")
         holder = sampler if guider is None else guider.node
         models = graph.chain(graph.link(holder, "model"), "model")
-        noise, carries = graph.link(sampler, "latent_image") == Link(node, NOISE), bool(riders & set(models))
+        noise, carries = _start(graph, sampler) == Link(node, NOISE), bool(riders & set(models))
         if noise or carries:
             names = ("positive", "negative") if graph.link(holder, "positive") else ("conditioning",)
             prompts = {name: graph.link(holder, name) for name in names}
             yield Edit(sampler, models, prompts if any(prompts.values()) else {}, noise, carries)
+
+
+def _start(graph: PromptGraph, sampler: str) -> Link | None:
+    """The latent that a sampler starts from, before Vary Noise has mixed fresh noise into it."""
+    latent = graph.link(sampler, "latent_image")
+    while latent is not None and graph.kind(latent.node) == VARY:
+        latent = graph.link(latent.node, "noise")
+    return latent
 
 
 def _is_run(graph: PromptGraph, node: str) -> bool:
@@ -196,7 +205,7 @@ def _levels(graph: PromptGraph, sampler: str, model: ModelPatcher) -> tuple[Tens
 
 def _check_latent(graph: PromptGraph, edit: Edit, node: str) -> list[str]:
     """A MODEL that carries the inversion, and a latent that is not its noise."""
-    latent = graph.link(edit.sampler, "latent_image")
+    latent = _start(graph, edit.sampler)
     if latent is None:
         return []
     where, kind = graph.name(edit.sampler), graph.kind(latent.node)
