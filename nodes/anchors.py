@@ -7,7 +7,7 @@ from ..videograin.core.frame_numbers import parse_frames
 from ..videograin.core.via_anchors import CONCAT, GATHERS, MODES, TOGETHER
 from ..videograin.features.via_anchors import Anchors
 from .declared import declared
-from .types import CATEGORY
+from .types import Category
 
 MOST = 64
 
@@ -18,7 +18,7 @@ class AnchorAttention(io.ComfyNode):
         return io.Schema(
             node_id="VideoGrainAnchorAttention",
             display_name="Anchor Attention",
-            category=CATEGORY,
+            category=Category.ATTENTION,
             description=(
                 "A few anchor frames see each other, and every frame sees the anchors (VIA): the clip keeps one look, and "
                 "a frame costs the same however long the clip is. Put it before both DDIM Inversion and the sampler."

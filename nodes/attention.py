@@ -10,7 +10,7 @@ from ..videograin.core.st_layout import Settings
 from ..videograin.features.full_frame import FullFrame
 from ..videograin.features.st_layout import STLayout
 from .declared import declared
-from .types import CATEGORY
+from .types import Category
 
 SAME = "as above"
 MODES = {"default": st_layout.DEFAULT, "paper": st_layout.PAPER, "reference": st_layout.REFERENCE}
@@ -23,7 +23,7 @@ class FullFrameAttention(io.ComfyNode):
         return io.Schema(
             node_id="VideoGrainFullFrameAttention",
             display_name="Full-Frame Attention",
-            category=CATEGORY,
+            category=Category.ATTENTION,
             description=(
                 "Lets every frame of a clip see other frames in self-attention, so that things keep their looks over "
                 "time. Put it before both DDIM Inversion and the sampler. Time grows with the frames seen."
@@ -82,7 +82,7 @@ class STLayoutAttention(io.ComfyNode):
         return io.Schema(
             node_id="VideoGrainSTLayoutAttention",
             display_name="ST-Layout Attention",
-            category=CATEGORY,
+            category=Category.ATTENTION,
             description=(
                 "VideoGrain's modulation: words act in their own regions (cross-attention), and a region's pixels "
                 "attend to their own region across all frames (self-attention). The regions come with the CONDITIONING "

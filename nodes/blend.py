@@ -7,7 +7,7 @@ from ..videograin.core import latent_blend
 from ..videograin.core.regions import frame_masks
 from ..videograin.features.latent_blend import Blend
 from .declared import declared
-from .types import CATEGORY, Inversion
+from .types import Category, Inversion
 
 
 class LatentBlend(io.ComfyNode):
@@ -16,7 +16,7 @@ class LatentBlend(io.ComfyNode):
         return io.Schema(
             node_id="VideoGrainLatentBlend",
             display_name="Latent Blend (Keep Background)",
-            category=CATEGORY,
+            category=Category.ATTENTION,
             description=(
                 "Holds the clip to its source outside the editable area, at every step, and puts the source's own "
                 "latents there at the end. Finish with Paste Edit to keep the pixels too."

@@ -13,7 +13,7 @@ from ..videograin.jobs.chunk_job import Job
 from ..videograin.jobs.long_video import FOLDER, edit_in_chunks
 from .anchors import MOST
 from .declared import declared
-from .types import CATEGORY
+from .types import Category
 
 OFF = "off"
 
@@ -24,7 +24,7 @@ class EditInChunks(io.ComfyNode):
         return io.Schema(
             node_id="VideoGrainEditInChunks",
             display_name="Edit in Chunks",
-            category=CATEGORY,
+            category=Category.INVERSION,
             description=(
                 "Edits a clip of any length: encodes, inverts, edits, blends and decodes it chunk by chunk, with the same "
                 "anchor frames in every chunk. It needs no more memory for a longer clip, and goes on after a crash where it "

@@ -7,6 +7,7 @@ from ..videograin.jobs import demo_model
 from ..videograin.toybox import clips, world
 from ..videograin.toybox.depth import depth_clip
 from .declared import declared
+from .types import Category
 
 BARE = "none"
 
@@ -17,7 +18,7 @@ class LoadDemoModel(io.ComfyNode):
         return io.Schema(
             node_id="VideoGrainLoadDemoModel",
             display_name="Load Demo Model",
-            category="VideoGrain/demo",
+            category=Category.START,
             description=(
                 "The tiny text-to-image diffusion model that ships with VideoGrain: no download, about a minute per "
                 "clip on a CPU. It draws one to three emoji animals, vehicles or things at 192×192 from captions like "
@@ -64,7 +65,7 @@ class DemoClip(io.ComfyNode):
         return io.Schema(
             node_id="VideoGrainDemoClip",
             display_name="Demo Clip",
-            category="VideoGrain/demo",
+            category=Category.START,
             description=(
                 "A clip of two moving emoji, 192×192 pixels, with the true mask of each and a task: something to edit "
                 "with Load Demo Model. The same settings always give the same clip."

@@ -6,7 +6,7 @@ from ..videograin.jobs.measure_edit import Models, Texts, measure
 from ..videograin.metrics import report
 from ..videograin.metrics.report import Need
 from .declared import declared
-from .types import CATEGORY, OpticalFlow, Regions
+from .types import Category, OpticalFlow, Regions
 
 NAMES = {
     Need.CLIP_VISION: "`clip_vision`",
@@ -28,7 +28,7 @@ class EvaluateEdit(io.ComfyNode):
         return io.Schema(
             node_id="VideoGrainEvaluateEdit",
             display_name="Evaluate Edit",
-            category=CATEGORY,
+            category=Category.CHECK,
             description=(
                 "Measures an edited clip: is it steady, does it show what was asked, is the rest untouched? Every input "
                 "beyond the two clips adds numbers; the table says how each is computed and what is missing for the others."

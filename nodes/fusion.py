@@ -10,7 +10,7 @@ from ..videograin.core.st_layout import Levels
 from ..videograin.features.fatezero_fusion import CrossFusion, SelfFusion, Where
 from ..videograin.jobs.fusion import CROSS_ENDS, CUSTOM, SELF_ENDS, SHAPE, STYLE, aligned_words, shares, word_tokens
 from .declared import declared
-from .types import CATEGORY, Inversion
+from .types import Category, Inversion
 
 
 def source_inputs(ends: dict[str, float]) -> list:
@@ -68,7 +68,7 @@ class SelfAttentionFusion(io.ComfyNode):
         return io.Schema(
             node_id="VideoGrainSelfAttentionFusion",
             display_name="Self-Attention Fusion",
-            category=CATEGORY,
+            category=Category.RESEARCH,
             description=(
                 "Keeps the source's structure and motion (FateZero): self-attention uses the source's own map, with the "
                 "values of the edit. The map is computed anew at each step, never stored. Costs one more model call in "
@@ -147,7 +147,7 @@ class CrossAttentionFusion(io.ComfyNode):
         return io.Schema(
             node_id="VideoGrainCrossAttentionFusion",
             display_name="Cross-Attention Fusion",
-            category=CATEGORY,
+            category=Category.RESEARCH,
             description=(
                 "Keeps what the words mean for the picture (FateZero): words that both prompts have attend where they "
                 "did in the source, new words where they like, and single words can be emphasised. Costs one more model "

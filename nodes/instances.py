@@ -10,7 +10,7 @@ from ..videograin.core.regions import frame_masks
 from ..videograin.masks.split_instances import LEFT_TO_RIGHT, ORDERS, split
 from ..videograin.views import instance_list
 from .declared import declared
-from .types import CATEGORY
+from .types import Category
 
 MOST = 4  # things, each with an output of its own
 THUMBNAIL_SIDE = 160  # pixels
@@ -22,7 +22,7 @@ class SplitInstances(io.ComfyNode):
         return io.Schema(
             node_id="VideoGrainSplitInstances",
             display_name="Split Instances",
-            category=CATEGORY,
+            category=Category.REGIONS,
             description=(
                 "Tells the things in one mask apart and follows each through the clip, so that “both cars” becomes the "
                 "left one and the right one. They must be apart in at least one frame; where they touch, each pixel goes "

@@ -8,7 +8,7 @@ from ..videograin.core.ddim_inversion import CONVENTIONS
 from ..videograin.core.inversion_record import PRECISIONS
 from ..videograin.jobs import early_checks, invert
 from .declared import declared
-from .types import CATEGORY, Inversion
+from .types import Category, Inversion
 
 
 class DDIMInversion(io.ComfyNode):
@@ -17,7 +17,7 @@ class DDIMInversion(io.ComfyNode):
         return io.Schema(
             node_id="VideoGrainDDIMInversion",
             display_name="DDIM Inversion",
-            category=CATEGORY,
+            category=Category.INVERSION,
             description=(
                 "Walks a clip's latent back to the noise the model would draw it from, and keeps every level on the "
                 "way. Start the edit from `noise` with added noise disabled."

@@ -5,7 +5,7 @@ from comfy_api.latest import io, ui
 from ..videograin.comfyui import inversion_files
 from ..videograin.core.inversion_record import PRECISIONS
 from .declared import declared
-from .types import CATEGORY, Inversion
+from .types import Category, Inversion
 
 
 class SaveInversion(io.ComfyNode):
@@ -14,7 +14,7 @@ class SaveInversion(io.ComfyNode):
         return io.Schema(
             node_id="VideoGrainSaveInversion",
             display_name="Save Inversion",
-            category=CATEGORY,
+            category=Category.INVERSION,
             description=(
                 "Writes an inversion into ComfyUI's output/inversions folder, as one safetensors file. Load Inversion "
                 "reads it back, and an edit of the same clip needs no inversion any more."
@@ -51,7 +51,7 @@ class LoadInversion(io.ComfyNode):
         return io.Schema(
             node_id="VideoGrainLoadInversion",
             display_name="Load Inversion",
-            category=CATEGORY,
+            category=Category.INVERSION,
             description=(
                 "Reads a file of Save Inversion: the same outputs as DDIM Inversion, without its time. Files lie in "
                 "ComfyUI's output/inversions or input/inversions folder."

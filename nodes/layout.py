@@ -10,7 +10,7 @@ from ..videograin.jobs.attention_clusters import LayoutSettings, attention_layou
 from ..videograin.masks.cluster_choice import chosen_mask, parse_choice
 from ..videograin.views.cluster_map import picker, picture
 from .declared import declared
-from .types import CATEGORY, Inversion, Layout
+from .types import Category, Inversion, Layout
 
 PICKER_SIDE = 768  # pixels, longer side of the picture on the node
 
@@ -21,7 +21,7 @@ class AttentionLayout(io.ComfyNode):
         return io.Schema(
             node_id="VideoGrainAttentionLayout",
             display_name="Attention Layout (K-Means)",
-            category=CATEGORY,
+            category=Category.REGIONS,
             description=(
                 "Finds the clip's own regions without any segmenter: the model looks at the source once more, and K-Means "
                 "groups the pixels that its self-attention treats alike. Choose clusters with Clusters to Mask."
@@ -162,7 +162,7 @@ class ClustersToMask(io.ComfyNode):
         return io.Schema(
             node_id="VideoGrainClustersToMask",
             display_name="Clusters to Mask",
-            category=CATEGORY,
+            category=Category.REGIONS,
             description=(
                 "Some clusters of an Attention Layout together as one mask per frame, for Region Prompt. After a run, "
                 "click them in the picture on the node."

@@ -7,7 +7,7 @@ from ..videograin.comfyui.optical_flow import dis_between
 from ..videograin.masks.grabcut import follow, parse_marks
 from ..videograin.views.spotlight import spotlight
 from .declared import declared
-from .types import CATEGORY
+from .types import Category
 
 PICKER_SIDE = 512  # pixels
 
@@ -18,7 +18,7 @@ class PointsToRegion(io.ComfyNode):
         return io.Schema(
             node_id="VideoGrainPointsToRegion",
             display_name="Points to Region (simple)",
-            category=CATEGORY,
+            category=Category.REGIONS,
             description=(
                 "A mask without any segmentation model, the simple way: mark a thing by a box or points on a frame, GrabCut "
                 "cuts it out by its colours, and optical flow carries it through the clip. SAM 3 and SAM 2 nodes do this "

@@ -6,7 +6,7 @@ from ..videograin.comfyui import wrappers
 from ..videograin.jobs.motion import motion
 from ..videograin.views.trajectories import draw_flow
 from .declared import declared
-from .types import CATEGORY, OpticalFlow
+from .types import Category, OpticalFlow
 
 LEVELS = {"1/1": (1,), "1/1, 1/2": (1, 2), "1/1, 1/2, 1/4": (1, 2, 4), "all": (1, 2, 4, 8)}
 OF_LAYER, DENSE = QUERIES = ("of the layer", "dense output")
@@ -18,7 +18,7 @@ class FlowGuidedAttention(io.ComfyNode):
         return io.Schema(
             node_id="VideoGrainFlowGuidedAttention",
             display_name="Flow-Guided Attention",
-            category=CATEGORY,
+            category=Category.ATTENTION,
             description=(
                 "After the usual attention, each token looks along its own motion path through the source clip "
                 "(FLATTEN), which steadies textures that move. Put it before both DDIM Inversion and the sampler, with "

@@ -6,7 +6,7 @@ from ..videograin.comfyui import progress
 from ..videograin.core.regions import frame_masks
 from ..videograin.media.paste import paste
 from .declared import declared
-from .types import CATEGORY, Regions
+from .types import Category, Regions
 
 
 class PasteEdit(io.ComfyNode):
@@ -15,7 +15,7 @@ class PasteEdit(io.ComfyNode):
         return io.Schema(
             node_id="VideoGrainPasteEdit",
             display_name="Paste Edit",
-            category=CATEGORY,
+            category=Category.START,
             description=(
                 "Pastes the edited things into the source's own frames, with a soft edge: every pixel farther out stays the "
                 "source's, to the bit. For clips of any size: what VAE Encode cut off is put back where it was."

@@ -9,7 +9,7 @@ from ..videograin.core.cross_frame import LEVELS
 from ..videograin.features.reatco_placement import Placement
 from ..videograin.jobs import placement
 from .declared import declared
-from .types import CATEGORY, Regions
+from .types import Category, Regions
 
 
 class PlaceObjects(io.ComfyNode):
@@ -18,7 +18,7 @@ class PlaceObjects(io.ComfyNode):
         return io.Schema(
             node_id="VideoGrainPlaceObjects",
             display_name="Place Objects",
-            category=CATEGORY,
+            category=Category.RESEARCH,
             description=(
                 "Brings objects to where you want them (ReAtCo): before each step the latent is moved so that every "
                 "object's words act in its mask and nowhere else. Takes gradients through the model: see the help page "

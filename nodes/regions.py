@@ -8,7 +8,7 @@ from ..videograin.features.base import REGION_MASK
 from ..videograin.views.region_report import look
 from ..videograin.views.region_sheet import overview_data, overview_picture, strip
 from .declared import declared
-from .types import CATEGORY, Regions
+from .types import Category, Regions
 
 
 class RegionPrompt(io.ComfyNode):
@@ -17,7 +17,7 @@ class RegionPrompt(io.ComfyNode):
         return io.Schema(
             node_id="VideoGrainRegionPrompt",
             display_name="Region Prompt",
-            category=CATEGORY,
+            category=Category.REGIONS,
             description=(
                 "Ties a phrase of the prompt to an area of the clip. Chain as many as there are regions; masks may come "
                 "from any node, one for all frames or one per frame."
@@ -84,7 +84,7 @@ class BindRegionPrompts(io.ComfyNode):
         return io.Schema(
             node_id="VideoGrainBindRegionPrompts",
             display_name="Bind Region Prompts",
-            category=CATEGORY,
+            category=Category.REGIONS,
             description=(
                 "Encodes the global prompt and finds each region's phrase in it. The result is an ordinary CONDITIONING "
                 "that also carries the regions: connect it to the sampler's positive input, through ControlNet if you "

@@ -7,7 +7,7 @@ from ..videograin.features.attention_probe import AUTO, BLOCKS
 from ..videograin.jobs.show_attention import ShowSettings, show_attention
 from ..videograin.views.heatmaps import SCALES, SHARED, sheets
 from .declared import declared
-from .types import CATEGORY, Inversion
+from .types import Category, Inversion
 
 PREVIEW_SIDE = 1024  # pixels
 
@@ -18,7 +18,7 @@ class ShowAttention(io.ComfyNode):
         return io.Schema(
             node_id="VideoGrainShowAttention",
             display_name="Show Attention",
-            category=CATEGORY,
+            category=Category.CHECK,
             description=(
                 "Shows where each phrase acts (cross-attention) and where picked points look (self-attention), before and "
                 "after ST-Layout Attention, on the frames of the clip and in numbers. Run it alone, before sampling: it "

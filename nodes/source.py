@@ -6,7 +6,7 @@ from ..videograin.comfyui import wrappers
 from ..videograin.core.st_layout import Role
 from ..videograin.features.pnp_injection import Injection
 from .declared import declared
-from .types import CATEGORY, Inversion
+from .types import Category, Inversion
 
 SAME, NEXT = STEPS = ("same step", "next step")
 PUBLISHED = 0.2  # 10 of 50 steps, the most frequent setting of VideoGrain's published configurations that inject
@@ -32,7 +32,7 @@ class InjectSourceFeatures(io.ComfyNode):
         return io.Schema(
             node_id="VideoGrainInjectSourceFeatures",
             display_name="Inject Source Features",
-            category=CATEGORY,
+            category=Category.RESEARCH,
             description=(
                 "Keeps the source's layout and motion in the edit (Plug-and-Play): in the first steps the decoder is "
                 "given features of the source clip, computed anew at the same step. Costs one more model call in each "

@@ -2,7 +2,17 @@
 
 from comfy_api.latest import io
 
-CATEGORY = "VideoGrain"
+
+class Category:
+    """Folders of the node library: what every edit needs, its parts, and what only some papers do."""
+
+    START = "VideoGrain/Start"
+    REGIONS = "VideoGrain/Regions"
+    ATTENTION = "VideoGrain/Attention"
+    INVERSION = "VideoGrain/Inversion"
+    CHECK = "VideoGrain/Check"
+    RESEARCH = "VideoGrain/Research"
+
 
 Regions = io.Custom("VIDEOGRAIN_REGIONS")  # core.regions.Regions
 Inversion = io.Custom("VIDEOGRAIN_INVERSION")  # core.inversion_record.Inversion

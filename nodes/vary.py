@@ -5,7 +5,7 @@ from comfy_api.latest import io
 from ..videograin.core.regions import frame_masks
 from ..videograin.jobs.vary import vary_noise
 from .declared import declared
-from .types import CATEGORY, Inversion, Regions
+from .types import Category, Inversion, Regions
 
 
 class VaryNoise(io.ComfyNode):
@@ -14,7 +14,7 @@ class VaryNoise(io.ComfyNode):
         return io.Schema(
             node_id="VideoGrainVaryNoise",
             display_name="Vary Noise",
-            category=CATEGORY,
+            category=Category.START,
             description=(
                 "Gives a seed something to do: mixes fresh noise into the inverted one, inside the regions only. Every seed "
                 "is another edit; the background comes back as before, and nothing is inverted anew."

@@ -13,9 +13,8 @@ from ..videograin.media.rates import UNTIMED_RATE, exact_rate
 from ..videograin.media.selection import Pick, Trim
 from ..videograin.views import before_after
 from .declared import declared
-from .types import CATEGORY
+from .types import Category
 
-CATEGORY_VIDEO = f"{CATEGORY}/video"
 PLAYER_SIDE = 1024  # pixels of each clip's picture on Before/After Video
 PLAYER_RATE = 8.0  # frames per second where none are connected
 
@@ -43,7 +42,7 @@ class LoadVideoFrames(io.ComfyNode):
         return io.Schema(
             node_id="VideoGrainLoadVideoFrames",
             display_name="Load Video Frames",
-            category=CATEGORY_VIDEO,
+            category=Category.START,
             description=(
                 "Reads a video, a GIF, an animated WebP or a folder of images as frames, at the rate and size an edit "
                 "needs. Frames are chosen in this order: start_time and duration, force_rate, skip, every_nth, cap."
@@ -199,7 +198,7 @@ class BeforeAfterVideo(io.ComfyNode):
         return io.Schema(
             node_id="VideoGrainBeforeAfterVideo",
             display_name="Before/After Video",
-            category=CATEGORY_VIDEO,
+            category=Category.START,
             description=(
                 "Shows a clip and its edit in one: next to each other, or one wiped over the other. After a run, the node "
                 "plays them, frame by frame if you like."

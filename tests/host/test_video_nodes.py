@@ -317,4 +317,4 @@ def test_every_input_and_output_explains_itself(node):
     schema = node.GET_SCHEMA()
     for socket in (*schema.inputs, *schema.outputs):
         assert socket.tooltip and len(socket.tooltip) > 20
-    assert schema.search_aliases and schema.category == "VideoGrain/video"
+    assert schema.search_aliases and schema.category == "VideoGrain/Start"
