@@ -16,7 +16,7 @@ python = python="$$($(PROVISION) --print-python)" && "$$python"
 # The same, and whether this module is the overlay's.
 overlaid = $(python) -c 'import $1 as it, os, sys; sys.exit(not it.__file__.startswith(os.environ["PYTHONPATH"] + os.sep))'
 
-.PHONY: help host demo workflows pictures schema train-demo bench bench-edit bench-reconstruction bench-response test lint unit compatibility test-media test-host test-e2e test-browser test-headless-opencv test-newest-frontend test-newest-kernels matrix soak
+.PHONY: help host demo workflows pictures schema train-demo bench bench-edit bench-reconstruction bench-response test lint unit compatibility test-media test-host test-e2e test-browser test-headless-opencv test-newest-frontend test-newest-kernels matrix soak release-check
 help:  ## show this list
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 22
 
@@ -107,3 +107,6 @@ test-e2e-%:
 
 test-browser:  ## the real frontend in Debian's Chromium; screenshots in tests/browser/out/
 	@$(python) -m pytest tests/browser
+
+release-check:  ## what is missing before the pack can be published (Python 3.11 and nothing else)
+	@python3 tools/release_check.py $(ARGS)
