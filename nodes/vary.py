@@ -42,7 +42,9 @@ class VaryNoise(io.ComfyNode):
                     tooltip="Another seed, another edit.",
                 ),
                 Regions.Input(
-                    "regions", optional=True, tooltip="Where the noise varies: all regions of the last Region Prompt."
+                    "regions",
+                    optional=True,
+                    tooltip="Where the noise varies: all regions of the last Region Prompt. With neither these nor a mask, everywhere.",
                 ),
                 io.Mask.Input(
                     "mask", optional=True, tooltip="Takes the place of `regions`: one mask, or one for each frame."
@@ -58,10 +60,5 @@ class VaryNoise(io.ComfyNode):
     @classmethod
     @declared
     def execute(cls, noise, inversion, variation: float, seed: int, regions=None, mask=None) -> io.NodeOutput:
-        if not regions and mask is None and variation:
-            raise ValueError(
-                "Vary Noise has no area: neither `regions` nor `mask` is connected. Connect the last Region Prompt, or a mask of "
-                "what is to change."
-            )
         area = None if mask is None else frame_masks(mask)
         return io.NodeOutput(vary_noise(noise, inversion, regions or (), area, (variation, seed)))

@@ -51,9 +51,11 @@ def test_another_seed_is_another_edit_and_the_background_is_the_sources(unet, in
     assert "another latent" not in caplog.text
 
 
-def test_regions_say_where(inverted):
+def test_regions_say_where_and_without_them_it_is_everywhere(inverted):
     by_regions = vary(inverted, 0.4, 1, regions=(Region(area(), "a cat"),))
     assert torch.equal(by_regions["samples"], vary(inverted, 0.4, 1)["samples"])
+    everywhere = VaryNoise.execute(*inverted, 0.4, 1).args[0]["samples"]
+    assert torch.equal(everywhere, vary(inverted, 0.4, 1, mask=torch.ones(1, 128, 128))["samples"])
 
 
 def test_a_clip_of_other_noise_is_refused(unet, inverted):
@@ -67,7 +69,6 @@ def test_a_clip_of_other_noise_is_refused(unet, inverted):
 @pytest.mark.parametrize(
     ("areas", "message"),
     [
-        ({}, "Vary Noise has no area"),
         ({"mask": torch.ones(2, 128, 128)}, "`mask` has 2 masks, but the clip has 3 frames"),
         ({"regions": (Region(torch.ones(2, 8, 8), "a cat"),)}, "has 2 masks, but the latent has 3 frames"),
     ],

@@ -116,6 +116,7 @@ def particular(kit: Kit) -> dict[str, dict[str, Any]]:
         "VideoGrainLoadVideoFrames": {"file": "clip.gif"},
         "VideoGrainPlaceObjects": {"boxes": "cat: 4, 4, 40, 40", "prompt": "a cat", "frames": images()},
         "VideoGrainSaveInversion": {"noise": kit.noise},
+        "VideoGrainVaryNoise": {"noise": kit.noise},
         "VideoGrainShowAttention": {"conditioning": with_regions},
         "VideoGrainSplitInstances": {"mask": two_parts()},
     }

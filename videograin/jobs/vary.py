@@ -20,7 +20,8 @@ ALIKE = 0.99  # least cosine between an inversion's noise in LATENT's units and 
 def vary_noise(
     noise: dict[str, Any], inversion: Inversion, regions: Regions, mask: Tensor | None, choice: tuple[float, int]
 ) -> dict[str, Any]:
-    """The LATENT to start an edit from. mask: (F or 1, H, W), None for the regions. choice: variation and seed.
+    """The LATENT to start an edit from. mask: (F or 1, H, W), None for the regions; without either, everywhere. choice: variation
+    and seed.
 
     Raises ValueError where the noise is not the inversion's, or the masks do not fit its frames.
     """
@@ -29,7 +30,9 @@ def vary_noise(
     if variation == 0:
         return noise
     frames, cells = len(samples), tuple(samples.shape[-2:])
-    if mask is None:
+    if mask is None and not regions:
+        areas = samples.new_ones(1, *cells)
+    elif mask is None:
         areas = clip_masks(regions, frames, cells, REGION_MASK).any(0)
     else:
         _require_frames(mask, frames)
