@@ -8,6 +8,7 @@ import { MarkPicker } from './mark_picker.js'
 import { Panel } from './panel.js'
 import { Player } from './player.js'
 import { RegionOverview } from './region_overview.js'
+import { RowPanel, RowTable } from './rows.js'
 
 const VIEWS = {
   VideoGrainClustersToMask: ClusterPicker,
@@ -15,6 +16,7 @@ const VIEWS = {
   VideoGrainPointsToRegion: MarkPicker,
   VideoGrainBeforeAfterVideo: Player,
   VideoGrainBindRegionPrompts: RegionOverview,
+  VideoGrainRegions: RowTable,
 }
 
 const panels = new WeakMap() // node → its panel
@@ -30,7 +32,7 @@ app.registerExtension({
 
   nodeCreated(node) {
     const View = VIEWS[node.constructor.comfyClass]
-    if (View) panels.set(node, new Panel(node, new View(node)))
+    if (View) panels.set(node, new (View === RowTable ? RowPanel : Panel)(node, new View(node)))
   },
 
   // Undo, redo and going from one workflow to another make all nodes anew; what they showed is still known.

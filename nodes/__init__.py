@@ -20,6 +20,7 @@ from .motion import FlowGuidedAttention
 from .paste import PasteEdit
 from .placement import PlaceObjects
 from .regions import BindRegionPrompts, RegionPrompt
+from .rows import Regions
 from .show import ShowAttention
 from .source import InjectSourceFeatures
 from .vary import VaryNoise
@@ -59,4 +60,5 @@ class VideoGrainExtension(ComfyExtension):
             EditInChunks,
             PasteEdit,
             VaryNoise,
+            Regions,
         ]

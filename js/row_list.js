@@ -1,0 +1,52 @@
+// The rows of Regions as text, the way videograin/core/scene.py reads them. Nothing here touches the page.
+
+const EMPTY = { is: '', becomes: '', marks: '' }
+const BEGUN = 2 // rows of a new node
+// As videograin/views/palette.py; more rows repeat them.
+const COLOURS = ['230,159,0', '86,180,233', '0,158,115', '240,228,66', '0,114,178', '213,94,0', '204,121,167']
+
+export const colourOf = (row) => `rgb(${COLOURS[row % COLOURS.length]})`
+
+/** The rows of a text; two empty ones where it holds none. */
+export function readRows(text) {
+  const found = parsed(text)
+  const rows = (Array.isArray(found) ? found : []).map((row) => ({ ...EMPTY, ...textsOf(row) }))
+  return rows.length ? rows : Array.from({ length: BEGUN }, () => ({ ...EMPTY }))
+}
+
+function parsed(text) {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return null
+  }
+}
+
+function textsOf(row) {
+  const names = Object.keys(EMPTY).filter((name) => typeof row?.[name] === 'string')
+  return Object.fromEntries(names.map((name) => [name, row[name]]))
+}
+
+export const writeRows = (rows) => JSON.stringify(rows)
+
+/** Rows with some fields of one changed. */
+export const changed = (rows, number, fields) => rows.map((row, at) => (at === number ? { ...row, ...fields } : row))
+
+export const withRow = (rows) => [...rows, { ...EMPTY }]
+
+/** Rows without one; the last one that is left is emptied. */
+export function withoutRow(rows, number) {
+  return rows.length > 1 ? rows.filter((_, at) => at !== number) : [{ ...EMPTY }]
+}
+
+export const isBlank = ({ is, becomes, marks }) => !(is.trim() || becomes.trim() || marks.trim())
+
+/** What the first incomplete row lacks, {row, lacks: 'is' or 'marks'}, or null. masked: of each row, whether its mask is linked. */
+export function lacking(rows, masked) {
+  for (const [row, entry] of rows.entries()) {
+    if (isBlank(entry) && !masked[row]) continue
+    if (!entry.is.trim()) return { row, lacks: 'is' }
+    if (!entry.marks.trim() && !masked[row]) return { row, lacks: 'marks' }
+  }
+  return null
+}

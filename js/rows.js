@@ -1,0 +1,255 @@
+// Regions: a table of things, each with what it is, what it becomes and its marks, over the clip to mark them on.
+
+import { app } from '../../scripts/app.js'
+import { MarkPicker } from './mark_picker.js'
+import { readMarks } from './marks.js'
+import { element, Panel, say, setValue } from './panel.js'
+import { changed, colourOf, isBlank, lacking, readRows, withoutRow, withRow, writeRows } from './row_list.js'
+import { percent } from './words.js'
+
+const WIDTH = 400 // pixels that a new node has at least
+
+/** Points to Region's picture, for the marks of the chosen row. */
+class RowMarker extends MarkPicker {
+  constructor(node, table) {
+    super(node)
+    this.table = table
+  }
+
+  follow() {} // the table does
+
+  get isLinked() {
+    return this.table.isMasked(this.table.chosen)
+  }
+
+  get text() {
+    return this.table.rows[this.table.chosen].marks
+  }
+
+  choose(marks) {
+    if (!this.isLinked) this.table.change({ marks })
+  }
+
+  /** With the marks of the other rows, thin and in their colours. */
+  redraw() {
+    super.redraw()
+    if (!this.data) return
+    const context = this.canvas.getContext('2d')
+    for (const [row, { marks }] of this.table.rows.entries()) {
+      const here = row === this.table.chosen ? [] : readMarks(marks).filter(({ frame }) => frame === this.memory.frame)
+      for (const { kind, place } of here) outline(context, kind, place.map((at) => at * this.zoom), colourOf(row))
+    }
+  }
+
+  tell(marks) {
+    super.tell(marks)
+    if (this.isLinked) this.status.textContent = say('row_mask', { row: this.table.chosen + 1 })
+  }
+}
+
+export class RowTable {
+  static kind = 'rows'
+  height = 440
+
+  constructor(node) {
+    this.node = node
+    this.chosen = 0
+    this.rows = readRows(this.widget.value)
+    this.list = element('ol', { className: 'things', 'aria-label': say('things') })
+    this.add = element('button', { type: 'button', textContent: say('row_add') })
+    this.advice = element('span', { className: 'advice', role: 'status' })
+    this.hint = element('div', { className: 'look', textContent: say('rows_look') })
+    this.marker = new RowMarker(node, this)
+    this.marker.element.classList.add('marker')
+    const bar = element('div', { className: 'bar' }, this.add, this.advice)
+    this.element = element('div', {}, this.list, bar, this.hint, this.marker.element)
+    this.add.addEventListener('click', () => this.append())
+    this.follow()
+    this.render()
+  }
+
+  get widget() {
+    return this.node.widgets.find(({ name }) => name === 'rows')
+  }
+
+  /** The text has its place in the table: hidden, for both renderers. Reads it again when it is changed by others. */
+  follow() {
+    const { node, widget } = this
+    const { callback } = widget
+    widget.hidden = true
+    Object.assign((widget.options ??= {}), { hidden: true })
+    widget.callback = (...all) => {
+      callback?.apply(widget, all)
+      this.reread()
+    }
+    const { onConfigure } = node
+    node.onConfigure = (...all) => {
+      onConfigure?.apply(node, all)
+      this.reread()
+    }
+  }
+
+  reread() {
+    if (this.widget.value === writeRows(this.rows)) return
+    this.rows = readRows(this.widget.value)
+    this.render()
+  }
+
+  /** data: as the node's `_view` makes it. memory: what outlives the node's being made anew. */
+  show(data, memory) {
+    this.hint.hidden = true
+    Object.assign(this, { data, memory })
+    this.marker.show({ ...data }, memory)
+    this.choose(memory.row ?? this.chosen)
+  }
+
+  /** Another connection: a row has its mask from there now, or its own marks again. */
+  linked() {
+    this.update()
+  }
+
+  isMasked(row) {
+    return this.node.isInputConnected(this.socket(row))
+  }
+
+  socket(row) {
+    return this.node.inputs.findIndex(({ name }) => name === `mask_${row + 1}`)
+  }
+
+  // ---- changes -----------------------------------------------------------------------------------------------------
+
+  /** Some fields of the chosen row, as one step for undo. */
+  change(fields) {
+    this.write(changed(this.rows, this.chosen, fields))
+    this.update()
+  }
+
+  write(rows) {
+    this.rows = rows
+    setValue(this.node, this.widget, writeRows(rows))
+  }
+
+  /** What is typed counts at once, so that a run has it; for undo it is one step when the field is left. */
+  type(row, fields) {
+    this.rows = changed(this.rows, row, fields)
+    this.widget.value = writeRows(this.rows)
+    this.update()
+  }
+
+  append() {
+    this.write(withRow(this.rows))
+    this.render()
+    this.choose(this.rows.length - 1)
+    this.list.lastElementChild.querySelector('input').focus()
+  }
+
+  remove(row) {
+    app.canvas.emitBeforeChange()
+    const rows = this.moveMasks(row) ? withoutRow(this.rows, row) : changed(this.rows, row, { is: '', becomes: '', marks: '' })
+    this.write(rows)
+    app.canvas.emitAfterChange()
+    this.render()
+    this.choose(Math.min(row, this.rows.length - 1))
+    this.list.children[this.chosen].querySelector('input').focus()
+  }
+
+  /** Takes a row's mask off and moves those of later rows up; false, and none moved, where one comes from no node here. */
+  moveMasks(row) {
+    const { node } = this
+    const found = node.inputs.flatMap(({ name }, slot) => (/^mask_\d$/.test(name) && slot >= this.socket(row) ? [slot] : []))
+    if (this.socket(row) < 0) return true
+    const links = found.map((slot) => [...node.graph.links.values()].find((link) => link.target_slot === slot
+      && String(link.target_id) === String(node.id)))
+    const origins = links.map((link) => (link ? node.graph.getNodeById(link.origin_id) : null))
+    if (links.some((link, index) => link && !origins[index])) return false
+    const outputs = links.map((link) => link?.origin_slot)
+    found.forEach((slot, index) => { if (links[index]) node.disconnectInput(slot) })
+    origins.forEach((origin, index) => { if (origin && index) origin.connect(outputs[index], node, found[index - 1]) })
+    return true
+  }
+
+  // ---- what is shown -----------------------------------------------------------------------------------------------
+
+  render() {
+    this.list.replaceChildren(...this.rows.map((entry, row) => this.line(entry, row)))
+    this.choose(Math.min(this.chosen, this.rows.length - 1))
+  }
+
+  line({ is, becomes }, row) {
+    const place = { row: row + 1 }
+    const swatch = element('span', { className: 'swatch' })
+    swatch.style.background = colourOf(row)
+    const words = (name, value, placeholder, label) => {
+      const field = element('input', { type: 'text', value, placeholder, title: label, 'aria-label': label, autocomplete: 'off' })
+      field.addEventListener('input', () => this.type(row, { [name]: field.value }))
+      field.addEventListener('change', () => this.write(this.rows))
+      field.addEventListener('pointerdown', (event) => event.stopPropagation()) // selects text, moves no node
+      return field
+    }
+    const mark = element('button', { type: 'button', className: 'mark', title: say('row_mark_hint', place) })
+    mark.addEventListener('click', () => {
+      this.choose(row)
+      if (this.data) this.marker.canvas.focus()
+    })
+    const gone = say('row_remove', place)
+    const remove = element('button', { type: 'button', textContent: '×', title: gone, 'aria-label': gone })
+    remove.addEventListener('click', () => this.remove(row))
+    const fields = [
+      words('is', is, say('row_is_example'), say('row_is', place)),
+      words('becomes', becomes, say('row_becomes_example'), say('row_becomes', place)),
+    ]
+    const line = element('li', {}, swatch, ...fields, mark, remove)
+    line.addEventListener('focusin', () => this.choose(row))
+    return line
+  }
+
+  /** The row whose marks are in the picture. */
+  choose(row) {
+    this.chosen = Math.max(0, Math.min(row, this.rows.length - 1))
+    if (this.memory) this.memory.row = this.chosen
+    this.update()
+  }
+
+  update() {
+    const masked = this.rows.map((_, row) => this.isMasked(row))
+    for (const [row, line] of [...this.list.children].entries()) {
+      const mark = line.querySelector('.mark')
+      const marks = readMarks(this.rows[row]?.marks ?? '').length
+      mark.setAttribute('aria-pressed', String(row === this.chosen))
+      mark.textContent = masked[row] ? say('row_masked') : marks ? say('row_marked', { marks }) : say('row_mark')
+    }
+    this.advice.textContent = this.advise(masked)
+    if (!this.data) return
+    this.marker.data.marks = this.data.marks[this.chosen] ?? ''
+    this.marker.redraw()
+  }
+
+  advise(masked) {
+    const found = lacking(this.rows, masked)
+    if (found) return say(found.lacks === 'is' ? 'row_lacks_is' : 'row_lacks_mark', { row: found.row + 1 })
+    if (this.rows.every(isBlank) && !masked.includes(true)) return say('rows_blank')
+    const ran = this.data && String(this.rows.map(({ marks }) => marks)) === String(this.data.marks)
+    const pairs = ran ? this.data.doubles : []
+    return pairs.map(([one, other, share]) => say('rows_same', { one, other, share: percent(share) })).join(' ')
+  }
+}
+
+function outline(context, kind, [left, top, right, bottom], colour) {
+  context.beginPath()
+  if (kind === 'box') context.rect(left, top, right - left, bottom - top)
+  else context.arc(left, top, context.canvas.width / 80, 0, 2 * Math.PI)
+  Object.assign(context, { strokeStyle: colour, lineWidth: Math.max(2, context.canvas.width / 300) })
+  context.setLineDash(kind === 'not' ? [4, 4] : [])
+  context.stroke()
+  context.setLineDash([])
+}
+
+/** The table is there from the start; other views wait for a run. */
+export class RowPanel extends Panel {
+  constructor(node, table) {
+    super(node, table)
+    node.setSize([Math.max(node.size[0], WIDTH), node.size[1]])
+    table.element.classList.remove('waiting')
+    for (const part of table.element.children) part.hidden = part === table.marker.element
+  }
+}

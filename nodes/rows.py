@@ -1,0 +1,184 @@
+"""Regions: the things of a clip in rows, each marked, with what it is and what it becomes."""
+
+import logging
+
+from comfy_api.latest import io
+
+from ..videograin.comfyui import previews
+from ..videograin.comfyui.optical_flow import dis_between
+from ..videograin.core.regions import Region, frame_masks
+from ..videograin.core.scene import Row, read_rows, told
+from ..videograin.masks.doubles import doubles
+from ..videograin.masks.grabcut import follow, parse_marks
+from ..videograin.views.spotlight import spotlight
+from .declared import declared
+from .marks import PICKER_SIDE
+from .types import Category
+from .types import Regions as RegionsType
+
+MASKS = tuple(f"mask_{number}" for number in range(1, 7))  # a row's mask from another node, in place of its marks
+
+logger = logging.getLogger("videograin")
+
+
+class Regions(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="VideoGrainRegions",
+            display_name="Regions",
+            category=Category.START,
+            description=(
+                "The things of the clip that change, one row each: mark it, write what it is and what it becomes. Makes the "
+                "regions and both prompts, so that nothing is typed twice."
+            ),
+            search_aliases=[
+                "replace object in video",
+                "edit video",
+                "mask video",
+                "click to segment",
+                "box to mask",
+                "regional prompt",
+            ],
+            is_output_node=True,  # it can run alone, for a look before marking
+            is_input_list=True,  # a list of masks or frames is one clip
+            inputs=[
+                io.Image.Input("frames", tooltip="The frames of the clip."),
+                io.String.Input(
+                    "rows",
+                    default="",
+                    socketless=True,
+                    tooltip="The rows of the table on the node, as JSON: for each thing what it is, what it becomes, and its "
+                    "marks as Points to Region takes them.",
+                ),
+                io.String.Input(
+                    "scene",
+                    default="",
+                    optional=True,
+                    tooltip="The whole picture in words, such as “a wolf and a pig in the snow”, with every thing's words as in its "
+                    "row. Empty: the things alone, “a wolf and a pig”.",
+                ),
+                *(
+                    io.Mask.Input(
+                        name,
+                        optional=True,
+                        tooltip=f"A mask for row {number} from another node, such as SAM 3, in place of its marks: one, or one "
+                        "for every frame.",
+                    )
+                    for number, name in enumerate(MASKS, 1)
+                ),
+            ],
+            outputs=[
+                RegionsType.Output(
+                    display_name="regions",
+                    tooltip="One region for each row, for Bind Region Prompts and whatever else takes regions.",
+                ),
+                io.String.Output(
+                    display_name="source_prompt", tooltip="What the clip shows now, for the prompt of the inversion."
+                ),
+                io.String.Output(
+                    display_name="edited_prompt",
+                    tooltip="What the edited clip shows, for Bind Region Prompts. It has every row's words.",
+                ),
+            ],
+        )
+
+    @classmethod
+    @declared
+    def execute(cls, frames, rows: str, scene: str = "", mask_1=None, mask_2=None, mask_3=None, mask_4=None, mask_5=None,
+                mask_6=None) -> io.NodeOutput:  # fmt: skip
+        try:
+            given = read_rows(rows)
+        except ValueError as error:
+            raise ValueError(f"Regions' `rows` is no list of rows: {error}. Fill in the table on the node.") from error
+        sockets = (mask_1, mask_2, mask_3, mask_4, mask_5, mask_6)
+        masks = {number: mask for number, mask in enumerate(sockets, 1) if mask is not None}
+        filled = [row for row in given if not row.blank or row.number in masks]
+        if not masks and not any(row.marks for row in given):  # a first look
+            ui = previews.shown("rows", _view(frames, given))
+            return io.NodeOutput(None, None, None, ui=ui, block_execution=_unmarked(filled[0].number if filled else 1))
+        try:
+            _require_rows(masks, given)
+            words = told(scene, filled)
+            areas = _areas(frames, words.rows, masks)
+        except ValueError:
+            previews.show_before_failing("rows", _view(frames, given))
+            raise
+        pairs = [(words.rows[a].number, words.rows[b].number, share) for a, b, share in doubles(areas)]
+        for one, other, share in pairs:
+            logger.warning("Regions: rows %d and %d cover the same pixels (%.0f %%).", one, other, 100 * share)
+        regions = tuple(Region(area, row.phrase) for area, row in zip(areas, words.rows, strict=True))
+        ui = previews.shown("rows", _view(frames, given, areas, pairs))
+        return io.NodeOutput(regions, words.source, words.edited, ui=ui)
+
+
+def _unmarked(number: int) -> str:
+    return (
+        f"Row {number}: the thing is not marked. Choose the row's Mark on Regions, then draw a box around the thing in the "
+        f"picture, or connect `mask_{number}`."
+    )
+
+
+def _require_rows(masks: dict, rows: list[Row]) -> None:
+    """Check that each mask has its row."""
+    for number in masks:
+        if number > len(rows):
+            raise ValueError(
+                f"Row {number}: Regions' `mask_{number}` is connected, but there are {len(rows)} rows. Add the row, or take the "
+                "link out."
+            )
+
+
+def _areas(frames, rows: tuple[Row, ...], masks: dict) -> list:
+    """Each row's mask, (frames or 1, H, W); where rows lack one, that is told before any is tracked."""
+    count, height, width = frames.shape[:3]
+    marks = {}
+    for row in rows:
+        if row.number in masks:
+            continue
+        if not row.marks:
+            raise ValueError(_unmarked(row.number))
+        try:
+            marks[row.number] = parse_marks(row.marks, count, height, width)
+        except ValueError as error:
+            raise ValueError(f"Row {row.number}: {error}.") from error
+    areas = []
+    for row in rows:
+        if row.number in marks:
+            area = follow(frames, marks[row.number], dis_between(frames)).float()
+        else:
+            area = frame_masks(masks[row.number]).cpu()
+        _require_area(row, area, count, row.number in marks)
+        areas.append(area)
+    return areas
+
+
+def _require_area(row: Row, area, count: int, marked: bool) -> None:
+    if len(area) not in (1, count):
+        raise ValueError(
+            f"Row {row.number}: `mask_{row.number}` has {len(area)} masks, but the clip {count} frames. Give it one mask, or one "
+            f"for each of the {count} frames."
+        )
+    if not (area > 0.5).any():
+        raise ValueError(
+            f"Row {row.number}: nothing was found at its marks. Draw a box around the whole thing."
+            if marked
+            else f"Row {row.number}: `mask_{row.number}` is empty: no pixel of any frame is above 0.5. Connect the mask of the "
+            "thing, or take the link out and mark it."
+        )
+
+
+def _view(frames, rows: list[Row], areas=(), pairs=()) -> dict:
+    """The data of the picture on the node, dimmed outside the masks of its own size."""
+    size = tuple(frames.shape[1:3])
+    inside = None
+    for area in areas:
+        if tuple(area.shape[-2:]) == size:
+            part = (area > 0.5).expand(len(frames), -1, -1)
+            inside = part if inside is None else inside | part
+    return {
+        "size": [size[1], size[0]],
+        "pictures": previews.pictures(spotlight(frames, inside), "rows", PICKER_SIDE),
+        "marks": [row.marks for row in rows],
+        "doubles": [list(pair) for pair in pairs],
+    }
