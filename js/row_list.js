@@ -41,12 +41,31 @@ export function withoutRow(rows, number) {
 
 export const isBlank = ({ is, becomes, marks }) => !(is.trim() || becomes.trim() || marks.trim())
 
-/** What the first incomplete row lacks, {row, lacks: 'is' or 'marks'}, or null. masked: of each row, whether its mask is linked. */
-export function lacking(rows, masked) {
+/**
+ * What the first incomplete row lacks, {row, lacks: 'is', 'scene' (its words there) or 'marks'}, or null.
+ * masked: of each row, whether its mask is linked. scene: null where it is not known.
+ */
+export function lacking(rows, masked, scene) {
   for (const [row, entry] of rows.entries()) {
     if (isBlank(entry) && !masked[row]) continue
     if (!entry.is.trim()) return { row, lacks: 'is' }
+    if (scene?.trim() && !standsIn(scene, entry.is)) return { row, lacks: 'scene' }
     if (!entry.marks.trim() && !masked[row]) return { row, lacks: 'marks' }
   }
   return null
 }
+
+/** Whether a text has some words, as whole words; case, weights and brackets do not count. The node itself looks closer. */
+export function standsIn(scene, words) {
+  const [text, wanted] = [scene, words].map(bare)
+  for (let at = text.indexOf(wanted); wanted && at >= 0; at = text.indexOf(wanted, at + 1)) {
+    const end = at + wanted.length
+    if (!isJoined(text[at - 1], text[at]) && !isJoined(text[end - 1], text[end])) return true
+  }
+  return false
+}
+
+const bare = (text) => text.normalize('NFKC').toLowerCase().replace(/:\s*[\d.]+\s*\)/g, ')').replace(/[()\\\s]+/g, ' ').trim()
+const SPACED = /[\p{L}\p{N}\p{M}_]/u
+const UNSPACED = /[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Thai}]/u
+const isJoined = (...pair) => pair.every((sign) => sign && SPACED.test(sign) && !UNSPACED.test(sign))

@@ -3,7 +3,7 @@
 import { app } from '../../scripts/app.js'
 import { MarkPicker } from './mark_picker.js'
 import { readMarks } from './marks.js'
-import { element, Panel, say, setValue } from './panel.js'
+import { element, isLinked, Panel, say, setValue } from './panel.js'
 import { changed, colourOf, isBlank, lacking, readRows, withoutRow, withRow, writeRows } from './row_list.js'
 import { percent } from './words.js'
 
@@ -72,6 +72,10 @@ export class RowTable {
     return this.node.widgets.find(({ name }) => name === 'rows')
   }
 
+  get scene() {
+    return this.node.widgets.find(({ name }) => name === 'scene')
+  }
+
   /** The text has its place in the table: hidden, for both renderers. Reads it again when it is changed by others. */
   follow() {
     const { node, widget } = this
@@ -82,10 +86,17 @@ export class RowTable {
       callback?.apply(widget, all)
       this.reread()
     }
+    const { scene } = this
+    const toldScene = scene.callback
+    scene.callback = (...all) => {
+      toldScene?.apply(scene, all)
+      this.update()
+    }
     const { onConfigure } = node
     node.onConfigure = (...all) => {
       onConfigure?.apply(node, all)
       this.reread()
+      this.update()
     }
   }
 
@@ -212,9 +223,11 @@ export class RowTable {
 
   update() {
     const masked = this.rows.map((_, row) => this.isMasked(row))
+    const found = this.lacking(masked)
     for (const [row, line] of [...this.list.children].entries()) {
       const mark = line.querySelector('.mark')
       const marks = readMarks(this.rows[row]?.marks ?? '').length
+      line.querySelector('input').setAttribute('aria-invalid', String(found?.row === row && found.lacks !== 'marks'))
       mark.setAttribute('aria-pressed', String(row === this.chosen))
       mark.textContent = masked[row] ? say('row_masked') : marks ? say('row_marked', { marks }) : say('row_mark')
     }
@@ -224,9 +237,16 @@ export class RowTable {
     this.marker.redraw()
   }
 
+  lacking(masked) {
+    return lacking(this.rows, masked, isLinked(this.node, 'scene') ? null : String(this.scene?.value ?? ''))
+  }
+
   advise(masked) {
-    const found = lacking(this.rows, masked)
-    if (found) return say(found.lacks === 'is' ? 'row_lacks_is' : 'row_lacks_mark', { row: found.row + 1 })
+    const found = this.lacking(masked)
+    const values = found && { row: found.row + 1, words: this.rows[found.row].is.trim() }
+    if (found?.lacks === 'is') return say('row_lacks_is', values)
+    if (found?.lacks === 'scene') return say('row_lacks_scene', values)
+    if (found) return say('row_lacks_mark', values)
     if (this.rows.every(isBlank) && !masked.includes(true)) return say('rows_blank')
     const ran = this.data && String(this.rows.map(({ marks }) => marks)) === String(this.data.marks)
     const pairs = ran ? this.data.doubles : []

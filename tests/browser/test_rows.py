@@ -129,6 +129,10 @@ def test_filled_in_by_keyboard_alone(widgets):
     for words in ("a cat", "a bear"):
         page.keyboard.type(words)
         page.keyboard.press("Tab")
+    widgets.set_value(KIND, "scene", "a dog")
+    assert "Row 1: “a cat” is not in the scene" in widgets.view().locator(".advice").inner_text()
+    widgets.set_value(KIND, "scene", "a Cat in the grass")
+    assert "Row 1: mark it" in widgets.view().locator(".advice").inner_text()
     page.keyboard.press("Enter")  # Mark: on to the picture
     for key in ("ArrowRight", "Enter"):
         page.keyboard.press(key)

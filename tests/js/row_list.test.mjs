@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { test } from 'node:test'
-import { changed, colourOf, isBlank, lacking, readRows, withoutRow, withRow, writeRows } from '../../js/row_list.js'
+import { changed, colourOf, isBlank, lacking, readRows, standsIn, withoutRow, withRow, writeRows } from '../../js/row_list.js'
 
 const row = (is = '', becomes = '', marks = '') => ({ is, becomes, marks })
 
@@ -32,6 +32,14 @@ test('the first row that lacks something is told', () => {
   assert.deepEqual(lacking([row('a wolf')], [false]), { row: 0, lacks: 'marks' })
   assert.equal(lacking([row('a wolf')], [true]), null)
   assert.deepEqual(lacking([row()], [true]), { row: 0, lacks: 'is' })
+})
+
+test('words that the scene lacks are told, and how they are written there does not count', () => {
+  assert.deepEqual(lacking([row('a wolf', '', '1, 1, 0'), row('a pig', '', '2, 2, 0')], [], 'a wolf in snow'), { row: 1, lacks: 'scene' })
+  for (const unknown of [null, ' ', 'a wolf']) assert.equal(lacking([row('a wolf', '', '1, 1, 0')], [], unknown), null)
+  for (const scene of ['A  Wolf, far away', '(a wolf:1.2) here', 'a (wolf:0.9)', 'wolfish, a wolf']) assert.ok(standsIn(scene, 'a wolf'), scene)
+  for (const scene of ['a wolfhound', 'a big wolf', '']) assert.ok(!standsIn(scene, 'a wolf'), scene)
+  assert.ok(standsIn('雪中的狼和猪', '狼') && !standsIn('a wolf', ' '))
 })
 
 test('the colours are those of regions', () => {
