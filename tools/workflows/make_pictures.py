@@ -109,8 +109,9 @@ EDIT = [
         "VideoGrainInjectSourceFeatures",
         links={"model": "st.model", "inversion": "inversion.inversion", "conditioning": "source.CONDITIONING"},
     ),
+    Node("things", "VideoGrainRegions", links={"frames": "clip.frames"}, height=680),
     Node(
-        "vary",  # as the one before
+        "vary",  # as the two before
         "VideoGrainVaryNoise",
         links={"noise": "inversion.noise", "inversion": "inversion.inversion", "regions": "right.regions"},
     ),
@@ -197,7 +198,7 @@ def description() -> Graph:
         Node(f"shown{number}", "PreviewImage", title=page, links={"images": output}, height=300)
         for number, (page, (output, _)) in enumerate(OUTPUTS.items())
     ]
-    columns = [SOURCE[:4], SOURCE[4:], REGIONS[:3], REGIONS[3:], EDIT[:5], EDIT[5:], shown]
+    columns = [SOURCE[:4], SOURCE[4:], REGIONS[:3], REGIONS[3:], EDIT[:6], EDIT[6:], shown]
     return loose(columns)
 
 
@@ -276,7 +277,7 @@ def make_places(page: Page, server: Server) -> None:
             save(view(page, kind, AROUND), kind)
     page.evaluate(EMPTY)
     build(page, description())
-    for kind in ("VideoGrainInjectSourceFeatures", "VideoGrainVaryNoise"):
+    for kind in ("VideoGrainInjectSourceFeatures", "VideoGrainRegions", "VideoGrainVaryNoise"):
         save(view(page, kind, AROUND), kind)
 
 
