@@ -3,8 +3,11 @@
 from comfy_api.latest import io
 
 from ..videograin.comfyui import previews
-from ..videograin.comfyui.optical_flow import dis_between
-from ..videograin.masks.grabcut import follow, parse_marks
+from ..videograin.comfyui.progress import warn, watcher
+from ..videograin.core.optical_flow import dis_flow
+from ..videograin.masks.doubts import told
+from ..videograin.masks.grabcut import follow
+from ..videograin.masks.marks import parse_marks
 from ..videograin.views.spotlight import spotlight
 from .declared import declared
 from .types import Category
@@ -34,7 +37,7 @@ class PointsToRegion(io.ComfyNode):
                     default="",
                     tooltip="“310, 200, 0” is a point on the thing: x, y in pixels, and the frame from 0. “not 50, 60, 0” is "
                     "a point beside it, “box 250, 120, 400, 330, 0” a box around it: left, top, right, bottom, frame. A "
-                    "semicolon between two. After a run, mark in the picture on the node.",
+                    "semicolon between two. Frames between two boxed ones get boxes too. After a run, mark in the picture on the node.",
                 ),
             ],
             outputs=[
@@ -54,7 +57,16 @@ class PointsToRegion(io.ComfyNode):
         except ValueError as error:
             previews.show_before_failing("marks", _picker(frames, None, marks))
             raise ValueError(f"Points to Region's `marks`: {error}.") from error
-        mask = follow(frames, found, dis_between(frames)).float()
+        watch = watcher()
+
+        def flow(first: int, second: int):
+            watch(0.0)  # only for a cancel: the bar counts frames
+            return dis_flow(frames[first, ..., :3], frames[second, ..., :3])
+
+        masks, doubts = follow(frames, found, flow, watch)
+        if doubts:
+            warn(told(doubts, count))
+        mask = masks.float()
         return io.NodeOutput(mask, ui=previews.shown("marks", _picker(frames, mask, marks)))
 
 

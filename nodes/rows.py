@@ -6,10 +6,13 @@ from comfy_api.latest import io
 
 from ..videograin.comfyui import previews
 from ..videograin.comfyui.optical_flow import dis_between
+from ..videograin.comfyui.progress import Notes
 from ..videograin.core.regions import Region, frame_masks
 from ..videograin.core.scene import Row, read_rows, told
 from ..videograin.masks.doubles import doubles
-from ..videograin.masks.grabcut import follow, parse_marks
+from ..videograin.masks.doubts import told as doubts_told
+from ..videograin.masks.grabcut import follow
+from ..videograin.masks.marks import parse_marks
 from ..videograin.views.spotlight import spotlight
 from .declared import declared
 from .marks import PICKER_SIDE
@@ -142,10 +145,13 @@ def _areas(frames, rows: tuple[Row, ...], masks: dict) -> list:
             marks[row.number] = parse_marks(row.marks, count, height, width)
         except ValueError as error:
             raise ValueError(f"Row {row.number}: {error}.") from error
-    areas = []
+    areas, notes = [], Notes()
     for row in rows:
         if row.number in marks:
-            area = follow(frames, marks[row.number], dis_between(frames)).float()
+            found, doubts = follow(frames, marks[row.number], dis_between(frames))
+            area = found.float()
+            if doubts:
+                notes.add(f"Row {row.number}: {doubts_told(doubts, count)}")
         else:
             area = frame_masks(masks[row.number]).cpu()
         _require_area(row, area, count, row.number in marks)

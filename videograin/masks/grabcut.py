@@ -6,7 +6,6 @@ to the next frame, where GrabCut draws its edge again. It loses things that look
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -14,75 +13,59 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..core.optical_flow import warp_masks
+from ..core.optical_flow import occluded, warp_masks
+from .box_path import Flow, boxes_between
+from .doubts import doubts
+from .marks import BESIDE, BOX, ON, Mark
 
-MARK = re.compile(r"(not\s+|box\s+)?(\d+(?:\s*,\s*\d+)*)", re.ASCII)
-ON, BESIDE, BOX = "", "not", "box"  # kinds of marks, as written in the text
 SEED = 0.012  # radius of certain pixels around a point, in shares of the longer side
 REACH = 0.18  # largest distance of the thing from a point, without a box, in shares of the longer side
 BAND = 0.03  # largest error of an outline carried by flow, in shares of the longer side
+CORE = 0.5  # the middle of a box that is surely the thing: an ellipse, in shares of the box
 
-Flow = Callable[[int, int], Tensor]  # frame numbers (a, b) -> the flow from a to b, on a's grid, (H, W, 2)
+
+class Followed(NamedTuple):
+    """A thing in every frame: its masks, (F, H, W) bool, and what is doubtful about some of them (doubts.py)."""
+
+    masks: Tensor
+    doubts: dict[int, tuple[str, float]]
 
 
-class Mark(NamedTuple):
-    """A point on the thing (kind ON), a point beside it (BESIDE), or a box around it (BOX), in one frame.
+def follow(
+    frames: Tensor, marks: list[Mark], flow: Flow, advance: Callable[[float], None] = lambda done: None
+) -> Followed:
+    """The marked thing in every frame.
 
-    place: (x, y) or (left, top, right, bottom), in pixels.
+    Frames with a point or a box are cut from their marks, those between two with boxes from boxes between these; the
+    outline is carried to all other frames, each from its nearest one, of two the earlier. With “not” marks only, the
+    masks are empty. Args: frames (F, H, W, 3) float in 0…1; flow between neighbouring frames; advance, called with the
+    share of frames done.
     """
-
-    kind: str
-    place: tuple[int, ...]
-    frame: int
-
-
-def parse_marks(text: str, frames: int, height: int, width: int) -> list[Mark]:
-    """Marks from text such as “310, 200, 0; not 50, 60, 0; box 250, 120, 400, 330, 0”; the frame number is last.
-
-    Raises ValueError for text that is no mark, and for marks outside the clip.
-    """
-    marks = []
-    for part in filter(None, (part.strip() for part in re.split(r"[;\n]", text))):
-        found = MARK.fullmatch(part)
-        kind = (found[1] or "").strip() if found else ""
-        numbers = tuple(map(int, re.split(r"\s*,\s*", found[2]))) if found else ()
-        if len(numbers) != (5 if kind == BOX else 3):
-            raise ValueError(
-                f'"{part}" is no mark. A point on the thing is “x, y, frame”, a point beside it “not x, y, frame”, a box '
-                "around it “box left, top, right, bottom, frame”; a semicolon comes between two marks"
-            )
-        *place, frame = numbers
-        if frame >= frames or max(place[::2]) >= width or max(place[1::2]) >= height:
-            raise ValueError(
-                f'"{part}" lies outside the clip: x goes from 0 to {width - 1}, y from 0 to {height - 1}, the frame from '
-                f"0 to {frames - 1}"
-            )
-        marks.append(Mark(kind, tuple(place), frame))
-    return marks
-
-
-def follow(frames: Tensor, marks: list[Mark], flow: Flow) -> Tensor:
-    """The marked thing in every frame, (F, H, W) bool.
-
-    Frames with a point or a box are cut from their marks; from these the outline is carried to all other frames, each
-    from its nearest one, of two the earlier. With “not” marks only, the masks are empty.
-    Args: frames (F, H, W, 3) float in 0…1; flow between neighbouring frames.
-    """
+    marked = sorted({mark.frame for mark in marks if mark.kind != BESIDE})
+    if not marked:
+        return Followed(torch.zeros(frames.shape[:3], dtype=torch.bool), {})
+    marks = [*marks, *boxes_between(marks, frames.shape[1:3], flow)]
     starts = sorted({mark.frame for mark in marks if mark.kind != BESIDE})
-    if not starts:
-        return torch.zeros(frames.shape[:3], dtype=torch.bool)
     pictures = (frames[..., :3].cpu().clamp(0, 1) * 255).round().byte().numpy()
-    found = np.zeros(pictures.shape[:3], bool)
+    found, unclear, done = np.zeros(pictures.shape[:3], bool), {}, 0
     for start in starts:
         found[start] = cut(pictures[start], [mark for mark in marks if mark.frame == start])
+        done += 1
+        advance(done / len(pictures))
     nearest = [min(starts, key=lambda start: (abs(start - frame), start)) for frame in range(len(pictures))]
     for start in starts:
         for way in (1, -1):
             frame = start + way
             while 0 <= frame < len(pictures) and nearest[frame] == start:
-                found[frame] = redraw(pictures[frame], warp_masks(found[frame - way], flow(frame, frame - way)))
+                there = flow(frame, frame - way)
+                found[frame] = redraw(pictures[frame], warp_masks(found[frame - way], there))
+                if found[frame].any():
+                    hidden = occluded(there, flow(frame - way, frame)).numpy()
+                    unclear[frame] = float(hidden[found[frame]].mean())
+                done += 1
+                advance(done / len(pictures))
                 frame += way
-    return torch.from_numpy(found)
+    return Followed(torch.from_numpy(found), doubts(found, marked, unclear))
 
 
 def cut(picture: np.ndarray, marks: list[Mark]) -> np.ndarray:
@@ -93,9 +76,12 @@ def cut(picture: np.ndarray, marks: list[Mark]) -> np.ndarray:
     longer = max(height, width)
     hint = np.full((height, width), cv2.GC_BGD, np.uint8)
     boxes = [mark.place for mark in marks if mark.kind == BOX]
-    points = [mark.place for mark in marks if mark.kind == ON]
+    points, beside = ([mark.place for mark in marks if mark.kind == kind] for kind in (ON, BESIDE))
     for left, top, right, bottom in boxes:
         hint[min(top, bottom) : max(top, bottom) + 1, min(left, right) : max(left, right) + 1] = cv2.GC_PR_FGD
+    for core in (_core(box, hint.shape) for box in boxes):
+        if not any(core[y, x] for x, y in beside):  # else the box's middle is not the thing
+            hint[core] = cv2.GC_FGD
     for point in () if boxes else points:  # a box gives the thing's extent
         cv2.circle(hint, point, round(REACH * longer), cv2.GC_PR_BGD, -1)
     for point in () if boxes else points:
@@ -108,6 +94,15 @@ def cut(picture: np.ndarray, marks: list[Mark]) -> np.ndarray:
     parts = cv2.connectedComponents(inside.astype(np.uint8))[1]
     held = {int(parts[y, x]) for x, y in points} if points and not boxes else set(np.unique(parts))
     return np.isin(parts, list(held - {0}))
+
+
+def _core(box: tuple[int, ...], size: tuple[int, ...]) -> np.ndarray:
+    """The middle of a box that is surely the thing, (H, W) bool."""
+    left, top, right, bottom = box
+    y, x = np.ogrid[: size[0], : size[1]]
+    across = (2 * x - left - right) / (CORE * (abs(right - left) + 1))
+    down = (2 * y - top - bottom) / (CORE * (abs(bottom - top) + 1))
+    return across**2 + down**2 <= 1
 
 
 def redraw(picture: np.ndarray, expected: np.ndarray) -> np.ndarray:
