@@ -17,20 +17,17 @@ from ..backbones.base import Need
 from ..core import fatezero
 from ..core.choices import Choice
 from ..core.fatezero import Words
-from ..core.inversion_record import Inversion
 from ..core.phrase_tokens import rows_a_key
 from ..core.prompt_alignment import REFINE, REPLACE
 from ..core.st_layout import Levels
-from .base import Claim, Claimed, Claims, Feature, Record, Work, same_text, warn_other_text
+from .base import Claim, Claimed, Claims, Feature, Work, same_text, warn_other_text
 from .engine import CROSS, SELF, At, Attend, Call, Cond, Own, Run
-from .source_reader import Place, SourceReader
+from .source_reader import Place, SourceReader, SourceRecord
 
 WORDS = "words"  # a place: how much of its attention each token spends on some words
 TEXT = 77  # tokens of an ordinary prompt
-FOLLOWING, EXCHANGED = (
-    1,
-    2,
-)  # copies, in tensors of one layer's queries: rows that follow; queries and keys with the source's
+# Copies, in tensors of one layer's queries: rows that follow; queries and keys with the source's.
+FOLLOWING, EXCHANGED = 1, 2
 
 
 class Where(Choice):
@@ -42,15 +39,13 @@ class Where(Choice):
 
 
 @dataclass(frozen=True, eq=False)
-class SelfFusion(Record):
+class SelfFusion(SourceRecord):
     """The positive half's queries attend as the source's do.
 
     conditioning: the prompt of the source's inversion. start_percent, end_percent: share of the noise schedule in which
     it acts. words: (source tokens,) bool and threshold, for "outside words". pairing: one of inversion_record.PAIRINGS.
     """
 
-    inversion: Inversion
-    conditioning: list
     where: Where
     start_percent: float
     end_percent: float
@@ -65,14 +60,6 @@ class SelfFusion(Record):
     @property
     def neutral(self) -> bool:
         return self.start_percent >= self.end_percent
-
-    @property
-    def origin(self) -> Inversion:
-        return self.inversion
-
-    @property
-    def source_prompt(self) -> list:
-        return self.conditioning
 
     def bind(self, run: Run) -> Feature:
         return SelfFuser(self, run)
@@ -89,15 +76,13 @@ class SelfFusion(Record):
 
 
 @dataclass(frozen=True, eq=False)
-class CrossFusion(Record):
+class CrossFusion(SourceRecord):
     """Words of the positive prompt take the maps of the source prompt's words.
 
     words: alignment and gains. ends: last rows of the two prompts' encodings, the source's first. mode: one of
     prompt_alignment.MODES. where: everywhere or outside regions. The others as in SelfFusion.
     """
 
-    inversion: Inversion
-    conditioning: list
     words: Words
     ends: tuple[Tensor, Tensor]
     mode: str
@@ -114,14 +99,6 @@ class CrossFusion(Record):
     @property
     def neutral(self) -> bool:
         return self.start_percent >= self.end_percent
-
-    @property
-    def origin(self) -> Inversion:
-        return self.inversion
-
-    @property
-    def source_prompt(self) -> list:
-        return self.conditioning
 
     def bind(self, run: Run) -> Feature:
         return CrossFuser(self, run)

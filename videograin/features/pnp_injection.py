@@ -14,26 +14,24 @@ from dataclasses import dataclass
 from torch import Tensor, nn
 
 from ..backbones.base import Backbone, Need, Site
-from ..core.inversion_record import EXACT, NEXT, Inversion
+from ..core.inversion_record import EXACT, NEXT
 from ..core.pnp import attention_blocks, resnet_blocks
 from ..core.st_layout import Role
-from .base import Claim, Claimed, Claims, Feature, Record, Work
+from .base import Claim, Claimed, Claims, Feature, Work
 from .engine import SELF, At, Call, Cond, Run
-from .source_reader import Place, SourceReader
+from .source_reader import Place, SourceReader, SourceRecord
 
 RESNET = "resnet"
 COPIES = 2  # in tensors of one layer's queries: queries and keys with the source's among them
 
 
 @dataclass(frozen=True, eq=False)
-class Injection(Record):
+class Injection(SourceRecord):
     """conditioning: the prompt of the source's inversion. features, attention: shares of the noise schedule, from its start, in
     which ResNet outputs and queries and keys are injected. role: the half of guidance. shifted: features of the next
     lower noise level, as the released code takes them.
     """
 
-    inversion: Inversion
-    conditioning: list
     features: float
     attention: float
     role: Role
@@ -46,14 +44,6 @@ class Injection(Record):
     @property
     def neutral(self) -> bool:
         return self.features == 0 and self.attention == 0
-
-    @property
-    def origin(self) -> Inversion:
-        return self.inversion
-
-    @property
-    def source_prompt(self) -> list:
-        return self.conditioning
 
     def bind(self, run: Run) -> Feature:
         return Injector(self, run)

@@ -2,21 +2,38 @@
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from .base import Feature
+from ..core.inversion_record import Inversion
+from .base import Feature, Record
 from .engine import Call, Cond, Half, Run
 
 Place = tuple  # a kind of tensor and its address, as in ("attn1", "output", 4, 0)
 
 
+@dataclass(frozen=True, eq=False)
+class SourceRecord(Record):
+    """conditioning: the prompt of the source's inversion."""
+
+    inversion: Inversion
+    conditioning: list
+
+    @property
+    def origin(self) -> Inversion:
+        return self.inversion
+
+    @property
+    def source_prompt(self) -> list:
+        return self.conditioning
+
+
 class SourceReader(Feature):
     placed = True
 
-    def __init__(self, record: Any, run: Run, pairing: str):
+    def __init__(self, record: SourceRecord, run: Run, pairing: str):
         super().__init__(record, run)
         self.source = run.source(self, pairing)
 
