@@ -14,6 +14,7 @@ from .fusion import CrossAttentionFusion, SelfAttentionFusion
 from .instances import SplitInstances
 from .inversion import DDIMInversion
 from .inversion_file import LoadInversion, SaveInversion
+from .invert_clip import InvertClip
 from .layout import AttentionLayout, ClustersToMask
 from .marks import PointsToRegion
 from .motion import FlowGuidedAttention
@@ -61,4 +62,5 @@ class VideoGrainExtension(ComfyExtension):
             PasteEdit,
             VaryNoise,
             Regions,
+            InvertClip,
         ]

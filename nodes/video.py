@@ -51,7 +51,7 @@ class LoadVideoFrames(io.ComfyNode):
             inputs=[
                 io.Combo.Input(
                     "file",
-                    options=input_files.listed() or [""],
+                    options=input_files.listed(),
                     upload=io.UploadType.video,
                     tooltip="A video (MP4, MOV, WebM, MKV, AVI, GIF, animated WebP …) or a folder of images in "
                     "ComfyUI's input folder. A folder's images are sorted naturally: frame2 before frame10. Ignored "

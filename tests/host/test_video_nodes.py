@@ -85,17 +85,21 @@ def as_bytes(frames: torch.Tensor) -> np.ndarray:
 
 def test_the_list_has_what_can_be_read_and_the_upload_button(inputs):
     file = LoadVideoFrames.INPUT_TYPES()["required"]["file"][1]
-    assert file["options"] == ["clip.mp4", "inner.mp4", "sub/clip two.webm", "shots/"]
+    assert file["options"] == ["clip.mp4", "inner.mp4", "sub/clip two.webm", "shots/", input_files.DEMO]
     assert file["video_upload"] is True
     core = host.NODE_CLASS_MAPPINGS.get("LoadVideo")
     if core is not None:  # in the test process core's extra nodes are not loaded, but the key must stay core's
         assert "video_upload" in core.INPUT_TYPES()["required"]["file"][1]
 
 
-def test_the_list_of_an_empty_folder(tmp_path, inputs):
+def test_an_empty_folder_has_the_demo_clip(tmp_path, inputs):
     folder_paths.set_input_directory(str(tmp_path))
     try:
-        assert LoadVideoFrames.INPUT_TYPES()["required"]["file"][1]["options"] == [""]
+        assert LoadVideoFrames.INPUT_TYPES()["required"]["file"][1]["options"] == [input_files.DEMO]
+        frames, fps, sound, *_ = run(input_files.DEMO)
+        assert frames.shape == (8, 192, 192, 3) and fps == 8 and sound["waveform"].abs().max() > 0.1
+        (tmp_path / input_files.DEMO).write_bytes((inputs / "clip.mp4").read_bytes())
+        assert len(run(input_files.DEMO)[0]) != 8  # a file of the user's own by this name
     finally:
         folder_paths.set_input_directory(str(inputs))
 

@@ -3,7 +3,7 @@
 import pytest
 
 from pack.videograin.comfyui.prompt_graph import Link, PromptGraph
-from pack.videograin.comfyui.source_prompt import remarks, unnamed
+from pack.videograin.comfyui.source_prompt import encoder_of, remarks, unnamed
 
 
 @pytest.mark.parametrize(
@@ -47,7 +47,7 @@ def graph(source, prompt="a bear in the snow", phrases=("a bear",), **more):
 
 
 def said(graph, conditioning="control", positive="area", output=0):
-    return remarks(graph, Link(conditioning, output), positive and Link(positive, 0))
+    return remarks(graph, encoder_of(graph, Link(conditioning, output)), positive and Link(positive, 0))
 
 
 def test_an_empty_source_prompt_is_said():

@@ -111,6 +111,18 @@ EDIT = [
     ),
     Node("things", "VideoGrainRegions", links={"frames": "clip.frames"}, height=680),
     Node(
+        "invert",  # as Inject Source Features
+        "VideoGrainInvertClip",
+        links={
+            "model": "wide.model",
+            "clip": "model.clip",
+            "vae": "model.vae",
+            "frames": "clip.frames",
+            "source_prompt": "things.source_prompt",
+        },
+        height=300,
+    ),
+    Node(
         "vary",  # as the two before
         "VideoGrainVaryNoise",
         links={"noise": "inversion.noise", "inversion": "inversion.inversion", "regions": "right.regions"},
@@ -174,6 +186,8 @@ OUTPUTS = {
     "VideoGrainLatentBlend": ("edited.IMAGE", 4),
     "VideoGrainEvaluateEdit": ("judge.plot", 1),
 }
+# Nodes that no workflow has, shown at their places here.
+LOOSE = ("VideoGrainInjectSourceFeatures", "VideoGrainRegions", "VideoGrainVaryNoise", "VideoGrainInvertClip")
 # Workflow -> the nodes that are shown at their places in it.
 PLACES = {
     "instance_edit": (
@@ -277,7 +291,7 @@ def make_places(page: Page, server: Server) -> None:
             save(view(page, kind, AROUND), kind)
     page.evaluate(EMPTY)
     build(page, description())
-    for kind in ("VideoGrainInjectSourceFeatures", "VideoGrainRegions", "VideoGrainVaryNoise"):
+    for kind in LOOSE:
         save(view(page, kind, AROUND), kind)
 
 

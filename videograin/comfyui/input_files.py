@@ -26,11 +26,13 @@ from ..media.selection import Trim
 CLIP_SUFFIXES = frozenset(
     ".3gp .apng .asf .avi .flv .gif .m2ts .m4v .mkv .mov .mp4 .mpeg .mpg .mts .mxf .ogv .ts .webm .webp .wmv".split()
 )
+DEMO = "VideoGrain demo clip.mp4"  # a name of the pack's own clip, where the input folder has no such file
+DEMO_FILE = Path(__file__).parents[2] / "js" / "demo_clip.mp4"  # in the folder that ComfyUI shows to browsers
 MEMORY_SHARE = 0.8  # of the memory that is free: the nodes after the loader need some too
 
 
 def listed() -> list[str]:
-    """Names of the clips under ComfyUI's input folder, as paths in it: video files, then folders of images."""
+    """Names of the clips under ComfyUI's input folder, as paths in it: video files, folders of images, the demo clip."""
     root = Path(folder_paths.get_input_directory())
     files, folders = [], []
     for parent, names, here in os.walk(root):
@@ -40,7 +42,7 @@ def listed() -> list[str]:
         files += [(place / name).as_posix() for name, suffix in suffixes.items() if suffix in CLIP_SUFFIXES]
         if place.parts and IMAGE_SUFFIXES & set(suffixes.values()):
             folders.append(place.as_posix() + "/")
-    return [name for name in sorted(files) + sorted(folders) if leads_inside(root, name)]
+    return [name for name in sorted(files) + sorted(folders) if leads_inside(root, name)] + [DEMO]
 
 
 def leads_inside(root: Path, name: str) -> bool:
@@ -58,7 +60,10 @@ def inside(root: Path, path: Path) -> bool:
 
 
 def resolve(name: str) -> Path:
-    """The path of a clip under ComfyUI's input folder. Raises ValueError if it is not there, or leads elsewhere."""
+    """The path of a clip under ComfyUI's input folder, or of the demo clip.
+
+    Raises ValueError if it is not there, or leads elsewhere.
+    """
     root = Path(folder_paths.get_input_directory())
     name = name.removesuffix(" [input]")
     if not name.strip("/. "):
@@ -72,6 +77,8 @@ def resolve(name: str) -> Path:
             safe, found = True, (root / name).exists()
     if not safe:
         raise ValueError(f"`file` may only name what lies in ComfyUI's input folder, but {name!r} leads elsewhere.")
+    if not found and name == DEMO:
+        return DEMO_FILE
     if not found:
         raise ValueError(f"There is no {name!r} in ComfyUI's input folder. Choose another `file`, or upload it.")
     return root / name

@@ -13,6 +13,8 @@ from .prompt_graph import Link, PromptGraph
 ENCODE, BIND, REGION, CONTROL = (
     "CLIPTextEncode", "VideoGrainBindRegionPrompts", "VideoGrainRegionPrompt", "ControlNetApplyAdvanced"
 )  # fmt: skip
+INVERT_CLIP = "VideoGrainInvertClip"  # has its source prompt itself
+FIELDS = {ENCODE: "text", INVERT_CLIP: "source_prompt"}  # where a node has its text, if not in `prompt`
 WORD = re.compile(r"\w+")
 
 
@@ -45,13 +47,12 @@ def unnamed(source: str, prompt: str, phrases: Sequence[str]) -> list[str]:
     return found
 
 
-def remarks(graph: PromptGraph, conditioning: Link | None, positive: Link | None) -> list[str]:
+def remarks(graph: PromptGraph, encoder: str | None, positive: Link | None) -> list[str]:
     """What is to be said of a source prompt before a clip is inverted under it.
 
-    conditioning: of DDIM Inversion. positive: of the sampler that takes it up. Only texts in widgets are read.
+    encoder: the node that has it. positive: of the sampler that takes it up. Only texts in widgets are read.
     """
-    encoder = _encoder(graph, conditioning)
-    source = _text(graph, encoder, "text" if encoder and graph.kind(encoder) == ENCODE else "prompt")
+    source = _text(graph, encoder, FIELDS.get(graph.kind(encoder), "prompt") if encoder else "")
     if source is None:
         return []
     where = f"The source prompt {graph.name(encoder)}"
@@ -59,7 +60,7 @@ def remarks(graph: PromptGraph, conditioning: Link | None, positive: Link | None
         return [
             f"{where} is empty. Describe the clip there as it is: words steer the inversion as they steer the edit."
         ]
-    edit = _encoder(graph, positive)
+    edit = encoder_of(graph, positive)
     prompt = _text(graph, edit, "prompt") if edit and graph.kind(edit) == BIND else None
     phrases = _phrases(graph, edit) if prompt is not None else []
     if phrases and read(source).letters == read(prompt).letters:
@@ -71,7 +72,12 @@ def remarks(graph: PromptGraph, conditioning: Link | None, positive: Link | None
     ] if phrases else []  # fmt: skip
 
 
-def _encoder(graph: PromptGraph, link: Link | None) -> str | None:
+def source_encoder(graph: PromptGraph, node: str) -> str | None:
+    """The node that has the source prompt of one that inverts: itself, or the one that encodes its `conditioning`."""
+    return node if graph.kind(node) == INVERT_CLIP else encoder_of(graph, graph.link(node, "conditioning"))
+
+
+def encoder_of(graph: PromptGraph, link: Link | None) -> str | None:
     """The node that encodes a CONDITIONING's text, through nodes that only add to it; None where that is not known."""
     seen = set()
     while link is not None and link not in seen:

@@ -17,6 +17,7 @@ from torch import Tensor
 from ..comfyui import source_prompt
 from ..comfyui.progress import Notes
 from ..comfyui.prompt_graph import Link, PromptGraph
+from ..comfyui.source_prompt import INVERT_CLIP
 from ..core.cells import CELL
 from ..core.cross_frame import OWN
 from ..core.inversion_record import levels
@@ -24,12 +25,13 @@ from ..core.st_layout import Levels, Role
 from ..features.latent_blend import leaves_path
 
 INVERSION, BIND, ST_LAYOUT = "VideoGrainDDIMInversion", "VideoGrainBindRegionPrompts", "VideoGrainSTLayoutAttention"
+INVERSIONS = (INVERSION, INVERT_CLIP)  # with the same outputs
 BLEND, INJECT = "VideoGrainLatentBlend", "VideoGrainInjectSourceFeatures"
 VARY = "VideoGrainVaryNoise"
 FULL, ANCHORS, FLOW = SEEING = (
     "VideoGrainFullFrameAttention", "VideoGrainAnchorAttention", "VideoGrainFlowGuidedAttention"
 )  # fmt: skip
-NOISE, RECORD = range(2)  # DDIM Inversion's outputs
+NOISE, RECORD = range(2)  # DDIM Inversion's and Invert Clip's outputs
 SAMPLERS = ("KSampler", "KSamplerAdvanced", "SamplerCustom", "SamplerCustomAdvanced")
 ENCODERS = ("VAEEncode", "VAEEncodeTiled", "VAEEncodeForInpaint")
 EMPTY = ("EmptyLatentImage", "EmptySD3LatentImage")
@@ -67,7 +69,9 @@ def at_work(
 def of_source_prompt(prompt: dict[str, Any], node: str) -> list[str]:
     """What is to be said of the words that a node's `source` takes, beside those of its `positive`."""
     graph = PromptGraph(prompt)
-    return source_prompt.remarks(graph, graph.link(node, "source"), graph.link(node, "positive"))
+    return source_prompt.remarks(
+        graph, source_prompt.encoder_of(graph, graph.link(node, "source")), graph.link(node, "positive")
+    )
 
 
 def check(
@@ -79,7 +83,7 @@ def check(
     `steps` and `scheduler`, where those made the levels; size, (height, width) of the clip in pixels.
     Returns what the user is to know, but what does not stop the run. Raises ValueError for what would.
     """
-    source = graph.link(node, "conditioning")
+    source = source_prompt.source_encoder(graph, node)
     notes = source_prompt.remarks(graph, source, None)
     for edit in edits(graph, node):
         _check_noise(graph, edit)
@@ -214,7 +218,7 @@ def _check_latent(graph: PromptGraph, edit: Edit, node: str) -> list[str]:
             f"The sampler {where} starts from {graph.name(latent.node)}, but its MODEL carries DDIM Inversion's `inversion`. Connect DDIM "
             "Inversion's `noise` to its `latent_image`."
         )
-    if kind == INVERSION:
+    if kind in INVERSIONS:
         return [
             f"The sampler {where} starts from the noise of {graph.name(latent.node)}, but its MODEL carries the `inversion` of "
             f"{graph.name(node)}. Unless that is meant, connect both outputs of one DDIM Inversion."
