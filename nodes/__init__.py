@@ -3,6 +3,7 @@
 import comfyui_version
 from comfy_api.latest import ComfyExtension, io
 
+from ..videograin.comfyui.input_files import show_demo
 from ..videograin.comfyui.validate import tell_if_newer
 from .anchors import AnchorAttention
 from .attention import FullFrameAttention, STLayoutAttention
@@ -31,6 +32,7 @@ from .video import BeforeAfterVideo, LoadVideoFrames
 class VideoGrainExtension(ComfyExtension):
     async def on_load(self) -> None:
         tell_if_newer(comfyui_version.__version__)
+        show_demo()
 
     async def get_node_list(self) -> list[type[io.ComfyNode]]:
         return [

@@ -24,18 +24,19 @@ CONNECT = """(title) => {
     if (!from.connect(out, to, into)) throw new Error(`${output} \u2192 ${input}`)
   }
   const model = add('VideoGrainLoadDemoModel'), clip = add('VideoGrainDemoClip')
-  const region = add('VideoGrainRegionPrompt', { phrase: 'a bear' }), preview = add('PreviewImage')
+  const rows = JSON.stringify([{ is: 'a cat', becomes: 'a bear' }])
+  const region = add('VideoGrainRegions', { rows, scene: 'a cat and a dog on grass' }), preview = add('PreviewImage')
   for (const name of ['model', 'clip', 'vae']) link(model, name, whole, name)
   link(clip, 'frames', whole, 'frames')
-  link(clip, 'left_mask', region, 'mask')
-  link(region, 'regions', whole, 'regions')
+  link(clip, 'frames', region, 'frames')
+  link(clip, 'left_mask', region, 'mask_1')
+  for (const name of ['regions', 'source_prompt', 'edited_prompt']) link(region, name, whole, name)
   link(whole, 'frames', preview, 'images')
   const compare = add('VideoGrainBeforeAfterVideo')
   link(clip, 'frames', compare, 'source')
   link(whole, 'frames', compare, 'edited')
   compare.pos = [whole.pos[0] + whole.size[0] + 60, whole.pos[1]]
-  const values = { source_prompt: 'a cat and a dog on grass', prompt: 'a bear and a dog on grass', steps: 2 }
-  for (const [name, value] of Object.entries(values)) whole.widgets.find((widget) => widget.name === name).value = value
+  whole.widgets.find(({ name }) => name === 'steps').value = 2
 }"""
 UNPACK = """(title) => {
   const graph = window.app.graph
@@ -83,7 +84,7 @@ def test_found_dragged_run_and_unpacked(page, server, picture):
     page.evaluate("() => { window.app.canvas.ds.scale = 0.8; window.app.canvas.setDirty(true, true) }")
     api = exported(page)[1]
     steps = {node["class_type"]: node["inputs"].get("steps") for node in api.values()}
-    assert steps["VideoGrainDDIMInversion"] == steps["KSamplerAdvanced"] and steps["KSamplerAdvanced"] is not None
+    assert steps["VideoGrainInvertClip"] == steps["KSamplerAdvanced"] and steps["KSamplerAdvanced"] is not None
     follow(page)
     assert run(page, RUN_TIMEOUT) == (SUCCESS, "")
     player = page.locator(".videograin", has=page.get_by_label("Zoom", exact=True))
@@ -95,7 +96,7 @@ def test_found_dragged_run_and_unpacked(page, server, picture):
     page.screenshot(path=picture("blueprint_run"))
     assert console.complaints() == []
     page.evaluate(UNPACK, NAME)  # the frontend grumbles about links of widgets, and forgets what was typed there
-    assert {"VideoGrainDDIMInversion", "VideoGrainSTLayoutAttention", "KSamplerAdvanced"} <= set(page.evaluate(KINDS))
+    assert {"VideoGrainInvertClip", "VideoGrainSTLayoutAttention", "KSamplerAdvanced"} <= set(page.evaluate(KINDS))
     assert sorted(kinds(exported(page)[1])) == sorted(kinds(api))
     page.screenshot(path=picture("blueprint_unpacked"))
 

@@ -1,7 +1,7 @@
 """A ComfyUI without this pack: the frontend names the pack that a shipped workflow needs, and says how to get it."""
 
 import pytest
-from shipped import ROOT, saved
+from shipped import path_of, saved
 
 from pack.tools.frontend import SETTINGS, drop, open_frontend
 from pack.tools.provision import NEWEST, provision
@@ -20,7 +20,7 @@ def bare_page(browser):
 
 @pytest.mark.parametrize("name", ["instance_edit", "fatezero"])  # that all have the pack's name, see tests/e2e
 def test_the_missing_pack_is_named_with_its_nodes(bare_page, picture, name):
-    drop(bare_page, ROOT / "workflows" / f"{name}.json")
+    drop(bare_page, path_of(name))
     overlay, panel = bare_page.get_by_test_id("error-overlay"), bare_page.get_by_test_id("missing-node-card")
     if not panel.is_visible():  # it stays open from one workflow to the next
         overlay.get_by_text("Missing Node Packs").wait_for()

@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from shipped import ROOT, TWINS, prompt, require_nodes, saved
+from shipped import TWINS, path_of, prompt, require_nodes, saved
 
 from pack.tools.frontend import MISSING, Console, drop, exported, open_frontend, plain_prompt, plain_workflow
 
@@ -27,7 +27,7 @@ def schemas(server):
 def test_opens_with_nothing_missing_but_its_files(page, schemas, picture, name):
     require_nodes(name, schemas)
     console = Console(page)
-    drop(page, ROOT / "workflows" / f"{name}.json")
+    drop(page, path_of(name))
     assert page.evaluate(MISSING) == []
     workflow, api = exported(page)
     assert plain_prompt(api) == prompt(name) and plain_workflow(workflow) == plain_workflow(saved(name))

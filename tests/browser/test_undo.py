@@ -1,6 +1,6 @@
 """Undo makes every node anew: what is on the page afterwards must be the new nodes' views, in both renderers."""
 
-from shipped import ROOT
+from shipped import path_of
 
 from pack.tools.frontend import drop
 
@@ -25,7 +25,7 @@ OFF_THE_PAGE = f"() => ({VIEWS})().filter(({{ element }}) => !element.isConnecte
 
 def test_the_new_nodes_views_are_on_the_page(widgets):
     page = widgets.page
-    drop(page, ROOT / "workflows" / f"{WORKFLOW}.json")
+    drop(page, path_of(WORKFLOW))
     page.wait_for_function(f"() => ({VIEWS})().length === 4 && !({OFF_THE_PAGE})()")
     page.mouse.click(20, 700)  # on nothing: what was opened becomes the first state for undo
     for _ in range(2):

@@ -3,7 +3,7 @@
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from shipped import AFTER, DEMO, ROOT, prompt, saved, shortened
+from shipped import AFTER, DEMO, GALLERY, path_of, prompt, saved, shortened
 
 from pack.tools.frontend import (
     MISSING,
@@ -61,7 +61,7 @@ def name(request, page, server) -> str:
 def test_it_opens_complete_and_without_complaint_runs_and_shows_its_result(page, picture, name):
     """With one step: what an edit shows is seen in tests/e2e."""
     console = Console(page)
-    drop(page, ROOT / "workflows" / f"{name}.json")
+    drop(page, path_of(name))
     assert page.evaluate(MISSING) == []
     assert page.get_by_test_id("error-overlay").count() == 0
     page.screenshot(path=picture(f"{name}_opened"))
@@ -84,18 +84,20 @@ def test_found_in_the_gallery(page, picture):
     page.evaluate("() => app.extensionManager.command.execute('Comfy.BrowseTemplates')")
     gallery = page.get_by_role("dialog")
     gallery.get_by_text("videograin", exact=True).click()
-    gallery.get_by_role("textbox").fill(FIRST)
-    card = gallery.get_by_test_id(f"template-workflow-{FIRST}")
-    assert card.locator("img").first.evaluate(WIDTH) > 200
+    for title in GALLERY.values():  # with a picture each, and no file's name
+        assert gallery.get_by_test_id(f"template-workflow-{title}").locator("img").first.evaluate(WIDTH) > 200
     page.screenshot(path=picture("gallery"))
+    gallery.get_by_role("textbox").fill("Step by step")
+    card = gallery.get_by_test_id(f"template-workflow-{GALLERY[FIRST]}")
     card.click()
-    page.wait_for_function(f"() => {TITLE} === '{FIRST}'")
+    page.wait_for_function(f"() => {TITLE} === '{GALLERY[FIRST]}'")
     assert plain_prompt(exported(page)[1]) == prompt(FIRST)
 
 
 def test_saved_with_the_keyboard_and_opened_again_it_is_the_same(browser, server, picture):
     page = browser.new_context(viewport=VIEW).new_page()
-    open_template(page, server.url, FIRST)
+    visit(page, server.url)
+    open_template(page, GALLERY[FIRST])
     page.keyboard.press("Control+s")
     page.get_by_role("dialog").get_by_role("textbox").fill(f"my {FIRST}")
     page.get_by_role("button", name="Confirm").click()

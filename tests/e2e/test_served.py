@@ -5,21 +5,18 @@ import os
 import re
 import urllib.request
 from itertools import combinations, pairwise
-from pathlib import Path
+from urllib.parse import quote
 
 import pytest
-from shipped import PATHS, ROOT, prompt, require_nodes
+from shipped import GALLERY, NAMES, ROOT, prompt, require_nodes, saved
 
 from pack.tools.provision import NEWEST
 
 OLDER = os.environ.get("VIDEOGRAIN_E2E_VERSION", NEWEST) != NEWEST
 NOTES = ("Note", "MarkdownNote")
 WIDGETS = ("BOOLEAN", "COMBO", "FLOAT", "INT", "STRING", "COMFY_DYNAMICCOMBO_V3")
+LAID_OUT = [name for name in NAMES if "definitions" not in saved(name)]  # the frontend itself lays subgraphs out
 TITLE_HEIGHT = 30  # pixels above a node's `pos`
-
-
-def named(path: Path) -> str:
-    return path.stem
 
 
 @pytest.fixture(scope="module")
@@ -58,18 +55,23 @@ def fetched(server, path: str) -> bytes:
         return answer.read()
 
 
-@pytest.mark.parametrize("path", PATHS, ids=named)
-def test_the_gallery_lists_each_workflow_with_its_thumbnail(server, path):
-    assert path.stem in server.get("/workflow_templates")["videograin"]
-    place = f"/api/workflow_templates/videograin/{path.stem}"
-    assert json.loads(fetched(server, f"{place}.json")) == json.loads(path.read_text())
+def test_the_gallery_is_short():
+    assert {path.stem for path in (ROOT / "workflows").glob("*.json")} == set(GALLERY.values()) and len(GALLERY) <= 8
+
+
+@pytest.mark.parametrize("name", GALLERY)
+def test_the_gallery_lists_each_of_its_workflows_with_a_picture(server, name):
+    title = GALLERY[name]
+    assert title in server.get("/workflow_templates")["videograin"]
+    place = f"/api/workflow_templates/videograin/{quote(title)}"
+    assert json.loads(fetched(server, f"{place}.json")) == saved(name)
     assert fetched(server, f"{place}.jpg").startswith(b"\xff\xd8\xff")
 
 
-@pytest.mark.parametrize("path", PATHS, ids=named)
-def test_the_saved_workflow_and_its_api_form_are_the_same_graph(schemas, path):
-    require_nodes(path.stem, schemas)
-    workflow, api = json.loads(path.read_text()), prompt(path.stem)
+@pytest.mark.parametrize("name", LAID_OUT)
+def test_the_saved_workflow_and_its_api_form_are_the_same_graph(schemas, name):
+    require_nodes(name, schemas)
+    workflow, api = saved(name), prompt(name)
     nodes = {str(node["id"]): node for node in workflow["nodes"] if node["type"] not in NOTES}
     assert {node_id: node["type"] for node_id, node in nodes.items()} == {i: n["class_type"] for i, n in api.items()}
     slots = {
@@ -104,16 +106,16 @@ def widget_values(schema: dict, values: list) -> tuple[dict, list]:
     return found, list(rest)
 
 
-@pytest.mark.parametrize("path", PATHS, ids=named)
-def test_the_layout_is_tidy_and_explained(path):
-    workflow = json.loads(path.read_text())
+@pytest.mark.parametrize("name", NAMES)
+def test_the_layout_is_tidy_and_explained(name):
+    workflow = saved(name)
     boxes = [rectangle(node) for node in workflow["nodes"]]
     frames = [group["bounding"] for group in workflow["groups"]]
     for (one, a), (other, b) in combinations(zip(workflow["nodes"], boxes, strict=True), 2):
         assert apart(a, b), f"{one['type']} {one['id']} and {other['type']} {other['id']} overlap"
     for a, b in combinations(frames, 2):
         assert apart(a, b)
-    for node, box in zip(workflow["nodes"], boxes, strict=True):
+    for node, box in zip(workflow["nodes"], boxes, strict=True) if frames else ():
         assert sum(inside(box, frame) for frame in frames) == 1, f"{node['type']} {node['id']} is in no group"
     notes = [box for node, box in zip(workflow["nodes"], boxes, strict=True) if node["type"] in NOTES]
     assert all(any(inside(note, frame) for note in notes) for frame in frames)
@@ -121,10 +123,10 @@ def test_the_layout_is_tidy_and_explained(path):
     assert all(first[0] < second[0] for first, second in pairwise(titles))
 
 
-@pytest.mark.parametrize("path", PATHS, ids=named)
-def test_saved_nodes_name_the_package_they_come_from(path):
+@pytest.mark.parametrize("name", NAMES)
+def test_saved_nodes_name_the_package_they_come_from(name):
     version = re.search(r'^version = "(.+)"', (ROOT / "pyproject.toml").read_text(), re.M)[1]
-    ours = [node for node in json.loads(path.read_text())["nodes"] if node["type"].startswith("VideoGrain")]
+    ours = [node for node in saved(name)["nodes"] if node["type"].startswith("VideoGrain")]
     assert ours
     assert {(n["properties"]["cnr_id"], n["properties"]["ver"]) for n in ours} == {("videograin", version)}
 

@@ -1,13 +1,15 @@
-"""The workflows in workflows/, and the same graphs as the API takes them in demo/."""
+"""The workflows in workflows/ and docs/graphs/, and the same graphs as the API takes them in demo/."""
 
 import pytest
 
-from pack.tools.workflows.files import AFTER, ROOT, prompt, saved, titled
+from pack.tools.workflows.files import AFTER, GALLERY, ROOT, path_of, prompt, saved, titled
 
-__all__ = ["AFTER", "DEMO", "PATHS", "ROOT", "TWINS", "prompt", "require_nodes", "saved", "shortened", "titled"]
-PATHS = sorted((ROOT / "workflows").glob("*.json"))
-TWINS = [path.stem for path in PATHS if path.stem.endswith("_sd15")]  # need weights and clips of one's own
-DEMO = [path.stem for path in PATHS if path.stem not in TWINS]  # run at once, on the demo model
+__all__ = [
+    "AFTER", "DEMO", "GALLERY", "NAMES", "ROOT", "TWINS", "path_of", "prompt", "require_nodes", "saved", "shortened", "titled",
+]  # fmt: skip
+NAMES = sorted(path.name.removesuffix(".api.json") for path in (ROOT / "demo").glob("*.api.json"))
+TWINS = [name for name in NAMES if name.endswith("_sd15")]  # need weights and clips of one's own
+DEMO = [name for name in NAMES if name not in TWINS]  # run at once, on the demo model
 YOUNG_NODES = "SAM3_"  # core's, and not yet in the oldest ComfyUI that the pack supports
 
 

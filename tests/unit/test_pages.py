@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from pack.tools import release_check as r
+from pack.tools.workflows.files import GALLERY
 
 ROOT = Path(__file__).parents[2]
 PAGES = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/workflows.md", "docs/papers.md")
@@ -37,10 +38,9 @@ def test_the_readme_links_to_the_help_page_of_a_node():
 
 def test_the_workflow_page_names_every_workflow():
     text = (ROOT / "docs" / "workflows.md").read_text(encoding="utf-8")
-    names = {path.stem for path in (ROOT / "workflows").glob("*.json")}
-    assert not [name for name in names if f"**{name}**" not in text and f"**{name.removesuffix('_sd15')}**" not in text]
-    for name in re.findall(r"^\| \*\*(\w+)\*\*", text, re.M):
-        assert {name, f"{name}_sd15"} <= names
+    assert not [title for title in GALLERY.values() if f"**{title}**" not in text]
+    names = {path.stem for path in (ROOT / "docs" / "graphs").glob("*.json")}
+    assert not [name for name in names if f"graphs/{name}.json" not in text]
 
 
 def test_the_address_of_the_repository_stands_in_one_place():

@@ -1,12 +1,14 @@
-"""subgraphs/Edit regions of a video: the whole recipe as one node to drag into a graph, and to unpack."""
+"""subgraphs/Edit regions of a video: the whole recipe as one node to drag into a graph, and to open or unpack."""
 
 from .graph import Graph, Group, Node
 
 NAME = "Edit regions of a video"
 DESCRIPTION = (
-    "Inverts a clip, draws it again with each region's own words, and holds the rest to the source (VideoGrain)."
+    "Inverts a clip, draws each region again with its own words, and pastes the result over the source (VideoGrain)."
 )
 CATEGORY = "Video Tools"
+ALIASES = ("replace object in video", "edit video", "video to video", "VideoGrain")
+STEPS, CFG, VARIATION = 30, 7.5, 0.25  # a seed does something only with a variation
 
 OUTSIDE = Group(
     "Outside",
@@ -16,65 +18,72 @@ OUTSIDE = Group(
         [
             Node("model", "VideoGrainLoadDemoModel"),
             Node("clip", "VideoGrainDemoClip"),
-            Node("region", "VideoGrainRegionPrompt", links={"mask": "clip.left_mask"}, values={"phrase": "a bear"}),
+            Node("rows", "VideoGrainRegions", links={"frames": "clip.frames"}),
             Node("preview", "PreviewImage", links={"images": "result.frames"}),
         ]
     ],
 )
+SAMPLER = "KSampler (Advanced), edit"
 INSIDE = Group(
     NAME,
     "#b06634",
     """\
 ## The whole recipe
-Inversion, regions, ST-Layout, blend, sampler. *Steps* feeds the inversion and the sampler, which must agree; so must their \
-schedulers. Full-Frame Attention stands before both.""",
+Inversion, regions, ST-Layout, blend, sampler, paste. *Steps* feeds the inversion and the sampler, which must agree. \
+Full-Frame Attention stands before both. Vary Noise gives the seed something to do: with *variation* 0 every seed gives the same.""",
     columns=[
         [
             Node("frames", "VideoGrainFullFrameAttention", links={"model": "model.model"}),
-            Node("latent", "VAEEncode", links={"pixels": "clip.frames", "vae": "model.vae"}),
-            Node("source", "CLIPTextEncode", title="Source prompt", links={"clip": "model.clip"}, height=100),
-            Node("steps", "PrimitiveInt", title="Steps", values={"value": 30}),
+            Node("steps", "PrimitiveInt", title="Steps", values={"value": STEPS}),
+            Node(
+                "inversion",
+                "VideoGrainInvertClip",
+                links={
+                    "model": "frames.model",
+                    "clip": "model.clip",
+                    "vae": "model.vae",
+                    "frames": "clip.frames",
+                    "steps": "steps.INT",
+                },
+                height=280,
+            ),
         ],
         [
             Node(
-                "inversion",
-                "VideoGrainDDIMInversion",
-                links={
-                    "model": "frames.model",
-                    "conditioning": "source.CONDITIONING",
-                    "latent": "latent.LATENT",
-                    "steps": "steps.INT",
-                },
-            ),
-            Node(
                 "bound",
                 "VideoGrainBindRegionPrompts",
-                links={"clip": "model.clip", "regions": "region.regions", "frames": "clip.frames"},
+                links={"clip": "model.clip", "regions": "rows.regions", "frames": "clip.frames"},
                 height=560,
             ),
+            Node("negative", "CLIPTextEncode", title="Negative prompt", links={"clip": "model.clip"}, height=100),
         ],
         [
             Node("layout", "VideoGrainSTLayoutAttention", links={"model": "frames.model"}),
             Node("blend", "VideoGrainLatentBlend", links={"model": "layout.model", "inversion": "inversion.inversion"}),
-            Node("negative", "CLIPTextEncode", title="Negative prompt", links={"clip": "model.clip"}, height=100),
+            Node(
+                "vary",
+                "VideoGrainVaryNoise",
+                links={"noise": "inversion.noise", "inversion": "inversion.inversion", "regions": "rows.regions"},
+                values={"variation": VARIATION},
+            ),
         ],
         [
             Node(
                 "sampler",
                 "KSamplerAdvanced",
-                title="KSampler (Advanced), edit",
+                title=SAMPLER,
                 links={
                     "model": "blend.model",
                     "positive": "bound.conditioning",
                     "negative": "negative.CONDITIONING",
-                    "latent_image": "inversion.noise",
+                    "latent_image": "vary.noise",
                     "steps": "steps.INT",
                 },
                 values={
                     "add_noise": "disable",
                     "noise_seed": 0,
                     "control_after_generate": "fixed",
-                    "cfg": 7.5,
+                    "cfg": CFG,
                     "sampler_name": "euler",
                     "scheduler": "ddim_uniform",
                     "return_with_leftover_noise": "disable",
@@ -84,19 +93,21 @@ schedulers. Full-Frame Attention stands before both.""",
             Node(
                 "result",
                 "VideoGrainPasteEdit",
-                links={"source": "clip.frames", "edited": "decoded.IMAGE", "regions": "region.regions"},
+                links={"source": "clip.frames", "edited": "decoded.IMAGE", "regions": "rows.regions"},
             ),
         ],
     ],
 )
 GRAPH = Graph(NAME, columns=[[OUTSIDE], [INSIDE]])
+INPUTS = ("model", "clip", "vae", "frames", "regions")  # in this order; then what is shown
 # Widgets of the one node: their name there -> the inner node's title and its widget.
 SHOWN = (
-    ("source_prompt", "Source prompt", "text"),
-    ("prompt", "Bind Region Prompts", "prompt"),
-    ("negative_prompt", "Negative prompt", "text"),
+    ("source_prompt", "Invert Clip", "source_prompt"),
+    ("edited_prompt", "Bind Region Prompts", "prompt"),
     ("steps", "Steps", "value"),
-    ("cfg", "KSampler (Advanced), edit", "cfg"),
-    ("seed", "KSampler (Advanced), edit", "noise_seed"),
+    ("cfg", SAMPLER, "cfg"),
+    ("variation", "Vary Noise", "variation"),
+    ("seed", "Vary Noise", "seed"),
+    ("strength", "ST-Layout Attention", "self_strength"),
 )
 RENAMED = {"pixels": "frames"}  # inputs, by the name of the socket they lead to

@@ -1,5 +1,5 @@
 // Builds a described graph (graph.py) in the real frontend, and returns it saved and as a prompt.
-({ columns, packages }) => {
+({ columns, packages, blueprints }) => {
   const GAP = 40, PADDING = 20, TITLE = 30, NODE_WIDTH = 280, LINE = 15, CHARACTER = 5.6
   const graph = window.app.graph
   graph.clear()
@@ -11,16 +11,27 @@
     return index
   }
 
-  const make = (described) => {
-    const node = LiteGraph.createNode(described.type)
-    if (!node) throw new Error(`no node type ${described.type}`)
+  // A blueprint as its whole subgraph, as the frontend's node search puts it in.
+  const added = (type) => {
+    if (type in blueprints) {
+      const { nodes, definitions } = structuredClone(blueprints[type])
+      const items = { nodes, groups: [], reroutes: [], links: [], subgraphs: definitions.subgraphs }
+      return [...window.app.canvas._deserializeItems(items, { position: [0, 0] }).created][0]
+    }
+    const node = LiteGraph.createNode(type)
+    if (!node) throw new Error(`no node type ${type}`)
     graph.add(node)
+    return node
+  }
+
+  const make = (described) => {
+    const node = added(described.type)
     if (described.title) node.title = described.title
     for (const [name, value] of Object.entries(described.values)) {
       node.widgets[find(node.widgets, name, described.key)].value = value
     }
     const ours = described.type.startsWith('VideoGrain')
-    Object.assign(node.properties, packages[ours ? 'pack' : 'core'])
+    if (!node.subgraph && described.type !== 'MarkdownNote') Object.assign(node.properties, packages[ours ? 'pack' : 'core'])
     if (described.weights) node.properties.models = [described.weights]
     made[described.key] = node
   }
@@ -46,12 +57,12 @@
 
   // Places a group's nodes; returns the height it takes.
   const placeGroup = (described, x, y) => {
-    const widths = described.columns.map((column) => Math.max(NODE_WIDTH, ...column.map(({ key }) => made[key].computeSize()[0])))
+    const widths = described.columns.map((column) => Math.max(...column.map(({ key, width }) => width ?? Math.max(NODE_WIDTH, made[key].computeSize()[0]))))
     const width = widths.reduce((sum, each) => sum + each + GAP, -GAP)
     const text = [described.note, described.aside].filter(Boolean).join('\n\n')
-    const note = makeNote(text, Math.max(width, 2 * NODE_WIDTH * 0.75))
-    note.pos = [x + PADDING, y + TITLE + PADDING + TITLE]
-    const top = note.pos[1] + note.size[1] + GAP
+    const note = text && makeNote(text, Math.max(width, 2 * NODE_WIDTH * 0.75))
+    if (note) note.pos = [x + PADDING, y + TITLE + PADDING + TITLE]
+    const top = note ? note.pos[1] + note.size[1] + GAP : y + TITLE
     let bottom = top, left = x + PADDING
     described.columns.forEach((column, index) => {
       let next = top + TITLE
@@ -64,10 +75,11 @@
       bottom = Math.max(bottom, next - GAP - TITLE)
       left += widths[index] + GAP
     })
+    if (!described.title) return [width + 2 * PADDING, bottom + PADDING - y] // nodes alone
     const group = new LiteGraph.LGraphGroup(described.title)
     group.color = described.colour
     group.pos = [x, y]
-    group.size = [Math.max(width, note.size[0]) + 2 * PADDING, bottom + PADDING - y]
+    group.size = [Math.max(width, note ? note.size[0] : 0) + 2 * PADDING, bottom + PADDING - y]
     graph.add(group)
     return group.size
   }
@@ -87,5 +99,5 @@
     bottom = Math.max(bottom, y - GAP)
     x += widest + GAP
   }
-  return { width: x - GAP, height: bottom }
+  return { width: x - GAP, height: bottom, ids: Object.fromEntries(Object.entries(made).map(([key, { id }]) => [key, id])) }
 }

@@ -31,18 +31,27 @@ class Node:
     links: dict[str, str] = field(default_factory=dict)
     values: dict[str, Any] = field(default_factory=dict)
     height: int | None = None  # pixels, for nodes with a text box or a preview
+    width: int | None = None  # pixels, if not the node's own
     weights: Weights | None = None
 
 
 @dataclass(frozen=True)
 class Group:
-    """A coloured frame with a note in Markdown on top and columns of nodes below."""
+    """A coloured frame with a note in Markdown on top and columns of nodes below; without a title or a note only the rest."""
 
     title: str
     colour: str
     note: str
     columns: list[list[Node]]
     aside: str = ""  # last paragraph of the note, for the demo model only
+
+
+@dataclass(frozen=True)
+class App:
+    """What the frontend's app mode shows. inputs: (node key, widget). outputs: node keys."""
+
+    inputs: tuple[tuple[str, str], ...]
+    outputs: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -53,4 +62,4 @@ class Graph:
     columns: list[list[Group]]
     footage: dict[str, str] = field(default_factory=dict)  # the demo clip's words -> those for filmed clips
     checkpoint: Checkpoint | None = None  # for its twin, if it needs another than Stable Diffusion 1.5
-    picture: str | None = None  # the workflow whose run the thumbnail shows, if not its own
+    app: App | None = None

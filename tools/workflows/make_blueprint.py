@@ -36,6 +36,7 @@ def make(page: Page) -> dict[str, Any]:
     for socket in [*node["inputs"], *subgraph["inputs"]]:
         for name in {"name", "localized_name"} & set(socket):
             socket[name] = blueprint.RENAMED.get(socket[name], socket[name])
+    order_inputs(node, subgraph)
     for socket in node["inputs"]:
         socket["link"] = None
     for socket in node["outputs"]:
@@ -44,9 +45,20 @@ def make(page: Page) -> dict[str, Any]:
     subgraph |= {"description": blueprint.DESCRIPTION, "category": blueprint.CATEGORY}
     file = {
         "revision": 0, "last_node_id": node["id"], "last_link_id": 0, "nodes": [node], "links": [], "version": 0.4,
-        "definitions": {"subgraphs": [subgraph]}, "extra": {},
+        "definitions": {"subgraphs": [subgraph]}, "extra": {"BlueprintSearchAliases": list(blueprint.ALIASES)},
     }  # fmt: skip
     return lasting(file)
+
+
+def order_inputs(node: dict[str, Any], subgraph: dict[str, Any]) -> None:
+    """Brings the sockets into blueprint.INPUTS' order, which the conversion does not keep; links inside go by number."""
+    before = [each["name"] for each in subgraph["inputs"]]
+    after = sorted(before, key=lambda name: (*blueprint.INPUTS, *before).index(name))
+    for sockets in (node["inputs"], subgraph["inputs"]):
+        sockets.sort(key=lambda each: after.index(each["name"]))
+    for link in subgraph["links"]:
+        if link["origin_id"] == subgraph["inputNode"]["id"]:
+            link["origin_slot"] = after.index(before[link["origin_slot"]])
 
 
 def lasting(file: dict[str, Any]) -> dict[str, Any]:

@@ -1,8 +1,6 @@
-"""Makes js/demo_clip.mp4, the clip that *Start here* opens with: Demo Clip's wolf and pig as a video file, with sound.
+"""Makes videograin/toybox/demo_clip.mp4, the clip that *Start here* opens with: Demo Clip's wolf and pig as a video file, with sound.
 
-    python tools/workflows/make_demo_clip.py
-
-It lies beside our JavaScript, since ComfyUI lets the browser read that folder: the clip is seen before any run.
+python tools/workflows/make_demo_clip.py
 """
 
 import sys
@@ -18,7 +16,7 @@ sys.path[0] = str(ROOT)
 from videograin.toybox import world  # noqa: E402
 from videograin.toybox.clips import clip  # noqa: E402
 
-FILE = ROOT / "js" / "demo_clip.mp4"
+FILE = ROOT / "videograin" / "toybox" / "demo_clip.mp4"
 SOUND_RATE = 44_100  # samples a second
 NOTES = (392.0, 494.0, 587.0, 784.0)  # Hz, one every quarter of the clip
 

@@ -19,11 +19,11 @@ from playwright.sync_api import Page
 
 sys.path[0] = str(Path(__file__).resolve().parents[2])  # the repository; no comfy in this process
 
-from tools.frontend import EMPTY, SETTINGS, SUCCESS, chromium, follow, open_frontend, open_template, run  # noqa: E402
+from tools.frontend import EMPTY, SETTINGS, SUCCESS, chromium, drop, follow, open_frontend, run, visit  # noqa: E402
 from tools.provision import provision  # noqa: E402
 from tools.server import Server  # noqa: E402
 from tools.workflows.build import build, loose  # noqa: E402
-from tools.workflows.files import ROOT  # noqa: E402
+from tools.workflows.files import ROOT, path_of  # noqa: E402
 from tools.workflows.graph import Graph, Node  # noqa: E402
 
 DOCS = ROOT / "js" / "docs"
@@ -286,7 +286,8 @@ def make(page: Page, server: Server) -> None:
 
 def make_places(page: Page, server: Server) -> None:
     for workflow, kinds in PLACES.items():
-        open_template(page, server.url, workflow)
+        visit(page, server.url)
+        drop(page, path_of(workflow))
         for kind in kinds:
             save(view(page, kind, AROUND), kind)
     page.evaluate(EMPTY)

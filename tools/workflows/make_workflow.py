@@ -2,22 +2,25 @@
 
     python tools/workflows/make_workflow.py [NAME ...] [--keep-thumbnails] [--screenshots FOLDER]
 
-Writes workflows/NAME.json (the frontend's format), demo/NAME.api.json (the same graph in the API's format) and the
-thumbnail workflows/NAME.jpg from a whole run (a minute each). Without a name: all. Needs Debian's Chromium.
-NAME_sd15 is made from NAME's description (twin.py), and its thumbnail from NAME's.
+Writes the workflow in the frontend's format (files.path_of), demo/NAME.api.json (the same graph in the API's format)
+and, for the gallery, a picture beside it: of a whole run (a minute each), or of the opened graph where weights that are
+not here would be needed. Without a name: all. Needs Debian's Chromium. NAME_sd15 is made from NAME's description
+(twin.py) where it has none of its own.
 """
 
 import argparse
 import copy
 import importlib
+import io
 import json
 import re
 import sys
 import uuid
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image
 from playwright.sync_api import Browser, Page
 
 sys.path[0] = str(Path(__file__).resolve().parents[2])  # the repository; no comfy in this process
@@ -25,25 +28,39 @@ sys.path[0] = str(Path(__file__).resolve().parents[2])  # the repository; no com
 from tools.frontend import OPEN, SETTINGS, VIEW, chromium, exported, open_frontend  # noqa: E402
 from tools.provision import provision  # noqa: E402
 from tools.server import Prompt, Server  # noqa: E402
+from tools.workflows.blueprint import NAME as BLUEPRINT  # noqa: E402
 from tools.workflows.build import build  # noqa: E402
-from tools.workflows.files import AFTER, ROOT, prompt, titled, write_json  # noqa: E402
-from tools.workflows.graph import Graph  # noqa: E402
+from tools.workflows.files import GALLERY, ROOT, path_of, titled, write_json  # noqa: E402
+from tools.workflows.graph import App, Graph, Group  # noqa: E402
 from tools.workflows.twin import GRAPHS, SUFFIX, is_workflow, twin  # noqa: E402
 
 PACK_VERSION = re.search(r'^version = "(.+)"', (ROOT / "pyproject.toml").read_text(), re.M)[1]
+ALONE = ("any_generator",)  # without a twin: it is for any model as it is
 THUMBNAIL_SIDE = 400  # pixels
+BARS = 60  # pixels that the frontend's own bar takes at the left
 
 
 def names() -> list[str]:
     """The names of all workflows: those described, and the twin of each demo workflow."""
     own = {path.stem for path in GRAPHS.glob("*.py")}
-    return sorted(own | {f"{name}{SUFFIX}" for name in own if not name.endswith(SUFFIX)})
+    return sorted(own | {f"{name}{SUFFIX}" for name in own if not name.endswith(SUFFIX) and name not in ALONE})
 
 
 def described(name: str) -> Graph:
     own = name if is_workflow(name) else name.removesuffix(SUFFIX)
     graph = importlib.import_module(f"tools.workflows.graphs.{own}").GRAPH
-    return graph if own == name else twin(graph)
+    return titled_as_in_the_gallery(graph if own == name else twin(graph))
+
+
+def titled_as_in_the_gallery(graph: Graph) -> Graph:
+    """The graph with other workflows called in its notes as the gallery calls them."""
+
+    def renamed(group: Group) -> Group:
+        return replace(
+            group, note=re.sub(r"\*(\w+)\*", lambda found: f"*{GALLERY.get(found[1], found[1])}*", group.note)
+        )
+
+    return replace(graph, columns=[[renamed(group) for group in column] for column in graph.columns])
 
 
 def make(page: Page, name: str, host_version: str) -> tuple[dict[str, Any], Prompt]:
@@ -52,11 +69,32 @@ def make(page: Page, name: str, host_version: str) -> tuple[dict[str, Any], Prom
         "pack": {"cnr_id": "videograin", "ver": PACK_VERSION},
         "core": {"cnr_id": "comfy-core", "ver": host_version},
     }
-    size = build(page, described(name), packages)
+    graph = described(name)
+    size = build(page, graph, packages)
     workflow, api = exported(page)
+    if graph.app:
+        workflow["extra"]["linearData"] = app_mode(graph.app, size["ids"])
+    workflow = with_lasting_subgraph(workflow)
     workflow["id"] = str(uuid.uuid5(uuid.NAMESPACE_URL, f"videograin/{name}"))  # the same on every run
     workflow["extra"]["ds"] = fitted(size["width"], size["height"])
     return workflow, api
+
+
+def app_mode(app: App, ids: dict[str, int]) -> dict[str, list]:
+    """What the frontend's app mode shows, by the numbers of the nodes."""
+    number = {key: int(node) for key, node in ids.items()}
+    inputs = [[number[key], widget] for key, widget in app.inputs]
+    return {"inputs": inputs, "outputs": [number[key] for key in app.outputs]}
+
+
+def with_lasting_subgraph(workflow: dict[str, Any]) -> dict[str, Any]:
+    """The workflow with the blueprint's own id for its copy of it; the frontend gives it another each time."""
+    (own,) = json.loads((ROOT / "subgraphs" / f"{BLUEPRINT}.json").read_text())["definitions"]["subgraphs"]
+    copies = [each["id"] for each in workflow.get("definitions", {}).get("subgraphs", ()) if each["name"] == BLUEPRINT]
+    text = json.dumps(workflow)
+    for copy_id in copies:
+        text = text.replace(copy_id, own["id"])
+    return json.loads(text)
 
 
 def fitted(width: float, height: float) -> dict[str, Any]:
@@ -87,18 +125,6 @@ def reopened(page: Page, workflow: dict[str, Any]) -> dict[str, Any]:
     return {**again, "id": workflow["id"], "extra": {**again["extra"], "ds": workflow["extra"]["ds"]}}
 
 
-def picture(server: Server, name: str, api: Prompt) -> Image.Image:
-    """A workflow's thumbnail: from its own run, or another workflow's with a badge that names its model."""
-    shown, before = described(name).picture, AFTER.get(name)
-    if before and not shown:
-        server.run(prompt(before))
-    return badged(Image.open(thumbnail_file(shown))) if shown else thumbnail(server, api)
-
-
-def thumbnail_file(name: str) -> Path:
-    return ROOT / "workflows" / f"{name}.jpg"
-
-
 def thumbnail(server: Server, api: Prompt) -> Image.Image:
     """The middle frame of a run of the whole graph, before and after side by side."""
     graph, (before, after) = copy.deepcopy(api), compared(api)
@@ -122,17 +148,18 @@ def compared(api: Prompt) -> tuple[list, list]:
     return api[paste]["inputs"]["source"], [paste, 0]
 
 
-def badged(sheet: Image.Image) -> Image.Image:
-    """The picture with a badge: the model that the workflow is for, and that another model drew it."""
-    draw, middle = ImageDraw.Draw(sheet), 2 * THUMBNAIL_SIDE - 88
-    draw.rounded_rectangle((middle - 76, 12, middle + 76, 72), radius=10, fill=(20, 20, 24))
-    for text, size, y in (("for SD 1.5", 26, 30), ("picture: demo model", 15, 56)):
-        draw.text((middle, y), text, font=ImageFont.load_default(size), fill=(255, 255, 255), anchor="mm")
-    return sheet
+def opened(page: Page) -> Image.Image:
+    """The open graph, as a picture twice as wide as high."""
+    page.evaluate("() => app.canvas.fitViewToSelectionAnimated({ duration: 1, zoom: 0.75 })")
+    page.wait_for_timeout(1500)  # milliseconds, for the canvas to be drawn
+    width = VIEW["width"] - BARS
+    cut = {"x": BARS, "y": (VIEW["height"] - width / 2) / 2, "width": width, "height": width / 2}
+    shown = Image.open(io.BytesIO(page.screenshot(clip=cut))).convert("RGB")
+    return shown.resize((2 * THUMBNAIL_SIDE, THUMBNAIL_SIDE), Image.Resampling.LANCZOS)
 
 
 def write(browser: Browser, server: Server, name: str, screenshots: Path | None) -> Prompt:
-    """Makes one workflow and writes its two files; returns the prompt."""
+    """Makes one workflow and writes its two files, and a picture where it cannot run; returns the prompt."""
     # One page per workflow: in the same page a widget would keep the last graph's value, by node number and name.
     page = open_frontend(browser, server.url, scale=2)
     workflow, api = make(page, name, server.get("/system_stats")["system"]["comfyui_version"])
@@ -140,8 +167,10 @@ def write(browser: Browser, server: Server, name: str, screenshots: Path | None)
     if screenshots:
         page.wait_for_timeout(1500)  # milliseconds, for the canvas to be drawn
         page.screenshot(path=screenshots / f"{name}.png")
+    if name in GALLERY and name.endswith(SUFFIX):
+        save_picture(opened(page), name)
     page.context.close()
-    write_json(ROOT / "workflows" / f"{name}.json", workflow)
+    write_json(path_of(name), workflow)
     write_json(ROOT / "demo" / f"{name}.api.json", api)
     return api
 
@@ -159,8 +188,13 @@ def main() -> None:
             prompts = {name: write(browser, server, name, options.screenshots) for name in options.names}
         if options.keep_thumbnails:
             return
-        for name in sorted(prompts, key=lambda name: bool(described(name).picture)):  # own pictures first
-            picture(server, name, prompts[name]).save(thumbnail_file(name), quality=88)
+        for name in prompts:
+            if name in GALLERY and not name.endswith(SUFFIX):
+                save_picture(thumbnail(server, prompts[name]), name)
+
+
+def save_picture(picture: Image.Image, name: str) -> None:
+    picture.save(path_of(name).with_suffix(".jpg"), quality=88)
 
 
 if __name__ == "__main__":

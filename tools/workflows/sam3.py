@@ -77,7 +77,7 @@ The edit is pasted into the source's own frames, inside the two regions and a so
         where={"regions": "right.regions"},
     )
     columns = [[clip], [inversion, masks], [regions, edit], [result]]
-    return twin(Graph(name, columns, picture="instance_edit_clusters"))
+    return twin(Graph(name, columns))
 
 
 def follow(side: str, **start: str) -> Node:

@@ -64,7 +64,7 @@ def twin(demo: Graph) -> Graph:
     videos = {output: video for output, video in VIDEOS.items() if output in used}
     caption = reworded(source_words(demo), demo.footage)
     columns = [[edited(group, demo, videos, caption) for group in column] for column in demo.columns]
-    return Graph(f"{demo.name}{SUFFIX}", columns, picture=demo.picture or demo.name)
+    return Graph(f"{demo.name}{SUFFIX}", columns)
 
 
 def nodes(graph: Graph) -> Iterator[Node]:

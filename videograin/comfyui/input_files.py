@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path
@@ -26,8 +27,8 @@ from ..media.selection import Trim
 CLIP_SUFFIXES = frozenset(
     ".3gp .apng .asf .avi .flv .gif .m2ts .m4v .mkv .mov .mp4 .mpeg .mpg .mts .mxf .ogv .ts .webm .webp .wmv".split()
 )
-DEMO = "VideoGrain demo clip.mp4"  # a name of the pack's own clip, where the input folder has no such file
-DEMO_FILE = Path(__file__).parents[2] / "js" / "demo_clip.mp4"  # in the folder that ComfyUI shows to browsers
+DEMO = "VideoGrain demo clip.mp4 [temp]"  # the pack's own clip, as core writes a file in its temporary folder
+DEMO_FILE = Path(__file__).parents[1] / "toybox" / "demo_clip.mp4"
 MEMORY_SHARE = 0.8  # of the memory that is free: the nodes after the loader need some too
 
 
@@ -43,6 +44,14 @@ def listed() -> list[str]:
         if place.parts and IMAGE_SUFFIXES & set(suffixes.values()):
             folders.append(place.as_posix() + "/")
     return [name for name in sorted(files) + sorted(folders) if leads_inside(root, name)] + [DEMO]
+
+
+def show_demo() -> None:
+    """Puts the demo clip where the browser can read it: the pictures on nodes show it before any run."""
+    folder = Path(folder_paths.get_temp_directory())
+    with suppress(OSError):  # then those pictures are missing, and the node loads it all the same
+        folder.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(DEMO_FILE, folder / DEMO.removesuffix(" [temp]"))
 
 
 def leads_inside(root: Path, name: str) -> bool:
@@ -65,6 +74,8 @@ def resolve(name: str) -> Path:
     Raises ValueError if it is not there, or leads elsewhere.
     """
     root = Path(folder_paths.get_input_directory())
+    if name == DEMO:
+        return DEMO_FILE
     name = name.removesuffix(" [input]")
     if not name.strip("/. "):
         raise ValueError(
@@ -77,8 +88,6 @@ def resolve(name: str) -> Path:
             safe, found = True, (root / name).exists()
     if not safe:
         raise ValueError(f"`file` may only name what lies in ComfyUI's input folder, but {name!r} leads elsewhere.")
-    if not found and name == DEMO:
-        return DEMO_FILE
     if not found:
         raise ValueError(f"There is no {name!r} in ComfyUI's input folder. Choose another `file`, or upload it.")
     return root / name

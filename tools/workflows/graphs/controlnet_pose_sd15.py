@@ -47,6 +47,4 @@ The edit is pasted into the source's own frames, inside the two regions and a so
     where={"regions": "right.regions"},
 )
 
-GRAPH = twin(
-    Graph("controlnet_pose", columns=[[clip], [inversion, regions], [edit], [result]], picture="controlnet_depth")
-)
+GRAPH = twin(Graph("controlnet_pose", columns=[[clip], [inversion, regions], [edit], [result]]))

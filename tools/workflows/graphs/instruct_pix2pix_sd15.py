@@ -126,6 +126,5 @@ GRAPH = twin(
         "instruct_pix2pix",
         columns=[[clip], [instruction, hold], [edit], [result]],
         checkpoint=INSTRUCT_PIX2PIX,
-        picture="object_only",
     )
 )

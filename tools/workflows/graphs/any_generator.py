@@ -1,0 +1,117 @@
+"""workflows/6 Around any other generator: this pack's masks, paste, player and measures, with an edit made elsewhere."""
+
+from ..graph import Graph, Group, Node
+from ..parts import EDIT, REGIONS, RESULT, decoded, negative_prompt, save, video
+
+WORDS = "a bear and a pig in the snow"
+clip = Group(
+    "1 Clip and masks",
+    REGIONS,
+    """\
+## Mark once, get a mask for each thing
+A box around each of two alike things in *Points to Region*; *Split Instances* gives each its own mask, in every frame. \
+`instance_1` is the left one.""",
+    columns=[
+        [
+            Node("model", "VideoGrainLoadDemoModel"),
+            Node(
+                "clip",
+                "VideoGrainLoadVideoFrames",
+                values={
+                    "file": "VideoGrain demo clip.mp4 [temp]",
+                    "force_rate": 8,
+                    "cap": 8,
+                    "size": "exact",
+                    "width": 192,
+                    "height": 192,
+                },
+            ),
+        ],
+        [
+            Node(
+                "marks",
+                "VideoGrainPointsToRegion",
+                links={"frames": "clip.frames"},
+                values={"marks": "box 3, 62, 80, 138, 0; box 107, 50, 185, 119, 0"},
+                height=440,
+            ),
+            Node(
+                "split",
+                "VideoGrainSplitInstances",
+                links={"mask": "marks.mask", "frames": "clip.frames"},
+                values={"instances": 2},
+                height=390,
+            ),
+        ],
+    ],
+)
+generator = Group(
+    "2 Any generator",
+    EDIT,
+    """\
+## Put yours here
+These are ComfyUI's own nodes, in place of whatever takes a clip and a mask and gives frames: Wan VACE, an inpainting model, \
+a node that calls an API. Delete this group, connect yours to `frames` and `instance_1`, and its frames to *Paste Edit* and \
+*Evaluate Edit*. It need not keep the rest of the picture, nor its size.""",
+    columns=[
+        [
+            Node("latent", "VAEEncode", links={"pixels": "clip.frames", "vae": "model.vae"}),
+            Node("masked", "SetLatentNoiseMask", links={"samples": "latent.LATENT", "mask": "split.instance_1"}),
+            Node("words", "CLIPTextEncode", "Prompt", {"clip": "model.clip"}, {"text": WORDS}, height=100),
+            negative_prompt(),
+        ],
+        [
+            Node(
+                "sampler",
+                "KSampler",
+                links={
+                    "model": "model.model",
+                    "positive": "words.CONDITIONING",
+                    "negative": "negative.CONDITIONING",
+                    "latent_image": "masked.LATENT",
+                },
+                values={
+                    "seed": 1, "control_after_generate": "fixed", "steps": 20, "cfg": 5.0, "sampler_name": "euler",
+                    "scheduler": "ddim_uniform", "denoise": 0.9,
+                },
+            ),
+            decoded(),
+        ],
+    ],
+)  # fmt: skip
+result = Group(
+    "3 Result",
+    RESULT,
+    """\
+## Keep the rest, look, measure
+*Paste Edit* keeps every pixel beyond the mask's soft edge. *Evaluate Edit*'s table says how well the background is kept and \
+how steady the edit is; with a CLIP Vision model also whether it shows the words.""",
+    columns=[
+        [
+            Node(
+                "result",
+                "VideoGrainPasteEdit",
+                "Paste over the source",
+                links={"source": "clip.frames", "edited": "decoded.IMAGE", "mask": "split.instance_1"},
+            ),
+            Node("region", "VideoGrainRegionPrompt", links={"mask": "split.instance_1"}, values={"phrase": "a bear"}),
+            Node(
+                "measure",
+                "VideoGrainEvaluateEdit",
+                links={"source": "clip.frames", "edited": "result.frames", "regions": "region.regions"},
+            ),
+            Node("table", "PreviewAny", "Measures", links={"source": "measure.table"}, height=260),
+        ],
+        [
+            Node(
+                "compare",
+                "VideoGrainBeforeAfterVideo",
+                links={"source": "clip.frames", "edited": "result.frames", "fps": "clip.fps"},
+                height=480,
+            ),
+            video("edit_video", "Edited clip", "result.frames"),
+            save("save_edit", "Save the edit", "edit_video.VIDEO", "edit"),
+        ],
+    ],
+)
+GRAPH = Graph("any_generator", columns=[[clip], [generator], [result]])

@@ -1,0 +1,38 @@
+"""workflows/1 Start here: the demo clip, two things marked, what each becomes; runs as it opens, on the demo model."""
+
+import json
+
+from ..graph import Node
+from ..start import start
+
+NOTE = """\
+**Press Run.** The wolf becomes a panda, the pig a robot; all else stays. On a CPU it takes some minutes.
+
+**Your turn:** in *Regions*, choose a row, draw a box around its thing, write what it *is* and what it *becomes*. Run again: \
+only the first run looks at the clip.
+
+The demo model draws emoji only. For a film of your own open *1 Start here (Stable Diffusion 1.5)*.
+"""
+ROWS = [
+    {"is": "a wolf", "becomes": "a panda", "marks": "box 3, 62, 80, 138, 0"},
+    {"is": "a pig", "becomes": "a robot", "marks": "box 107, 50, 185, 119, 0"},
+]
+GRAPH = start(
+    "start_here",
+    NOTE,
+    Node("model", "VideoGrainLoadDemoModel"),
+    Node(
+        "clip",
+        "VideoGrainLoadVideoFrames",
+        values={
+            "file": "VideoGrain demo clip.mp4 [temp]",
+            "force_rate": 8,
+            "cap": 8,
+            "size": "exact",
+            "width": 192,
+            "height": 192,
+        },
+    ),
+    json.dumps(ROWS),
+    "a wolf and a pig in the snow",
+)
