@@ -17,9 +17,24 @@ const nameOf = (node) => (!node.graph || node.graph === root() ? String(node.id)
 
 export const outputOf = (node) => app.nodeOutputs?.[nameOf(node)]
 
+export const setOutput = (node, output) => { app.nodeOutputs[nameOf(node)] = output }
+
+/** What tells a node from all others, over a reload too; undefined where the workflow has no id, as one that was cleared. */
+export const keyOf = (node) => (/[1-9a-f]/.test(root().id) ? [root().id, nameOf(node)] : undefined)
+
+/** Whether a node is in the workflow that is open now; undo makes another of its name. */
+export const isThere = (node) => located(nameOf(node)) === node
+
+/** All nodes of the workflow, those inside subgraphs too. */
+export const allNodes = () => [root(), ...(root().subgraphs?.values() ?? [])].flatMap(({ nodes }) => nodes)
+
+export const textOf = (output) => output?.[KEY]?.[0]
+
+export const outputWith = (text) => ({ [KEY]: [text] })
+
 /** What a node's last run gave a view to show. A removed node's output is not for the next node that has its number. */
 export function shownBy(output, view) {
-  const text = output?.[KEY]?.[0]
+  const text = textOf(output)
   const data = text ? JSON.parse(text) : null
   return data?.view === view ? data : null
 }

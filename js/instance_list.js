@@ -1,6 +1,6 @@
 // Split Instances: a row for each thing, with its picture, number, name and area.
 
-import { element, pictureUrl, say } from './panel.js'
+import { element, load, say } from './panel.js'
 import { css, curve, span } from './region_overview.js'
 
 const ROW = 72 // pixels
@@ -21,7 +21,7 @@ export class InstanceList {
   }
 
   row({ name, colour, area, picture }, number) {
-    const thumbnail = element('img', { className: 'thumbnail', src: pictureUrl(picture), alt: name })
+    const thumbnail = load(element('img', { className: 'thumbnail', alt: name }), picture)
     const swatch = element('span', { className: 'swatch', textContent: number })
     swatch.style.background = css(colour)
     const range = element('span', { className: 'range', textContent: span(area) })

@@ -2,7 +2,8 @@
 // for the undo history. A smaller one from a saved workflow stays as it is until it runs, then grows as far as it must.
 
 import { app } from '../../scripts/app.js'
-import { outputOf, shownBy } from './graph.js'
+import { keyOf, outputOf, shownBy, textOf } from './graph.js'
+import { keep, keptPicture } from './view_store.js'
 import { marked, worded } from './words.js'
 
 const MEMORY = 'videograin_memory'
@@ -27,12 +28,26 @@ const locale = () => app.extensionManager.setting.get('Comfy.Locale')
 export const say = (key, values) => worded(locale(), key, values)
 export const sayMark = (mark) => marked(locale(), mark)
 
-export const pictureUrl = (file) => app.api.apiURL(`/view?${new URLSearchParams(file)}`)
+const address = (file) => `/view?${new URLSearchParams(file)}`
 
-/** A picture of the last run; told: called when it is there, or gone since ComfyUI was started again. */
-export const picture = (file, told) => element('img', { src: pictureUrl(file), decoding: 'async', onload: told, onerror: told })
+/** Loads a picture of the last run into an image, from what is kept or from the server; told: called when it is there, or gone. */
+export function load(image, file, told) {
+  image.classList.remove('gone')
+  image.onload = () => {
+    URL.revokeObjectURL(image.src)
+    told?.()
+  }
+  image.onerror = () => {
+    image.classList.add('gone')
+    told?.()
+  }
+  keptPicture(file.filename).then((blob) => { image.src = blob ? URL.createObjectURL(blob) : app.api.apiURL(address(file)) })
+  return image
+}
+
+export const picture = (file, told) => load(element('img', { decoding: 'async' }), file, told)
 export const isThere = (picture) => Boolean(picture?.complete && picture.naturalWidth)
-export const isGone = (picture) => Boolean(picture?.complete && !picture.naturalWidth)
+export const isGone = (picture) => Boolean(picture?.classList.contains('gone'))
 
 /** The clip's (x, y) under the pointer; a canvas of `zoom` pixels for one of the clip's is fitted in, so there may be bars. */
 export function placeAt(event, canvas, zoom) {
@@ -101,6 +116,19 @@ export class Panel {
     this.view.show(data, this.memory)
     this.view.element.style.minHeight = `${this.view.height}px`
     if (first) this.node.setDirtyCanvas?.(true, true)
+    this.keep(textOf(output))
+  }
+
+  /** For the next time that the page is loaded, with its pictures. */
+  keep(text) {
+    const key = keyOf(this.node)
+    if (!key) return
+    const files = new Map()
+    JSON.parse(text, (_, part) => {
+      if (part?.filename) files.set(part.filename, part)
+      return part
+    })
+    keep({ key, kind: this.node.constructor.comfyClass, text, names: [...files.keys()] }, (name) => fetched(files.get(name)))
   }
 
   /** Nodes 2.0 keeps a node's place on the page when undo makes the node anew, and the old node's view in it. */
@@ -118,6 +146,13 @@ export class Panel {
       app.canvas.processMouseWheel(event)
     }, { passive: false })
   }
+}
+
+/** A picture from the server, as a Blob. The browser has just loaded it to show it. */
+async function fetched(file) {
+  const response = await app.api.fetchApi(address(file), { cache: 'force-cache' })
+  if (!response.ok) throw new Error(file.filename)
+  return response.blob()
 }
 
 const memories = [] // of every output that was shown

@@ -281,7 +281,7 @@ export class Player {
   }
 
   tell() {
-    const waiting = this.clips.flat().filter((picture) => !picture.complete).length
+    const waiting = this.clips.flat().filter((picture) => !isThere(picture) && !isGone(picture)).length
     const rate = say('fps', { rate: Number(this.data.fps.toFixed(2)) })
     this.status.textContent = this.gone ? say('gone') : waiting ? say('loading', { count: waiting }) : rate
     this.toggle.textContent = this.playing ? '❚❚' : '▶'

@@ -1,6 +1,6 @@
 // Bind Region Prompts: every region's mask on a strip of frames, its words in the prompt, its area, and what is odd.
 
-import { element, pictureUrl, say, sayMark } from './panel.js'
+import { element, load, say, sayMark } from './panel.js'
 import { percent } from './words.js'
 
 const SVG = 'http://www.w3.org/2000/svg'
@@ -23,7 +23,7 @@ export class RegionOverview {
 
   /** data: as the node's `sheet` makes it. */
   show(data) {
-    this.strip.src = pictureUrl(data.strip)
+    load(this.strip, data.strip)
     this.strip.alt = say('regions_picture', { count: data.regions.length })
     this.prompt.replaceChildren(...data.prompt.map(([text, region]) => this.piece(text, region, data.regions)))
     this.list.replaceChildren(...data.regions.map((region, number) => this.row(region, number)))

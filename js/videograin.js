@@ -2,13 +2,14 @@
 
 import { app } from '../../scripts/app.js'
 import { ClusterPicker } from './cluster_picker.js'
-import { located, outputOf } from './graph.js'
+import { allNodes, isThere, keyOf, located, outputOf, outputWith, setOutput } from './graph.js'
 import { InstanceList } from './instance_list.js'
 import { MarkPicker } from './mark_picker.js'
 import { Panel } from './panel.js'
 import { Player } from './player.js'
 import { RegionOverview } from './region_overview.js'
 import { RowPanel, RowTable } from './rows.js'
+import { recalled } from './view_store.js'
 
 const VIEWS = {
   VideoGrainClustersToMask: ClusterPicker,
@@ -40,7 +41,28 @@ app.registerExtension({
     panels.get(node)?.show(outputOf(node))
   },
 
+  // A template has the same id for all who open it, made of its name (version 5). Views are kept by the id: each opening
+  // gets one of its own, from the frontend.
+  beforeConfigureGraph(graph) {
+    if (graph.id?.[14] === '5') delete graph.id
+  },
+
+  afterConfigureGraph() {
+    showKept(allNodes().filter((node) => panels.has(node) && !outputOf(node))) // not waited for: the graph is ready without
+  },
+
   onNodeOutputsUpdated(outputs) {
     for (const [name, output] of Object.entries(outputs)) panels.get(located(name))?.show(output)
   },
 })
+
+/** Nodes whose last run was before the page was loaded show it again, all at once: the player asks for the regions. */
+async function showKept(nodes) {
+  const found = await Promise.all(nodes.map((node) => recalled(keyOf(node))))
+  const fitting = nodes.flatMap((node, index) => (fits(node, found[index]) ? [[node, outputWith(found[index].text)]] : []))
+  for (const [node, output] of fitting) setOutput(node, output)
+  for (const [node, output] of fitting) panels.get(node).show(output)
+}
+
+/** Whether a view is of this node's kind, and the node still there, without a run since. */
+const fits = (node, view) => view?.kind === node.constructor.comfyClass && isThere(node) && !outputOf(node)

@@ -91,6 +91,10 @@ class Server:
             link.symlink_to(self.pack.resolve(), target_is_directory=True)
         self.port = _free_port()
         self.url = f"http://127.0.0.1:{self.port}"
+        self._start()
+        return self
+
+    def _start(self) -> None:
         try:
             with self.log_path.open("wb") as log:
                 self.process = subprocess.Popen(
@@ -100,7 +104,11 @@ class Server:
         except BaseException:
             self.__exit__()
             raise
-        return self
+
+    def restart(self) -> None:
+        """Ends it and starts it again at the same address, with the same files but for the temporary ones."""
+        _end_group(self.process)
+        self._start()
 
     def _command(self) -> list[str]:
         database = f"sqlite:///{(self.base / 'user' / 'comfyui.db').resolve()}"
