@@ -65,18 +65,21 @@ export function keep(view, fetched) {
 
 async function write(view, fetched) {
   if (!(await opened) || (await recalled(view.key))?.text === view.text) return
+  await replace(view.key) // at once: what is not the last one must not be shown, should the rest fail
   const blobs = []
   for (const name of view.names) blobs.push(await fetched(name)) // one at a time: the page's own requests go first
   const bytes = blobs.reduce((sum, blob) => sum + blob.size, view.text.length)
-  if (bytes > CAP) return
+  if (bytes <= CAP) await replace(view.key, { ...view, bytes, at: Date.now() }, blobs)
+}
+
+async function replace(key, view, blobs) {
   const { transaction, views, pictures } = await begin('readwrite')
-  const all = await answered(views.getAll())
-  for (const old of outgoing(all, view.key, CAP - bytes)) {
+  for (const old of outgoing(await answered(views.getAll()), key, CAP - (view?.bytes ?? 0))) {
     views.delete(old.key)
     for (const name of old.names) pictures.delete(name)
   }
-  views.put({ ...view, bytes, at: Date.now() })
-  view.names.forEach((name, index) => pictures.put(blobs[index], name))
+  if (view) views.put(view)
+  view?.names.forEach((name, index) => pictures.put(blobs[index], name))
   await ended(transaction)
 }
 

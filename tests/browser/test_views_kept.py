@@ -2,13 +2,19 @@
 
 import json
 
+import pytest
+from shipped import ROOT
+
 from pack.tools.workflows.graph import Node
 
 ROWS = json.dumps([{"is": "a cat", "becomes": "a wolf", "marks": "box 20, 60, 90, 150, 0"}])
 CLIP = Node("clip", "VideoGrainDemoClip", values={"frames": 8})
 PLAYER = Node("player", "VideoGrainBeforeAfterVideo", links={"source": "clip.frames", "edited": "edit.IMAGE"})
 EDIT = Node("edit", "ImageInvert", links={"image": "clip.frames"})
-MARKS = Node("marks", "VideoGrainPointsToRegion", links={"frames": "clip.frames"}, values={"marks": "box 20, 60, 90, 150, 0"})
+MARKS = Node(
+    "marks", "VideoGrainPointsToRegion", links={"frames": "clip.frames"}, values={"marks": "box 20, 60, 90, 150, 0"}
+)
+SPLIT = "VideoGrainSplitInstances"
 SMALL = [[CLIP], [EDIT], [PLAYER], [MARKS, Node("mask", "MaskPreview", links={"mask": "marks.mask"})]]
 # Every kind of view; the player offers the regions of the overview.
 ALL = [
@@ -61,27 +67,35 @@ SHOWN = """() => Object.fromEntries(app.graph.nodes.flatMap((node) => {
   const images = [...view.querySelectorAll('img')].map((image) => image.naturalWidth)
   return [[node.type, [view.innerText, images, [...view.querySelectorAll('canvas')].map(light)]]]
 }))"""
-KEPT = """() => new Promise((resolve) => {
-  const request = indexedDB.open('videograin')
-  request.onsuccess = () => {
-    const all = request.result.transaction('views').objectStore('views').getAll()
-    all.onsuccess = () => { request.result.close(); resolve(all.result.map(({ key, kind }) => [...key, kind])) }
-  }
-})"""
-IN_ORDER = "(count) => app.graph.nodes.filter(({ widgets }) => widgets?.some(({ name }) => name === 'videograin_view')).length === count"
+# The views in the browser's store, and how many pictures it holds.
+STORE = """async () => {
+  const answer = (request) => new Promise((resolve) => { request.onsuccess = () => resolve(request.result) })
+  const database = await answer(indexedDB.open('videograin'))
+  const stores = database.transaction(['views', 'pictures'])
+  const views = await answer(stores.objectStore('views').getAll())
+  const pictures = await answer(stores.objectStore('pictures').count())
+  database.close()
+  return [views, pictures]
+}"""
+GRAPH = "() => app.graph.serialize()"
+LOAD = "async (graph) => { await app.loadGraphData(graph) }"
+WAITING = """() => app.graph.nodes.flatMap(({ widgets }) => widgets ?? []).filter(({ name }) => name === 'videograin_view')
+  .map(({ element }) => element.classList.contains('waiting'))"""
+FULL = """() => { IDBObjectStore.prototype.put = () => { throw new DOMException('', 'QuotaExceededError') } }"""
 
 
 def build(page, graph):
     """As a workflow with an id, which a graph that a program builds has not."""
     page.build(graph)
-    page.page.evaluate("async () => { await app.loadGraphData(app.graph.serialize()) }")
+    page.page.evaluate(LOAD, page.page.evaluate(GRAPH))
     page.look(0.45)
 
 
 def kept(page):
-    """The views in the browser's store of the workflow that is open, by kind."""
+    """The views in the store of the workflow that is open: their text by their node's kind."""
     workflow = page.page.evaluate("() => app.graph.id")
-    return sorted(kind for each, _, kind in page.page.evaluate(KEPT) if each == workflow)
+    views, _ = page.page.evaluate(STORE)
+    return {view["kind"]: view["text"] for view in views if view["key"][0] == workflow}
 
 
 def settle(page, count):
@@ -110,3 +124,47 @@ def test_all_views_outlive_the_server(widgets, picture):
     assert shown(widgets) == before
     assert not [text for text in widgets.console.messages if "/view?" in text]  # the server has the pictures no more
     widgets.page.screenshot(path=picture(f"views_kept_{widgets.renderer}"))
+
+
+def waiting(page, graph):
+    """Opens a workflow; returns of each view whether it waits for a run."""
+    page.page.evaluate(LOAD, graph)
+    page.page.wait_for_timeout(400)  # milliseconds
+    return page.page.evaluate(WAITING)
+
+
+@pytest.mark.parametrize("widgets", ["canvas"], indirect=True)
+def test_nothing_is_shown_but_what_a_node_showed_last(widgets):
+    build(widgets, SMALL)
+    widgets.run()
+    settle(widgets, 2)
+    graph, first = widgets.page.evaluate(GRAPH), kept(widgets)
+    assert waiting(widgets, {**graph, "id": "5dc4ca5e-9ef0-4e40-a7b7-1c3d5f4c8e21"}) == [True, True]
+    split = [{**node, "type": SPLIT} if node["type"] == PLAYER.type else node for node in graph["nodes"]]
+    assert waiting(widgets, {**graph, "nodes": split}) == [True, False]
+    assert waiting(widgets, graph) == [False, False]
+    held = widgets.page.evaluate(STORE)[1]
+
+    widgets.set_value(CLIP.type, "seed", 5)
+    widgets.run()
+    settle(widgets, 2)
+    again = kept(widgets)
+    assert all(again[kind] != text for kind, text in first.items())
+    assert widgets.page.evaluate(STORE)[1] == held  # the pictures of the first run have gone
+
+    widgets.page.evaluate(FULL)
+    widgets.set_value(CLIP.type, "seed", 6)
+    widgets.run()
+    widgets.view().get_by_role("status").get_by_text("fps").wait_for()
+    assert widgets.console.complaints() == [] and kept(widgets) == {}
+    assert waiting(widgets, widgets.page.evaluate(GRAPH)) == [True, True]
+    widgets.start()
+
+
+@pytest.mark.parametrize("widgets", ["canvas"], indirect=True)
+def test_each_opening_of_a_template_is_a_workflow_of_its_own(widgets):
+    ids = set()
+    for _ in range(2):
+        widgets.page.evaluate(LOAD, json.loads((ROOT / "workflows" / "swap.json").read_text()))
+        ids.add(widgets.page.evaluate("() => app.graph.id"))
+    assert len(ids) == 2
