@@ -1,5 +1,6 @@
 """The committed first workflow through the real server: it edits; an interrupt or an error leaves everything usable."""
 
+import re
 import time
 from pathlib import Path
 
@@ -64,7 +65,14 @@ def test_progress_counts_every_step_of_inversion_and_sampling(edit):
 
 def test_the_inversion_tells_phase_and_step(edit):
     told = [step.text for step in edit.steps if step.node_id == INVERSION and step.text]
-    assert told == [f"Inverting: step {step} of 20" for step in range(1, 21)]
+    assert [text.partition(",")[0] for text in told] == [f"Inverting: step {step} of 20" for step in range(1, 21)]
+    assert told[0].endswith("of 20") and all(re.search(r", about \d+ (s|min) left$", text) for text in told[1:-1])
+
+
+def test_the_sampler_tells_step_and_time_left(edit):
+    told = [step.text for step in edit.steps if step.node_id == SAMPLER and step.text]
+    assert [text.partition(",")[0] for text in told] == [f"Editing: step {step} of 20" for step in range(1, 21)]
+    assert told[0].endswith("of 20") and all(re.search(r", about \d+ (s|min) left$", text) for text in told[1:])
 
 
 def test_other_words_do_not_invert_again_and_mistakes_in_them_come_first(server):
@@ -93,8 +101,9 @@ def test_a_warning_of_the_run_stands_on_the_node(server):
     graph, steps = short(seed=9), []
     graph[SAMPLER]["inputs"]["sampler_name"] = "euler_ancestral"
     server.run(graph, on_progress=steps.append)
-    (told,) = {step.text for step in steps if step.node_id == SAMPLER and step.text}
-    assert told.startswith("euler_ancestral adds noise on the way")
+    told = [step.text for step in steps if step.node_id == SAMPLER and step.text]
+    assert all(text.startswith("euler_ancestral adds noise on the way") for text in told)
+    assert told[-1].splitlines()[-1].startswith("Editing: step 2 of 2")
 
 
 def test_both_videos_have_the_clips_length_rate_and_size(edit):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any
 
 import comfy.model_management
@@ -13,6 +14,9 @@ from comfy.model_patcher import ModelPatcher
 from comfy_execution.utils import get_executing_context
 from torch import Tensor
 
+from ..core.samplers import keeps_levels
+from ..core.time_left import TimeLeft, step_at
+from ..features.engine import Start
 from .validate import logger
 
 
@@ -75,6 +79,25 @@ def watcher() -> Callable[[float], None]:
     return watch
 
 
+class Editing:
+    """The step and the time left of a sampler's run, on the sampler's node; nothing where its levels are not known."""
+
+    def __init__(self, start: Start, notes: Notes):
+        self.levels, self.notes = start.sigmas, notes
+        self.steps = len(self.levels) - 1
+        falling = all(high > low for high, low in pairwise(self.levels))
+        self.known = self.steps > 0 and falling and keeps_levels(start.sampler)
+        self.shown = -1
+        self.left = TimeLeft(self.steps)
+
+    def reach(self, sigma: float) -> None:
+        """The network is about to be called at a noise level; only the first time in a step is told. Raises as `tell`."""
+        step = step_at(sigma, self.levels) if self.known else self.shown
+        if step > self.shown:
+            self.shown = step
+            self.notes.tell(f"Editing: step {step + 1} of {self.steps}{self.left.words(step)}")
+
+
 class ClipProgress:
     """Progress of an edit in chunks: one bar over the whole clip, the chunk and its step as text, previews.
 
@@ -85,7 +108,7 @@ class ClipProgress:
         self.previewer = latent_preview.get_previewer(model.load_device, model.model.latent_format)
         self.bar = comfy.utils.ProgressBar(chunks * steps)
         self.chunks, self.steps, self.chunk, self.shown = chunks, steps, 0, 0
-        self.notes = notes
+        self.notes, self.left = notes, TimeLeft(chunks * steps)
 
     def begin(self, chunk: int) -> None:
         self.chunk = chunk
@@ -96,9 +119,11 @@ class ClipProgress:
         before = self.chunk * self.steps + (self.steps // 2 if name == "editing" else 0)
 
         def on_step(step: int, denoised: Tensor, x: Tensor, total: int) -> None:
-            self.notes.tell(f"Chunk {self.chunk + 1} of {self.chunks}, {name}: step {step + 1} of {total}")
+            done = before + min(step + 1, self.steps // 2)
+            where = f"Chunk {self.chunk + 1} of {self.chunks}, {name}: step {step + 1} of {total}"
+            self.notes.tell(where + self.left.words(done))
             first = denoised[self.shown : self.shown + 1]
             preview = self.previewer.decode_latent_to_preview_image("JPEG", first) if self.previewer else None
-            self.bar.update_absolute(before + min(step + 1, self.steps // 2), preview=preview)
+            self.bar.update_absolute(done, preview=preview)
 
         return on_step

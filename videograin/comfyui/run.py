@@ -27,7 +27,7 @@ from ..features.source_reader import SourceReader
 from .context_windows import Hints
 from .other_packs import TWICE
 from .plan import Plan, acting, key_sets
-from .progress import Notes
+from .progress import Editing, Notes
 from .source_pass import CONDS, Source, call_network
 from .validate import training_timestep
 
@@ -54,7 +54,11 @@ class Run:
         self.prompts: dict[str, list[dict[str, Any]]] = guider.conds
         bindings = dict.fromkeys(map(binding_of, guider.conds.get("positive", [])))
         self.regions: Regions = tuple(region for binding in bindings if binding for region in binding.regions)
-        self.notes: Notes = options["transformer_options"].get(NOTES) or Notes()
+        given: Notes | None = options["transformer_options"].get(NOTES)
+        self.notes: Notes = given or Notes()
+        self.editing = (
+            Editing(start, self.notes) if given is None else None
+        )  # a node's work within tells of its own steps
         self.wrapper: Any = options.get("model_function_wrapper")
         self.hints = Hints(self.geometry.frames)
         self.conds: dict[uuid.UUID, Cond] = {}

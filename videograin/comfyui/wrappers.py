@@ -129,6 +129,8 @@ def predict_noise(executor, x, timestep, model_options=None, *args, **kwargs):
     if run is None:
         return executor(x, timestep, model_options, *args, **kwargs)
     step = Step(float(timestep.flatten()[0]), executor.class_obj, model_options)
+    if run.editing is not None:
+        run.editing.reach(step.sigma)
 
     def network(x):
         with ExitStack() as looking:

@@ -26,6 +26,7 @@ from ..comfyui.validate import require_family, require_offers, require_picture, 
 from ..comfyui.wrappers import for_inversion, noting
 from ..core.ddim_inversion import SETTLED, ddim_invert
 from ..core.inversion_record import Inversion, dtype_of, levels
+from ..core.time_left import TimeLeft
 
 ENOUGH = 4  # refinements; where these do not settle, one more hardly will
 STEP_CACHES = ("easycache", "lazycache")
@@ -147,7 +148,7 @@ class _Walk:
 
     def climb(self, denoiser, x, levels, extra_args, callback, disable):
         """A sampler function, as k-diffusion's."""
-        walked = levels.tolist()
+        walked, left = levels.tolist(), TimeLeft(len(levels) - 1)
 
         def denoise(x: Tensor, sigma: float) -> Tensor:
             denoised = denoiser(x, x.new_full((len(x),), sigma), **extra_args)
@@ -160,7 +161,7 @@ class _Walk:
             self.latents[-2 - step] = x
             torch.maximum(self.worst, residual.cpu().float(), out=self.worst)
             if self.reporting.on_step is None:
-                self.reporting.notes.tell(f"Inverting: step {step + 1} of {len(levels) - 1}")
+                self.reporting.notes.tell(f"Inverting: step {step + 1} of {len(levels) - 1}{left.words(step + 1)}")
             callback({"i": step, "denoised": denoised, "x": x})
         return x
 

@@ -7,9 +7,11 @@ from comfy.model_patcher import ModelPatcher
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from ..comfyui.progress import tell
+from ..comfyui.progress import Notes
+from ..comfyui.wrappers import noting
 from ..core.cross_frame import LEVELS
 from ..core.inversion_record import Inversion
+from ..core.time_left import TimeLeft
 from ..features.attention_probe import AUTO, Onlooker
 from .invert import step_cache, walk_clip
 
@@ -53,16 +55,18 @@ def look(
             "to look at. Connect the MODEL from before the cache node."
         )
 
+    notes, left = Notes(), TimeLeft(len(levels))
+
     def walk(denoiser, x, sigmas, extra_args, callback, disable):
         for step, level in enumerate(tqdm(levels, onlooker.node, disable=disable)):
-            tell(f"Looking at the source: level {step + 1} of {len(levels)}")
+            notes.tell(f"Looking at the source: level {step + 1} of {len(levels)}{left.words(step)}")
             shown = inversion.latents[level].to(x)
             denoised = denoiser(shown, x.new_full((len(x),), float(inversion.sigmas[level])), **extra_args)
             callback({"i": step, "denoised": denoised, "x": shown})
         return x
 
     sigmas = torch.cat([inversion.sigmas[levels], torch.zeros(1)])
-    walk_clip(model, prompts, latent, sigmas, walk)
+    walk_clip(noting(model, notes), prompts, latent, sigmas, walk)
     if not onlooker.seen:
         raise ValueError(
             f"The model has no self-attention in the chosen blocks at 1/{onlooker.level} of the latent's grid. Change "
