@@ -9,6 +9,7 @@ import { Panel } from './panel.js'
 import { Player } from './player.js'
 import { RegionOverview } from './region_overview.js'
 import { RowPanel, RowTable } from './rows.js'
+import { colourSockets } from './socket_colours.js'
 import { recalled } from './view_store.js'
 
 const VIEWS = {
@@ -29,6 +30,10 @@ app.registerExtension({
   // The frontend would put that button last; it must stay where it was before the optional inputs came.
   beforeRegisterNodeDef(_nodeType, nodeData) {
     if (nodeData.name === 'VideoGrainLoadVideoFrames') nodeData.input_order?.required?.push('upload')
+  },
+
+  setup() {
+    colourSockets(app.canvas)
   },
 
   nodeCreated(node) {

@@ -10,7 +10,7 @@ const walk = require('internal/deps/acorn/acorn-walk/dist/walk')
 
 const LONGEST = 140 // characters of a line, but for tables of words
 const KNOWN = new Set([
-  ...['Array', 'Blob', 'Boolean', 'Date', 'DecompressionStream', 'Error', 'Float64Array', 'ImageData', 'Infinity', 'JSON', 'Map', 'Math', 'Number'],
+  ...['Array', 'Blob', 'Boolean', 'CSSStyleSheet', 'Date', 'DecompressionStream', 'Error', 'Float64Array', 'ImageData', 'Infinity', 'JSON', 'Map', 'Math', 'Number'],
   ...['Object', 'Promise', 'Response', 'Set', 'String', 'URL', 'URLSearchParams', 'Uint16Array', 'Uint32Array', 'Uint8Array', 'WeakMap'],
   ...['atob', 'document', 'globalThis', 'performance', 'requestAnimationFrame', 'undefined'],
 ])

@@ -21,6 +21,10 @@ XYZ = torch.tensor([[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193,
 WHITE = torch.tensor([0.9505, 1.0, 1.089])
 APART = 10  # CIELAB 1976; about 2.3 is just noticeable side by side
 
+# Of ComfyUI's dark and light palette: MODEL, CLIP, VAE, CONDITIONING, LATENT, IMAGE, MASK, CONTROL_NET, SIGMAS, all others.
+CORE = ["b39ddb", "ffd500", "ff6e6e", "ffa931", "ff9cf9", "64b5f6", "81c784", "6ee7b7", "cdffcd", "aaaaaa",
+        "7e57c2", "ffa726", "ff7043", "ef5350", "ab47bc", "42a5f5", "9ccc65", "66bb6a"]  # fmt: skip
+
 
 def linear(colour) -> torch.Tensor:
     value = torch.tensor(colour, dtype=torch.float32) / 255
@@ -31,6 +35,12 @@ def lab(colour, cones: str) -> torch.Tensor:
     share = XYZ @ (torch.tensor(SEEN[cones], dtype=torch.float32) @ linear(colour)).clamp(0, 1) / WHITE
     x, y, z = torch.where(share > 0.008856, share ** (1 / 3), 7.787 * share + 16 / 116)
     return torch.stack([116 * y - 16, 500 * (x - y), 200 * (y - z)])
+
+
+def written(program: str) -> list[tuple[int, ...]]:
+    """The colours in one of our programs."""
+    line = re.search(r"const COLOURS = \{(.+?)\}", (ROOT / "js" / program).read_text())[1]
+    return [tuple(bytes.fromhex(colour)) for colour in re.findall("#([0-9a-f]{6})", line)]
 
 
 def nearest(colours, cones: str) -> float:
@@ -51,9 +61,21 @@ def test_clusters_and_regions_are_told_apart(cones):
 
 @pytest.mark.parametrize("cones", SEEN)
 def test_marks_are_told_apart(cones):
-    line = re.search(r"const COLOURS = \{(.+?)\}", (ROOT / "js" / "mark_picker.js").read_text())[1]
-    marks = [tuple(bytes.fromhex(colour)) for colour in re.findall("#([0-9a-f]{6})", line)]
+    marks = written("mark_picker.js")
     assert len(marks) == 3 and nearest(marks, cones) > 3 * APART
+
+
+@pytest.mark.parametrize("cones", SEEN)
+def test_our_sockets_are_told_apart(cones):
+    ours = written("socket_colours.js")
+    assert len(ours) == 3 and nearest(ours, cones) > 2 * APART
+
+
+def test_our_sockets_are_told_from_cores():
+    """By all cones only: with fewer, core's own come together."""
+    core = [tuple(bytes.fromhex(colour)) for colour in CORE]
+    for one in written("socket_colours.js"):
+        assert min(nearest((one, other), "all cones") for other in core) > 3 * APART
 
 
 def test_a_number_is_read_on_its_swatch():
