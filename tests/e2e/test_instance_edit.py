@@ -71,8 +71,9 @@ def test_the_inversion_tells_phase_and_step(edit):
 
 def test_the_sampler_tells_step_and_time_left(edit):
     told = [step.text for step in edit.steps if step.node_id == SAMPLER and step.text]
-    assert [text.partition(",")[0] for text in told] == [f"Editing: step {step} of 20" for step in range(1, 21)]
-    assert told[0].endswith("of 20") and all(re.search(r", about \d+ (s|min) left$", text) for text in told[1:])
+    assert [text.partition(",")[0] for text in told] == [f"Editing: step {step} of 20" for step in (*range(1, 21), 20)]
+    assert told[0].endswith("of 20") and all(re.search(r", about \d+ (s|min) left$", text) for text in told[1:-1])
+    assert told[-1] == "Editing: step 20 of 20"  # what stays on the node
 
 
 def test_other_words_do_not_invert_again_and_mistakes_in_them_come_first(server):

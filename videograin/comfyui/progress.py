@@ -97,6 +97,11 @@ class Editing:
             self.shown = step
             self.notes.tell(f"Editing: step {step + 1} of {self.steps}{self.left.words(step)}")
 
+    def end(self) -> None:
+        """The run is over: what stays on the node speaks of no time left. Raises as `tell`."""
+        if self.shown >= 0:
+            self.notes.tell(f"Editing: step {self.steps} of {self.steps}")
+
 
 class ClipProgress:
     """Progress of an edit in chunks: one bar over the whole clip, the chunk and its step as text, previews.

@@ -90,6 +90,8 @@ def outer_sample(executor, noise, latent_image, sampler, sigmas, denoise_mask=No
     try:
         # A copy: uni_pc writes into the list, which may be a node's cached output.
         samples = executor(noise, latent_image, sampler, sigmas.clone(), denoise_mask, *args, **kwargs)
+        if run.editing is not None:
+            run.editing.end()
         return run.finish(samples)
     finally:
         del options[RUN]
