@@ -133,7 +133,6 @@ class STLayoutAttention(io.ComfyNode):
                     max=10.0,
                     step=0.05,
                     optional=True,
-                    advanced=True,
                     tooltip="How fast the strength falls with the noise, as \u03c4^power: 0 keeps it constant, 0.25 holds it "
                     "for long, 5 (paper) lets go within a few steps.",
                 ),

@@ -69,6 +69,7 @@ class EditInChunks(io.ComfyNode):
                     "sampler_name",
                     options=list(SAMPLER_NAMES),
                     default="euler",
+                    advanced=True,
                     tooltip="Take a deterministic one: euler, dpmpp_2m and the like. Those that add noise leave the source's "
                     "path.",
                 ),
@@ -76,6 +77,7 @@ class EditInChunks(io.ComfyNode):
                     "scheduler",
                     options=list(SCHEDULER_NAMES),
                     default="ddim_uniform",
+                    advanced=True,
                     tooltip="Spacing of the levels, for inversion and edit.",
                 ),
                 io.Int.Input(
@@ -84,6 +86,7 @@ class EditInChunks(io.ComfyNode):
                     min=0,
                     max=0xFFFFFFFFFFFFFFFF,
                     control_after_generate=io.ControlAfterGenerate.fixed,
+                    advanced=True,
                     tooltip="Only for samplers that add noise: the edit starts from the clip's own. Another seed is another "
                     "edit: finished chunks are not used.",
                 ),
@@ -108,6 +111,7 @@ class EditInChunks(io.ComfyNode):
                     default=4,
                     min=0,
                     max=MOST,
+                    advanced=True,
                     tooltip="Frames spread over the whole clip that stand in every chunk and that every frame sees (paper: "
                     "4). 0: chunks do not know of each other. Not used where `model` has passed through Anchor Attention, "
                     "whose frames and modes then hold.",
@@ -116,6 +120,7 @@ class EditInChunks(io.ComfyNode):
                     "blend",
                     options=[*blend.PATHS, OFF],
                     default=blend.INVERSION,
+                    advanced=True,
                     tooltip="What holds everything outside the mask to the source, as in Latent Blend: “inversion”; "
                     "“progressive”, with a soft edge that shrinks (VIA); “off”, nothing.",
                 ),

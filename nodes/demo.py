@@ -89,6 +89,7 @@ class DemoClip(io.ComfyNode):
                     min=0.0,
                     max=3.0,
                     step=0.1,
+                    advanced=True,
                     tooltip="How far the objects move, 0 to 3: 0 stands still, 1 wanders about 18 pixels in all, from "
                     "about 2 on the two may overlap. Up to 1 they stay whole in the frame; at 3 its edge may cut off a corner "
                     "or a hat, less than 10 % of one.",
@@ -115,6 +116,7 @@ class DemoClip(io.ComfyNode):
                     "crossing",
                     default=False,
                     optional=True,
+                    advanced=True,
                     tooltip="On: the two walk towards each other, and the right one hides part of the left one.",
                 ),
                 io.Float.Input(
@@ -124,6 +126,7 @@ class DemoClip(io.ComfyNode):
                     max=2.0,
                     step=0.1,
                     optional=True,
+                    advanced=True,
                     tooltip="How far the camera moves over the background, 0 to 2; 1 is 12 pixels in all.",
                 ),
                 io.Combo.Input(
@@ -131,6 +134,7 @@ class DemoClip(io.ComfyNode):
                     options=[BARE, *world.ACCESSORIES],
                     default=BARE,
                     optional=True,
+                    advanced=True,
                     tooltip="What the left object wears in the clip, for edits that change it; caption and masks "
                     "include it. For those with a face only.",
                 ),

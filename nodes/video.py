@@ -68,13 +68,19 @@ class LoadVideoFrames(io.ComfyNode):
                     f"{float(UNTIMED_RATE):g}.",
                 ),
                 io.Int.Input(
-                    "skip", default=0, min=0, max=10_000_000, tooltip="Leading frames left out, counted at force_rate."
+                    "skip",
+                    default=0,
+                    min=0,
+                    max=10_000_000,
+                    advanced=True,
+                    tooltip="Leading frames left out, counted at force_rate.",
                 ),
                 io.Int.Input(
                     "every_nth",
                     default=1,
                     min=1,
                     max=1000,
+                    advanced=True,
                     tooltip="Takes one frame of so many, 1 to 1000, after skip; 1 takes all.",
                 ),
                 io.Int.Input(
