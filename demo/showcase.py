@@ -43,7 +43,7 @@ def measured(prompt: Prompt) -> Prompt:
     graph = copy.deepcopy(prompt)
     edit = graph[titled(graph, "KSampler (Advanced), edit")]["inputs"]
     paste = graph[titled(graph, "Paste over the source")]["inputs"]
-    clip, inversion = titled(graph, "Demo Clip"), graph[titled(graph, "DDIM Inversion")]["inputs"]
+    clip, inversion = titled(graph, "Demo Clip"), graph[titled(graph, "DDIM Inversion (Unsample)")]["inputs"]
     vae = graph[titled(graph, "VAE Encode")]["inputs"]["vae"]
 
     def add(node_id: str, class_type: str, **inputs: Any) -> Link:
@@ -133,7 +133,7 @@ def measure(frames: dict[str, np.ndarray], prompt: Prompt) -> dict[str, Any]:
     words = {side: judge.names(frames["edit"][[middle]], mask[[middle]])[0] for side, mask in masks.items()}
     return {
         "frames": len(source),
-        "steps": prompt[titled(prompt, "DDIM Inversion")]["inputs"]["steps"],
+        "steps": prompt[titled(prompt, "DDIM Inversion (Unsample)")]["inputs"]["steps"],
         "reconstruction_psnr": psnr(frames["rebuilt"], source),
         "reconstruction_psnr_worst_frame": min(map(psnr, frames["rebuilt"], source)),
         "vae_psnr": psnr(frames["vae"], source),

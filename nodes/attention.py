@@ -81,7 +81,7 @@ class STLayoutAttention(io.ComfyNode):
 
         return io.Schema(
             node_id="VideoGrainSTLayoutAttention",
-            display_name="ST-Layout Attention",
+            display_name="ST-Layout Attention (Regions)",
             category=Category.ATTENTION,
             description=(
                 "VideoGrain's modulation: words act in their own regions (cross-attention), and a region's pixels "

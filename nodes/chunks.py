@@ -23,7 +23,7 @@ class EditInChunks(io.ComfyNode):
     def define_schema(cls) -> io.Schema:
         return io.Schema(
             node_id="VideoGrainEditInChunks",
-            display_name="Edit in Chunks",
+            display_name="Edit in Chunks (Long Clips)",
             category=Category.INVERSION,
             description=(
                 "Edits a clip of any length: encodes, inverts, edits, blends and decodes it chunk by chunk, with the same "

@@ -50,7 +50,8 @@ def declared(execute: Callable) -> Callable:
     def checked(cls, *args, **kwargs):
         given = signature.bind(cls, *args, **kwargs)
         schema = cls.SCHEMA or cls.define_schema()
-        owner = schema.display_name + ("'" if schema.display_name.endswith("s") else "'s")
+        name = schema.display_name.partition(" (")[0]  # as all messages say it; the rest is for the library
+        owner = name + ("'" if name.endswith("s") else "'s")
         for entry in schema.inputs:
             value = given.arguments.get(entry.id)
             if schema.is_input_list and isinstance(value, list):

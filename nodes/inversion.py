@@ -16,7 +16,7 @@ class DDIMInversion(io.ComfyNode):
     def define_schema(cls) -> io.Schema:
         return io.Schema(
             node_id="VideoGrainDDIMInversion",
-            display_name="DDIM Inversion",
+            display_name="DDIM Inversion (Unsample)",
             category=Category.INVERSION,
             description=(
                 "Walks a clip's latent back to the noise the model would draw it from, and keeps every level on the "

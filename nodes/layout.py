@@ -20,13 +20,20 @@ class AttentionLayout(io.ComfyNode):
     def define_schema(cls) -> io.Schema:
         return io.Schema(
             node_id="VideoGrainAttentionLayout",
-            display_name="Attention Layout (K-Means)",
+            display_name="Attention Layout (Find Regions)",
             category=Category.REGIONS,
             description=(
                 "Finds the clip's own regions without any segmenter: the model looks at the source once more, and K-Means "
                 "groups the pixels that its self-attention treats alike. Choose clusters with Clusters to Mask."
             ),
-            search_aliases=["K-Means", "clustering", "segmentation", "unsupervised masks", "attention clusters"],
+            search_aliases=[
+                "Attention Layout (K-Means)",
+                "K-Means",
+                "clustering",
+                "segmentation",
+                "unsupervised masks",
+                "attention clusters",
+            ],
             inputs=[
                 io.Model.Input("model", tooltip="The MODEL that DDIM Inversion has, Full-Frame Attention included."),
                 Inversion.Input("inversion", tooltip="The source at every noise level, from DDIM Inversion."),
@@ -171,7 +178,7 @@ class ClustersToMask(io.ComfyNode):
             is_output_node=True,  # it can run alone, for a look before picking
             is_input_list=True,  # a list of masks or frames is one clip
             inputs=[
-                Layout.Input("layout", tooltip="From Attention Layout (K-Means)."),
+                Layout.Input("layout", tooltip="From Attention Layout."),
                 io.String.Input(
                     "clusters",
                     default="0",

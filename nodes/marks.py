@@ -20,14 +20,22 @@ class PointsToRegion(io.ComfyNode):
     def define_schema(cls) -> io.Schema:
         return io.Schema(
             node_id="VideoGrainPointsToRegion",
-            display_name="Points to Region (simple)",
+            display_name="Points to Region (Mark a Thing)",
             category=Category.REGIONS,
             description=(
                 "A mask without any segmentation model, the simple way: mark a thing by a box or points on a frame, GrabCut "
                 "cuts it out by its colours, and optical flow carries it through the clip. SAM 3 and SAM 2 nodes do this "
                 "better and fit the same sockets."
             ),
-            search_aliases=["GrabCut", "click to segment", "box to mask", "rotoscope", "point prompt", "SAM"],
+            search_aliases=[
+                "Points to Region (simple)",
+                "GrabCut",
+                "click to segment",
+                "box to mask",
+                "rotoscope",
+                "point prompt",
+                "SAM",
+            ],
             is_output_node=True,  # it can run alone, for a look before marking
             is_input_list=True,  # a list of masks or frames is one clip
             inputs=[

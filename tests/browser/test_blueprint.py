@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from node_search import open_search
 
 from pack.tools.frontend import SUCCESS, VIEW, Console, exported, follow, run, visit
 from pack.tools.workflows.blueprint import NAME
@@ -57,17 +58,6 @@ def test_the_server_offers_it(server):
     assert entries[number]["info"]["node_pack"] == "custom_nodes.videograin"
     data = json.loads(server.get(f"/global_subgraphs/{number}")["data"])
     assert [node["title"] for node in data["nodes"]] == [NAME]
-
-
-def open_search(page, tries=6):
-    """Double-clicks the canvas until it listens: on a busy machine that can be seconds after the page is there."""
-    for _ in range(tries):
-        page.wait_for_timeout(1500)  # milliseconds
-        page.mouse.dblclick(960, 500)
-        page.wait_for_timeout(1500)
-        if page.locator("input:focus").count():
-            return
-    raise AssertionError("no search field after a double click")
 
 
 def test_found_dragged_run_and_unpacked(page, server, picture):

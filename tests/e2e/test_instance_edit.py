@@ -14,7 +14,9 @@ from pack.videograin.toybox.clips import clip
 from pack.videograin.toybox.judge import Judge
 
 PROMPT = prompt("instance_edit")
-CLIP, INVERSION, LEFT = (titled(PROMPT, title) for title in ("Demo Clip", "DDIM Inversion", "Region Prompt (left)"))
+CLIP, INVERSION, LEFT = (
+    titled(PROMPT, title) for title in ("Demo Clip", "DDIM Inversion (Unsample)", "Region Prompt (left)")
+)
 SAMPLER, EDIT, SOURCE = (
     titled(PROMPT, title) for title in ("KSampler (Advanced), edit", "Save the edit", "Save the source")
 )

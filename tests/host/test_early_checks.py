@@ -22,13 +22,13 @@ BOUND, FRAMES, CLIP, INVERSION, SAMPLER = (
         "Bind Region Prompts",
         "Full-Frame Attention",
         "Demo Clip",
-        "DDIM Inversion",
+        "DDIM Inversion (Unsample)",
         "KSampler (Advanced), edit",
     )
 )
 LAYOUT, BLEND, NEGATIVE, LATENT = (
     titled(PROMPT, title)
-    for title in ("ST-Layout Attention", "Latent Blend (Keep Background)", "Negative prompt", "VAE Encode")
+    for title in ("ST-Layout Attention (Regions)", "Latent Blend (Keep Background)", "Negative prompt", "VAE Encode")
 )
 
 
@@ -186,7 +186,7 @@ def test_a_sampler_that_starts_from_another_inversion_is_a_note(model):
     prompt = changed(SAMPLER, latent_image=["second", 0])
     prompt["second"] = {**PROMPT[INVERSION], "_meta": {"title": "Another"}}
     (note,) = look(model, prompt)
-    assert "“Another”" in note and "“DDIM Inversion”" in note
+    assert "“Another”" in note and "“DDIM Inversion (Unsample)”" in note
 
 
 def test_only_what_is_run_is_looked_at(model):
