@@ -1,4 +1,4 @@
-"""The views' own words in the language the frontend is set to."""
+"""The views' own words, and the choices of lists, in the language the frontend is set to."""
 
 import json
 from pathlib import Path
@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from widget_page import WidgetPage
 
+from pack.tools.frontend import exported
 from pack.tools.workflows.graph import Node
 
 GRAPH = [
@@ -20,22 +21,33 @@ GRAPH = [
         ),
     ],
 ]
-# By language: what a view says before a run, Undo, no marks, the parts to zoom into, the speed.
+# By language: what a view says before a run, Undo, no marks, the parts to zoom into, the speed; a list's name and choices.
 EXPECTED = json.loads(Path(__file__).with_name("words.json").read_text(encoding="utf-8"))
+
+RENDERERS = {"zh": "canvas", "ja": "nodes 2.0"}
+LIST_PLACE = """(name) => {
+  const node = app.graph.nodes.find(({ widgets }) => widgets.some((each) => each.name === name))
+  const { scale, offset } = app.canvas.ds
+  const { x, y } = app.canvas.canvas.getBoundingClientRect()
+  const widget = node.widgets.find((each) => each.name === name)
+  const inside = [node.size[0] / 2, widget.y + 10]
+  return [0, 1].map((axis) => [x, y][axis] + scale * (node.pos[axis] + inside[axis] + offset[axis]))
+}"""
 
 
 @pytest.fixture(scope="module", params=EXPECTED)
 def foreign(request, browser, server):
-    """A page in another language."""
+    """A page in another language, each in another renderer."""
     server.post("/settings", {"Comfy.Locale": request.param})
-    page = WidgetPage(browser, server, "canvas")
+    page = WidgetPage(browser, server, RENDERERS[request.param])
     yield page, EXPECTED[request.param], request.param
     page.close()
     server.post("/settings", {"Comfy.Locale": "en"})
 
 
 def test_views_speak_the_users_language(foreign, picture):
-    widgets, (waiting, undo, marks, zoom, speed), language = foreign
+    widgets, expected, language = foreign
+    waiting, undo, marks, zoom, speed = expected["views"]
     widgets.build(GRAPH)
     assert widgets.view().get_attribute("data-hint") == waiting
     widgets.run()
@@ -45,4 +57,33 @@ def test_views_speak_the_users_language(foreign, picture):
     assert playing.locator("select.zoom option").all_inner_texts() == zoom
     playing.get_by_text(speed, exact=True).wait_for()
     widgets.page.screenshot(path=picture(f"words_{language}"))
+    assert widgets.console.complaints() == []
+
+
+def choose(widgets, list_name, text):
+    """Opens a list as its user does, and picks an entry by its text; returns all texts."""
+    if widgets.renderer == "canvas":
+        widgets.page.mouse.click(*widgets.page.evaluate(LIST_PLACE, "key_set"))
+        entries = widgets.page.locator(".litemenu-entry")
+    else:
+        widgets.page.get_by_role("combobox", name=list_name, exact=True).click()
+        entries = widgets.page.get_by_role("option")
+    entries.first.wait_for()
+    texts = entries.all_inner_texts()
+    entries.get_by_text(text, exact=True).click()
+    return texts
+
+
+def test_a_choice_reads_in_the_users_language_and_stays_english_in_the_file(foreign, picture):
+    widgets, expected, language = foreign
+    list_name, shown = expected["list"]
+    widgets.build([[Node("frames", "VideoGrainFullFrameAttention")]])
+    assert choose(widgets, list_name, shown[2]) == shown
+    widgets.page.wait_for_timeout(300)  # milliseconds, for the list to close
+    assert widgets.value("VideoGrainFullFrameAttention", "key_set") == "middle"
+    (node,) = (each for each in exported(widgets.page)[0]["nodes"] if each["type"] == "VideoGrainFullFrameAttention")
+    assert node["widgets_values"][0] == "middle"
+    if widgets.renderer == "nodes 2.0":
+        assert widgets.page.get_by_role("combobox", name=list_name, exact=True).inner_text() == shown[2]
+    widgets.page.screenshot(path=picture(f"choice_{language}"))
     assert widgets.console.complaints() == []
