@@ -1,12 +1,13 @@
-"""The views' own words, and the choices of lists, in the language the frontend is set to."""
+"""The views' own words, choices of lists, and a template's notes, in the language the frontend is set to."""
 
 import json
 from pathlib import Path
 
 import pytest
+from shipped import ROOT, prompt
 from widget_page import WidgetPage
 
-from pack.tools.frontend import exported
+from pack.tools.frontend import drop, exported
 from pack.tools.workflows.graph import Node
 
 GRAPH = [
@@ -21,10 +22,12 @@ GRAPH = [
         ),
     ],
 ]
-# By language: what a view says before a run, Undo, no marks, the parts to zoom into, the speed; a list's name and choices.
+# By language: what a view says before a run, Undo, no marks, the parts to zoom into, the speed; a list's name and choices;
+# a group's title and a note's first words.
 EXPECTED = json.loads(Path(__file__).with_name("words.json").read_text(encoding="utf-8"))
 
 RENDERERS = {"zh": "canvas", "ja": "nodes 2.0"}
+UNDOABLE = "() => app.extensionManager.workflow.activeWorkflow.changeTracker.undoQueue.length"
 LIST_PLACE = """(name) => {
   const node = app.graph.nodes.find(({ widgets }) => widgets.some((each) => each.name === name))
   const { scale, offset } = app.canvas.ds
@@ -86,4 +89,20 @@ def test_a_choice_reads_in_the_users_language_and_stays_english_in_the_file(fore
     if widgets.renderer == "nodes 2.0":
         assert widgets.page.get_by_role("combobox", name=list_name, exact=True).inner_text() == shown[2]
     widgets.page.screenshot(path=picture(f"choice_{language}"))
+    assert widgets.console.complaints() == []
+
+
+def test_a_template_opens_in_the_users_language(foreign, picture):
+    widgets, expected, language = foreign
+    group, note = expected["template"]
+    drop(widgets.page, ROOT / "workflows" / "instance_edit.json")
+    workflow, api = exported(widgets.page)
+    assert group in [each["title"] for each in workflow["groups"]]
+    notes = [each["widgets_values"][0] for each in workflow["nodes"] if each["type"] == "MarkdownNote"]
+    assert note in [text.splitlines()[0] for text in notes]
+    asked = {number: node["inputs"] for number, node in prompt("instance_edit").items()}
+    assert {number: node["inputs"] for number, node in api.items()} == asked  # only what is read differs
+    assert widgets.page.evaluate(UNDOABLE) == 0  # undo does not bring the English back
+    widgets.page.wait_for_timeout(500)  # milliseconds, for the graph to be drawn
+    widgets.page.screenshot(path=picture(f"template_{language}"))
     assert widgets.console.complaints() == []

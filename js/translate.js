@@ -1,0 +1,28 @@
+// Gives a shipped workflow's texts in another language: its groups' titles, its nodes' given titles and its notes.
+// Nothing here touches the page.
+
+import { LANGUAGES, TEXTS } from './template_words.js'
+
+const isNote = ({ type }) => ['MarkdownNote', 'Note'].includes(type)
+const isKnown = (text) => Object.hasOwn(TEXTS, text)
+
+/** The graph and the graphs inside its subgraphs, as saved. */
+const graphsOf = (workflow) => [workflow, ...(workflow.definitions?.subgraphs ?? [])]
+const valuesOf = (node) => [node.widgets_values, node.widgets_values_named].filter(Boolean) // newer frontends name them too
+
+/**
+ * Changes a saved workflow's texts to the language of a locale such as “zh” or “ja-JP”. Only of a workflow that still has a note
+ * of ours in English: in another's, “1 Clip” may be a title that its author chose. Prompts and all other values stay.
+ */
+export function translate(workflow, locale) {
+  const language = LANGUAGES.indexOf(String(locale).split('-')[0])
+  const nodes = graphsOf(workflow).flatMap((graph) => graph.nodes ?? [])
+  const groups = graphsOf(workflow).flatMap((graph) => graph.groups ?? [])
+  const notes = nodes.filter(isNote).flatMap(valuesOf)
+  if (language < 0 || !notes.some((values) => Object.values(values).some(isKnown))) return
+  const change = (owner, key) => {
+    if (isKnown(owner[key])) owner[key] = TEXTS[owner[key]][language]
+  }
+  for (const titled of [...nodes, ...groups]) change(titled, 'title')
+  for (const values of notes) Object.keys(values).forEach((key) => change(values, key))
+}
