@@ -191,6 +191,9 @@ def test_closest_words():
     assert closest("polar bear", "two polar bares in snow") == "polar bares"
     assert closest("spiderman", "a spider-man runs") == "spider-man"
     assert closest("castle", "wolf") is None and closest("castle", "") is None
+    assert closest("a panda", "a bear and a frog in the snow") is None  # and not “bear and a”
+    assert closest("a frog", "a bear and frogs") == "frogs"  # and not “and frogs”
+    assert closest("The Bear", "a bear and a frog") == "a bear"
 
 
 # ---- the picture ----------------------------------------------------------------------------------------------------

@@ -13,6 +13,7 @@ BRACKETS = "()[]{}"
 SMALL_WORDS = frozenset(  # words that name no thing
     "a an the and or of in on at to by with for from over under before behind near is are be this that it its".split()
 )
+ARTICLES = frozenset(("a", "an", "the"))
 # Scripts without spaces between words: Thai to Khmer, kana, Chinese characters.
 UNSPACED = re.compile(
     r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]"
@@ -97,16 +98,31 @@ def hint(text: Text, phrase: str) -> str:
 
 
 def closest(phrase: str, prompt: str) -> str | None:
-    """The words of a prompt that are most like a missing phrase; None if none are like it."""
+    """The words of a prompt that are most like a missing phrase; None if none are like it.
+
+    Likeness is that of the words that name things: “a panda” and “bear and a” share no more than small words.
+    """
     words, length = re.findall(r"[\w'-]+", prompt), len(phrase.split())
     runs = [
-        " ".join(words[start : start + count])
+        words[start : start + count]
         for count in range(max(1, length - 1), length + 2)
         for start in range(len(words) - count + 1)
     ]
-    likeness = {run: SequenceMatcher(None, phrase.lower(), run.lower()).ratio() for run in runs}
+    likeness = {
+        " ".join(run): (_alike(_telling(phrase.split()), _telling(run)), _alike(phrase.split(), run))
+        for run in runs
+        if run[-1].lower() not in SMALL_WORDS and run[0].lower() not in SMALL_WORDS - ARTICLES
+    }
     best = max(likeness, key=likeness.get, default=None)
-    return best if best and likeness[best] > 0.5 else None  # at 0.5 "a" is like "cat"
+    return best if best and likeness[best][0] > 0.5 else None  # at 0.5 "a" is like "cat"
+
+
+def _telling(words: list[str]) -> list[str]:
+    return [word for word in words if word.lower() not in SMALL_WORDS]
+
+
+def _alike(words: list[str], others: list[str]) -> float:
+    return SequenceMatcher(None, " ".join(words).lower(), " ".join(others).lower()).ratio()
 
 
 def _of_brackets(text: Text, signs: list[int], wanted: Text) -> str:
