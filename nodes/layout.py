@@ -183,8 +183,8 @@ class ClustersToMask(io.ComfyNode):
                     "clusters",
                     default="0",
                     tooltip="Numbers or names of clusters, separated by commas, as in “0, 3” or “cat”. With an at sign and "
-                    "“(310, 200, 0)” behind it, only the connected part at x 310, y 200 of frame 0; shift-click writes "
-                    "that.",
+                    "“(310, 200, 0)” behind it, only the connected part at x 310, y 200 of frame 0, which the picture "
+                    "counts as 1; shift-click writes that.",
                 ),
                 io.Boolean.Input("invert", default=False, optional=True, tooltip="Everything but these clusters."),
                 io.Image.Input(

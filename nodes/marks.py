@@ -43,8 +43,8 @@ class PointsToRegion(io.ComfyNode):
                 io.String.Input(
                     "marks",
                     default="",
-                    tooltip="“310, 200, 0” is a point on the thing: x, y in pixels, and the frame from 0. “not 50, 60, 0” is "
-                    "a point beside it, “box 250, 120, 400, 330, 0” a box around it: left, top, right, bottom, frame. A "
+                    tooltip="“310, 200, 0” is a point on the thing: x, y in pixels, and the frame, from 0 (the picture "
+                    "counts from 1). “not 50, 60, 0” is a point beside it, “box 250, 120, 400, 330, 0” a box around it: left, top, right, bottom, frame. A "
                     "semicolon between two. Frames between two boxed ones get boxes too. After a run, mark in the picture on the node.",
                 ),
             ],
