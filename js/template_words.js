@@ -20,17 +20,17 @@ export const TEXTS = {
   'Source clip': ['源视频', '元の動画'],
   'Save the edit': ['保存编辑结果', '編集結果を保存'],
   'Save the source': ['保存源视频', '元の動画を保存'],
-  '## What to edit\nThe demo clip comes with the exact mask of each object, and the demo model is tiny: nothing is downloaded, a CPU is enough.\n\n**Your own:** Load Checkpoint (any Stable Diffusion 1.5 UNet) instead of Load Demo Model; Load Video and Get Video Components instead of Demo Clip; masks from any segmentation pack, one per frame.': [
-    '## 要编辑什么\n演示视频带有每个物体的准确遮罩，演示模型很小：什么都不用下载，用 CPU 就够了。\n\n**换成你自己的：** 用“Checkpoint加载器（简易）”（任意 Stable Diffusion 1.5 UNet）代替“加载演示模型”；用“加载视频”和“获取视频元素”代替“演示视频”；遮罩可来自任何分割节点包，每帧一个。',
-    '## 何を編集するか\nデモ動画には各物体の正確なマスクが付き、デモモデルはごく小さなものです。ダウンロードは不要で、CPU で足ります。\n\n**自分の素材で：** 「デモモデルを読み込む」の代わりに「チェックポイントを読み込む」（Stable Diffusion 1.5 の UNet ならどれでも）、「デモ動画」の代わりに「ビデオを読み込む」と「ビデオコンポーネントの取得」、マスクは好きなセグメンテーションのノードから、フレームごとに 1 枚。',
+  '## What to edit\nThe demo clip comes with the exact mask of each object, and the demo model is tiny: nothing is downloaded, a CPU is enough.\n\n**Your own:** Load Checkpoint (any Stable Diffusion 1.5 UNet) instead of Load Demo Model; Load Video Frames instead of Demo Clip; masks from any segmentation pack, one per frame.': [
+    '## 要编辑什么\n演示视频带有每个物体的准确遮罩，演示模型很小：什么都不用下载，用 CPU 就够了。\n\n**换成你自己的：** 用“Checkpoint加载器（简易）”（任意 Stable Diffusion 1.5 UNet）代替“加载演示模型”；用“加载视频帧”代替“演示视频”；遮罩可来自任何分割节点包，每帧一个。',
+    '## 何を編集するか\nデモ動画には各物体の正確なマスクが付き、デモモデルはごく小さなものです。ダウンロードは不要で、CPU で足ります。\n\n**自分の素材で：** 「デモモデルを読み込む」の代わりに「チェックポイントを読み込む」（Stable Diffusion 1.5 の UNet ならどれでも）、「デモ動画」の代わりに「動画フレームを読み込む」、マスクは好きなセグメンテーションのノードから、フレームごとに 1 枚。',
   ],
   '## Which noise gives this clip back?\nDDIM Inversion walks the clip to noise along the model\'s own path. It needs words for the clip *as it is*. Full-Frame Attention lets every frame see all others and must stand before both the inversion and the sampler.': [
     '## 哪一份噪波能重新画出这段视频？\n“DDIM 反演”沿模型自身的路径把视频走回噪波。它需要描述视频*原样*的文字。“全帧注意力”让每一帧看到其他所有帧，必须同时放在反演和采样器之前。',
     '## どのノイズならこの動画に戻るか\n「DDIMインバージョン」は、モデル自身の経路に沿って動画をノイズまで戻します。動画の*今のまま*を述べる言葉が必要です。「全フレームアテンション」は各フレームにほかの全フレームを見せるもので、インバージョンとサンプラーの両方の前に置きます。',
   ],
-  '## Which words belong where\nEach Region Prompt ties a mask to a phrase; chain as many as you need. Bind Region Prompts finds the phrases in the prompt of the whole edited clip, so they must stand there letter for letter.': [
-    '## 哪些文字属于哪里\n每个“区域提示词”把一个遮罩和一个短语绑在一起；需要几个就串联几个。“绑定区域提示词”在描述整段编辑后视频的提示词中寻找这些短语，因此它们必须逐字出现在那里。',
-    '## どの言葉がどこのものか\n「領域プロンプト」は 1 つごとにマスクと語句を結び付けます。必要な数だけつなげてください。「領域プロンプトの紐付け」は、編集後の動画全体のプロンプトから語句を探します。語句はそこに一字一句そのままなければなりません。',
+  '## Which words belong where\nEach Region Prompt ties a mask to a phrase; chain as many as you need. Bind Region Prompts finds the phrases in the prompt of the whole edited clip, so they must stand there word for word.': [
+    '## 哪些文字属于哪里\n每个“区域提示词”把一个遮罩和一个短语绑在一起；需要几个就串联几个。“绑定区域提示词”在描述整段编辑后视频的提示词中寻找这些短语，因此它们必须逐词出现在那里。',
+    '## どの言葉がどこのものか\n「領域プロンプト」は 1 つごとにマスクと語句を結び付けます。必要な数だけつなげてください。「領域プロンプトの紐付け」は、編集後の動画全体のプロンプトから語句を探します。語句はそこに一語一語そのままなければなりません。',
   ],
   '## Draw it again with the new words\nST-Layout Attention keeps each phrase in its region, Latent Blend holds the rest to the source. The sampler starts from the *inversion\'s* noise, so **add_noise is disabled**; its steps and scheduler are those of the inversion.\n\nEdit too weak? Lower ST-Layout\'s power. New object cut off? Raise Latent Blend\'s grow. Colours burnt? Lower cfg.': [
     '## 用新的文字重新画\n“ST-Layout 注意力”让每个短语留在自己的区域，“Latent 混合”让其余部分保持为源视频。采样器从*反演的*噪波开始，因此**禁用添加噪波**；步数和调度器与反演一致。\n\n编辑太弱？降低 ST-Layout 的衰减指数。新物体被切掉？提高 Latent 混合的扩展。颜色过饱和？降低 cfg。',

@@ -21,8 +21,8 @@ clip = clip_group(
 The demo clip comes with the exact mask of each object, and the demo model is tiny: nothing is \
 downloaded, a CPU is enough.
 
-**Your own:** Load Checkpoint (any Stable Diffusion 1.5 UNet) instead of Load Demo Model; Load Video and Get Video \
-Components instead of Demo Clip; masks from any segmentation pack, one per frame.""",
+**Your own:** Load Checkpoint (any Stable Diffusion 1.5 UNet) instead of Load Demo Model; Load Video Frames \
+instead of Demo Clip; masks from any segmentation pack, one per frame.""",
     left="wolf",
     right="pig",
     background="snow",
@@ -43,7 +43,7 @@ regions = Group(
     """\
 ## Which words belong where
 Each Region Prompt ties a mask to a phrase; chain as many as you need. Bind Region \
-Prompts finds the phrases in the prompt of the whole edited clip, so they must stand there letter for letter.""",
+Prompts finds the phrases in the prompt of the whole edited clip, so they must stand there word for word.""",
     columns=[
         [
             region("left", "Region Prompt (left)", "clip.left_mask", "a bear"),
