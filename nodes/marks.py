@@ -44,7 +44,8 @@ class PointsToRegion(io.ComfyNode):
                     "marks",
                     default="",
                     tooltip="“310, 200, 0” is a point on the thing: x, y in pixels, and the frame, from 0 (the picture "
-                    "counts from 1). “not 50, 60, 0” is a point beside it, “box 250, 120, 400, 330, 0” a box around it: left, top, right, bottom, frame. A "
+                    "counts from 1). “not 50, 60, 0” is a point beside it, “box 250, 120, 400, 330, 0” a box around it: left, top, right, bottom, frame. “brush "
+                    "310, 200, 330, 210, 12, 0” paints the mask along these points, 12 pixels to each side; “erase” takes away. A "
                     "semicolon between two. Frames between two boxed ones get boxes too. After a run, mark in the picture on the node.",
                 ),
             ],
@@ -73,7 +74,7 @@ class PointsToRegion(io.ComfyNode):
 
         masks, doubts = follow(frames, found, flow, watch)
         if doubts:
-            warn(told(doubts, count))
+            warn(told(doubts, count, "Points to Region"))
         mask = masks.float()
         return io.NodeOutput(mask, ui=previews.shown("marks", _picker(frames, mask, marks)))
 

@@ -21,6 +21,10 @@ def test_marks_are_read():
         Mark("box", (10, 20, 30, 40), 7),
     ]
     assert parse_marks(" ;\n", 8, 256, 512) == []
+    assert parse_marks("brush 10, 20, 300, 40, 12, 7; erase 5,6, 1, 0", 8, 256, 512) == [
+        Mark("brush", (10, 20, 300, 40), 7, 12),
+        Mark("erase", (5, 6), 0, 1),
+    ]
 
 
 @pytest.mark.parametrize(
@@ -34,6 +38,13 @@ def test_marks_are_read():
         ("1, 256, 3", "outside the clip"),
         ("1, 2, 8", "outside the clip"),
         ("box 1, 2, 3, 256, 0", "outside the clip"),
+        ("brush 1, 2, 3", "is no mark.*a stroke “brush x, y, x, y, …, radius, frame”"),
+        ("erase 1, 2, 3, 4, 5", "is no mark"),
+        ("brush 1, 2, 9, 8", "outside the clip"),
+        ("brush 1, 2, 512, 2, 9, 0", "outside the clip"),
+        ("brush 1, 2, 0, 0", "has the radius 0, but it must be from 1 to 512"),
+        ("erase 1, 2, 513, 0", "has the radius 513"),
+        (f"brush {'1, ' * 101}1, 2, 9", 'brush 1, 1, 1.*…" lies outside'),
     ],
 )
 def test_what_is_no_mark_is_told(text, message):
@@ -215,6 +226,43 @@ def test_a_thing_that_leaves_is_named():
     assert {kind for frame, (kind, _) in doubtful.items() if frame not in gone} == {SMALLER} and min(doubtful) > 8
 
 
+def test_what_is_painted_is_the_mask_and_is_followed():
+    shot, frames, flow = example()
+    true = torch.from_numpy(shot.masks[0])
+    y, x = (axis.float().mean().item() for axis in true[0].nonzero(as_tuple=True))
+    stroke = Mark("brush", (int(x) - 12, int(y), int(x) + 12, int(y)), 0, 18)
+    found = follow(frames, [stroke], flow).masks
+    rows, columns = torch.meshgrid(torch.arange(192), torch.arange(192), indexing="ij")
+    beside = ((columns - int(x)).abs() - 12).clamp(min=0)
+    drawn = beside.square() + (rows - int(y)).square() <= 18**2
+    assert agreement(found[0], drawn) > 0.95 and agreement(found[0], true[0]) < 0.95  # no GrabCut there
+    right = list(map(agreement, found, true))
+    assert min(right[1:]) > right[0] - 0.1  # followed
+
+
+def test_strokes_change_a_cut_in_their_order():
+    shot, frames, flow = example()
+    box = box_around(shot.masks[0], 0)
+    cut = follow(frames[:2], [box], flow).masks
+    left, top, right, bottom = box.place
+    all_of_it, spot = Mark("erase", (left, top, right, bottom), 0, 150), Mark("brush", (150, 20), 0, 5)
+    more = follow(frames[:2], [box, spot], flow).masks
+    assert more[0, 20, 150] and torch.equal(more[0] & ~cut[0], more[0] & (torch.arange(192) > 140))
+    assert not follow(frames[:2], [spot, box, all_of_it], flow).masks.any()
+    only = follow(frames[:2], [all_of_it, box, spot], flow).masks  # the spot came after
+    assert only[0, 20, 150] and not (only[0] & cut[0]).any()
+    later = follow(frames[:2], [box, Mark("erase", (0, 0, 191, 191), 1, 192)], flow).masks
+    assert torch.equal(later[0], cut[0]) and not later[1].any()
+    assert not follow(frames[:2], [all_of_it], flow).masks.any()  # nothing is marked
+
+
+def test_a_painted_frame_between_two_boxes_has_no_box_of_its_own():
+    shot, frames, flow = example()
+    ends = [box_around(shot.masks[0], 0), box_around(shot.masks[0], 4)]
+    found = follow(frames[:5], [*ends, Mark("brush", (180, 180), 2, 4)], flow).masks
+    assert found[2].sum() < 100 and found[2, 180, 180] and found[1].sum() > 500
+
+
 def areas(*pixels):
     masks = torch.zeros(len(pixels), 10, 10, dtype=torch.bool)
     for mask, count in zip(masks, pixels, strict=True):
@@ -240,11 +288,12 @@ def test_doubts_are_told_with_the_frame_to_mark():
         7: (EMPTY, math.inf),
         8: (UNSURE, 1.1),
     }
-    assert told(found, 10) == (
+    assert told(found, 10, "Points to Region") == (
         "Points to Region: look at these frames. 6–7: the mask is empty (right if the thing is out of sight). 1, 4–5: much larger "
         "than where it is marked, it may have leaked. 8: the motion is unclear, it may have slipped off. Another mark helps most in "
         "frame 6 (“7 / 10” below the picture)."
     )
     assert best_frame({2: (LARGER, 1.1), 5: (SMALLER, 3.0)}) == 5  # the worst of lone ones
-    many = told({frame: (LARGER, 1.1) for frame in range(0, 30, 2)}, 30)
+    many = told({frame: (LARGER, 1.1) for frame in range(0, 30, 2)}, 30, "Row 1")
+    assert many.startswith("Row 1: look at these frames")
     assert "0, 2, 4, 6, 8, 10 and 9 more:" in many

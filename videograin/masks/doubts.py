@@ -45,8 +45,8 @@ def best_frame(found: dict[int, tuple[str, float]]) -> int:
     return longest[len(longest) // 2]
 
 
-def told(found: dict[int, tuple[str, float]], count: int) -> str:
-    """A warning of all that was `found`, in a clip of `count` frames."""
+def told(found: dict[int, tuple[str, float]], count: int, name: str) -> str:
+    """A warning of all that was `found`, in a clip of `count` frames. name: of what was marked."""
     parts = []
     for kind, words in WORDS.items():
         runs = _runs([frame for frame, (what, _) in found.items() if what == kind])
@@ -56,7 +56,7 @@ def told(found: dict[int, tuple[str, float]], count: int) -> str:
             parts.append(f"{spans}{more}: {words}.")
     best = best_frame(found)
     return (
-        f"Points to Region: look at these frames. {' '.join(parts)} Another mark helps most in frame {best} "
+        f"{name}: look at these frames. {' '.join(parts)} Another mark helps most in frame {best} "
         f"(“{best + 1} / {count}” below the picture)."
     )
 

@@ -16,7 +16,7 @@ from torch import Tensor
 from ..core.optical_flow import occluded, warp_masks
 from .box_path import Flow, boxes_between
 from .doubts import doubts
-from .marks import BESIDE, BOX, ON, Mark
+from .marks import BESIDE, BOX, BRUSH, ERASE, ON, STROKES, Mark
 
 SEED = 0.012  # radius of certain pixels around a point, in shares of the longer side
 REACH = 0.18  # largest distance of the thing from a point, without a box, in shares of the longer side
@@ -36,20 +36,23 @@ def follow(
 ) -> Followed:
     """The marked thing in every frame.
 
-    Frames with a point or a box are cut from their marks, those between two with boxes from boxes between these; the
-    outline is carried to all other frames, each from its nearest one, of two the earlier. With “not” marks only, the
-    masks are empty. Args: frames (F, H, W, 3) float in 0…1; flow between neighbouring frames; advance, called with the
+    Frames with a point or a box are cut from their marks, those between two with boxes from boxes between these; what is
+    painted is the mask there, or is added to the cut. The outline is carried to all other frames, each from its nearest
+    one, of two the earlier; what is erased in a frame is taken away last, and so from the frames that follow from it.
+    Without anything that is on the thing, the masks are empty. Args: frames (F, H, W, 3) float in 0…1; flow between neighbouring frames; advance, called with the
     share of frames done.
     """
-    marked = sorted({mark.frame for mark in marks if mark.kind != BESIDE})
+    marked = _starts(marks)
     if not marked:
         return Followed(torch.zeros(frames.shape[:3], dtype=torch.bool), {})
-    marks = [*marks, *boxes_between(marks, frames.shape[1:3], flow)]
-    starts = sorted({mark.frame for mark in marks if mark.kind != BESIDE})
+    drawn = {mark.frame for mark in marks if mark.kind == BRUSH}
+    marks = [*marks, *(box for box in boxes_between(marks, frames.shape[1:3], flow) if box.frame not in drawn)]
+    starts = _starts(marks)
     pictures = (frames[..., :3].cpu().clamp(0, 1) * 255).round().byte().numpy()
     found, unclear, done = np.zeros(pictures.shape[:3], bool), {}, 0
     for start in starts:
-        found[start] = cut(pictures[start], [mark for mark in marks if mark.frame == start])
+        here = [mark for mark in marks if mark.frame == start]
+        found[start] = painted(cut(pictures[start], [mark for mark in here if mark.kind not in STROKES]), here)
         done += 1
         advance(done / len(pictures))
     nearest = [min(starts, key=lambda start: (abs(start - frame), start)) for frame in range(len(pictures))]
@@ -58,7 +61,8 @@ def follow(
             frame = start + way
             while 0 <= frame < len(pictures) and nearest[frame] == start:
                 there = flow(frame, frame - way)
-                found[frame] = redraw(pictures[frame], warp_masks(found[frame - way], there))
+                carried = redraw(pictures[frame], warp_masks(found[frame - way], there))
+                found[frame] = painted(carried, [mark for mark in marks if mark.frame == frame])
                 if found[frame].any():
                     hidden = occluded(there, flow(frame - way, frame)).numpy()
                     unclear[frame] = float(hidden[found[frame]].mean())
@@ -68,8 +72,28 @@ def follow(
     return Followed(torch.from_numpy(found), doubts(found, marked, unclear))
 
 
+def _starts(marks: list[Mark]) -> list[int]:
+    """The frames in which the thing itself is marked."""
+    return sorted({mark.frame for mark in marks if mark.kind not in (BESIDE, ERASE)})
+
+
+def painted(mask: np.ndarray, marks: list[Mark]) -> np.ndarray:
+    """A mask, (H, W) bool, after one frame's strokes, in their order."""
+    import cv2
+
+    canvas = mask.astype(np.uint8)
+    for mark in marks:
+        if mark.kind in STROKES:
+            line, value = np.array(mark.place).reshape(-1, 1, 2), int(mark.kind == BRUSH)
+            cv2.polylines(canvas, [line], False, value, 2 * mark.radius)  # this wide to each side, its middle besides
+            for point in line[[0, -1], 0].tolist():  # also where the line is one point
+                cv2.circle(canvas, point, mark.radius, value, -1)
+    return canvas > 0
+
+
 def cut(picture: np.ndarray, marks: list[Mark]) -> np.ndarray:
-    """GrabCut from one frame's marks. Returns (H, W) bool: all parts with a box, else the parts that hold a point."""
+    """GrabCut from one frame's marks. Returns (H, W) bool: all parts with a box, else the parts that hold a point; none
+    without either."""
     import cv2
 
     height, width = picture.shape[:2]
@@ -87,7 +111,7 @@ def cut(picture: np.ndarray, marks: list[Mark]) -> np.ndarray:
     for point in () if boxes else points:
         cv2.circle(hint, point, round(REACH * longer / 2), cv2.GC_PR_FGD, -1)
     for mark in marks:
-        if mark.kind != BOX:
+        if mark.kind in (ON, BESIDE):
             value = cv2.GC_BGD if mark.kind == BESIDE else cv2.GC_FGD
             cv2.circle(hint, mark.place, max(1, round(SEED * longer)), value, -1)
     inside = _grabcut(picture, hint)
