@@ -1,10 +1,10 @@
 """Regions: the things of a clip in rows, each marked, with what it is and what it becomes."""
 
-import logging
+import time
 
 from comfy_api.latest import io
 
-from ..videograin.comfyui import previews
+from ..videograin.comfyui import demo_graph, previews
 from ..videograin.comfyui.optical_flow import dis_between
 from ..videograin.comfyui.progress import Notes
 from ..videograin.core.regions import Region, frame_masks
@@ -20,8 +20,6 @@ from .types import Category
 from .types import Regions as RegionsType
 
 MASKS = tuple(f"mask_{number}" for number in range(1, 7))  # a row's mask from another node, in place of its marks
-
-logger = logging.getLogger("videograin")
 
 
 class Regions(io.ComfyNode):
@@ -45,6 +43,7 @@ class Regions(io.ComfyNode):
             ],
             is_output_node=True,  # it can run alone, for a look before marking
             is_input_list=True,  # a list of masks or frames is one clip
+            hidden=[io.Hidden.prompt],
             inputs=[
                 io.Image.Input("frames", tooltip="The frames of the clip."),
                 io.String.Input(
@@ -87,6 +86,12 @@ class Regions(io.ComfyNode):
         )
 
     @classmethod
+    def fingerprint_inputs(cls, rows=(), **inputs) -> str:
+        """With nothing marked it runs each time: ComfyUI would keep the stopped run, and the next would end without a word."""
+        marked = any(row.marks for text in rows for row in _readable(text)) or any(name in inputs for name in MASKS)
+        return "" if marked else str(time.time())
+
+    @classmethod
     @declared
     def execute(cls, frames, rows: str, scene: str = "", mask_1=None, mask_2=None, mask_3=None, mask_4=None, mask_5=None,
                 mask_6=None) -> io.NodeOutput:  # fmt: skip
@@ -103,16 +108,27 @@ class Regions(io.ComfyNode):
         try:
             _require_rows(masks, given)
             words = told(scene, filled)
-            areas = _areas(frames, words.rows, masks)
+            notes = Notes()
+            phrases = [(row.number, text) for row in filled for text in (row.thing, row.becomes)]
+            for line in demo_graph.remarks(cls.hidden and cls.hidden.prompt, phrases):
+                notes.add(line)
+            areas = _areas(frames, words.rows, masks, notes)
         except ValueError:
             previews.show_before_failing("rows", _view(frames, given))
             raise
         pairs = [(words.rows[a].number, words.rows[b].number, share) for a, b, share in doubles(areas)]
         for one, other, share in pairs:
-            logger.warning("Regions: rows %d and %d cover the same pixels (%.0f %%).", one, other, 100 * share)
+            notes.add(f"Rows {one} and {other} cover the same pixels ({share:.0%}).")
         regions = tuple(Region(area, row.phrase) for area, row in zip(areas, words.rows, strict=True))
         ui = previews.shown("rows", _view(frames, given, areas, pairs))
         return io.NodeOutput(regions, words.source, words.edited, ui=ui)
+
+
+def _readable(text) -> list[Row]:
+    try:
+        return read_rows(text)
+    except (ValueError, AttributeError):  # no list of rows, or a link's text: the run tells
+        return []
 
 
 def _unmarked(number: int) -> str:
@@ -132,7 +148,7 @@ def _require_rows(masks: dict, rows: list[Row]) -> None:
             )
 
 
-def _areas(frames, rows: tuple[Row, ...], masks: dict) -> list:
+def _areas(frames, rows: tuple[Row, ...], masks: dict, notes: Notes) -> list:
     """Each row's mask, (frames or 1, H, W); where rows lack one, that is told before any is tracked."""
     count, height, width = frames.shape[:3]
     marks = {}
@@ -145,13 +161,13 @@ def _areas(frames, rows: tuple[Row, ...], masks: dict) -> list:
             marks[row.number] = parse_marks(row.marks, count, height, width)
         except ValueError as error:
             raise ValueError(f"Row {row.number}: {error}.") from error
-    areas, notes = [], Notes()
+    areas = []
     for row in rows:
         if row.number in marks:
             found, doubts = follow(frames, marks[row.number], dis_between(frames))
             area = found.float()
             if doubts:
-                notes.add(f"Row {row.number}: {doubts_told(doubts, count)}")
+                notes.add(doubts_told(doubts, count, f"Row {row.number}"))
         else:
             area = frame_masks(masks[row.number]).cpu()
         _require_area(row, area, count, row.number in marks)

@@ -1,7 +1,9 @@
 """Regions as a node: rows become regions and both prompts, which fit Bind Region Prompts; mistakes name their row."""
 
 import json
+from itertools import combinations
 
+import nodes as host
 import pytest
 import torch
 
@@ -9,7 +11,11 @@ from pack.nodes.demo import DemoClip, LoadDemoModel
 from pack.nodes.marks import PointsToRegion
 from pack.nodes.regions import BindRegionPrompts
 from pack.nodes.rows import Regions
+from pack.videograin.comfyui.demo_graph import DEMO_CLIP, check
+from pack.videograin.comfyui.prompt_graph import PromptGraph
 from pack.videograin.core.phrase_tokens import KEY
+from pack.videograin.toybox import world
+from pack.videograin.toybox.vocabulary import draws
 
 pytestmark = pytest.mark.once
 
@@ -20,8 +26,9 @@ def clip():
 
 
 @pytest.fixture(autouse=True)
-def _pictures(tmp_path, monkeypatch):
+def _host(tmp_path, monkeypatch):
     monkeypatch.setattr("folder_paths.temp_directory", str(tmp_path))
+    monkeypatch.setitem(host.NODE_CLASS_MAPPINGS, "VideoGrainLoadDemoModel", LoadDemoModel)
 
 
 def around(mask):
@@ -94,5 +101,66 @@ def test_a_word_that_is_not_in_the_scene_is_told_before_anything_is_tracked(clip
 def test_two_rows_on_one_thing_are_told_and_run(clip, caplog):
     frames, left, _ = clip
     output = Regions.execute(frames, rows(("a tiger",), ("a frog",)), mask_1=left, mask_2=left)
-    assert shown(output)["doubles"] == [[1, 2, 1.0]] and "rows 1 and 2" in caplog.text
+    assert shown(output)["doubles"] == [[1, 2, 1.0]] and "Rows 1 and 2 cover the same pixels (100%)" in caplog.text
     assert len(output.result[0]) == 2
+
+
+def test_doubtful_frames_name_the_row(clip, caplog):
+    frames = clip[0].clone()
+    frames[5:] = torch.rand(3, *frames.shape[1:], generator=torch.Generator().manual_seed(0))  # a cut to something else
+    Regions.execute(frames, rows(("a tiger", "", around(clip[1]))))
+    (said,) = [record.getMessage() for record in caplog.records]
+    assert said.startswith("Row 1: look at these frames")
+
+
+def test_only_a_run_with_nothing_marked_is_done_anew_each_time():
+    marked = rows(("a tiger", "", "5, 5, 0"))
+    changes = [
+        [Regions.fingerprint_inputs(rows=[text], frames=(None,), **masks) for _ in range(2)]
+        for text, masks in ((marked, {}), ("", {"mask_1": (None,)}), ("", {}), (rows(("a tiger",)), {}), ("{", {}))
+    ]
+    assert [first == second for first, second in changes] == [True, True, False, False, False]
+    assert Regions.fingerprint_inputs(rows=(None,), frames=(None,))  # linked, which only the API can
+
+
+def graph(**changes):
+    """A graph of the demo model; changes: (kind, inputs) by node."""
+    made = {
+        "model": ("VideoGrainLoadDemoModel", {}),
+        "clip": ("VideoGrainDemoClip", {}),
+        "rows": ("VideoGrainRegions", {"frames": ["clip", 0]}),
+        "sampler": ("KSampler", {"model": ["model", 0]}),
+        **changes,
+    }
+    return PromptGraph({node: {"class_type": kind, "inputs": inputs} for node, (kind, inputs) in made.items()})
+
+
+def test_what_the_demo_model_cannot_draw_is_told():
+    phrases = [(1, "a tiger"), (1, "an Elephant"), (2, "a (cat:1.2) with a hat, in the snow"), (3, "")]
+    (said,) = check(graph(), "rows", phrases)
+    assert (
+        said.startswith("Row 1: the demo model cannot draw “an Elephant”. It knows cat, dog, ") and "Row 2" not in said
+    )
+    assert check(graph(), "rows", phrases[:1]) == []
+    video = ("VideoGrainLoadVideoFrames", {"file": "street.mp4"})
+    scaled = {"clip": ("ImageScale", {"image": ["loaded", 0]}), "loaded": video}
+    for other in ({"clip": video}, scaled):
+        assert check(graph(**other), "rows", ())[0].startswith("The demo model only draws its own emoji")
+    ours = ("VideoGrainLoadVideoFrames", {"file": DEMO_CLIP})
+    assert check(graph(clip=ours), "rows", ()) == check(graph(**scaled | {"loaded": ours}), "rows", ()) == []
+
+
+def test_another_model_may_draw_anything():
+    checkpoint = ("CheckpointLoaderSimple", {})
+    other = graph(other=checkpoint, lora=("LoraLoader", {"model": ["other", 0]}), clip=("LoadImage", {}))
+    assert check(other, "rows", [(1, "an elephant")]) == []
+    assert check(graph(sampler=("KSampler", {})), "rows", [(1, "an elephant")]) == []  # nobody reads the demo model
+    lora = ("LoraLoader", {"model": ["model", 0]})
+    assert check(graph(other=checkpoint, lora=lora), "rows", [(1, "an elephant")])  # the checkpoint is not connected
+
+
+def test_the_words_are_those_of_the_demo_worlds_captions():
+    for names in combinations(world.OBJECTS, 2):
+        nouns = [world.Placed(name, 0, 0, 0, worn="sunglasses").noun for name in names]
+        assert all(draws(world.caption(nouns, place)) for place in world.PLACES)
+    assert not any(map(draws, ("a cats", "an elephant", "a red cat", "\u72fc")))

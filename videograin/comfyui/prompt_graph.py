@@ -43,6 +43,10 @@ class PromptGraph:
         found = self._inputs(node).get(name)
         return Link(str(found[0]), int(found[1])) if _is_link(found) else None
 
+    def links(self, node: str) -> Iterator[Link]:
+        """What all inputs are connected to."""
+        return filter(None, (self.link(node, name) for name in self._inputs(node)))
+
     def readers(self, link: Link) -> Iterator[tuple[str, str]]:
         """(node, input) of everything that is connected to an output."""
         for node in self._nodes:
@@ -62,9 +66,8 @@ class PromptGraph:
         """The last nodes that its outputs reach; itself where nobody reads them."""
         below: dict[str, set[str]] = {}
         for reader in self._nodes:
-            for name in self._inputs(reader):
-                if link := self.link(reader, name):
-                    below.setdefault(link.node, set()).add(reader)
+            for link in self.links(reader):
+                below.setdefault(link.node, set()).add(reader)
         found, waiting = {node}, [node]
         while waiting:
             new = below.get(waiting.pop(), set()) - found
@@ -80,7 +83,7 @@ class PromptGraph:
             node = waiting.pop()
             if node in self and node not in found:
                 found.add(node)
-                waiting += [link.node for name in self._inputs(node) if (link := self.link(node, name))]
+                waiting += [link.node for link in self.links(node)]
         return found
 
     def _inputs(self, node: str) -> Mapping[str, Any]:
