@@ -2,22 +2,20 @@
 
 import json
 import re
-import subprocess
 from base64 import b64encode
 from contextlib import nullcontext
 from pathlib import Path
 from zlib import compress
 
-import playwright
 import pytest
 import torch
+from javascript import node
 
 from pack.videograin.core.attention_clusters import ClusterLayout
 from pack.videograin.masks.cluster_choice import chosen_tokens, parse_choice, token
 from pack.videograin.views.region_report import MARKS, Mark
 
 ROOT = Path(__file__).parents[2]
-NODE = Path(playwright.__file__).with_name("driver") / "node"
 BAD = (
     """import { a, b } from './x.js'
 const { c, d: [e] } = a
@@ -30,10 +28,6 @@ export function f(g, _h) {
 """
     + f"// {'x' * 138}\n"
 )
-
-
-def node(*arguments: str, given: str = "") -> subprocess.CompletedProcess:
-    return subprocess.run([NODE, *arguments], cwd=ROOT, input=given, capture_output=True, text=True, timeout=120)
 
 
 def test_the_units_of_the_javascript():
