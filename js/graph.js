@@ -13,7 +13,7 @@ export function located(name) {
   return (subgraph ? root().subgraphs?.get(subgraph) : root())?.getNodeById(id)
 }
 
-const nameOf = (node) => (!node.graph || node.graph === root() ? String(node.id) : `${node.graph.id}:${node.id}`)
+export const nameOf = (node) => (!node.graph || node.graph === root() ? String(node.id) : `${node.graph.id}:${node.id}`)
 
 export const outputOf = (node) => app.nodeOutputs?.[nameOf(node)]
 
@@ -52,8 +52,39 @@ function sourcesOf(node) {
   return links.map((link) => node.graph.getNodeById(link.origin_id))
 }
 
+/** All nodes, those inside subgraphs too. */
+export const allNodes = () => [root(), ...(root().subgraphs?.values() ?? [])].flatMap(({ nodes }) => nodes)
+
+const INPUTS = -10 // what a subgraph's links from its own inputs call their origin
+const OUTPUTS = -20 // and those to its outputs their target
+const DEEPEST = 100 // reroutes and subgraphs one after another
+
+const linkTo = (graph, id, slot) =>
+  [...graph.links.values()].find((link) => String(link.target_id) === String(id) && link.target_slot === slot)
+
+/** The node that an input has its value from, through reroutes and subgraphs; null where there is none. */
+export function originOf(node, wanted) {
+  let { graph } = node
+  let link = graph && linkTo(graph, node.id, node.inputs.findIndex(({ name }) => name === wanted))
+  for (let passed = 0; link && passed < DEEPEST; passed++) {
+    const origin = Number(link.origin_id) === INPUTS
+      ? allNodes().find(({ subgraph }) => subgraph === graph)
+      : graph.getNodeById(link.origin_id)
+    if (!origin) return null
+    if (Number(link.origin_id) === INPUTS) {
+      graph = origin.graph
+      link = linkTo(graph, origin.id, link.origin_slot)
+    } else if (origin.subgraph) {
+      graph = origin.subgraph
+      link = linkTo(graph, OUTPUTS, link.origin_slot)
+    } else if (origin.type === 'Reroute') link = linkTo(graph, origin.id, 0)
+    else return origin
+  }
+  return null
+}
+
 /** All nodes that lead to a node, those inside subgraphs too. */
-function before(node) {
+export function before(node) {
   const found = new Set()
   const open = [node]
   while (open.length) {
@@ -65,4 +96,14 @@ function before(node) {
     }
   }
   return found
+}
+
+const OPTIONAL = 7 // the shape of a socket that may stay empty
+
+/** Whether a run as far as a node would start: all that must be connected is, and all that must be chosen. */
+export function isReady(node) {
+  const complete = ({ inputs, widgets }) =>
+    (inputs ?? []).every(({ widget, link, shape }) => widget || shape === OPTIONAL || (link ?? null) !== null)
+    && (widgets ?? []).every(({ type, value }) => type !== 'combo' || value !== '')
+  return [node, ...before(node)].every(complete)
 }

@@ -1,16 +1,19 @@
-// Points to Region: the clip, to mark a thing on. Click: a point on it; shift-click: beside it; drag: a box around it.
+// Points to Region: the clip, to mark a thing on. Click: a point on it; shift-click: beside it; drag: a box around it, or
+// with the brush a painted line.
 
 import { app } from '../../scripts/app.js'
-import { readMarks, vainMarks, withMark, withoutLast, withoutMark } from './marks.js'
+import { drawBrush, drawCross, drawMark, drawStrokes } from './mark_drawing.js'
+import { MarkTools } from './mark_tools.js'
+import { isStroke, readMarks, thinned, vainMarks, withMark, withoutLast, withoutMark } from './marks.js'
 import { element, isGone, isLinked, isThere, picture, placeAt, say, setValue } from './panel.js'
 
 const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] }
-const COLOURS = { '': '#56b4e9', not: '#e69f00', box: '#ffffff' } // told apart by colour-blind readers; shapes differ too
 const DRAGGED = 0.02 // of the picture's width: less is a click
+const THIN = 0.15 // of the brush's radius: points of a painted line nearer to it are left out
 
 export class MarkPicker {
   static kind = 'marks'
-  height = 330
+  height = 356
 
   constructor(node) {
     this.node = node
@@ -21,7 +24,8 @@ export class MarkPicker {
     this.clear = element('button', { type: 'button', textContent: say('clear'), title: say('clear_hint') })
     this.status = element('div', { className: 'status', role: 'status' })
     const bar = element('div', { className: 'bar' }, this.scrubber, this.counter, this.undo, this.clear)
-    this.element = element('div', {}, this.canvas, bar, this.status)
+    this.tools = new MarkTools(() => this.redraw())
+    this.element = element('div', {}, this.tools.element, this.canvas, bar, this.status)
     this.follow()
     this.listen()
   }
@@ -49,10 +53,12 @@ export class MarkPicker {
       if (event.button !== 0 || !this.data) return
       canvas.setPointerCapture(event.pointerId)
       this.from = this.at = this.pixel(event)
+      this.line = this.tools.paints && this.from ? [this.from] : null
     })
     canvas.addEventListener('pointermove', (event) => {
       if (!this.data) return
       this.at = this.pixel(event)
+      if (this.line && this.at) this.line.push(this.at)
       this.redraw()
     })
     canvas.addEventListener('pointerleave', () => this.look(null))
@@ -66,25 +72,31 @@ export class MarkPicker {
     this.clear.addEventListener('click', () => this.choose(''))
   }
 
-  /** data: as the node's `_picker` makes it. memory: what outlives the node's being made anew. */
+  /**
+   * data: as the node's `_picker` makes it, or with canvases in place of files, of a clip of `count` frames.
+   * memory: what outlives the node's being made anew.
+   */
   show(data, memory) {
-    if (String(data.size) !== String(this.data?.size)) Object.assign(this, { from: null, at: null }) // else a box may be half drawn
+    // A box may be half drawn.
+    if (String(data.size) !== String(this.data?.size)) Object.assign(this, { from: null, at: null, line: null })
     Object.assign(this, { data, memory })
-    this.pictures = data.pictures.map((file) => picture(file, () => this.redraw()))
+    this.pictures = data.pictures.map((file) => (file.filename ? picture(file, () => this.redraw()) : file))
     this.zoom = Math.max(1, Math.min(768 / Math.max(...data.size), 8)) // canvas pixels for one of the clip's
     this.canvas.width = Math.round(data.size[0] * this.zoom)
     this.canvas.height = Math.round(data.size[1] * this.zoom)
     this.scrubber.max = data.pictures.length - 1
+    this.scrubber.hidden = data.pictures.length === 1
     this.goTo(Math.min(memory.frame ?? 0, data.pictures.length - 1))
   }
 
   // ---- marking -----------------------------------------------------------------------------------------------------
 
   release(event) {
-    const { from } = this
+    const { from, line } = this
     const at = this.pixel(event)
-    this.from = null
+    Object.assign(this, { from: null, line: null })
     if (event.button !== 0 || !this.data || !from || !at) return this.redraw()
+    if (line) return this.paint(line)
     const far = Math.max(Math.abs(at[0] - from[0]), Math.abs(at[1] - from[1])) > DRAGGED * this.data.size[0]
     if (far) this.mark('box', [Math.min(from[0], at[0]), Math.min(from[1], at[1]), Math.max(from[0], at[0]), Math.max(from[1], at[1])])
     else this.point(at, event.shiftKey)
@@ -95,6 +107,12 @@ export class MarkPicker {
     const left = withoutMark(this.text, place, this.memory.frame, 0.015 * this.data.size[0])
     if (left !== null) this.choose(left)
     else this.mark(beside ? 'not' : '', place)
+  }
+
+  /** A line of the brush, or of the eraser. */
+  paint(line) {
+    const radius = this.tools.radius(this.data.size)
+    this.mark(this.tools.kind, [...thinned(line, THIN * radius).flat(), radius])
   }
 
   mark(kind, place) {
@@ -121,8 +139,9 @@ export class MarkPicker {
     if (!this.data || event.ctrlKey || event.metaKey || event.altKey) return
     const [width, height] = this.data.size
     const here = this.at ?? [width >> 1, height >> 1]
-    if (event.key === 'Enter' || event.key === ' ') this.point(here, event.shiftKey)
-    else if (event.key === 'Escape' && this.from) { this.from = null; this.redraw() }
+    if ((event.key === 'Enter' || event.key === ' ') && this.tools.paints) this.paint([here])
+    else if (event.key === 'Enter' || event.key === ' ') this.point(here, event.shiftKey)
+    else if (event.key === 'Escape' && this.from) { Object.assign(this, { from: null, line: null }); this.redraw() }
     else if (event.key === 'Delete' || event.key === 'Backspace') this.choose(withoutLast(this.text, this.memory.frame)) // not the node
     else if (event.key === 'PageUp' || event.key === 'PageDown') {
       this.goTo(Math.max(0, Math.min(this.pictures.length - 1, this.memory.frame + (event.key === 'PageUp' ? -1 : 1))))
@@ -145,7 +164,7 @@ export class MarkPicker {
   }
 
   look(place) {
-    if (place === null) this.from = null
+    if (place === null) Object.assign(this, { from: null, line: null })
     this.at = place
     this.redraw()
   }
@@ -168,8 +187,13 @@ export class MarkPicker {
     context.clearRect(0, 0, canvas.width, canvas.height)
     if (isThere(this.pictures[frame])) context.drawImage(this.pictures[frame], 0, 0, canvas.width, canvas.height)
     const marks = readMarks(this.text)
-    for (const mark of marks) if (mark.frame === frame) drawMark(context, mark, zoom)
-    if (this.from && this.at) drawMark(context, { kind: 'box', place: [...this.from, ...this.at] }, zoom)
+    const here = marks.filter((mark) => mark.frame === frame)
+    const radius = this.tools.radius(this.data.size)
+    const drawing = this.line ? [{ kind: this.tools.kind, place: this.line.flat(), radius }] : []
+    drawStrokes(context, [...here.filter(({ kind }) => isStroke(kind)), ...drawing], zoom)
+    for (const mark of here) if (!isStroke(mark.kind)) drawMark(context, mark, zoom)
+    if (this.tools.paints && this.at) drawBrush(context, this.at, radius, zoom)
+    else if (this.from && this.at) drawMark(context, { kind: 'box', place: [...this.from, ...this.at] }, zoom)
     else if (this.at) drawCross(context, this.at, zoom)
     this.tell(marks)
   }
@@ -177,45 +201,14 @@ export class MarkPicker {
   tell(marks) {
     const { frame } = this.memory
     const here = marks.filter((mark) => mark.frame === frame).length
-    const vain = vainMarks(this.text, this.data.size, this.pictures.length)
+    const vain = vainMarks(this.text, this.data.size, this.data.count ?? this.pictures.length)
+    const how = say(this.tools.paints ? 'brush_how' : 'marks_how')
     const said = vain.length
       ? [say('marks_vain', { parts: vain.map((part) => `“${part}”`).join(', ') })]
-      : [say('marks', { marks: marks.length, here }), this.text === this.data.marks ? '' : say('marks_new'), say('marks_how')]
+      : [say('marks', { marks: marks.length, here }), this.text === this.data.marks ? '' : say('marks_new'), how]
     if (this.pictures.some(isGone)) said.unshift(say('gone'))
     this.clear.disabled = this.isLinked
     this.status.textContent = this.isLinked ? say('marks_linked') : said.filter(Boolean).join(' ')
     this.canvas.setAttribute('aria-label', say('marks_picture', { frame: frame + 1, count: this.pictures.length, marks: here }))
-  }
-}
-
-function drawMark(context, { kind, place }, zoom) {
-  const line = Math.max(2, context.canvas.width / 250)
-  context.beginPath()
-  if (kind === 'box') {
-    const [left, top, right, bottom] = place.map((edge) => edge * zoom)
-    context.rect(left, top, right - left, bottom - top)
-  } else {
-    const [x, y] = place.map((edge) => (edge + 0.5) * zoom)
-    const radius = 4 * line
-    if (kind === 'not') {
-      context.moveTo(x - radius, y - radius); context.lineTo(x + radius, y + radius)
-      context.moveTo(x - radius, y + radius); context.lineTo(x + radius, y - radius)
-    } else context.arc(x, y, radius, 0, 2 * Math.PI)
-  }
-  for (const [colour, width] of [['black', 2 * line], [COLOURS[kind], line]]) {
-    Object.assign(context, { strokeStyle: colour, lineWidth: width })
-    context.stroke()
-  }
-}
-
-function drawCross(context, place, zoom) {
-  const [x, y] = place.map((edge) => (edge + 0.5) * zoom)
-  const arm = context.canvas.width / 40
-  context.beginPath()
-  context.moveTo(x - arm, y); context.lineTo(x + arm, y)
-  context.moveTo(x, y - arm); context.lineTo(x, y + arm)
-  for (const [colour, width] of [['black', 3], ['white', 1]]) {
-    Object.assign(context, { strokeStyle: colour, lineWidth: width })
-    context.stroke()
   }
 }

@@ -29,6 +29,7 @@ export const say = (key, values) => worded(locale(), key, values)
 export const sayMark = (mark) => marked(locale(), mark)
 
 const address = (file) => `/view?${new URLSearchParams(file)}`
+export const pictureUrl = (file) => app.api.apiURL(address(file))
 
 /** Loads a picture of the last run into an image, from what is kept or from the server; told: called when it is there, or gone. */
 export function load(image, file, told) {
@@ -41,12 +42,12 @@ export function load(image, file, told) {
     image.classList.add('gone')
     told?.()
   }
-  keptPicture(file.filename).then((blob) => { image.src = blob ? URL.createObjectURL(blob) : app.api.apiURL(address(file)) })
+  keptPicture(file.filename).then((blob) => { image.src = blob ? URL.createObjectURL(blob) : pictureUrl(file) })
   return image
 }
 
 export const picture = (file, told) => load(element('img', { decoding: 'async' }), file, told)
-export const isThere = (picture) => Boolean(picture?.complete && picture.naturalWidth)
+export const isThere = (picture) => Boolean(picture?.getContext || (picture?.complete && picture.naturalWidth)) // drawn, or loaded
 export const isGone = (picture) => Boolean(picture?.classList.contains('gone'))
 
 /** The clip's (x, y) under the pointer; a canvas of `zoom` pixels for one of the clip's is fitted in, so there may be bars. */
@@ -71,7 +72,10 @@ export function setValue(node, widget, value) {
 }
 
 export class Panel {
-  /** view: {element, height (pixels it needs), show(data, memory), maybe linked() for other connections}, its class's kind. */
+  /**
+   * view: {element, height (pixels it needs), show(data, memory), maybe linked(…) for other connections, as the frontend
+   * tells them}, its class's kind.
+   */
   constructor(node, view) {
     Object.assign(this, { node, view })
     for (const part of view.element.children) part.hidden = true // until it runs, and while the style sheet is on its way
@@ -95,7 +99,7 @@ export class Panel {
     const { onConnectionsChange } = node
     node.onConnectionsChange = (...all) => {
       onConnectionsChange?.apply(node, all)
-      if (!this.waiting) view.linked?.()
+      if (!this.waiting) view.linked?.(...all)
     }
     this.passOnScrolling()
   }

@@ -1,7 +1,12 @@
 // The rows of Regions as text, the way videograin/core/scene.py reads them. Nothing here touches the page.
 
+import { NAMES } from './demo_words.js'
+import { overlap, readMarks } from './marks.js'
+
 const EMPTY = { is: '', becomes: '', marks: '' }
 const BEGUN = 2 // rows of a new node
+const ALIKE = 0.7 // share that two boxes have in common
+const SHOWN = NAMES.slice(0, 10) // of the demo model's words
 // As videograin/views/palette.py; more rows repeat them.
 const COLOURS = ['230,159,0', '86,180,233', '0,158,115', '240,228,66', '0,114,178', '213,94,0', '204,121,167']
 
@@ -42,17 +47,29 @@ export function withoutRow(rows, number) {
 export const isBlank = ({ is, becomes, marks }) => !(is.trim() || becomes.trim() || marks.trim())
 
 /**
- * What the first incomplete row lacks, {row, lacks: 'is', 'scene' (its words there) or 'marks'}, or null.
- * masked: of each row, whether its mask is linked. scene: null where it is not known.
+ * What is wrong with each row: a list for each, of {what, and values of the text that says so}.
+ * masked: of each row, whether its mask is linked. scene: null where it is not known. draws: whether the model knows a phrase.
  */
-export function lacking(rows, masked, scene) {
-  for (const [row, entry] of rows.entries()) {
-    if (isBlank(entry) && !masked[row]) continue
-    if (!entry.is.trim()) return { row, lacks: 'is' }
-    if (scene?.trim() && !standsIn(scene, entry.is)) return { row, lacks: 'scene' }
-    if (!entry.marks.trim() && !masked[row]) return { row, lacks: 'marks' }
-  }
-  return null
+export function problems(rows, masked, scene, draws = () => true) {
+  return rows.map((entry, row) => {
+    if (isBlank(entry) && !masked[row]) return []
+    const words = entry.is.trim()
+    const strange = [entry.is, entry.becomes].filter((phrase) => !draws(phrase))
+    const twin = masked[row] ? -1 : rows.findIndex((other, at) => at !== row && !masked[at] && boxedAlike(entry.marks, other.marks))
+    return [
+      !words && { what: 'nameless' },
+      words && scene?.trim() && !standsIn(scene, words) && { what: 'not in scene', words },
+      ...strange.map((phrase) => ({ what: 'strange', words: phrase.trim(), known: SHOWN.join(', ') })),
+      !entry.marks.trim() && !masked[row] && { what: 'unmarked' },
+      twin >= 0 && { what: 'twin', other: twin + 1 },
+    ].filter(Boolean)
+  })
+}
+
+/** Whether two rows have nearly the same box in a frame: one thing twice. */
+function boxedAlike(one, other) {
+  const [first, second] = [one, other].map((text) => readMarks(text).filter(({ kind }) => kind === 'box'))
+  return first.some((box) => second.some((twin) => twin.frame === box.frame && overlap(box.place, twin.place) > ALIKE))
 }
 
 /** Whether a text has some words, as whole words; case, weights and brackets do not count. The node itself looks closer. */

@@ -1,68 +1,45 @@
 // Regions: a table of things, each with what it is, what it becomes and its marks, over the clip to mark them on.
 
 import { app } from '../../scripts/app.js'
-import { MarkPicker } from './mark_picker.js'
+import { fileOf, loaderOf } from './clip_preview.js'
+import { demoDraws, showsMore } from './demo_graph.js'
+import { draws } from './demo_words.js'
 import { readMarks } from './marks.js'
 import { element, isLinked, Panel, say, setValue } from './panel.js'
-import { changed, colourOf, isBlank, lacking, readRows, withoutRow, withRow, writeRows } from './row_list.js'
+import { changed, colourOf, isBlank, problems, readRows, withoutRow, withRow, writeRows } from './row_list.js'
+import { RowMarker } from './row_marker.js'
+import { RowSource } from './row_source.js'
 import { percent } from './words.js'
 
-const WIDTH = 400 // pixels that a new node has at least
+const WIDTH = 340 // pixels that a new node has at least
 
-/** Points to Region's picture, for the marks of the chosen row. */
-class RowMarker extends MarkPicker {
-  constructor(node, table) {
-    super(node)
-    this.table = table
-  }
-
-  follow() {} // the table does
-
-  get isLinked() {
-    return this.table.isMasked(this.table.chosen)
-  }
-
-  get text() {
-    return this.table.rows[this.table.chosen].marks
-  }
-
-  choose(marks) {
-    if (!this.isLinked) this.table.change({ marks })
-  }
-
-  /** With the marks of the other rows, thin and in their colours. */
-  redraw() {
-    super.redraw()
-    if (!this.data) return
-    const context = this.canvas.getContext('2d')
-    for (const [row, { marks }] of this.table.rows.entries()) {
-      const here = row === this.table.chosen ? [] : readMarks(marks).filter(({ frame }) => frame === this.memory.frame)
-      for (const { kind, place } of here) outline(context, kind, place.map((at) => at * this.zoom), colourOf(row))
-    }
-  }
-
-  tell(marks) {
-    super.tell(marks)
-    if (this.isLinked) this.status.textContent = say('row_mask', { row: this.table.chosen + 1 })
-  }
+const SAID = { // of each problem of a row
+  nameless: () => say('row_lacks_is'),
+  'not in scene': (values) => say('row_lacks_scene', values),
+  strange: (values) => say('row_strange', values),
+  unmarked: () => say('row_lacks_mark'),
+  twin: (values) => say('row_twin', values),
+  same: (values) => say('rows_same', values),
 }
+let tables = 0
 
 export class RowTable {
   static kind = 'rows'
-  height = 440
+  height = 460
 
   constructor(node) {
     this.node = node
+    this.name = `videograin-row-${++tables}` // of its problems, for readers of the screen
     this.chosen = 0
     this.rows = readRows(this.widget.value)
     this.list = element('ol', { className: 'things', 'aria-label': say('things') })
     this.add = element('button', { type: 'button', textContent: say('row_add') })
     this.advice = element('span', { className: 'advice', role: 'status' })
-    this.hint = element('div', { className: 'look', textContent: say('rows_look') })
+    this.source = new RowSource(node, this)
     this.marker = new RowMarker(node, this)
     this.marker.element.classList.add('marker')
     const bar = element('div', { className: 'bar' }, this.add, this.advice)
-    this.element = element('div', {}, this.list, bar, this.hint, this.marker.element)
+    this.element = element('div', {}, this.list, bar, this.source.element, this.marker.element)
     this.add.addEventListener('click', () => this.append())
     this.follow()
     this.render()
@@ -108,14 +85,45 @@ export class RowTable {
 
   /** data: as the node's `_view` makes it. memory: what outlives the node's being made anew. */
   show(data, memory) {
-    this.hint.hidden = true
+    this.arrange()
+    this.source.ran(data, memory)
+  }
+
+  display(data, memory) {
     Object.assign(this, { data, memory })
+    this.arrange()
     this.marker.show({ ...data }, memory)
     this.choose(memory.row ?? this.chosen)
   }
 
-  /** Another connection: a row has its mask from there now, or its own marks again. */
-  linked() {
+  conceal() {
+    this.data = null
+    this.arrange()
+  }
+
+  arrange() {
+    this.source.element.hidden = Boolean(this.data)
+    this.marker.element.hidden = !this.data
+  }
+
+  /** Another connection: a row has its mask from there now, or its own marks again; or another clip comes in. */
+  linked(_type, slot) {
+    this.update()
+    if (this.node.inputs[slot]?.name === 'frames') this.source.connected()
+  }
+
+  graphChanged() {
+    this.source.refresh()
+    this.update()
+  }
+
+  /** The marks belong to the clip: its loader's user has chosen another. One step for undo, with that choice. */
+  clipChosen(loader) {
+    const { file } = this.source
+    if (!file || loaderOf(this.node) !== loader || fileOf(loader) === file) return
+    this.source.file = fileOf(loader)
+    this.rows = this.rows.map((row) => ({ ...row, marks: '' }))
+    this.widget.value = writeRows(this.rows)
     this.update()
   }
 
@@ -209,7 +217,9 @@ export class RowTable {
       words('is', is, say('row_is_example'), say('row_is', place)),
       words('becomes', becomes, say('row_becomes_example'), say('row_becomes', place)),
     ]
-    const line = element('li', {}, swatch, ...fields, mark, remove)
+    const problem = element('p', { className: 'problem', id: `${this.name}-${row}`, role: 'status' })
+    for (const field of fields) field.setAttribute('aria-describedby', problem.id)
+    const line = element('li', {}, swatch, ...fields, mark, remove, problem)
     line.addEventListener('focusin', () => this.choose(row))
     return line
   }
@@ -223,45 +233,31 @@ export class RowTable {
 
   update() {
     const masked = this.rows.map((_, row) => this.isMasked(row))
-    const found = this.lacking(masked)
+    const demo = demoDraws()
+    const scene = isLinked(this.node, 'scene') ? null : String(this.scene?.value ?? '')
+    const found = problems(this.rows, masked, scene, demo ? draws : undefined)
     for (const [row, line] of [...this.list.children].entries()) {
       const mark = line.querySelector('.mark')
       const marks = readMarks(this.rows[row]?.marks ?? '').length
-      line.querySelector('input').setAttribute('aria-invalid', String(found?.row === row && found.lacks !== 'marks'))
+      const said = [...(found[row] ?? []), ...this.doubles(row)]
+      line.querySelector('.problem').textContent = said.map((problem) => SAID[problem.what](problem)).join(' ')
+      line.querySelector('input').setAttribute('aria-invalid', String(said.some(({ what }) => what !== 'unmarked')))
       mark.setAttribute('aria-pressed', String(row === this.chosen))
       mark.textContent = masked[row] ? say('row_masked') : marks ? say('row_marked', { marks }) : say('row_mark')
     }
-    this.advice.textContent = this.advise(masked)
+    const blank = this.rows.every(isBlank) && !masked.includes(true)
+    this.advice.textContent = demo && showsMore(this.node) ? say('demo_only') : blank ? say('rows_blank') : ''
     if (!this.data) return
     this.marker.data.marks = this.data.marks[this.chosen] ?? ''
     this.marker.redraw()
   }
 
-  lacking(masked) {
-    return lacking(this.rows, masked, isLinked(this.node, 'scene') ? null : String(this.scene?.value ?? ''))
-  }
-
-  advise(masked) {
-    const found = this.lacking(masked)
-    const values = found && { row: found.row + 1, words: this.rows[found.row].is.trim() }
-    if (found?.lacks === 'is') return say('row_lacks_is', values)
-    if (found?.lacks === 'scene') return say('row_lacks_scene', values)
-    if (found) return say('row_lacks_mark', values)
-    if (this.rows.every(isBlank) && !masked.includes(true)) return say('rows_blank')
+  /** What the last run found of a row's mask, while its marks are as they were then. */
+  doubles(row) {
     const ran = this.data && String(this.rows.map(({ marks }) => marks)) === String(this.data.marks)
-    const pairs = ran ? this.data.doubles : []
-    return pairs.map(([one, other, share]) => say('rows_same', { one, other, share: percent(share) })).join(' ')
+    const pairs = ran ? this.data.doubles.flatMap(([one, other, share]) => [[one, other, share], [other, one, share]]) : []
+    return pairs.filter(([one]) => one === row + 1).map(([, other, share]) => ({ what: 'same', other, share: percent(share) }))
   }
-}
-
-function outline(context, kind, [left, top, right, bottom], colour) {
-  context.beginPath()
-  if (kind === 'box') context.rect(left, top, right - left, bottom - top)
-  else context.arc(left, top, context.canvas.width / 80, 0, 2 * Math.PI)
-  Object.assign(context, { strokeStyle: colour, lineWidth: Math.max(2, context.canvas.width / 300) })
-  context.setLineDash(kind === 'not' ? [4, 4] : [])
-  context.stroke()
-  context.setLineDash([])
 }
 
 /** The table is there from the start; other views wait for a run. */
@@ -270,6 +266,8 @@ export class RowPanel extends Panel {
     super(node, table)
     node.setSize([Math.max(node.size[0], WIDTH), node.size[1]])
     table.element.classList.remove('waiting')
-    for (const part of table.element.children) part.hidden = part === table.marker.element
+    for (const part of table.element.children) part.hidden = false
+    table.arrange()
+    table.element.style.minHeight = `${table.height}px`
   }
 }

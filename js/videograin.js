@@ -21,7 +21,9 @@ const VIEWS = {
   VideoGrainRegions: RowTable,
 }
 
+const LOADER = 'VideoGrainLoadVideoFrames'
 const panels = new WeakMap() // node → its panel
+const views = () => allNodes().flatMap((node) => panels.get(node)?.view ?? [])
 
 app.registerExtension({
   name: 'videograin.views',
@@ -29,14 +31,16 @@ app.registerExtension({
   // A saved workflow holds the values of a node's widgets as a list without names, the upload button's among them.
   // The frontend would put that button last; it must stay where it was before the optional inputs came.
   beforeRegisterNodeDef(_nodeType, nodeData) {
-    if (nodeData.name === 'VideoGrainLoadVideoFrames') nodeData.input_order?.required?.push('upload')
+    if (nodeData.name === LOADER) nodeData.input_order?.required?.push('upload')
   },
 
   setup() {
     colourSockets(app.canvas)
+    app.api.addEventListener('graphChanged', () => views().forEach((view) => view.graphChanged?.()))
   },
 
   nodeCreated(node) {
+    if (node.constructor.comfyClass === LOADER) tellOfFile(node)
     const View = VIEWS[node.constructor.comfyClass]
     if (View) panels.set(node, new (View === RowTable ? RowPanel : Panel)(node, new View(node)))
   },
@@ -71,3 +75,14 @@ async function showKept(nodes) {
 
 /** Whether a view is of this node's kind, and the node still there, without a run since. */
 const fits = (node, view) => view?.kind === node.constructor.comfyClass && isThere(node) && !outputOf(node)
+
+/** Views hear at once of another file, so that what goes with it is the same step for undo. */
+function tellOfFile(loader) {
+  const widget = loader.widgets?.find(({ name }) => name === 'file')
+  if (!widget) return
+  const { callback } = widget
+  widget.callback = (...all) => {
+    callback?.apply(widget, all)
+    views().forEach((view) => view.clipChosen?.(loader))
+  }
+}

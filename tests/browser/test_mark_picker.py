@@ -82,7 +82,7 @@ def test_marked_with_the_mouse_undone_and_run(widgets, picture):
     assert page.evaluate(VALUE) == ""
 
 
-def test_marked_by_keyboard(widgets):
+def test_marked_by_keyboard_and_painted(widgets, picture):
     widgets.build(graph("not 3, 3, 1"))
     widgets.run()
     page, view = widgets.page, widgets.view()
@@ -91,3 +91,23 @@ def test_marked_by_keyboard(widgets):
         page.keyboard.press(key)
     assert view.locator(".counter").inner_text() == "2 / 8"
     assert page.evaluate(VALUE) == "not 3, 3, 1; 99, 99, 1; not 105, 99, 1"
+
+    view.get_by_role("button", name="Clear").click()
+    view.get_by_role("button", name="Brush").click()
+    page.mouse.move(*place(widgets, 30, 90))
+    page.mouse.down()
+    page.mouse.move(*place(widgets, 90, 90), steps=12)
+    page.mouse.move(*place(widgets, 90, 130), steps=8)
+    page.mouse.up()
+    painted = page.evaluate(VALUE)
+    *line, radius, frame = numbers(painted.removeprefix("brush"))
+    assert (len(line), radius, frame) == (6, 8, 1)  # a straight line has two points
+    assert all(abs(a - b) <= 2 for a, b in zip(line, [30, 90, 90, 90, 90, 130], strict=True))
+    page.mouse.move(0, 0)
+    view.get_by_role("slider", name="Size of the brush").fill("20")
+    view.get_by_role("button", name="Erase").click()
+    view.locator("canvas.stage").focus()
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("Enter")
+    assert page.evaluate(VALUE) == f"{painted}; erase 99, 96, 4, 1"
+    page.screenshot(path=picture(f"painted_{widgets.renderer}"))

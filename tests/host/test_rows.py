@@ -1,7 +1,9 @@
 """Regions as a node: rows become regions and both prompts, which fit Bind Region Prompts; mistakes name their row."""
 
 import json
+import re
 from itertools import combinations
+from pathlib import Path
 
 import nodes as host
 import pytest
@@ -15,9 +17,10 @@ from pack.videograin.comfyui.demo_graph import DEMO_CLIP, check
 from pack.videograin.comfyui.prompt_graph import PromptGraph
 from pack.videograin.core.phrase_tokens import KEY
 from pack.videograin.toybox import world
-from pack.videograin.toybox.vocabulary import draws
+from pack.videograin.toybox.vocabulary import KNOWN, NAMES, draws
 
 pytestmark = pytest.mark.once
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
@@ -163,4 +166,10 @@ def test_the_words_are_those_of_the_demo_worlds_captions():
     for names in combinations(world.OBJECTS, 2):
         nouns = [world.Placed(name, 0, 0, 0, worn="sunglasses").noun for name in names]
         assert all(draws(world.caption(nouns, place)) for place in world.PLACES)
+    program = (ROOT / "js/demo_words.js").read_text()
+    names, joining = (
+        re.findall(r"'(\w+)'", program.split(f"{name} = [")[1].split("]")[0]) for name in ("NAMES", "JOINING")
+    )
+    assert tuple(names) == NAMES and {*names, *joining} == KNOWN
+    assert f"DEMO_CLIP = '{DEMO_CLIP}'" in (ROOT / "js/clip_preview.js").read_text()
     assert not any(map(draws, ("a cats", "an elephant", "a red cat", "\u72fc")))

@@ -12,7 +12,7 @@ const LONGEST = 140 // characters of a line, but for tables of words
 const KNOWN = new Set([
   ...['Array', 'Blob', 'Boolean', 'CSSStyleSheet', 'Date', 'DecompressionStream', 'Error', 'Float64Array', 'ImageData', 'Infinity', 'JSON', 'Map', 'Math', 'Number'],
   ...['Object', 'Promise', 'Response', 'Set', 'String', 'URL', 'URLSearchParams', 'Uint16Array', 'Uint32Array', 'Uint8Array', 'WeakMap'],
-  ...['atob', 'document', 'globalThis', 'performance', 'requestAnimationFrame', 'undefined'],
+  ...['atob', 'document', 'globalThis', 'performance', 'requestAnimationFrame', 'setTimeout', 'undefined'],
 ])
 const SCOPES = /^(Program|BlockStatement|StaticBlock|CatchClause|SwitchStatement|For\w*|Function\w*|ArrowFunctionExpression)$/
 const FUNCTION = /Function/

@@ -61,7 +61,7 @@ def test_clusters_and_regions_are_told_apart(cones):
 
 @pytest.mark.parametrize("cones", SEEN)
 def test_marks_are_told_apart(cones):
-    marks = written("mark_picker.js")
+    marks = written("mark_drawing.js")
     assert len(marks) == 3 and nearest(marks, cones) > 3 * APART
 
 
