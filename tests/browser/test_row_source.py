@@ -28,6 +28,9 @@ DRAWN = """async () => {
   const canvas = await firstFrame(asked(app.graph.nodes.find(({ type }) => type === 'VideoGrainRegions')))
   return canvas?.toDataURL().split(',')[1] ?? null
 }"""
+INSIDE = """() => {
+  app.graph.convertToSubgraph(new Set(app.graph.nodes.filter(({ type }) => type === 'VideoGrainLoadVideoFrames')))
+}"""
 UNDO = "() => app.extensionManager.command.execute('Comfy.Undo')"
 
 
@@ -83,6 +86,8 @@ def test_the_first_frame_is_what_the_loader_gives(widgets):
         found = torch.from_numpy(np.array(drawn)).float() / 255
         assert found.shape == expected.shape, settings
         assert float((found - expected).abs().mean()) < LIKE, settings
+    widgets.page.evaluate(INSIDE)
+    assert widgets.page.evaluate(DRAWN)  # from within a subgraph
 
 
 def test_six_actions_before_any_run(widgets, clip, picture):
