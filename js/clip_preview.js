@@ -10,6 +10,7 @@ const SETTINGS = ['file', 'start_time', 'force_rate', 'skip', 'size', 'width', '
 const PATIENCE = 10_000 // milliseconds for a file to answer
 const PAINTED = 100 // milliseconds until a frame that was sought has come to the screen; one that stood there comes no more
 const WITHIN = 0.001 // seconds after a frame's beginning, in which it is surely on the screen
+const LONGEST = 86_400 // seconds: some files do not say how long they are
 const KEPT = 4 // pictures; undo makes nodes anew and asks again
 
 /** The Load Video Frames that a node has its clip from, where its own widgets say which; null for any other source. */
@@ -49,15 +50,25 @@ async function draw(text) {
     video.src = urlOf(file)
     await loaded
     const shownAt = watched(video)
-    const time = await firstTime(shownAt, video.duration, { start, rate, skip })
+    const time = await firstTime(shownAt, Math.min(video.duration, LONGEST), { start, rate, skip })
     const place = video.videoWidth && placed([video.videoWidth, video.videoHeight], { mode, width, height })
-    if (time === null || !place) return null
+    if (time === null || !place || !hasSquarePixels(video)) return null
     await shownAt(time + WITHIN)
     return painted(video, place, background)
   } finally {
     video.removeAttribute('src')
     video.load() // lets go of the file
   }
+}
+
+/** False where the browser stretches the stored pixels, which the loader keeps. Unknown without a secure context: taken for true. */
+function hasSquarePixels(video) {
+  if (!globalThis.VideoFrame) return true
+  const frame = new globalThis.VideoFrame(video)
+  const stored = [frame.visibleRect.width, frame.visibleRect.height]
+  frame.close()
+  const sorted = (sides) => String(sides.sort((a, b) => a - b)) // a turned picture is no stretched one
+  return sorted(stored) === sorted([video.videoWidth, video.videoHeight])
 }
 
 function urlOf(file) {

@@ -86,6 +86,10 @@ def test_the_first_frame_is_what_the_loader_gives(widgets):
         found = torch.from_numpy(np.array(drawn)).float() / 255
         assert found.shape == expected.shape, settings
         assert float((found - expected).abs().mean()) < LIKE, settings
+    wide = footage.write(path.with_name(f"wide {name}"), footage.scene(3, 100, 132), codec, aspect=Fraction(4, 3))
+    widgets.set_value(LOADER, "file", wide.name)
+    assert widgets.page.evaluate(DRAWN) is None  # the browser would show it wider than the loader
+    widgets.set_value(LOADER, "file", name)
     widgets.page.evaluate(INSIDE)
     assert widgets.page.evaluate(DRAWN)  # from within a subgraph
 

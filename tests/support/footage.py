@@ -27,12 +27,13 @@ def scene(count: int, height: int = 96, width: int = 128) -> np.ndarray:
 
 def write(path: Path, frames: np.ndarray, codec: str, rate: Fraction | int = 25, *, pixels: str = "yuv420p",
           times: Iterable[Fraction] | None = None, audio: np.ndarray | None = None, options: dict | None = None,
-          container: dict | None = None, colour: tuple[int, int] = (2, 0)) -> Path:  # fmt: skip
+          container: dict | None = None, colour: tuple[int, int] = (2, 0), aspect: Fraction | int = 1) -> Path:  # fmt: skip
     """Encodes frames (F, H, W, 3 or 4) uint8. times: seconds of each; audio: (channels, samples) float32 at 48 kHz;
-    colour: FFmpeg's numbers of colour matrix and range."""
+    colour: FFmpeg's numbers of colour matrix and range; aspect: of a pixel."""
     with av.open(str(path), "w", options=container or {}) as file:
         stream = file.add_stream(codec, rate=rate, options=options or {})
         stream.height, stream.width, stream.pix_fmt = *frames.shape[1:3], pixels
+        stream.codec_context.sample_aspect_ratio = Fraction(aspect)
         stream.codec_context.colorspace, stream.codec_context.color_range = colour
         sound = None
         if audio is not None:
