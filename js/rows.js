@@ -38,7 +38,7 @@ export class RowTable {
     this.source = new RowSource(node, this)
     this.marker = new RowMarker(node, this)
     this.marker.element.classList.add('marker')
-    const bar = element('div', { className: 'bar' }, this.add, this.advice)
+    const bar = element('div', { className: 'bar adding' }, this.add, this.advice)
     this.element = element('div', {}, this.list, bar, this.source.element, this.marker.element)
     this.add.addEventListener('click', () => this.append())
     this.follow()

@@ -60,6 +60,7 @@ def graph(file="row a.mp4"):
     ]
 
 
+DEMO = [Node("model", "VideoGrainLoadDemoModel"), Node("used", "ModelSamplingDiscrete", links={"model": "model.model"})]
 SETTINGS = (
     {},
     {"start_time": 0.5, "size": "multiple of 8, padded"},
@@ -126,7 +127,7 @@ def test_frames_are_shown_when_they_are_connected_and_nothing_is_missing(widgets
         [Node("clip", "VideoGrainDemoClip", values={"frames": 8, "left": "cat", "right": "dog"})],
         [Node("scaled", "ImageScaleBy", links={"image": "clip.frames"}, values={"scale_by": 0.5})],
         [Node("rows", REGIONS, height=640)],
-        [Node("model", "VideoGrainLoadDemoModel"), Node("lora", "ModelSamplingDiscrete", links={"model": "model.model"})],
+        DEMO,
     ])  # fmt: skip
     page, view = widgets.page, widgets.view()
     view.get_by_text("Connect `frames`").wait_for()
@@ -178,12 +179,14 @@ def boxes(clip):
         yield across[0] - 3, down[0] - 3, across[-1] + 3, down[-1] + 3
 
 
-def test_another_file_takes_the_marks_along_for_undo_too(widgets, clip):
-    widgets.build(graph())
+def test_another_file_takes_the_marks_along_for_undo_too(widgets, clip, picture):
+    widgets.build([*graph(), DEMO])
     page, view = widgets.page, widgets.view()
     view.locator("canvas.stage").wait_for()
     field(widgets, 2, "is").fill("a frog")
     drag(widgets, 100, 60, 180, 150)
+    assert "only draws its own emoji" in view.locator(".advice").inner_text()
+    page.screenshot(path=picture(f"row_demo_{widgets.renderer}"))
     before = widgets.value(REGIONS, "rows")
     assert rows(widgets)[1]["marks"]
     widgets.set_value(LOADER, "file", "row b.webm")
