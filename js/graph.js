@@ -52,9 +52,6 @@ function sourcesOf(node) {
   return links.map((link) => node.graph.getNodeById(link.origin_id))
 }
 
-/** All nodes, those inside subgraphs too. */
-export const allNodes = () => [root(), ...(root().subgraphs?.values() ?? [])].flatMap(({ nodes }) => nodes)
-
 const INPUTS = -10 // what a subgraph's links from its own inputs call their origin
 const OUTPUTS = -20 // and those to its outputs their target
 const DEEPEST = 100 // reroutes and subgraphs one after another
