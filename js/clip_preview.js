@@ -5,7 +5,7 @@ import { firstTime, placed } from './first_frame.js'
 import { element, isLinked, pictureUrl } from './panel.js'
 
 const LOADER = 'VideoGrainLoadVideoFrames'
-export const DEMO_CLIP = 'VideoGrain demo clip.mp4' // a choice of the loader that lies beside this program, not in ComfyUI's input folder
+export const DEMO_CLIP = 'VideoGrain demo clip.mp4 [temp]' // as videograin/comfyui/input_files.py names the pack's own
 const SETTINGS = ['file', 'start_time', 'force_rate', 'skip', 'size', 'width', 'height', 'background']
 const PATIENCE = 10_000 // milliseconds for a file to answer
 const PAINTED = 100 // milliseconds until a frame that was sought has come to the screen; one that stood there comes no more
@@ -72,7 +72,6 @@ function hasSquarePixels(video) {
 }
 
 function urlOf(file) {
-  if (file === DEMO_CLIP) return new URL('./demo_clip.mp4', import.meta.url).href
   const [, subfolder, filename] = /^(?:(.*)\/)?(.*?)(?: \[input\])?$/.exec(file)
   return pictureUrl({ filename, subfolder: subfolder ?? '', type: 'input' })
 }

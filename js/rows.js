@@ -124,6 +124,7 @@ export class RowTable {
     this.source.file = fileOf(loader)
     this.rows = this.rows.map((row) => ({ ...row, marks: '' }))
     this.widget.value = writeRows(this.rows)
+    if (!isLinked(this.node, 'scene')) this.scene.value = '' // of the other clip too
     this.update()
   }
 

@@ -13,7 +13,8 @@ from pack.nodes.demo import DemoClip, LoadDemoModel
 from pack.nodes.marks import PointsToRegion
 from pack.nodes.regions import BindRegionPrompts
 from pack.nodes.rows import Regions
-from pack.videograin.comfyui.demo_graph import DEMO_CLIP, check
+from pack.videograin.comfyui.demo_graph import check
+from pack.videograin.comfyui.input_files import DEMO
 from pack.videograin.comfyui.prompt_graph import PromptGraph
 from pack.videograin.core.phrase_tokens import KEY
 from pack.videograin.toybox import world
@@ -149,7 +150,7 @@ def test_what_the_demo_model_cannot_draw_is_told():
     scaled = {"clip": ("ImageScale", {"image": ["loaded", 0]}), "loaded": video}
     for other in ({"clip": video}, scaled):
         assert check(graph(**other), "rows", ())[0].startswith("The demo model only draws its own emoji")
-    ours = ("VideoGrainLoadVideoFrames", {"file": DEMO_CLIP})
+    ours = ("VideoGrainLoadVideoFrames", {"file": DEMO})
     assert check(graph(clip=ours), "rows", ()) == check(graph(**scaled | {"loaded": ours}), "rows", ()) == []
 
 
@@ -171,5 +172,5 @@ def test_the_words_are_those_of_the_demo_worlds_captions():
         re.findall(r"'(\w+)'", program.split(f"{name} = [")[1].split("]")[0]) for name in ("NAMES", "JOINING")
     )
     assert tuple(names) == NAMES and {*names, *joining} == KNOWN
-    assert f"DEMO_CLIP = '{DEMO_CLIP}'" in (ROOT / "js/clip_preview.js").read_text()
+    assert f"DEMO_CLIP = '{DEMO}'" in (ROOT / "js/clip_preview.js").read_text()
     assert not any(map(draws, ("a cats", "an elephant", "a red cat", "\u72fc")))

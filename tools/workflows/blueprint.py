@@ -108,6 +108,6 @@ SHOWN = (
     ("cfg", SAMPLER, "cfg"),
     ("variation", "Vary Noise", "variation"),
     ("seed", "Vary Noise", "seed"),
-    ("strength", "ST-Layout Attention", "self_strength"),
+    ("strength", "ST-Layout Attention (Regions)", "self_strength"),
 )
 RENAMED = {"pixels": "frames"}  # inputs, by the name of the socket they lead to

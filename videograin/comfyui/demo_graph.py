@@ -9,10 +9,10 @@ import nodes as host
 from comfy_execution.utils import get_executing_context
 
 from ..toybox.vocabulary import NAMES, draws
+from .input_files import DEMO
 from .prompt_graph import PromptGraph
 
 MODEL, CLIP = "VideoGrainLoadDemoModel", "VideoGrainDemoClip"
-DEMO_CLIP = "VideoGrain demo clip.mp4"  # Load Video Frames' `file` that is a Demo Clip
 
 
 def remarks(prompt: Mapping[str, Any] | None, phrases: Sequence[tuple[int, str]]) -> list[str]:
@@ -33,7 +33,7 @@ def check(graph: PromptGraph, node: str, phrases: Sequence[tuple[int, str]]) -> 
     strange = [f"Row {number}: the demo model cannot draw “{words}”." for number, words in phrases if not draws(words)]
     found = [" ".join([*strange, f"It knows {', '.join(NAMES)}."])] if strange else []
     above = graph.above(graph.link(node, "frames"))
-    if not any(graph.kind(each) == CLIP or graph.value(each, "file") == DEMO_CLIP for each in above):
+    if not any(graph.kind(each) == CLIP or graph.value(each, "file") == DEMO for each in above):
         found.append(
             "The demo model only draws its own emoji. This clip needs a Stable Diffusion 1.5 checkpoint in place of Load Demo Model."
         )
