@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
+from ...proof.graph import Graph, Link, Prompt
 from ...videograin.core.cross_frame import OWN
 from ...videograin.core.latent_blend import IRJS
 from ...videograin.toybox import world
@@ -26,9 +27,6 @@ from .method import (
 )
 from .suite import Example
 
-Prompt = dict[str, dict[str, Any]]
-Link = list  # [node's name, index of its output]
-
 
 class Setup(NamedTuple):
     """The settings that all methods of a run share."""
@@ -39,17 +37,6 @@ class Setup(NamedTuple):
     cfg: float = 7.5
     denoise: float = 0.7  # SDEdit's
     clusters: int = 5
-
-
-class Graph:
-    """A prompt that grows node by node."""
-
-    def __init__(self):
-        self.prompt: Prompt = {}
-
-    def add(self, name: str, class_type: str, **inputs: Any) -> Link:
-        self.prompt[name] = {"class_type": class_type, "inputs": inputs, "_meta": {"title": name}}
-        return [name, 0]
 
 
 def edit_graph(one: Example, method: Method, wording: str, setup: Setup) -> Prompt:

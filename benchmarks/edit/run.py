@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterator
 from math import nan
 from typing import Any
 
+from ...proof.host import Host, Stopped
 from ...videograin.toybox.judge import Judge
 from .bench_nodes import Outcome, nodes
 from .graph import Prompt, Setup, edit_graph
-from .host import Host, Stopped
 from .lpips import Lpips
 from .measure import measure
 from .plan import Job

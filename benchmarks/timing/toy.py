@@ -16,10 +16,10 @@ from pathlib import Path
 import comfy.model_base
 import nodes as stock
 
+from ...proof.host import Host
 from ...videograin.comfyui.attention import Call
 from ...videograin.features.flatten_paths import AlongPaths
 from ...videograin.features.st_layout import Modulated
-from ..edit.host import Host
 from .rows import Row, profile_rows
 
 GRAPH = Path(__file__).parents[2] / "demo" / "instance_edit.api.json"

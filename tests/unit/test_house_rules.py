@@ -10,7 +10,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 HOST = {"comfy", "comfy_api", "comfy_execution", "comfy_extras", "comfyui_version", "execution", "folder_paths",
         "latent_preview", "node_helpers", "nodes", "server"}  # fmt: skip
-DEVELOPMENT = {"demo", "tools", "benchmarks", "farm", "tests"}
+DEVELOPMENT = {"demo", "tools", "benchmarks", "farm", "proof", "tests"}
 SHIPPED = sorted([*ROOT.glob("nodes/**/*.py"), *ROOT.glob("videograin/**/*.py"), ROOT / "__init__.py"])
 # Downwards: a folder may import those before it.
 FLOORS = (

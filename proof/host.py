@@ -1,7 +1,4 @@
-"""ComfyUI's own executor in this process, with the cost of each node.
-
-Import it after ComfyUI (tools/inprocess.py).
-"""
+"""ComfyUI's own executor in this process, with the cost of each node. Import it after ComfyUI."""
 
 from __future__ import annotations
 
@@ -23,6 +20,7 @@ import nodes
 import torch
 from comfy_api.latest import io as comfy_io
 
+from .. import comfy_entrypoint
 from .graph import Prompt
 
 REMEMBERED = 150  # node outputs in the host's cache: several edits of one clip
@@ -41,7 +39,7 @@ class Cost(NamedTuple):
 class Client:
     """A stand-in for the web server: it receives the executor's messages to a browser."""
 
-    client_id, last_node_id, last_prompt_id = "benchmark", None, None
+    client_id, last_node_id, last_prompt_id = "videograin", None, None
 
     def __init__(self):
         self.sockets_metadata: dict[str, Any] = {}
@@ -79,13 +77,13 @@ class Host:
         return asyncio.run(self._run(prompt))
 
     async def _run(self, prompt: Prompt) -> Cost:
-        valid, error, outputs, node_errors = await execution.validate_prompt("benchmark", prompt, None)
+        valid, error, outputs, node_errors = await execution.validate_prompt(Client.client_id, prompt, None)
         if not valid:
             raise RuntimeError(f"ComfyUI refuses the graph: {error} {node_errors}")
         self.client.started = []
         _forget_peak()
         with contextlib.redirect_stderr(io.StringIO()):  # the samplers' progress bars
-            await self.executor.execute_async(prompt, "benchmark", {"client_id": self.client.client_id}, outputs)
+            await self.executor.execute_async(prompt, Client.client_id, {"client_id": self.client.client_id}, outputs)
         ended = time.perf_counter()
         for event, data in self.executor.status_messages:
             if event == "execution_interrupted":
@@ -98,12 +96,10 @@ class Host:
 
 
 async def _register(own: list[type[comfy_io.ComfyNode]]) -> None:
-    import pack
-
     folder = Path(nodes.__file__).parent / "comfy_extras"
     for name in EXTRAS:
         await nodes.load_custom_node(str(folder / name), module_parent="comfy_extras")
-    extension = await pack.comfy_entrypoint()
+    extension = await comfy_entrypoint()
     for node in [*await extension.get_node_list(), *own]:
         nodes.NODE_CLASS_MAPPINGS[node.GET_SCHEMA().node_id] = node
 
