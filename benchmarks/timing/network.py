@@ -17,23 +17,12 @@ from comfy.model_patcher import ModelPatcher
 from ...nodes.attention import FullFrameAttention, STLayoutAttention
 from ...nodes.blend import LatentBlend
 from ...nodes.inversion import DDIMInversion
+from ...proof.random_weights import UNET, VAE, WIDTH, randomise
 from ...videograin.comfyui.prompts import KEY
 from ...videograin.core.phrase_tokens import Binding
 from ...videograin.core.regions import Region
 from . import machine
 from .rows import FULL_FRAME, PER_FRAME, Row
-
-WIDTH = 768  # of SD 1.5's text
-UNET = {
-    "image_size": 32, "in_channels": 4, "out_channels": 4, "model_channels": 320, "channel_mult": [1, 2, 4, 4],
-    "num_res_blocks": [2, 2, 2, 2], "transformer_depth": [1, 1, 1, 1, 1, 1, 0, 0],
-    "transformer_depth_output": [1, 1, 1, 1, 1, 1, 1, 1, 1, 0, 0, 0], "transformer_depth_middle": 1,
-    "context_dim": WIDTH, "use_spatial_transformer": True, "legacy": False,
-}  # fmt: skip
-VAE = {
-    "double_z": True, "z_channels": 4, "resolution": 256, "in_channels": 3, "out_ch": 3, "ch": 128,
-    "ch_mult": [1, 2, 4, 4], "num_res_blocks": 2, "attn_resolutions": [], "dropout": 0.0,
-}  # fmt: skip
 
 
 def random_unet(gpu: bool) -> ModelPatcher:
@@ -43,12 +32,7 @@ def random_unet(gpu: bool) -> ModelPatcher:
     config.set_inference_dtype(dtype, None)
     cpu = torch.device("cpu")
     model = comfy.model_base.BaseModel(config, device=cpu)
-    generator = torch.Generator().manual_seed(0)
-    for name, weight in model.diffusion_model.named_parameters():
-        if weight.ndim > 1:
-            weight.data.normal_(0, weight[0].numel() ** -0.5, generator=generator)
-        else:
-            weight.data.fill_(float(name.endswith("weight")))
+    randomise(model.diffusion_model)
     device = comfy.model_management.get_torch_device() if gpu else cpu
     return ModelPatcher(model, load_device=device, offload_device=cpu)
 
@@ -98,9 +82,7 @@ def step(mode: str, frames: int, size: int, device: torch.device) -> Row:
 def random_vae() -> comfy.sd.VAE:
     """SD 1.5's VAE with random weights: ComfyUI leaves what it expects to load uninitialised."""
     network = comfy.ldm.models.autoencoder.AutoencoderKL(ddconfig=VAE, embed_dim=4)
-    for name, weight in network.named_parameters():
-        with torch.no_grad():
-            weight.normal_(0, weight[0].numel() ** -0.5) if weight.ndim > 1 else weight.fill_(name.endswith("weight"))
+    randomise(network)
     return comfy.sd.VAE(sd=network.state_dict())
 
 
