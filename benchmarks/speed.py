@@ -3,6 +3,7 @@
     make bench                          all of it: on a CPU about half an hour on 2 cores; a GPU is used where there is one
     make bench ARGS=--quick             small sizes, a few minutes, to see that it runs; writes out/speed_quick.json only
     make bench ARGS="--only attention"  one benchmark; the others' rows stay as they are
+    make bench ARGS="--small-card"      a GPU of 8 GB, in some ten minutes (proof/ asks for this)
 
 Every case runs in its own process, so that the peak memory is its own. Writes out/speed.json and SPEED.md after each
 benchmark: a stopped run loses only the current one.
@@ -35,11 +36,17 @@ ATTENTION = {
         (4096, 80, "float16", 9), (16384, 80, "float16", 9), (16384, 80, "bfloat16", 9), (65536, 40, "float16", 5),
         (262144, 40, "float16", 3),
     ],
+    "small card": [(4096, 80, "float16", 9), (16384, 80, "float16", 5)],
     "quick": [(1024, 80, "float32", 3), (4096, 80, "float32", 1)],
 }  # fmt: skip
 TURNS = 3  # repetitions of each step of a network, interleaved, so that other load falls on all steps alike
 # network: frames, pixels
-NETWORK = {"cpu": ((4, 8, 16), 256), "cuda": ((8, 16, 32, 64), 512), "quick": ((1, 2, 3), 64)}
+NETWORK = {
+    "cpu": ((4, 8, 16), 256),
+    "cuda": ((8, 16, 32, 64), 512),
+    "small card": ((8, 16), 512),
+    "quick": ((1, 2, 3), 64),
+}
 # long: frames of the clips, the first in one chunk; frames of a chunk; steps
 LONG = {"cpu": ((16, 40, 88), 16, 2), "quick": ((6, 8), 6, 1)}
 
@@ -50,6 +57,8 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--tree", type=Path, default=os.environ.get("VIDEOGRAIN_COMFYUI_TREE"), help="ComfyUI's folder")
     parser.add_argument("--quick", action="store_true", help="small sizes: says that it runs, not how fast")
+    parser.add_argument("--small-card", action="store_true", help="sizes for a GPU of 8 GB")
+    parser.add_argument("--out", type=Path, help="folder for the rows, instead of out/ and SPEED.md")
     parser.add_argument("--only", choices=BENCHES, action="append", help="one benchmark; may be given again")
     parser.add_argument("--device", choices=("cpu", "cuda"), action="append", help="default: CPU, and CUDA if there")
     parser.add_argument("--task", type=json.loads, help=argparse.SUPPRESS)  # one case, in this process
@@ -66,7 +75,7 @@ def arguments() -> argparse.Namespace:
 
 def run_task(task: Row, tree: Path) -> Any:
     """Measures one case: {"what", "device", arguments of the function that measures it}."""
-    sys.path[0] = str(HERE.parent / "tools")
+    sys.path.insert(0, str(HERE.parent / "tools"))
     from inprocess import enter_host, import_pack
 
     what, gpu = task.pop("what"), task["device"] == "cuda"
@@ -85,7 +94,11 @@ def run_task(task: Row, tree: Path) -> Any:
         torch.set_num_threads(machine.cores())
         task["device"] = torch.device(task["device"])
         with torch.inference_mode():
-            return measure(what, task)
+            try:
+                return measure(what, task)
+            except torch.cuda.OutOfMemoryError:
+                print(f"  {what} does not fit on this card: left out", file=sys.stderr)
+                return None
 
 
 def measure(what: str, task: Row) -> Any:
@@ -115,7 +128,7 @@ def measure(what: str, task: Row) -> Any:
 
 
 def alone(what: str, device: str, tree: Path, **task: Any) -> Any:
-    """The result of one case in a fresh process."""
+    """The result of one case in a fresh process; None where it does not fit on the card."""
     told = json.dumps({"what": what, "device": device, **task})
     print(f"  {told}", file=sys.stderr, flush=True)
     command = [sys.executable, __file__, "--tree", str(tree), "--task", told]
@@ -132,7 +145,10 @@ def attention(device: str, cases: list[tuple], tree: Path) -> list[Row]:
     for tokens, d, dtype, repeats in cases:
         case = {"tokens": tokens, "d": d, "dtype": dtype}
         times = alone("times", device, tree, **case, repeats=repeats)
+        if times is None:
+            continue
         memory = {form: alone("memory", device, tree, **case, form=form) for form in times}
+        memory = {form: most for form, most in memory.items() if most is not None}
         size = 3 * 8 * tokens * d * (4 if dtype == "float32" else 2) / 2**20
         error = alone("fast_error", device, tree, **case)
         found += attention_rows(case, times, memory, size, error)
@@ -143,7 +159,8 @@ def network(device: str, counts: tuple[int, ...], size: int, tree: Path) -> list
     from pack.benchmarks.timing.rows import MODES, network_rows
 
     cases = [{"mode": mode, "frames": frames, "size": size} for frames in counts for mode in MODES]
-    return network_rows(alone("step", device, tree, **case) for _ in range(TURNS) for case in cases)
+    measured = (alone("step", device, tree, **case) for _ in range(TURNS) for case in cases)
+    return network_rows(row for row in measured if row)
 
 
 def long(device: str, counts: tuple[int, ...], length: int, steps: int, tree: Path) -> list[Row]:
@@ -152,9 +169,10 @@ def long(device: str, counts: tuple[int, ...], length: int, steps: int, tree: Pa
     return long_rows(alone("chunks", device, tree, frames=frames, steps=steps, length=length) for frames in counts)
 
 
-def benchmark(bench: str, device: str, quick: bool, tree: Path) -> list[Row]:
+def benchmark(bench: str, device: str, chosen: argparse.Namespace, tree: Path) -> list[Row]:
     """The rows of one benchmark on one kind of device; none where it is for the other."""
-    sizes = "quick" if quick else device
+    quick = chosen.quick
+    sizes = "quick" if quick else "small card" if chosen.small_card and device == "cuda" else device
     if bench == "attention":
         return attention(device, ATTENTION[sizes], tree)
     if bench == "network":
@@ -162,7 +180,8 @@ def benchmark(bench: str, device: str, quick: bool, tree: Path) -> list[Row]:
     if device not in BENCHES[bench]:
         return []
     if bench == "end to end":
-        return [alone("edit", device, tree, frames=2 if quick else 16, size=512, steps=2 if quick else 50)]
+        row = alone("edit", device, tree, frames=2 if quick else 16, size=512, steps=2 if quick else 50)
+        return [row] if row else []
     if bench == "long":
         return long(device, *LONG[sizes], tree)
     if bench == "paths":
@@ -173,7 +192,7 @@ def benchmark(bench: str, device: str, quick: bool, tree: Path) -> list[Row]:
 def rows_of(file: Path) -> list[Row]:
     """The rows measured before. Raises SystemExit for an unreadable file, since measured rows would be lost."""
     try:
-        return json.loads(file.read_text()) if file.exists() else []
+        return json.loads(file.read_text(encoding="utf-8")) if file.exists() else []
     except ValueError as error:
         raise SystemExit(f"{file} is damaged ({error}): remove it, or get it back from version control") from error
 
@@ -181,7 +200,7 @@ def rows_of(file: Path) -> list[Row]:
 def replace(file: Path, text: str) -> None:
     """Replaces a file, whole or not at all."""
     part = file.with_name(f"{file.name}.part")
-    part.write_text(text)
+    part.write_text(text, encoding="utf-8")
     os.replace(part, file)
 
 
@@ -190,7 +209,7 @@ def main() -> None:
     if chosen.task:
         print(json.dumps(run_task(chosen.task, Path(chosen.tree).resolve())))
         return
-    sys.path[0] = str(HERE.parent / "tools")
+    sys.path.insert(0, str(HERE.parent / "tools"))
     from inprocess import import_pack
 
     import_pack()
@@ -199,10 +218,11 @@ def main() -> None:
     from pack.benchmarks.timing.page import page
     from pack.benchmarks.timing.rows import complete, merged
 
-    tree, file = Path(chosen.tree).resolve(), HERE / "out" / ("speed_quick.json" if chosen.quick else "speed.json")
+    tree, out = Path(chosen.tree).resolve(), chosen.out or HERE / "out"
+    file, page_too = out / ("speed_quick.json" if chosen.quick else "speed.json"), not (chosen.quick or chosen.out)
     if "cuda" in (chosen.device or []) and not torch.cuda.is_available():
         raise SystemExit("--device cuda: PyTorch sees no CUDA device here")
-    file.parent.mkdir(exist_ok=True)
+    out.mkdir(parents=True, exist_ok=True)
     rows = rows_of(file)
     devices = chosen.device or ["cpu", *["cuda"] * torch.cuda.is_available()]
     if not any(device in BENCHES[bench] for bench in chosen.only or BENCHES for device in devices):
@@ -211,13 +231,13 @@ def main() -> None:
         name = alone("name", device, tree)
         for bench in chosen.only or BENCHES:
             print(f"{bench} on {name}", file=sys.stderr)
-            rows = merged(rows, [complete(row, name) for row in benchmark(bench, device, chosen.quick, tree)])
+            rows = merged(rows, [complete(row, name) for row in benchmark(bench, device, chosen, tree)])
             replace(file, json.dumps(rows, indent=1) + "\n")
-            if not chosen.quick:
+            if page_too:
                 replace(HERE / "SPEED.md", page(rows))
     print(
         f"Wrote {file}"
-        + (": small sizes, which say that it runs and not how fast" if chosen.quick else " and SPEED.md")
+        + (": small sizes, which say that it runs and not how fast" if chosen.quick else " and SPEED.md" * page_too)
     )
 
 
