@@ -16,7 +16,7 @@ python = python="$$($(PROVISION) --print-python)" && "$$python"
 # The same, and whether this module is the overlay's.
 overlaid = $(python) -c 'import $1 as it, os, sys; sys.exit(not it.__file__.startswith(os.environ["PYTHONPATH"] + os.sep))'
 
-.PHONY: help host demo workflows pictures schema train-demo bench bench-edit bench-reconstruction bench-response test lint unit compatibility test-media test-host test-e2e test-browser test-headless-opencv test-newest-frontend test-newest-kernels matrix soak release-check
+.PHONY: help host demo workflows pictures schema train-demo bench bench-edit bench-reconstruction bench-response proof-tables test lint unit compatibility test-media test-host test-e2e test-browser test-headless-opencv test-newest-frontend test-newest-kernels matrix soak release-check
 help:  ## show this list
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 22
 
@@ -44,6 +44,9 @@ train-demo:  ## train the next demo model; continues where it stopped (ARGS="--m
 
 bench:  ## speed and memory, to benchmarks/SPEED.md: half an hour on a CPU (ARGS=--quick: that it runs)
 	@tree="$$($(PROVISION) --print-comfyui)" && $(python) benchmarks/speed.py --tree "$$tree" $(ARGS)
+
+proof-tables:  ## README's and SPEED.md's tables of real cards (FILE="one/proof.json another/proof.json"; see proof/)
+	@$(python) tools/proof_tables.py $(FILE)
 
 bench-edit:  ## how well it edits, against baselines; in benchmarks/out/ (ARGS=--quick: in 5 minutes)
 	@tree="$$($(PROVISION) --print-comfyui)" && $(python) benchmarks/edit_quality.py --tree "$$tree" $(ARGS)

@@ -217,6 +217,7 @@ def main() -> None:
 
     from pack.benchmarks.timing.page import page
     from pack.benchmarks.timing.rows import complete, merged
+    from pack.tools.proof_tables import kept
 
     tree, out = Path(chosen.tree).resolve(), chosen.out or HERE / "out"
     file, page_too = out / ("speed_quick.json" if chosen.quick else "speed.json"), not (chosen.quick or chosen.out)
@@ -234,7 +235,8 @@ def main() -> None:
             rows = merged(rows, [complete(row, name) for row in benchmark(bench, device, chosen, tree)])
             replace(file, json.dumps(rows, indent=1) + "\n")
             if page_too:
-                replace(HERE / "SPEED.md", page(rows))
+                written = HERE / "SPEED.md"
+                replace(written, kept(page(rows), written.read_text(encoding="utf-8")))
     print(
         f"Wrote {file}"
         + (": small sizes, which say that it runs and not how fast" if chosen.quick else " and SPEED.md" * page_too)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
+from ...tools.proof_tables import NOBODY, marked
 from .rows import MODES, Row, growth, kind
 
 Column = tuple[str, Callable[[Row], str]]
@@ -59,6 +60,11 @@ TOY = """\
 ## The demo's edit
 
 The demo's own graph through ComfyUI's executor, loading included."""
+PROOF = """\
+## Real clips, on a GPU
+
+Stable Diffusion 1.5's own weights, three ways to make the same edit: what people sent who ran `proof/`. `make proof-tables`
+writes it. Memory is PyTorch's peak, weights included; loading the model and finding the masks is not in the seconds."""
 UNMEASURED = (
     "*Not measured: this needs a CUDA GPU, and none was at hand. `make bench` fills it in on a machine with one.*"
 )
@@ -151,7 +157,7 @@ def table(columns: list[Column], rows: Iterable[Row]) -> str:
 
 
 def page(rows: list[Row]) -> str:
-    """SPEED.md: every benchmark on each of its kinds of device, or the note that it is missing."""
+    """SPEED.md: every benchmark on each of its kinds of device, or the note that it is missing; an empty part for proof/."""
     parts = [INTRO]
     for bench, text in SECTIONS.items():
         parts.append(text)
@@ -164,6 +170,7 @@ def page(rows: list[Row]) -> str:
             parts += [f"**{wanted}**: {mine[0]['device']}", table(columns(bench, wanted), mine)]
             if bench == "network":
                 parts += grown(mine)
+    parts += [PROOF, marked(NOBODY)]
     return "\n\n".join(parts) + "\n"
 
 
