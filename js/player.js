@@ -29,15 +29,16 @@ export class Player {
     this.forth = this.button('▸', say('forth'), () => this.step(1))
     this.scrubber = element('input', { type: 'range', min: 0, value: 0, 'aria-label': say('frame') })
     this.counter = element('span', { className: 'counter' })
-    this.mode = element('select', { 'aria-label': say('comparison') },
-      element('option', { value: SIDES, textContent: say('sides') }), element('option', { value: WIPE, textContent: say('wipe') }))
+    this.mode = element('select', { 'aria-label': say('seen_as') },
+      element('option', { value: SIDES, textContent: say('seen_sides') }),
+      element('option', { value: WIPE, textContent: say('seen_wipe') }))
     this.line = element('input', { type: 'range', min: 0, max: 1, step: STEP / 2 })
     this.status = element('span', { className: 'counter', role: 'status' })
     const frames = element('div', { className: 'bar' }, this.back, this.toggle, this.forth, this.scrubber, this.counter)
     this.zoom = element('select', { 'aria-label': say('zoom'), className: 'zoom' })
     const looks = element('div', { className: 'bar' }, this.mode, this.zoom)
-    const line = element('label', { title: say('line_hint') }, say('line'), this.line)
-    const more = element('div', { className: 'bar' }, line, this.status)
+    this.lineBar = element('label', { title: say('line_hint') }, say('line'), this.line)
+    const more = element('div', { className: 'bar' }, this.lineBar, this.status)
     this.element = element('div', {}, this.canvas, frames, looks, more)
     this.listen()
   }
@@ -126,7 +127,7 @@ export class Player {
     this.memory.mode = mode
     this.mode.value = mode
     const wipe = mode === WIPE
-    this.line.disabled = !wipe
+    this.lineBar.hidden = !wipe
     this.gap = wipe ? 0 : Math.round(this.size[0] / 64)
     this.canvas.width = wipe ? this.size[0] : 2 * this.size[0] + this.gap
     this.canvas.height = this.size[1]

@@ -222,8 +222,8 @@ class BeforeAfterVideo(io.ComfyNode):
                     "mode",
                     options=list(before_after.MODES),
                     default=before_after.SIDE_BY_SIDE,
-                    tooltip="Next to each other, one above the other, or wiped: the source left of a line. A moving line "
-                    "goes to the right end and back once.",
+                    tooltip="How `frames` come out: next to each other, one above the other, or wiped, the source left of a line. A "
+                    "moving line goes to the right end and back once. The player below has a choice of its own.",
                 ),
                 io.Float.Input(
                     "position",
