@@ -114,12 +114,12 @@ def exported(page: Page) -> tuple[dict[str, Any], dict[str, Any]]:
 
 
 def plain_workflow(workflow: dict[str, Any]) -> dict[str, Any]:
-    """A saved workflow without its scroll position and without differences between frontends.
+    """A saved workflow without its scroll position, its id and differences between frontends.
 
-    Newer frontends order the links differently, also name a node's values, and leave out an empty list of values.
+    Each opening of a template has an id of its own. Newer frontends order the links differently, also name a node's values, and leave out an empty list of values.
     """
     return {
-        **workflow,
+        **{key: value for key, value in workflow.items() if key != "id"},
         "nodes": [_plain_node(node) for node in workflow["nodes"]],
         "links": sorted(workflow["links"]),
         "extra": {key: value for key, value in workflow["extra"].items() if key not in ("ds", "frontendVersion")},
