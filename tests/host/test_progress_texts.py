@@ -32,7 +32,7 @@ def edit(unet, sampler, **more):
     return recipe.edit(recipe.full_frame(unet), rig.latent(), sampler=sampler, scheduler="normal", **more)
 
 
-@pytest.mark.parametrize("sampler", ["euler", "heun", "dpm_2", "dpmpp_2s_ancestral", "dpmpp_sde", "uni_pc", "ddim"])
+@pytest.mark.parametrize("sampler", ["euler", "heun", "dpm_2", "dpmpp_sde", "uni_pc"])
 def test_each_step_of_an_edit_is_told_once_however_often_the_network_is_called(unet, said, sampler):
     edit(unet, sampler)
     assert said == [
