@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
-from shipped import ROOT, prompt
+from shipped import path_of, prompt
 from widget_page import WidgetPage
 
 from pack.tools.frontend import drop, exported
@@ -23,11 +23,14 @@ GRAPH = [
     ],
 ]
 # By language: what a view says before a run, Undo, no marks, the parts to zoom into, the speed; a list's name and choices;
-# a group's title and a note's first words.
+# of two templates, titles and a note's first line, and of the one with a subgraph what its node shows.
 EXPECTED = json.loads(Path(__file__).with_name("words.json").read_text(encoding="utf-8"))
 
 RENDERERS = {"zh": "canvas", "ja": "nodes 2.0"}
 UNDOABLE = "() => app.extensionManager.workflow.activeWorkflow.changeTracker.undoQueue.length"
+TITLES = "() => app.graph.nodes.map(({ title }) => title)"
+LABELS = """() => app.graph.nodes.filter((node) => node.isSubgraphNode())
+  .flatMap(({ inputs, outputs, widgets }) => [inputs, outputs, widgets].flat().map(({ label }) => label))"""
 LIST_PLACE = """(name) => {
   const node = app.graph.nodes.find(({ widgets }) => widgets.some((each) => each.name === name))
   const { scale, offset } = app.canvas.ds
@@ -92,17 +95,18 @@ def test_a_choice_reads_in_the_users_language_and_stays_english_in_the_file(fore
     assert widgets.console.complaints() == []
 
 
-def test_a_template_opens_in_the_users_language(foreign, picture):
+@pytest.mark.parametrize("name", ["instance_edit", "start_here"])
+def test_a_template_opens_in_the_users_language(foreign, picture, name):
     widgets, expected, language = foreign
-    group, note = expected["template"]
-    drop(widgets.page, ROOT / "workflows" / "instance_edit.json")
+    drop(widgets.page, path_of(name))
     workflow, api = exported(widgets.page)
-    assert group in [each["title"] for each in workflow["groups"]]
     notes = [each["widgets_values"][0] for each in workflow["nodes"] if each["type"] == "MarkdownNote"]
-    assert note in [text.splitlines()[0] for text in notes]
-    asked = {number: node["inputs"] for number, node in prompt("instance_edit").items()}
+    titles = [each["title"] for each in workflow["groups"]] + widgets.page.evaluate(TITLES)
+    shown = [*titles, *(text.splitlines()[0] for text in notes), *widgets.page.evaluate(LABELS)]
+    assert [text for text in expected["templates"][name] if text not in shown] == []
+    asked = {number: node["inputs"] for number, node in prompt(name).items()}
     assert {number: node["inputs"] for number, node in api.items()} == asked  # only what is read differs
     assert widgets.page.evaluate(UNDOABLE) == 0  # undo does not bring the English back
     widgets.page.wait_for_timeout(500)  # milliseconds, for the graph to be drawn
-    widgets.page.screenshot(path=picture(f"template_{language}"))
+    widgets.page.screenshot(path=picture(f"template_{name}_{language}"))
     assert widgets.console.complaints() == []

@@ -3,42 +3,56 @@
 import assert from 'node:assert/strict'
 import { readdirSync, readFileSync } from 'node:fs'
 import { test } from 'node:test'
-import { LANGUAGES, TEXTS } from '../../js/template_words.js'
+import { LANGUAGES, SLOTS, TEXTS } from '../../js/template_words.js'
 import { translate } from '../../js/translate.js'
 
-const TRANSLATED = ['instance_edit.json'] // whose every text is there
-const FOLDER = new URL('../../workflows/', import.meta.url)
-const read = (name) => JSON.parse(readFileSync(new URL(name, FOLDER), 'utf8'))
+const [SHIPPED, PAGES] = ['workflows', 'docs/graphs'].map((name) => new URL(`../../${name}/`, import.meta.url))
+const namesIn = (folder) => readdirSync(folder).filter((name) => name.endsWith('.json'))
+const read = (folder, name) => JSON.parse(readFileSync(new URL(encodeURIComponent(name), folder), 'utf8'))
 const isNote = ({ type }) => ['MarkdownNote', 'Note'].includes(type)
+const same = ['clip', 'vae', 'cfg'] // slots that read the same in every language
+
+const subgraphsOf = (workflow) => workflow.definitions?.subgraphs ?? []
+const partsOf = (workflow, part) => [workflow, ...subgraphsOf(workflow)].flatMap((graph) => graph[part] ?? [])
+const promptsOf = (workflow) => partsOf(workflow, 'nodes').filter((node) => !isNote(node)).map((node) => node.widgets_values)
 
 function textsOf(workflow) {
-  const graphs = [workflow, ...(workflow.definitions?.subgraphs ?? [])]
-  const [nodes, groups] = ['nodes', 'groups'].map((part) => graphs.flatMap((graph) => graph[part] ?? []))
+  const [nodes, groups] = ['nodes', 'groups'].map((part) => partsOf(workflow, part))
   const titles = [...nodes, ...groups].map(({ title }) => title).filter((title) => title !== undefined)
-  return [...titles, ...nodes.filter(isNote).map(({ widgets_values: [text] }) => text)]
+  const named = subgraphsOf(workflow).flatMap(({ name, description }) => [name, description])
+  return [...titles, ...named, ...nodes.filter(isNote).map(({ widgets_values: [text] }) => text)]
 }
 
-for (const name of TRANSLATED) {
+/** The inputs and outputs of subgraphs, and of the nodes that stand for them. */
+function slotsOf(workflow) {
+  const ids = subgraphsOf(workflow).map(({ id }) => id)
+  const holders = [...subgraphsOf(workflow), ...partsOf(workflow, 'nodes').filter(({ type }) => ids.includes(type))]
+  return holders.flatMap(({ inputs, outputs }) => [...inputs, ...outputs])
+}
+
+for (const name of namesIn(SHIPPED)) {
   test(`${name} is translated whole`, () => {
     for (const language of LANGUAGES) {
-      const opened = read(name)
+      const opened = read(SHIPPED, name)
       translate(opened, language)
-      for (const text of textsOf(opened)) assert.match(text, /[\u3040-\u30ff\u4e00-\u9fff]/)
-      const prompts = ({ nodes }) => nodes.filter((node) => !isNote(node)).map((node) => node.widgets_values)
-      assert.deepEqual(prompts(opened), prompts(read(name)))
+      const labels = slotsOf(opened).filter((slot) => !same.includes(slot.name)).map((slot) => slot.label ?? slot.name)
+      for (const text of [...textsOf(opened), ...labels]) assert.match(text, /[\u3040-\u30ff\u4e00-\u9fff]/)
+      assert.deepEqual(promptsOf(opened), promptsOf(read(SHIPPED, name)))
     }
   })
 }
 
 test('no text is left that no workflow has', () => {
-  const shipped = readdirSync(FOLDER).filter((name) => name.endsWith('.json')).flatMap((name) => textsOf(read(name)))
-  assert.deepEqual(Object.keys(TEXTS).filter((text) => !shipped.includes(text)), [])
+  const workflows = [SHIPPED, PAGES].flatMap((folder) => namesIn(folder).map((name) => read(folder, name)))
+  const [texts, slots] = [workflows.flatMap(textsOf), workflows.flatMap(slotsOf).map(({ name }) => name)]
+  assert.deepEqual(Object.keys(TEXTS).filter((text) => !texts.includes(text)), [])
+  assert.deepEqual(Object.keys(SLOTS).filter((name) => !slots.includes(name)), [])
 })
 
 test('a translation has the numbers, the headings and the bold words of the English', () => {
   const marks = (text) => ['#', '**', '\n\n'].map((mark) => text.split(mark).length - 1)
   const numbers = (text) => (text.match(/\d+(?:\.\d+)?/g) ?? []).sort()
-  for (const [english, translations] of Object.entries(TEXTS)) {
+  for (const [english, translations] of Object.entries({ ...TEXTS, ...SLOTS })) {
     assert.equal(translations.length, LANGUAGES.length, english)
     for (const text of translations) {
       assert.deepEqual(marks(text), marks(english), english)
@@ -56,6 +70,18 @@ const workflow = (note) => ({
     { type: 'CLIPTextEncode', title: 'constructor', widgets_values: ['Source prompt'] },
   ],
   definitions: { subgraphs: [{ groups: [{ title: '1 Clip' }], nodes: [{ type: 'Note', title: 'mine', widgets_values: ['mine'] }] }] },
+})
+
+test("the recipe's node has its name and its slots translated, another's node stays", () => {
+  const ours = { id: 'a', name: 'Edit regions of a video', inputs: [{ name: 'clip' }, { name: 'seed' }, { name: 'steps', label: 'mine' }] }
+  const other = { id: 'b', name: 'My own', inputs: [{ name: 'seed' }] }
+  const instances = [{ type: 'a', inputs: [{ name: 'seed' }] }, { type: 'b', inputs: [{ name: 'seed' }] }]
+  const opened = structuredClone({ nodes: [...workflow(NOTE).nodes, ...instances], definitions: { subgraphs: [ours, other] } })
+  translate(opened, 'zh')
+  const seed = { name: 'seed', label: SLOTS.seed[0] }
+  const changed = { ...ours, name: TEXTS[ours.name][0], inputs: [{ name: 'clip' }, seed, ours.inputs[2]] }
+  assert.deepEqual(opened.definitions.subgraphs, [changed, other])
+  assert.deepEqual(opened.nodes.slice(-2), [{ type: 'a', inputs: [seed] }, instances[1]])
 })
 
 test('titles and notes are translated, in subgraphs too; prompts and what the user wrote stay', () => {
