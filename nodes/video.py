@@ -1,7 +1,6 @@
 """Load Video Frames and Before/After Video: clips in, and an edit beside its source."""
 
 from comfy_api.latest import io
-from comfy_execution.validation import validate_node_input
 from PIL import ImageColor
 
 from ..videograin.comfyui import input_files, previews, progress
@@ -15,6 +14,7 @@ from ..videograin.views import before_after
 from .declared import declared
 from .types import Category
 
+UNCONNECTED = False  # ComfyUI leaves an input without a link out
 PLAYER_SIDE = 1024  # pixels of each clip's picture on Before/After Video
 PLAYER_RATE = 8.0  # frames per second where none are connected
 
@@ -157,13 +157,9 @@ class LoadVideoFrames(io.ComfyNode):
         )
 
     @classmethod
-    def validate_inputs(cls, input_types: dict[str, str], file: str = "") -> bool | str:
-        # A method that asks for the links' types must check them itself.
-        expected = {entry.id: entry.get_io_type() for entry in cls.define_schema().inputs}
-        for name, received in input_types.items():
-            if not validate_node_input(received, expected.get(name, received)):
-                return f"`{name}` takes {expected[name]}, but {received} is connected."
-        if input_types.keys() & {"video", "file"}:
+    def validate_inputs(cls, file: str = "", video=UNCONNECTED) -> bool | str:
+        """`video` without a value is connected; then `file` is ignored."""
+        if video is None or file is None:  # or `file` comes by a link
             return True
         try:
             input_files.resolve(file)

@@ -10,15 +10,13 @@ from shipped import TWINS, prompt, require_nodes
 FILES = {("CheckpointLoaderSimple", "ckpt_name"), ("ControlNetLoader", "control_net_name"),
          ("VideoGrainLoadVideoFrames", "file"), ("VideoGrainLoadInversion", "file")}  # fmt: skip
 
-CORES_OWN = {("VideoGrainLoadVideoFrames", "input_types")}  # it blames every argument of a node's own check
-
 
 @pytest.mark.parametrize("name", TWINS)
 def test_only_files_are_wanting(server, name):
     """ComfyUI checks every node, link and widget before it queues a graph."""
     require_nodes(name, server.object_info())
     inputs = {(node["class_type"], key) for node in prompt(name).values() for key in node["inputs"]}
-    wanting = refused(server, prompt(name)) - CORES_OWN
+    wanting = refused(server, prompt(name))
     assert wanting == inputs & FILES
 
 

@@ -79,7 +79,7 @@ REFUSALS = {
 def test_refused(folder, name):
     make, said = REFUSALS[name]
     path = make(folder)
-    assert LoadVideoFrames.validate_inputs({}, path.name) is True  # which looks at no content
+    assert LoadVideoFrames.validate_inputs(path.name) is True  # which looks at no content
     with pytest.raises(ValueError, match=said.format(name=path.name)) as told:
         run(path)
     assert str(folder) not in str(told.value)  # a file's name tells enough

@@ -118,7 +118,7 @@ SETTINGS = {"force_rate": 0.0, "skip": 0, "every_nth": 1, "cap": 0, "size": "kee
 @pytest.mark.parametrize("name", [*OUT, *ODD])
 @pytest.mark.parametrize("suffix", ["", ".safetensors", ".mp4"])
 def test_no_name_leads_a_reading_node_out_of_its_folder(secret, name, suffix):
-    assert isinstance(LoadVideoFrames.validate_inputs({}, f"{name}{suffix}"), str)
+    assert isinstance(LoadVideoFrames.validate_inputs(f"{name}{suffix}"), str)
     with pytest.raises(ValueError, match=r"may only name|There is no|No clip is chosen"):
         LoadVideoFrames.execute(f"{name}{suffix}", **SETTINGS)
     for root in inversion_files.roots():

@@ -104,7 +104,7 @@ def test_an_empty_folder_has_the_demo_clip(tmp_path, inputs):
 
 def test_every_entry_of_the_list_loads(inputs):
     for name in input_files.listed():
-        assert LoadVideoFrames.validate_inputs({}, name) is True
+        assert LoadVideoFrames.validate_inputs(name) is True
         frames, fps, _, info, count = run(name)
         assert len(frames) == count > 0 and fps > 0 and info.startswith(name.rstrip("/"))
 
@@ -132,7 +132,7 @@ def test_outputs(inputs):
     ],
 )
 def test_paths_that_leave_the_input_folder_are_refused(inputs, name):
-    assert LoadVideoFrames.validate_inputs({}, name) is not True
+    assert LoadVideoFrames.validate_inputs(name) is not True
     with pytest.raises(ValueError, match=r"`file` may only name|No clip is chosen"):
         run(name)
     assert name not in input_files.listed()
@@ -140,7 +140,7 @@ def test_paths_that_leave_the_input_folder_are_refused(inputs, name):
 
 @pytest.mark.parametrize(("name", "said"), [("gone.mp4", "There is no 'gone.mp4'"), ("", "No clip is chosen")])
 def test_a_missing_file_is_told_before_the_run(inputs, name, said):
-    assert said in LoadVideoFrames.validate_inputs({}, name)
+    assert said in LoadVideoFrames.validate_inputs(name)
     with pytest.raises(ValueError, match=said):
         run(name)
 
@@ -168,10 +168,11 @@ def test_the_server_validates(inputs, registered):
     assert validated("clip.mp4")[0]
     assert validated("shots/")[0]
     ok, _, _, errors = validated("gone.mp4")
-    assert not ok and "There is no 'gone.mp4'" in str(errors)
+    (problem,) = errors["1"]["errors"]  # once, and at the input that is to be changed
+    assert not ok and "There is no 'gone.mp4'" in str(problem) and problem["extra_info"]["input_name"] == "file"
     assert validated("gone.mp4", video=["4", 0])[0]  # `file` is ignored while `video` is connected
     ok, _, _, errors = validated("clip.mp4", video=["3", 0])
-    assert not ok and "`video` takes VIDEO, but IMAGE is connected" in str(errors)
+    assert not ok and "input_type(VIDEO)" in str(errors)
     assert not validated("clip.mp4", cap=-1)[0]
 
 
