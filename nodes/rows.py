@@ -7,6 +7,7 @@ from comfy_api.latest import io
 from ..videograin.comfyui import demo_graph, previews
 from ..videograin.comfyui.optical_flow import dis_between
 from ..videograin.comfyui.progress import Notes
+from ..videograin.comfyui.validate import logger
 from ..videograin.core.regions import Region, frame_masks
 from ..videograin.core.scene import Row, read_rows, told
 from ..videograin.masks.doubles import doubles
@@ -111,7 +112,7 @@ class Regions(io.ComfyNode):
             notes = Notes()
             phrases = [(row.number, text) for row in filled for text in (row.thing, row.becomes)]
             for line in demo_graph.remarks(cls.hidden and cls.hidden.prompt, phrases):
-                notes.add(line)
+                logger.warning(line)  # the table on the node says it by itself
             areas = _areas(frames, words.rows, masks, notes)
         except ValueError:
             previews.show_before_failing("rows", _view(frames, given))
