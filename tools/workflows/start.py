@@ -1,5 +1,7 @@
 """Start here: a clip, its things in rows, the blueprint, the result. Small enough to be read as it opens."""
 
+from dataclasses import replace
+
 from .blueprint import NAME as EDIT
 from .graph import App, Graph, Group, Node
 
@@ -18,7 +20,11 @@ def start(
     upper = model.type == "CheckpointLoaderSimple"
     part = {name: f"model.{name.upper() if upper else name}" for name in ("model", "clip", "vae")}
     columns = [
-        [Node("note", "MarkdownNote", "Start here", values={"text": note}, height=190, width=330), model, clip],
+        [
+            Node("note", "MarkdownNote", "Start here", values={"text": note}, height=330, width=270),
+            replace(model, width=270),
+        ],
+        [replace(clip, width=280)],
         *([list(before[:4]), list(before[4:])] if before else []),
         [
             Node(
@@ -27,8 +33,8 @@ def start(
                 "Regions: what becomes what",
                 links={"frames": "clip.frames", **(masks or {})},
                 values={"rows": rows, "scene": scene},
-                height=760,
-                width=400,
+                height=780,
+                width=360,
             )
         ],
         [
@@ -44,7 +50,7 @@ def start(
                 },
                 values={"steps": steps},
                 height=430,
-                width=320,
+                width=300,
             ),
             Node("video", "CreateVideo", links={"images": "edit.frames", "fps": "clip.fps", "audio": "clip.audio"}),
             Node("save", "SaveVideo", links={"video": "video.VIDEO"}, values={"filename_prefix": "videograin/edit"}),
@@ -54,8 +60,8 @@ def start(
                 "compare",
                 "VideoGrainBeforeAfterVideo",
                 links={"source": "clip.frames", "edited": "edit.frames", "fps": "clip.fps"},
-                height=700,
-                width=400,
+                height=640,
+                width=350,
             )
         ],
     ]
