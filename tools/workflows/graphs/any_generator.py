@@ -3,7 +3,7 @@
 from ..graph import Graph, Group, Node
 from ..parts import EDIT, REGIONS, RESULT, decoded, negative_prompt, save, video
 
-WORDS = "a bear and a pig in the snow"
+WORDS = "a bear in the snow"
 clip = Group(
     "1 Clip and masks",
     REGIONS,
@@ -71,8 +71,8 @@ a node that calls an API. Delete this group, connect yours to `frames` and `inst
                     "latent_image": "masked.LATENT",
                 },
                 values={
-                    "seed": 1, "control_after_generate": "fixed", "steps": 20, "cfg": 5.0, "sampler_name": "euler",
-                    "scheduler": "ddim_uniform", "denoise": 0.9,
+                    "seed": 1, "control_after_generate": "fixed", "steps": 20, "cfg": 7.5, "sampler_name": "euler",
+                    "scheduler": "ddim_uniform", "denoise": 0.8,
                 },
             ),
             decoded(),
