@@ -30,8 +30,8 @@ workflows:  ## make workflows/ and subgraphs/ again from tools/workflows/, in Ch
 	@$(python) tools/workflows/make_workflow.py
 	@$(python) tools/workflows/make_blueprint.py
 
-pictures:  ## make the help pages' pictures again (js/docs/*.webp), from a real run in Chromium
-	@$(python) tools/workflows/make_pictures.py
+pictures:  ## make the help pages' pictures (js/docs/*.webp) and README's again, from real runs in Chromium
+	@$(python) tools/workflows/make_pictures.py && "$$python" tools/workflows/make_short_way.py
 
 schema:  ## record what nodes offer (tests/schema.json, locales/en); refuses what breaks saved workflows
 	@export VIDEOGRAIN_COMFYUI_TREE="$$($(PROVISION) --print-comfyui)" VIDEOGRAIN_WRITE_SCHEMA=1; $(python) -m pytest -q tests/host/test_schema.py tests/host/test_texts.py
