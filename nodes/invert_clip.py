@@ -21,6 +21,7 @@ class InvertClip(io.ComfyNode):
                 "ComfyUI is started again."
             ),
             search_aliases=["unsample", "unsampler", "inversion", "DDIM inverse", "video to noise"],
+            is_input_list=True,  # a list of frames is one clip
             inputs=[
                 io.Model.Input("model", tooltip="As for DDIM Inversion, with Full-Frame Attention before it."),
                 io.Clip.Input("clip", tooltip="The text encoder of the same checkpoint."),

@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from shipped import ROOT
+from shipped import saved
 
 from pack.tools.workflows.graph import Node
 
@@ -129,7 +129,7 @@ def test_all_views_outlive_the_server(widgets, graph, count, picture):
     widgets.start()
     widgets.look(0.45)
     assert shown(widgets) == before
-    assert not [text for text in widgets.console.messages if "/view?" in text]  # the server has the pictures no more
+    assert not [text for text in widgets.console.messages if "/view?filename=videograin" in text]  # the server has ours no more
     widgets.page.screenshot(path=picture(f"views_kept_{widgets.renderer}"))
 
 
@@ -173,6 +173,6 @@ def test_nothing_is_shown_but_what_a_node_showed_last(widgets):
 def test_each_opening_of_a_template_is_a_workflow_of_its_own(widgets):
     ids = set()
     for _ in range(2):
-        widgets.page.evaluate(LOAD, json.loads((ROOT / "workflows" / "swap.json").read_text()))
+        widgets.page.evaluate(LOAD, saved("swap"))
         ids.add(widgets.page.evaluate("() => app.graph.id"))
     assert len(ids) == 2

@@ -72,7 +72,8 @@ def test_it_opens_complete_and_without_complaint_runs_and_shows_its_result(page,
     page.evaluate(SHORTEN)
     assert run(page, RUN_TIMEOUT) == (SUCCESS, "")
     kinds = [node["class_type"] for node in prompt(name).values()]
-    page.wait_for_function(f"() => ({VIDEOS})().filter(([width]) => width > 0).length === {kinds.count('SaveVideo')}")
+    videos = kinds.count("SaveVideo") + kinds.count("VideoGrainLoadVideoFrames")  # the loader shows its file
+    page.wait_for_function(f"() => ({VIDEOS})().filter(([width]) => width > 0).length === {videos}")
     assert {height for _, height in page.evaluate(VIDEOS)} == {192}
     assert page.evaluate(PICTURES) == [[[192, 192]] * 8] * kinds.count("PreviewImage")
     page.wait_for_timeout(1000)  # milliseconds, for the canvas to be drawn
