@@ -20,8 +20,6 @@ export class RowSource {
 
   /** The node has run. A picture of another clip or cut of it than the loader now says is no longer shown. */
   ran(data, memory) {
-    const { filename } = data.pictures[0]
-    if (memory.of !== filename) Object.assign(memory, { of: filename, asked: asked(this.node) })
     Object.assign(this, { data, memory, state: null })
     this.refresh()
   }
@@ -38,9 +36,10 @@ export class RowSource {
     const state = text || `from ${originOf(this.node, 'frames')?.id}`
     if (state === this.state) return
     Object.assign(this, { state, file: fileOf(loaderOf(this.node)) })
-    if (this.data && (!text || text === this.memory.asked)) return this.table.display(this.data, this.memory)
+    if (this.data && (!text || text === JSON.stringify(this.data.clip))) return this.table.display(this.data, this.memory)
+    const { data } = this
     const picture = text ? await firstFrame(text) : null
-    if (state !== this.state) return
+    if (state !== this.state || data !== this.data) return // meanwhile another clip, or the node's own pictures
     if (picture) this.table.display(of(picture), this.remembered())
     else this.offer()
   }

@@ -126,6 +126,7 @@ export class RowTable {
     this.widget.value = writeRows(this.rows)
     if (!isLinked(this.node, 'scene')) this.scene.value = '' // of the other clip too
     this.update()
+    this.source.refresh()
   }
 
   isMasked(row) {

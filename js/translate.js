@@ -5,6 +5,7 @@ import { LANGUAGES, SLOTS, TEXTS } from './template_words.js'
 
 const isNote = ({ type }) => ['MarkdownNote', 'Note'].includes(type)
 const isKnown = (text) => Object.hasOwn(TEXTS, text)
+const isOurNote = (text) => isKnown(text) && text.includes('\n') // a short text may be anybody's
 
 const subgraphsOf = (workflow) => workflow.definitions?.subgraphs ?? []
 /** The graph and the graphs inside its subgraphs, as saved. */
@@ -21,7 +22,7 @@ export function translate(workflow, locale) {
   const nodes = graphsOf(workflow).flatMap((graph) => graph.nodes ?? [])
   const groups = graphsOf(workflow).flatMap((graph) => graph.groups ?? [])
   const notes = nodes.filter(isNote).flatMap(valuesOf)
-  if (language < 0 || !notes.some((values) => Object.values(values).some(isKnown))) return
+  if (language < 0 || !notes.some((values) => Object.values(values).some(isOurNote))) return
   const change = (owner, key) => {
     if (isKnown(owner[key])) owner[key] = TEXTS[owner[key]][language]
   }

@@ -4,7 +4,7 @@ import time
 
 from comfy_api.latest import io
 
-from ..videograin.comfyui import demo_graph, previews
+from ..videograin.comfyui import clip_file, demo_graph, previews
 from ..videograin.comfyui.optical_flow import dis_between
 from ..videograin.comfyui.progress import Notes
 from ..videograin.comfyui.validate import logger
@@ -103,8 +103,9 @@ class Regions(io.ComfyNode):
         sockets = (mask_1, mask_2, mask_3, mask_4, mask_5, mask_6)
         masks = {number: mask for number, mask in enumerate(sockets, 1) if mask is not None}
         filled = [row for row in given if not row.blank or row.number in masks]
+        clip = clip_file.settings_of(cls.hidden and cls.hidden.prompt)
         if not masks and not any(row.marks for row in given):  # a first look
-            ui = previews.shown("rows", _view(frames, given))
+            ui = previews.shown("rows", _view(frames, given, clip))
             return io.NodeOutput(None, None, None, ui=ui, block_execution=_unmarked(filled[0].number if filled else 1))
         try:
             _require_rows(masks, given)
@@ -115,13 +116,13 @@ class Regions(io.ComfyNode):
                 logger.warning(line)  # the table on the node says it by itself
             areas = _areas(frames, words.rows, masks, notes)
         except ValueError:
-            previews.show_before_failing("rows", _view(frames, given))
+            previews.show_before_failing("rows", _view(frames, given, clip))
             raise
         pairs = [(words.rows[a].number, words.rows[b].number, share) for a, b, share in doubles(areas)]
         for one, other, share in pairs:
             notes.add(f"Rows {one} and {other} cover the same pixels ({share:.0%}).")
         regions = tuple(Region(area, row.phrase) for area, row in zip(areas, words.rows, strict=True))
-        ui = previews.shown("rows", _view(frames, given, areas, pairs))
+        ui = previews.shown("rows", _view(frames, given, clip, areas, pairs))
         return io.NodeOutput(regions, words.source, words.edited, ui=ui)
 
 
@@ -191,8 +192,8 @@ def _require_area(row: Row, area, count: int, marked: bool) -> None:
         )
 
 
-def _view(frames, rows: list[Row], areas=(), pairs=()) -> dict:
-    """The data of the picture on the node, dimmed outside the masks of its own size."""
+def _view(frames, rows: list[Row], clip: list | None, areas=(), pairs=()) -> dict:
+    """The data of the picture on the node, dimmed outside the masks of its own size. clip: from clip_file.settings_of."""
     size = tuple(frames.shape[1:3])
     inside = None
     for area in areas:
@@ -202,6 +203,7 @@ def _view(frames, rows: list[Row], areas=(), pairs=()) -> dict:
     return {
         "size": [size[1], size[0]],
         "pictures": previews.pictures(spotlight(frames, inside), "rows", PICKER_SIDE),
+        "clip": clip,
         "marks": [row.marks for row in rows],
         "doubles": [list(pair) for pair in pairs],
     }

@@ -45,7 +45,7 @@ def run(chosen: argparse.Namespace, here: Path) -> None:
         if speed and ended:
             results.record["bench"] = bench.rows(speed, tree, results.out, (deadline - time.monotonic()) / 60)
         results.write()
-    print(f"Wrote {results.out / SHEET} and {results.out / RECORD}. Please send us both: proof/README.md says how.")
+    print(f"Wrote {results.out / SHEET} and {results.out / RECORD}. proof/README.md says what to do with them.")
 
 
 def benchmark(chosen: argparse.Namespace, pack: Path) -> Path | None:

@@ -38,7 +38,7 @@ class Course:
         rest = sum(spent for node, spent in first.seconds.items() if node not in (*SAMPLING, "model"))
         tried = self.settings._replace(steps=TRIED)
         cost = self._run(clips[0], recipes.ours(clips[0], tried))
-        refinements = defaults("VideoGrainDDIMInversion")["refinements"]
+        refinements = defaults("VideoGrainInvertClip", "optional")["refinements"]
         one = sum(cost.seconds[node] for node in SAMPLING) / recipes.calls(OURS, 1, tried, refinements)
 
         things = [len(clip.words.rows) for clip in clips]

@@ -16,10 +16,11 @@ UNCOUNTED = ("model", "frames", "regions")  # the checkpoint, the clip and its m
 SAMPLER, SCHEDULER = "euler", "ddim_uniform"
 RESULT, SOURCE, REGIONS, DRAWN, LAID = "result", "source", "regions", "drawn", "laid"
 DENOISE = 0.4
+VARIATION = 0.25  # the blueprint's
 
 
 class Settings(NamedTuple):
-    """What all recipes share. refinements: DDIM Inversion's own."""
+    """What all recipes share."""
 
     checkpoint: str
     frames: int = 8
@@ -40,18 +41,23 @@ def ours(clip: Clip, settings: Settings) -> Prompt:
     """The blueprint “Edit regions of a video”, with the node Regions before it."""
     graph = _begun(clip, settings)
     full = graph.add("full frame", "VideoGrainFullFrameAttention", model=["model", 0])
-    source = graph.add("source prompt", "CLIPTextEncode", clip=["model", 1], text=["regions", 1])
-    told = {"conditioning": source, "latent": ["latent", 0], "steps": settings.steps, "scheduler": SCHEDULER}
-    noise = graph.add("invert", "VideoGrainDDIMInversion", model=full, **told)
+    graph.add(
+        "invert", "VideoGrainInvertClip", model=full, clip=["model", 1], vae=["model", 2], frames=["frames", 0],
+        source_prompt=["regions", 1], steps=settings.steps,
+    )  # fmt: skip
     bound = graph.add(
         "bind", "VideoGrainBindRegionPrompts", clip=["model", 1], prompt=["regions", 2], regions=["regions", 0],
         frames=["frames", 0],
     )  # fmt: skip
     model = graph.add("st-layout", "VideoGrainSTLayoutAttention", model=full)
     model = graph.add("blend", "VideoGrainLatentBlend", model=model, inversion=["invert", 1])
+    noise = graph.add(
+        "vary", "VideoGrainVaryNoise", noise=["invert", 0], inversion=["invert", 1], regions=["regions", 0],
+        variation=VARIATION, seed=settings.seed,
+    )  # fmt: skip
     sampled = graph.add(
         "sample", "KSamplerAdvanced", model=model, positive=bound, negative=["negative", 0], latent_image=noise,
-        add_noise="disable", noise_seed=settings.seed, steps=settings.steps, cfg=settings.cfg, sampler_name=SAMPLER,
+        add_noise="disable", noise_seed=0, steps=settings.steps, cfg=settings.cfg, sampler_name=SAMPLER,
         scheduler=SCHEDULER, return_with_leftover_noise="disable",
     )  # fmt: skip
     return _ended(graph, OURS, sampled)

@@ -40,8 +40,8 @@ PAGE = """\
 {notice}
 <p>{machine}. {settings}</p>
 <p>{memory} All three recipes had the same clip, masks, words, steps, seed and guidance, and were pasted into the clip with the
-same soft edge. Nothing was chosen: each edit is the first one. The seed changes nothing in our default, which starts from the
-clip's own noise. Loading the model and the clip, and finding the masks, is not in the seconds.</p>
+same soft edge. Nothing was chosen: each edit is the first one. Our default starts from the
+clip's own noise, a quarter of it fresh inside the masks. Loading the model and the clip, and finding the masks, is not in the seconds.</p>
 {clips}
 {left_out}
 </html>

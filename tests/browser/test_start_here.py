@@ -76,7 +76,10 @@ class Newcomer:
     def view(self):
         return self.page.locator(".videograin", has=self.page.locator(".things"))
 
-    def choose(self, file):
+    def choose(self, file, other=True):
+        """other: whether the file shows something else than the clip before."""
+        self.view.locator("canvas.stage").wait_for()
+        before = self.page.evaluate(STAGE) if other else None
         with self.page.expect_file_chooser() as chooser:
             if self.renderer == "canvas":
                 self.page.mouse.click(*self.page.evaluate(UPLOAD))
@@ -86,8 +89,8 @@ class Newcomer:
                 ).first.click()
         chooser.value.set_files(file)
         self.page.wait_for_function(f"(name) => ({FILE})() === name", arg=Path(file).name)
-        self.view.locator("canvas.stage").wait_for()
-        self.page.wait_for_timeout(500)  # milliseconds, for its first frame
+        if before is not None:  # the new clip's first frame, without another click
+            self.page.wait_for_function(f"(before) => ({STAGE})() !== before", arg=before)
         self.did("clip")
 
     def write(self, row, what, words):
@@ -128,6 +131,7 @@ UPLOAD = f"""() => {{
   const {{ left, top }} = app.canvas.canvas.getBoundingClientRect()
   return [left + (node.pos[0] + node.size[0] / 2 + offset[0]) * scale, top + (node.pos[1] + widget.last_y + 10 + offset[1]) * scale]
 }}"""
+STAGE = "() => document.querySelector('.videograin canvas.stage').toDataURL()"
 SHORTEN = """(steps) => {
   for (const node of app.graph.nodes) for (const widget of node.widgets ?? [])
     if (widget.name === 'steps') { widget.value = steps; widget.callback?.(steps) }
@@ -145,11 +149,11 @@ def test_it_is_read_as_it_opens(opened, picture, renderer, size):
 
 @pytest.mark.parametrize("renderer", RENDERERS)
 def test_few_actions_to_a_result(opened, newcomers, picture, renderer):
-    """The demo clip's own video on the canvas, a film in Nodes 2.0."""
-    demo, page = renderer == "canvas", opened(renderer, SIZES[0])
+    """A film on the canvas, the demo clip's own video in Nodes 2.0."""
+    demo, page = renderer != "canvas", opened(renderer, SIZES[0])
     console, user = Console(page), Newcomer(page, renderer, picture)
     page.evaluate(SHORTEN, STEPS if demo else 1)  # a user waits
-    user.choose(DEMO if demo else fetch(FILM[0].rpartition("-")[0]) / FILM[1])
+    user.choose(DEMO if demo else fetch(FILM[0].rpartition("-")[0]) / FILM[1], other=not demo)
     for row, (words, box) in enumerate(DEMO_ROWS if demo else FILM_ROWS, 1):
         user.write(row, "is", words[0])
         user.write(row, "becomes", words[1])

@@ -129,7 +129,9 @@ def test_all_views_outlive_the_server(widgets, graph, count, picture):
     widgets.start()
     widgets.look(0.45)
     assert shown(widgets) == before
-    assert not [text for text in widgets.console.messages if "/view?filename=videograin" in text]  # the server has ours no more
+    assert not [
+        text for text in widgets.console.messages if "/view?filename=videograin" in text
+    ]  # the server has ours no more
     widgets.page.screenshot(path=picture(f"views_kept_{widgets.renderer}"))
 
 

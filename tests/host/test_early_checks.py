@@ -283,3 +283,11 @@ def test_edit_in_chunks_says_what_its_source_prompt_lacks():
     source["inputs"]["text"] = ""
     (note,) = early_checks.of_source_prompt(prompt, chunks)
     assert "is empty. Describe the clip there as it is" in note
+
+
+def test_a_scheduler_is_compared_though_the_steps_come_by_a_link(model):
+    """As in the blueprint: one node of core has the steps for both."""
+    prompt = changed(SAMPLER, scheduler="karras", steps=["steps", 0])
+    prompt["steps"] = {"class_type": "PrimitiveInt", "inputs": {"value": 20}}
+    with pytest.raises(ValueError, match="Scheduler: inversion ddim_uniform, sampler karras"):
+        look(model, prompt)

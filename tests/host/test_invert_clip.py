@@ -3,6 +3,7 @@
 import logging
 from pathlib import Path
 
+import comfy.hooks
 import folder_paths
 import nodes as host
 import pytest
@@ -107,3 +108,18 @@ def test_old_ones_make_room(demo, store, monkeypatch):
     inverted(demo)
     inverted(demo, words="a dog on grass")
     assert len(list(store.iterdir())) == 1
+
+
+def test_what_others_remove_meanwhile_costs_nothing(demo, store):
+    store.mkdir(parents=True)
+    (store / "gone.safetensors").symlink_to(store / "nowhere")
+    assert len(inverted(demo)) == 3
+
+
+def test_words_whose_weights_are_not_known_are_not_kept(demo, store, walks):
+    """A CLIP's hooks change the model's weights while it samples; no fingerprint sees by how much."""
+    hooked = demo[1].clone()
+    hooked.apply_hooks_to_conds = comfy.hooks.create_hook_lora({}, 1.0, 0.0)
+    for _ in range(2):
+        inverted((demo[0], hooked, demo[2]))
+    assert len(walks) == 2 and not store.exists()

@@ -95,6 +95,12 @@ test('titles and notes are translated, in subgraphs too; prompts and what the us
   assert.deepEqual(nodes, workflow(NOTE).definitions.subgraphs[0].nodes)
 })
 
+test('a short note that ours has too is no sign of our workflow', () => {
+  const opened = workflow('Note')
+  translate(opened, 'zh')
+  assert.deepEqual(opened, workflow('Note'))
+})
+
 test("another's workflow stays as it is, and ours where the language is another", () => {
   for (const [note, locale] of [['My note.', 'zh'], [NOTE, 'fr'], [NOTE, 'en'], [NOTE, undefined]]) {
     const opened = workflow(note)

@@ -119,8 +119,8 @@ def two(folder):
 
 def test_our_default_is_the_blueprint(folder):
     names = {"frames": "full frame", "inversion": "invert", "bound": "bind", "layout": "st-layout", "sampler": "sample",
-             "source": "source prompt", "decoded": f"{OURS}: decode", "result": f"{OURS}: paste",
-             "clip": "frames", "region": "regions"}  # fmt: skip
+             "decoded": f"{OURS}: decode", "result": f"{OURS}: paste",
+             "clip": "frames", "rows": "regions"}  # fmt: skip
     prompt = recipes.ours(two(folder), SETTINGS)
     nodes = [node for column in blueprint.INSIDE.columns for node in column if node.type != "PrimitiveInt"]
     for node in nodes:
@@ -134,7 +134,7 @@ def test_our_default_is_the_blueprint(folder):
             source = link.partition(".")[0]
             if source != "steps":
                 assert mine["inputs"][name][0] == names.get(source, source), (node.key, name)
-    extra = {"frames", "regions", "model", f"{OURS}: keep"}
+    extra = {"frames", "regions", "model", "latent", f"{OURS}: keep"}
     assert set(prompt) - extra == {names.get(node.key, node.key) for node in nodes}
 
 

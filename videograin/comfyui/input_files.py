@@ -76,6 +76,8 @@ def resolve(name: str) -> Path:
     root = Path(folder_paths.get_input_directory())
     if name == DEMO:
         return DEMO_FILE
+    if not isinstance(name, str):
+        raise ValueError(f"`file` is {name!r}, but must be the name of a clip.")
     name = name.removesuffix(" [input]")
     if not name.strip("/. "):
         raise ValueError(

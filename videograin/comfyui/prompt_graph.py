@@ -34,8 +34,11 @@ class PromptGraph:
         return f"“{title}” (#{node})"
 
     def value(self, node: str, name: str) -> Any:
-        """A widget's value; None where there is none, or a link brings it."""
+        """A widget's value, or that of a Primitive node on it; None where there is none, or another link brings it."""
         found = self._inputs(node).get(name)
+        if _is_link(found):
+            source = str(found[0])
+            found = self._inputs(source).get("value") if self.kind(source).startswith("Primitive") else None
         return None if _is_link(found) else found
 
     def link(self, node: str, name: str) -> Link | None:

@@ -7,6 +7,7 @@ conditioning, model and levels give the same inversion, which is then read from 
 
 from __future__ import annotations
 
+import os
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -17,7 +18,7 @@ from comfy.model_patcher import ModelPatcher
 from comfy.sd import CLIP, VAE
 from torch import Tensor
 
-from ..comfyui.fingerprint import code, fingerprint
+from ..comfyui.fingerprint import PLAIN, code, fingerprint
 from ..comfyui.model_identity import model_identity
 from ..comfyui.plan import records
 from ..comfyui.progress import Notes
@@ -65,10 +66,12 @@ def invert_clip(
     method = invert.Method(CONVENTIONS[1], given.refinements)
     made_of = model_identity(model), records(model), graph, latent["samples"], conditioning, sigmas
     path = Path(folder_paths.get_temp_directory()) / FOLDER / f"{fingerprint(code(), *made_of, *method)}.safetensors"
-    found = _kept(path, notes)
+    told = _is_told(conditioning)
+    found = _kept(path, notes) if told else None
     if found is None:
         noise, inversion = invert.invert(model, conditioning, latent, sigmas, method, invert.Reporting(notes))
-        _keep(path, inversion, noise["samples"])
+        if told:
+            _keep(path, inversion, noise["samples"])
     else:
         inversion, samples = found
         noise = {"samples": samples.to(latent["samples"].device)}
@@ -83,6 +86,15 @@ def _require_a_cell(frames: Tensor) -> None:
         )
 
 
+def _is_told(value: Any) -> bool:
+    """Whether a fingerprint has all of a CONDITIONING; hooks of a CLIP change weights that it cannot see."""
+    if isinstance(value, dict):
+        return all(_is_told(part) for part in value.values())
+    if isinstance(value, list | tuple):
+        return all(_is_told(part) for part in value)
+    return isinstance(value, (Tensor, *PLAIN))
+
+
 def _kept(path: Path, notes: Notes) -> tuple[Inversion, Tensor] | None:
     """An inversion of an earlier run; None where there is none, or it is damaged."""
     if not path.is_file():
@@ -92,7 +104,8 @@ def _kept(path: Path, notes: Notes) -> tuple[Inversion, Tensor] | None:
     except (ValueError, OSError) as error:
         logger.warning("%s inverts anew: %s", NODE, error)
         return None
-    path.touch()  # the newest
+    with suppress(OSError):
+        os.utime(path)  # the newest
     notes.tell("The clip is as before: its inversion is kept from an earlier run.")
     return found
 
@@ -104,10 +117,14 @@ def _keep(path: Path, inversion: Inversion, noise: Tensor) -> None:
         inversion_file.write(path, inversion, noise, "fp32")
     except OSError as error:
         logger.warning("%s cannot keep its inversion for the next run: %s", NODE, error)
-    newest_first = sorted(path.parent.glob("*.safetensors"), key=lambda file: file.stat().st_mtime, reverse=True)
+    found = []
+    for file in path.parent.glob("*.safetensors"):
+        with suppress(OSError):  # another server may have removed it
+            stat = file.stat()
+            found.append((stat.st_mtime, stat.st_size, file))
     kept = 0
-    for number, file in enumerate(newest_first):
-        kept += file.stat().st_size
+    for number, (_, size, file) in enumerate(sorted(found, reverse=True)):
+        kept += size
         if number and kept > ROOM:
             with suppress(OSError):
                 file.unlink()

@@ -1,7 +1,7 @@
 """workflows/6 Around any other generator: this pack's masks, paste, player and measures, with an edit made elsewhere."""
 
 from ..graph import Graph, Group, Node
-from ..parts import EDIT, REGIONS, RESULT, decoded, negative_prompt, save, video
+from ..parts import EDIT, REGIONS, RESULT, decoded, negative_prompt, save
 
 WORDS = "a bear in the snow"
 clip = Group(
@@ -9,7 +9,7 @@ clip = Group(
     REGIONS,
     """\
 ## Mark once, get a mask for each thing
-A box around each of two alike things in *Points to Region*; *Split Instances* gives each its own mask, in every frame. \
+A box around each of two things in *Points to Region*; *Split Instances* gives each its own mask, in every frame. \
 `instance_1` is the left one.""",
     columns=[
         [
@@ -109,7 +109,12 @@ how steady the edit is; with a CLIP Vision model also whether it shows the words
                 links={"source": "clip.frames", "edited": "result.frames", "fps": "clip.fps"},
                 height=480,
             ),
-            video("edit_video", "Edited clip", "result.frames"),
+            Node(
+                "edit_video",
+                "CreateVideo",
+                "Edited clip",
+                links={"images": "result.frames", "fps": "clip.fps", "audio": "clip.audio"},
+            ),
             save("save_edit", "Save the edit", "edit_video.VIDEO", "edit"),
         ],
     ],

@@ -9,7 +9,7 @@ NOTE = """\
 **Press Run.** The wolf becomes a panda, the pig a robot; all else stays. On a CPU it takes some minutes.
 
 **Your turn:** in *Regions*, choose a row, draw a box around its thing, write what it *is* and what it *becomes*. Run again: \
-only the first run looks at the clip.
+the clip is not inverted again.
 
 The demo model draws emoji only. For a film of your own open *1 Start here (Stable Diffusion 1.5)*.
 """

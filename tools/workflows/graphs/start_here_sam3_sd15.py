@@ -16,10 +16,10 @@ Weights: `{SD15.weights.name}` and `{SAM3.name}`, both in *models/checkpoints*. 
 
 Nothing found? Lower *detection_threshold*. *max_objects* 1 takes the best match.
 """
-NAMES = {"first": "dog", "second": "cat"}
+NAMES = {"first": "wolf", "second": "pig"}
 ROWS = [
     {"is": f"a {name}", "becomes": new, "marks": ""}
-    for name, new in zip(NAMES.values(), ("a fox", "a rabbit"), strict=True)
+    for name, new in zip(NAMES.values(), ("a bear", "a frog"), strict=True)
 ]
 
 

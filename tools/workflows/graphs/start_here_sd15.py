@@ -5,11 +5,11 @@ from ..start import start
 from ..twin import FRAMES, SD15, SIDE, checkpoint
 
 NOTE = f"""\
-1. **Load Video Frames**: *choose file to upload*. {FRAMES} frames of {SIDE}×{SIDE} at 8 a second are two seconds.
+1. **Your clip**: *choose file to upload*. {FRAMES} frames of {SIDE}×{SIDE} at 8 a second are two seconds.
 2. **Regions**: in each row write what a thing *is* and what it *becomes*, and draw a box around it.
 3. **Run.** Look at the masks in *Regions*: a box in another frame helps where they are wrong.
 
-Change a word and run again: only the first run inverts the clip. Too weak? Lower *strength*. Another result: another *seed*.
+Change a word and run again: only the first run inverts the clip. Things look like stickers? Lower *strength*. Another result: another *seed*, and more *variation*.
 
 Weights: `{SD15.weights.name}` or any Stable Diffusion 1.5 checkpoint. Nobody has run this on a GPU yet.
 """
