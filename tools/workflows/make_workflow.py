@@ -37,6 +37,11 @@ from tools.workflows.twin import GRAPHS, SUFFIX, is_workflow, twin  # noqa: E402
 PACK_VERSION = re.search(r'^version = "(.+)"', (ROOT / "pyproject.toml").read_text(), re.M)[1]
 ALONE = ("any_generator",)  # without a twin: it is for any model as it is
 THUMBNAIL_SIDE = 400  # pixels
+CLEAN = """() => {
+  for (const node of app.graph.nodes) node.has_errors = false
+  for (const said of document.querySelectorAll('[data-testid="error-overlay"], .p-toast')) said.remove()
+  app.canvas.deselectAll()
+}"""
 BARS = 60  # pixels that the frontend's own bar takes at the left
 
 
@@ -149,8 +154,9 @@ def compared(api: Prompt) -> tuple[list, list]:
 
 
 def opened(page: Page) -> Image.Image:
-    """The open graph, as a picture twice as wide as high."""
-    page.evaluate("() => app.canvas.fitViewToSelectionAnimated({ duration: 1, zoom: 0.75 })")
+    """The open graph, as a picture twice as wide as high, without what is said of files that are missing here."""
+    page.evaluate(CLEAN)
+    page.evaluate("() => app.canvas.fitViewToSelectionAnimated({ duration: 1, zoom: 0.95 })")
     page.wait_for_timeout(1500)  # milliseconds, for the canvas to be drawn
     width = VIEW["width"] - BARS
     cut = {"x": BARS, "y": (VIEW["height"] - width / 2) / 2, "width": width, "height": width / 2}
@@ -183,7 +189,7 @@ def main() -> None:
     options = parser.parse_args()
     host = provision()
     with Server(host.python, host.comfyui, ROOT) as server:
-        server.post("/settings", SETTINGS)
+        server.post("/settings", SETTINGS | {"Comfy.Minimap.Visible": False})
         with chromium() as browser:
             prompts = {name: write(browser, server, name, options.screenshots) for name in options.names}
         if options.keep_thumbnails:
