@@ -114,11 +114,6 @@ def test_six_actions_before_any_run(widgets, clip, picture):
     page.screenshot(path=picture(f"row_source_ran_{widgets.renderer}"))
     shown = page.evaluate("() => Object.values(app.nodeOutputs).flatMap(({ text }) => text ?? [])")
     assert shown == ["a tiger and a frog", "a bear and a frog"]
-    widgets.start()  # the page again: what the run showed is kept, and the first frame comes later
-    widgets.view().get_by_text("1 / 8").wait_for()
-    widgets.page.wait_for_timeout(1500)  # milliseconds
-    view = widgets.view()
-    assert view.locator(".counter").inner_text() == "1 / 8"
     widgets.set_value(LOADER, "skip", 2)  # another first frame than that of the run
     view.get_by_text("1 / 1").wait_for()
     widgets.set_value(LOADER, "skip", 0)
