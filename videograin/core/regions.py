@@ -71,12 +71,14 @@ def clip_masks(regions: Regions, frames: int, cells: tuple[int, int] | None = No
     require_a_mask_a_frame(regions, frames, "the latent has", whose)
     placed = [region.mask if cells is None else on_cells(region.mask, cells) for region in regions]
     height, width = (max(mask.shape[side] for mask in placed) for side in (-2, -1))
-    masks = []
-    for mask in placed:
-        if mask.shape[-2:] != (height, width):
-            mask = F.interpolate(mask[:, None].float(), (height, width), mode="nearest-exact")[:, 0]
-        masks.append((mask > 0.5).expand(frames, -1, -1))
-    return torch.stack(masks)
+    return torch.stack([(fitted(mask, height, width) > 0.5).expand(frames, -1, -1) for mask in placed])
+
+
+def fitted(mask: Tensor, height: int, width: int) -> Tensor:
+    """(F, H, W) at another size, each pixel from the nearest one; the mask itself where it has that size."""
+    if mask.shape[-2:] == (height, width):
+        return mask
+    return F.interpolate(mask[:, None].float(), (height, width), mode="nearest-exact")[:, 0]
 
 
 def require_a_mask_a_frame(regions: Regions, frames: int, clip: str, whose: str = "it") -> None:
