@@ -5,30 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from comfy_execution.utils import get_executing_context
-
-from .prompt_graph import PromptGraph
+from .graph_at_work import graph_at_work
 
 LOADER = "VideoGrainLoadVideoFrames"
-SETTINGS = (
-    "file",
-    "start_time",
-    "force_rate",
-    "skip",
-    "size",
-    "width",
-    "height",
-    "background",
-)  # as js/clip_preview.js
+# As in js/clip_preview.js, which compares them.
+SETTINGS = ("file", "start_time", "force_rate", "skip", "size", "width", "height", "background")
 
 
 def settings_of(prompt: Mapping[str, Any] | None) -> list | None:
     """The loader's settings for the node at work, in the graph that is being run; None where `frames` come from elsewhere."""
-    context = get_executing_context()
-    if not prompt or context is None:
+    if (here := graph_at_work(prompt)) is None:
         return None
-    graph = PromptGraph(prompt)
-    link = graph.link(context.node_id, "frames")
+    graph, node = here
+    link = graph.link(node, "frames")
     if link is None or graph.kind(link.node) != LOADER:
         return None
     return [graph.value(link.node, name) for name in SETTINGS]

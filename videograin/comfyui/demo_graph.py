@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import nodes as host
-from comfy_execution.utils import get_executing_context
 
 from ..toybox.vocabulary import NAMES, draws
+from .graph_at_work import graph_at_work
 from .input_files import DEMO
 from .prompt_graph import PromptGraph
 
@@ -20,10 +20,8 @@ def remarks(prompt: Mapping[str, Any] | None, phrases: Sequence[tuple[int, str]]
 
     Args: prompt, as ComfyUI gives it; phrases, (number, words) of rows.
     """
-    context = get_executing_context()
-    if not prompt or context is None or context.node_id not in prompt:
-        return []
-    return check(PromptGraph(prompt), context.node_id, phrases)
+    here = graph_at_work(prompt)
+    return [] if here is None else check(*here, phrases)
 
 
 def check(graph: PromptGraph, node: str, phrases: Sequence[tuple[int, str]]) -> list[str]:

@@ -11,10 +11,10 @@ from typing import Any, NamedTuple
 import comfy.samplers
 import nodes as host
 from comfy.model_patcher import ModelPatcher
-from comfy_execution.utils import get_executing_context
 from torch import Tensor
 
 from ..comfyui import source_prompt
+from ..comfyui.graph_at_work import graph_at_work
 from ..comfyui.progress import Notes
 from ..comfyui.prompt_graph import Link, PromptGraph
 from ..comfyui.source_prompt import INVERT_CLIP
@@ -57,11 +57,10 @@ def at_work(
     prompt: dict[str, Any] | None, model: ModelPatcher, latent: dict[str, Any], sigmas: Tensor, own: dict[str, Any]
 ) -> Notes:
     """Checks the prompt around the DDIM Inversion at work, as `check`. Returns its notes, on the node already."""
-    notes, context = Notes(), get_executing_context()
-    # Not in the prompt: made by another node while running. What is no list of levels, inverting itself will refuse.
-    if prompt and context is not None and context.node_id in prompt and levels(sigmas):
+    notes, here = Notes(), graph_at_work(prompt)
+    if here is not None and levels(sigmas):  # what is no list of levels, inverting itself will refuse
         size = tuple(CELL * side for side in latent["samples"].shape[-2:])
-        for note in check(PromptGraph(prompt), context.node_id, model, sigmas, own, size):
+        for note in check(*here, model, sigmas, own, size):
             notes.add(note)
     return notes
 
