@@ -3,10 +3,9 @@
 from comfy_api.latest import io
 
 from ..videograin.comfyui import previews
-from ..videograin.comfyui.progress import warn, watcher
-from ..videograin.core.optical_flow import dis_flow
+from ..videograin.comfyui.follow_marks import follow_marks
+from ..videograin.comfyui.progress import warn
 from ..videograin.masks.doubts import told
-from ..videograin.masks.grabcut import follow
 from ..videograin.masks.marks import parse_marks
 from ..videograin.views.spotlight import spotlight
 from .declared import declared
@@ -66,13 +65,7 @@ class PointsToRegion(io.ComfyNode):
         except ValueError as error:
             previews.show_before_failing("marks", _picker(frames, None, marks))
             raise ValueError(f"Points to Region's `marks`: {error}.") from error
-        watch = watcher()
-
-        def flow(first: int, second: int):
-            watch(0.0)  # only for a cancel: the bar counts frames
-            return dis_flow(frames[first, ..., :3], frames[second, ..., :3])
-
-        masks, doubts = follow(frames, found, flow, watch)
+        masks, doubts = follow_marks(frames, found)
         if doubts:
             warn(told(doubts, count, "Points to Region"))
         mask = masks.float()

@@ -5,14 +5,13 @@ import time
 from comfy_api.latest import io
 
 from ..videograin.comfyui import clip_file, demo_graph, previews
-from ..videograin.comfyui.optical_flow import dis_between
+from ..videograin.comfyui.follow_marks import follow_marks
 from ..videograin.comfyui.progress import Notes
 from ..videograin.comfyui.validate import logger
 from ..videograin.core.regions import Region, frame_masks
 from ..videograin.core.scene import Row, read_rows, told
 from ..videograin.masks.doubles import doubles
 from ..videograin.masks.doubts import told as doubts_told
-from ..videograin.masks.grabcut import follow
 from ..videograin.masks.marks import parse_marks
 from ..videograin.views.spotlight import spotlight
 from .declared import declared
@@ -103,7 +102,8 @@ class Regions(io.ComfyNode):
         sockets = (mask_1, mask_2, mask_3, mask_4, mask_5, mask_6)
         masks = {number: mask for number, mask in enumerate(sockets, 1) if mask is not None}
         filled = [row for row in given if not row.blank or row.number in masks]
-        clip = clip_file.settings_of(cls.hidden and cls.hidden.prompt)
+        prompt = cls.hidden and cls.hidden.prompt
+        clip = clip_file.settings_of(prompt)
         if not masks and not any(row.marks for row in given):  # a first look
             ui = previews.shown("rows", _view(frames, given, clip))
             return io.NodeOutput(None, None, None, ui=ui, block_execution=_unmarked(filled[0].number if filled else 1))
@@ -112,7 +112,7 @@ class Regions(io.ComfyNode):
             words = told(scene, filled)
             notes = Notes()
             phrases = [(row.number, text) for row in filled for text in (row.thing, row.becomes)]
-            for line in demo_graph.remarks(cls.hidden and cls.hidden.prompt, phrases):
+            for line in demo_graph.remarks(prompt, phrases):
                 logger.warning(line)  # the table on the node says it by itself
             areas = _areas(frames, words.rows, masks, notes)
         except ValueError:
@@ -166,7 +166,7 @@ def _areas(frames, rows: tuple[Row, ...], masks: dict, notes: Notes) -> list:
     areas = []
     for row in rows:
         if row.number in marks:
-            found, doubts = follow(frames, marks[row.number], dis_between(frames))
+            found, doubts = follow_marks(frames, marks[row.number])
             area = found.float()
             if doubts:
                 notes.add(doubts_told(doubts, count, f"Row {row.number}"))

@@ -69,6 +69,6 @@ def test_a_mask_without_doubt_says_nothing(clip, caplog):
 
 def test_the_bar_fills(clip, monkeypatch):
     done = []
-    monkeypatch.setattr("pack.nodes.marks.watcher", lambda: done.append)
+    monkeypatch.setattr("pack.videograin.comfyui.follow_marks.watcher", lambda: done.append)
     PointsToRegion.execute(clip[0], around(clip[1][0]))
     assert [share for share in done if share] == [count / 8 for count in range(1, 9)]

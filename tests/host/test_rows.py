@@ -97,7 +97,7 @@ def test_mistakes_name_the_row(clip, text, masks, message):
 
 
 def test_a_word_that_is_not_in_the_scene_is_told_before_anything_is_tracked(clip, monkeypatch):
-    monkeypatch.setattr("pack.nodes.rows.follow", None)
+    monkeypatch.setattr("pack.nodes.rows.follow_marks", None)
     with pytest.raises(ValueError, match='Row 1: "a tiger" does not stand in `scene` "a cat"'):
         Regions.execute(clip[0], rows(("a tiger", "", "5, 5, 0")), "a cat")
 
