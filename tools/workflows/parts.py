@@ -5,6 +5,8 @@ from typing import Any
 
 from .graph import Group, Node
 
+# The demo video's things in its first frame, as Points to Region takes them.
+WOLF, PIG = "box 3, 62, 80, 138, 0", "box 107, 50, 185, 119, 0"
 CLIP, INVERSION, LAYOUT, REGIONS, EDIT, RESULT = "#3f789e", "#88A", "#b58b2a", "#a1309b", "#b06634", "#8A8"  # colours
 
 
@@ -16,6 +18,12 @@ def clip_group(title: str, note: str, **values: Any) -> Group:
         note,
         columns=[[Node("model", "VideoGrainLoadDemoModel"), Node("clip", "VideoGrainDemoClip", values=values)]],
     )
+
+
+def demo_video(title: str | None = None, side: int = 192, frames: int = 8) -> Node:
+    """Load Video Frames with the clip that comes with the pack, 8 frames a second, square: `clip.frames`."""
+    values = {"file": "VideoGrain demo clip.mp4 [temp]", "force_rate": 8, "cap": frames, "size": "exact"}
+    return Node("clip", "VideoGrainLoadVideoFrames", title, values={**values, "width": side, "height": side})
 
 
 def inversion_group(
@@ -72,7 +80,7 @@ def apply_control(key: str, title: str, positive: str, negative: str, hints: str
     return Node(key, "ControlNetApplyAdvanced", title=title, links=links, values={"strength": 1.0})
 
 
-def region(key: str, title: str, mask: str, phrase: str, before: str | None = None) -> Node:
+def region(key: str, title: str | None, mask: str, phrase: str, before: str | None = None) -> Node:
     """A Region Prompt; before: the key of the Region Prompt it is chained to."""
     links = {"mask": mask} | ({"regions": f"{before}.regions"} if before else {})
     return Node(key, "VideoGrainRegionPrompt", title=title, links=links, values={"phrase": phrase})
@@ -170,8 +178,9 @@ def paste(
     )
 
 
-def video(key: str, title: str, images: str) -> Node:
-    return Node(key, "CreateVideo", title=title, links={"images": images, "fps": "clip.fps"})
+def video(key: str, title: str, images: str, **more: str) -> Node:
+    """Create Video. more: further links."""
+    return Node(key, "CreateVideo", title=title, links={"images": images, "fps": "clip.fps", **more})
 
 
 def save(key: str, title: str, of: str, prefix: str) -> Node:

@@ -1,7 +1,23 @@
 """workflows/6 Around any other generator: this pack's masks, paste, player and measures, with an edit made elsewhere."""
 
 from ..graph import Graph, Group, Node
-from ..parts import EDIT, REGIONS, RESULT, decoded, negative_prompt, save
+from ..parts import (
+    EDIT,
+    PIG,
+    REGIONS,
+    RESULT,
+    WOLF,
+    compare,
+    decoded,
+    demo_video,
+    encoded,
+    encoded_text,
+    negative_prompt,
+    paste,
+    region,
+    save,
+    video,
+)
 
 WORDS = "a bear in the snow"
 clip = Group(
@@ -14,25 +30,14 @@ A box around each of two things in *Points to Region*; *Split Instances* gives e
     columns=[
         [
             Node("model", "VideoGrainLoadDemoModel"),
-            Node(
-                "clip",
-                "VideoGrainLoadVideoFrames",
-                values={
-                    "file": "VideoGrain demo clip.mp4 [temp]",
-                    "force_rate": 8,
-                    "cap": 8,
-                    "size": "exact",
-                    "width": 192,
-                    "height": 192,
-                },
-            ),
+            demo_video(),
         ],
         [
             Node(
                 "marks",
                 "VideoGrainPointsToRegion",
                 links={"frames": "clip.frames"},
-                values={"marks": "box 3, 62, 80, 138, 0; box 107, 50, 185, 119, 0"},
+                values={"marks": f"{WOLF}; {PIG}"},
                 height=440,
             ),
             Node(
@@ -55,9 +60,9 @@ a node that calls an API. Delete this group, connect yours to `frames` and `inst
 *Evaluate Edit*. It need not keep the rest of the picture, nor its size.""",
     columns=[
         [
-            Node("latent", "VAEEncode", links={"pixels": "clip.frames", "vae": "model.vae"}),
+            encoded("clip.frames"),
             Node("masked", "SetLatentNoiseMask", links={"samples": "latent.LATENT", "mask": "split.instance_1"}),
-            Node("words", "CLIPTextEncode", "Prompt", {"clip": "model.clip"}, {"text": WORDS}, height=100),
+            encoded_text("words", "Prompt", {"clip": "model.clip"}, {"text": WORDS}),
             negative_prompt(),
         ],
         [
@@ -88,13 +93,8 @@ result = Group(
 how steady the edit is; with a CLIP Vision model also whether it shows the words.""",
     columns=[
         [
-            Node(
-                "result",
-                "VideoGrainPasteEdit",
-                "Paste over the source",
-                links={"source": "clip.frames", "edited": "decoded.IMAGE", "mask": "split.instance_1"},
-            ),
-            Node("region", "VideoGrainRegionPrompt", links={"mask": "split.instance_1"}, values={"phrase": "a bear"}),
+            paste({"mask": "split.instance_1"}),
+            region("region", None, "split.instance_1", "a bear"),
             Node(
                 "measure",
                 "VideoGrainEvaluateEdit",
@@ -103,18 +103,8 @@ how steady the edit is; with a CLIP Vision model also whether it shows the words
             Node("table", "PreviewAny", "Measures", links={"source": "measure.table"}, height=260),
         ],
         [
-            Node(
-                "compare",
-                "VideoGrainBeforeAfterVideo",
-                links={"source": "clip.frames", "edited": "result.frames", "fps": "clip.fps"},
-                height=480,
-            ),
-            Node(
-                "edit_video",
-                "CreateVideo",
-                "Edited clip",
-                links={"images": "result.frames", "fps": "clip.fps", "audio": "clip.audio"},
-            ),
+            compare("result.frames"),
+            video("edit_video", "Edited clip", "result.frames", audio="clip.audio"),
             save("save_edit", "Save the edit", "edit_video.VIDEO", "edit"),
         ],
     ],

@@ -3,6 +3,7 @@
 import json
 
 from ..graph import Node
+from ..parts import PIG, WOLF, demo_video
 from ..start import start
 
 NOTE = """\
@@ -14,25 +15,14 @@ the clip is not inverted again.
 The demo model draws emoji only. For a film of your own open *1 Start here (Stable Diffusion 1.5)*.
 """
 ROWS = [
-    {"is": "a wolf", "becomes": "a panda", "marks": "box 3, 62, 80, 138, 0"},
-    {"is": "a pig", "becomes": "a robot", "marks": "box 107, 50, 185, 119, 0"},
+    {"is": "a wolf", "becomes": "a panda", "marks": WOLF},
+    {"is": "a pig", "becomes": "a robot", "marks": PIG},
 ]
 GRAPH = start(
     "start_here",
     NOTE,
     Node("model", "VideoGrainLoadDemoModel"),
-    Node(
-        "clip",
-        "VideoGrainLoadVideoFrames",
-        values={
-            "file": "VideoGrain demo clip.mp4 [temp]",
-            "force_rate": 8,
-            "cap": 8,
-            "size": "exact",
-            "width": 192,
-            "height": 192,
-        },
-    ),
+    demo_video(),
     json.dumps(ROWS),
     "a wolf and a pig in the snow",
 )

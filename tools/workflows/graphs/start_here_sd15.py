@@ -1,6 +1,6 @@
 """workflows/1 Start here (Stable Diffusion 1.5): a clip of one's own, its things marked on the first frame."""
 
-from ..graph import Node
+from ..parts import demo_video
 from ..start import start
 from ..twin import FRAMES, SD15, SIDE, checkpoint
 
@@ -14,12 +14,5 @@ Change a word and run again: only the first run inverts the clip. Things look li
 Weights: `{SD15.weights.name}` or any Stable Diffusion 1.5 checkpoint. Nobody has run this on a GPU yet.
 """
 MODEL = checkpoint("model", "Load Checkpoint", SD15.weights)
-CLIP = Node(
-    "clip",
-    "VideoGrainLoadVideoFrames",
-    "Your clip",
-    values={
-        "file": "VideoGrain demo clip.mp4 [temp]", "force_rate": 8, "cap": FRAMES, "size": "exact", "width": SIDE, "height": SIDE,
-    },
-)  # fmt: skip
+CLIP = demo_video("Your clip", SIDE, FRAMES)
 GRAPH = start("start_here_sd15", NOTE, MODEL, CLIP, rows="", scene="", steps=30)
