@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from toy_graph import INVERTED, MODEL, attention_layout
 from widget_page import WidgetPage
 
 from pack.tools.frontend import OPEN, exported
@@ -20,25 +21,9 @@ from pack.videograin.masks.cluster_choice import chosen_mask, parse_choice
 
 PICKER = "VideoGrainClustersToMask"
 GRAPH = [
-    [Node("model", "VideoGrainLoadDemoModel"), Node("clip", "VideoGrainDemoClip", values={"frames": 8})],
-    [
-        Node("latent", "VAEEncode", links={"pixels": "clip.frames", "vae": "model.vae"}),
-        Node("source", "CLIPTextEncode", links={"clip": "model.clip", "text": "clip.caption"}),
-        Node(
-            "inversion",
-            "VideoGrainDDIMInversion",
-            links={"model": "model.model", "conditioning": "source.CONDITIONING", "latent": "latent.LATENT"},
-            values={"steps": 2, "refinements": 0},
-        ),
-    ],
-    [
-        Node(
-            "layout",
-            "VideoGrainAttentionLayout",
-            links={"model": "model.model", "inversion": "inversion.inversion", "conditioning": "source.CONDITIONING"},
-            values={"steps": 1, "start_percent": 0.0, "clusters": 9},
-        )
-    ],
+    [MODEL, Node("clip", "VideoGrainDemoClip", values={"frames": 8})],
+    INVERTED,
+    [attention_layout(9)],
     [
         Node(
             "pick",

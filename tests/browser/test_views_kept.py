@@ -4,6 +4,7 @@ import json
 
 import pytest
 from shipped import saved
+from toy_graph import INVERTED, MODEL, attention_layout
 
 from pack.tools.workflows.graph import Node
 
@@ -18,23 +19,8 @@ SPLIT = "VideoGrainSplitInstances"
 SMALL = [[CLIP], [EDIT], [PLAYER], [MARKS, Node("mask", "MaskPreview", links={"mask": "marks.mask"})]]
 # Every kind of view; the player offers the regions of the overview.
 ALL = [
-    [Node("model", "VideoGrainLoadDemoModel"), CLIP],
-    [
-        Node("latent", "VAEEncode", links={"pixels": "clip.frames", "vae": "model.vae"}),
-        Node("source", "CLIPTextEncode", links={"clip": "model.clip", "text": "clip.caption"}),
-        Node(
-            "inversion",
-            "VideoGrainDDIMInversion",
-            links={"model": "model.model", "conditioning": "source.CONDITIONING", "latent": "latent.LATENT"},
-            values={"steps": 2, "refinements": 0},
-        ),
-        Node(
-            "layout",
-            "VideoGrainAttentionLayout",
-            links={"model": "model.model", "inversion": "inversion.inversion", "conditioning": "source.CONDITIONING"},
-            values={"steps": 1, "start_percent": 0.0, "clusters": 5},
-        ),
-    ],
+    [MODEL, CLIP],
+    [*INVERTED, attention_layout(5)],
     [
         Node("pick", "VideoGrainClustersToMask", links={"layout": "layout.layout", "frames": "clip.frames"},
              values={"clusters": "0"}),
