@@ -56,7 +56,8 @@ const INPUTS = -10 // what a subgraph's links from its own inputs call their ori
 const OUTPUTS = -20 // and those to its outputs their target
 const DEEPEST = 100 // reroutes and subgraphs one after another
 
-const linkTo = (graph, id, slot) =>
+/** The link that ends at a node's input; undefined where there is none. */
+export const linkTo = (graph, id, slot) =>
   [...graph.links.values()].find((link) => String(link.target_id) === String(id) && link.target_slot === slot)
 
 /** The node that an input has its value from, through reroutes and subgraphs; null where there is none. */

@@ -4,6 +4,7 @@ import { app } from '../../scripts/app.js'
 import { fileOf, loaderOf } from './clip_preview.js'
 import { demoDraws, showsMore } from './demo_graph.js'
 import { draws } from './demo_words.js'
+import { linkTo } from './graph.js'
 import { readMarks } from './marks.js'
 import { element, isLinked, Panel, say, setValue } from './panel.js'
 import { changed, colourOf, isBlank, problems, readRows, withoutRow, withRow, writeRows } from './row_list.js'
@@ -179,8 +180,7 @@ export class RowTable {
     const { node } = this
     const found = node.inputs.flatMap(({ name }, slot) => (/^mask_\d$/.test(name) && slot >= this.socket(row) ? [slot] : []))
     if (this.socket(row) < 0) return true
-    const links = found.map((slot) => [...node.graph.links.values()].find((link) => link.target_slot === slot
-      && String(link.target_id) === String(node.id)))
+    const links = found.map((slot) => linkTo(node.graph, node.id, slot))
     const origins = links.map((link) => (link ? node.graph.getNodeById(link.origin_id) : null))
     if (links.some((link, index) => link && !origins[index])) return false
     const outputs = links.map((link) => link?.origin_slot)

@@ -17,9 +17,8 @@ from .plan import Plan
 from .run import Run
 from .validate import ignores_picture, require_family, require_loaded, require_picture, require_text
 
-RELATED = (
-    0.3  # least cosine between an inversion's noise and one that Vary Noise made of it, but where all of it is fresh
-)
+# Least cosine between an inversion's noise and one that Vary Noise made of it, but where all of it is fresh.
+RELATED = 0.3
 NOISE_FIX = (
     "Use KSampler (Advanced) with `add_noise` disabled, or SamplerCustomAdvanced with DisableNoise, and start it from "
     "DDIM Inversion's `noise` output."

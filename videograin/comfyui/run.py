@@ -56,9 +56,8 @@ class Run:
         self.regions: Regions = tuple(region for binding in bindings if binding for region in binding.regions)
         given: Notes | None = options["transformer_options"].get(NOTES)
         self.notes: Notes = given or Notes()
-        self.editing = (
-            Editing(start, self.notes) if given is None else None
-        )  # a node's work within tells of its own steps
+        # A node that samples within its own work tells of its steps itself.
+        self.editing = Editing(start, self.notes) if given is None else None
         self.wrapper: Any = options.get("model_function_wrapper")
         self.hints = Hints(self.geometry.frames)
         self.conds: dict[uuid.UUID, Cond] = {}
