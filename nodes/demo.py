@@ -4,7 +4,7 @@ import torch
 from comfy_api.latest import io
 
 from ..videograin.jobs import demo_model
-from ..videograin.toybox import clips, world
+from ..videograin.toybox import clips, tasks, world
 from ..videograin.toybox.depth import depth_clip
 from .declared import declared
 from .types import Category
@@ -105,8 +105,8 @@ class DemoClip(io.ComfyNode):
                 ),
                 io.Combo.Input(
                     "task",
-                    options=list(clips.TASKS),
-                    default=clips.INSTANCE,
+                    options=list(tasks.TASKS),
+                    default=tasks.INSTANCE,
                     optional=True,
                     tooltip="What to do with the clip; it sets prompt, both phrases and edit_mask. instance: two other things. "
                     "class: both become the same thing. part: the left one wears something. background: another "
@@ -185,7 +185,7 @@ class DemoClip(io.ComfyNode):
         frames: int,
         motion: float,
         seed: int,
-        task: str = clips.INSTANCE,
+        task: str = tasks.INSTANCE,
         crossing: bool = False,
         camera: float = 0.0,
         left_wears: str = BARE,
@@ -193,7 +193,7 @@ class DemoClip(io.ComfyNode):
         worn = "" if left_wears == BARE else left_wears
         try:
             shot = clips.clip((left, right), background, frames, motion, seed, clips.Staging(crossing, camera, worn))
-            wanted = clips.task(task, shot, seed)
+            wanted = tasks.task(task, shot, seed)
         except ValueError as error:
             raise ValueError(f"Demo Clip: {error}.") from error
         left_mask, right_mask = torch.from_numpy(shot.masks).float()

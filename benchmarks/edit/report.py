@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from math import isfinite, nan
 from typing import Any, NamedTuple
 
-from ...videograin.toybox.clips import TASKS
+from ...videograin.toybox.tasks import TASKS
 from .methods import METHODS
 from .statistics import mean_interval, paired_interval
 

@@ -13,8 +13,9 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from ...videograin.toybox import clips, world
-from ...videograin.toybox.clips import TASKS, Clip, Task
+from ...videograin.toybox import clips, tasks, world
+from ...videograin.toybox.clips import Clip
+from ...videograin.toybox.tasks import TASKS, Task
 
 DEVELOPMENT, TEST = SPLITS = ("development", "test")
 COUNTS = {DEVELOPMENT: 12, TEST: 24}
@@ -97,8 +98,8 @@ def target_words(case: Case) -> tuple[tuple[str, ...], str]:
         return case.names, case.place
     nothing = np.zeros((len(case.names), 1, 1, 1), bool)
     tracks = tuple((world.Placed(name, 0, 0, 60),) for name in case.names)
-    sketch = Clip(nothing[0], nothing, case.names, "", case.place, tracks, np.zeros((1, 2), int))
-    task = clips.task(case.kind, sketch, case.wish_seed)
+    sketch = Clip(nothing[0], nothing, case.names, "", case.place, tracks, np.zeros((1, 2), int), nothing[0])
+    task = tasks.task(case.kind, sketch, case.wish_seed)
     changed = tuple(wish.name for wish in task.wishes)
     return (*changed, *case.names[len(changed) :]), task.place
 
@@ -118,17 +119,12 @@ def together(names: Sequence[str], place: str) -> set[tuple[str, str]]:
 def example(case: Case, frames: int) -> Example:
     motion = 1.0 if case.camera else 1.5
     shot = clips.clip(case.names, case.place, frames, motion, case.seed, clips.Staging(case.crossing, case.camera))
-    return Example(case, shot, clips.task(case.kind, shot, case.wish_seed))
+    return Example(case, shot, tasks.task(case.kind, shot, case.wish_seed))
 
 
 def ideal(one: Example) -> np.ndarray:
     """The ideal edit, drawn by the toy world itself, (F, H, W, 3) uint8: an upper bound for all methods."""
-    rng, side = np.random.default_rng(one.case.seed), world.SIZE + 2 * clips.MARGIN
-    wide = world.draw_background(one.task.place, (side, side), rng)  # as in clips.clip: the first use of the seed
-    tracks = list(one.shot.tracks)
-    for k, wish in enumerate(one.task.wishes):
-        tracks[k] = tuple(thing._replace(name=wish.name, worn=wish.worn) for thing in tracks[k])
-    return clips.film(wide, one.task.place, tracks, one.shot.camera, world.sprites()).frames
+    return tasks.truth(one.shot, one.task, one.case.seed).frames
 
 
 # ---- what is asked, and where -----------------------------------------------------------------------------------------

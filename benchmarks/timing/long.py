@@ -14,7 +14,7 @@ from ...nodes.chunks import EditInChunks
 from ...nodes.regions import BindRegionPrompts, RegionPrompt
 from ...videograin.core.chunking import windows
 from ...videograin.jobs import demo_model
-from ...videograin.toybox import clips
+from ...videograin.toybox import clips, tasks
 from . import machine
 from .rows import Row
 
@@ -36,7 +36,7 @@ class Task(NamedTuple):
 def task(frames: int) -> Task:
     model, clip, vae = demo_model.load()
     shot = clips.clip(("wolf", "pig"), "snow", frames, seed=3)
-    wish = clips.task("instance", shot, 3)
+    wish = tasks.task("instance", shot, 3)
     masks, regions = torch.from_numpy(shot.masks).float(), ()
     for mask, phrase in zip(masks, wish.phrases, strict=True):
         (regions,) = RegionPrompt.execute(mask, phrase, regions=regions).args

@@ -8,8 +8,9 @@ from PIL import Image
 from scipy.ndimage import binary_dilation
 from shipped import prompt, shortened, titled
 
-from pack.videograin.toybox.clips import Clip, clip, task
+from pack.videograin.toybox.clips import Clip, clip
 from pack.videograin.toybox.judge import Judge, Seen
+from pack.videograin.toybox.tasks import task
 
 SOFT_EDGE = 4 + 3  # pixels that all of them grow and blur the mask by
 

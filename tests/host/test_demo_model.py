@@ -15,7 +15,7 @@ from comfy.model_patcher import ModelPatcher
 
 from pack.nodes.demo import DemoClip, LoadDemoModel
 from pack.videograin.jobs import demo_model as model
-from pack.videograin.toybox import clips, world
+from pack.videograin.toybox import clips, tasks, world
 from pack.videograin.toybox.judge import Judge
 
 pytestmark = [pytest.mark.once, pytest.mark.usefixtures("inference_mode")]
@@ -239,7 +239,7 @@ def test_the_stock_loader_reads_the_same_control_net(demo, tmp_path, monkeypatch
         assert torch.equal(tensor, theirs.state_dict()[name]), name
 
 
-@pytest.mark.parametrize("task", clips.TASKS)
+@pytest.mark.parametrize("task", tasks.TASKS)
 def test_demo_clip_tasks(demo, task):
     *_, prompt, left_phrase, right_phrase, edit, _ = DemoClip.execute(
         "cat", "bus", "night", 8, 1.0, 4, task, True, 1.0

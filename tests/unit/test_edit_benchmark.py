@@ -18,7 +18,7 @@ from pack.benchmarks.edit.methods import ABLATIONS, METHODS
 from pack.benchmarks.edit.neighbours import NEIGHBOURS
 from pack.benchmarks.edit.store import Store
 from pack.videograin.core import st_layout
-from pack.videograin.toybox import clips
+from pack.videograin.toybox import tasks
 from pack.videograin.toybox.judge import WORDS, Judge, Reading
 
 SETUP = Setup(frames=2)
@@ -450,4 +450,4 @@ def test_jobs_go_clip_by_clip_and_the_paste_follows_its_edit():
     assert sum(a != b for a, b in pairwise(key_sets)) == len(set(key_sets)) - 1
     inversions = [METHODS[name].inverted_with for name, _ in first]
     assert sum(a != b for a, b in pairwise(inversions)) == len(set(inversions)) - 1
-    assert all(isinstance(job.method, Method) and job.case.kind in clips.TASKS for job in made)
+    assert all(isinstance(job.method, Method) and job.case.kind in tasks.TASKS for job in made)

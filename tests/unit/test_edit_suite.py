@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 
 from pack.benchmarks.edit import suite
-from pack.videograin.toybox import clips, world
+from pack.videograin.toybox import tasks, world
 
 CASES = {split: suite.cases(split) for split in suite.SPLITS}
 ALL = [case for cases in CASES.values() for case in cases]
-EACH_TASK = [next(case for case in CASES[suite.DEVELOPMENT] if case.kind == kind) for kind in clips.TASKS]
+EACH_TASK = [next(case for case in CASES[suite.DEVELOPMENT] if case.kind == kind) for kind in tasks.TASKS]
 
 
 @pytest.fixture(scope="module", params=EACH_TASK, ids=lambda case: case.kind)
@@ -28,11 +28,11 @@ def test_development_and_test_share_no_seed_and_every_task_has_its_turn():
         values = [getattr(case, name) for case in ALL]
         assert len(set(values)) == len(values) == 36
     for cases, turns in ((CASES[suite.DEVELOPMENT], 2), (CASES[suite.TEST], 4)):
-        assert [sum(case.kind == kind for case in cases) for kind in clips.TASKS] == [turns] * 6
+        assert [sum(case.kind == kind for case in cases) for kind in tasks.TASKS] == [turns] * 6
         assert sum(case.camera > 0 for case in cases) == len(cases) / 3
         assert sum(case.crossing for case in cases) == len(cases) / 3
         assert sum(len(case.names) == 3 for case in cases) >= len(cases) / 6
-        for kind in clips.TASKS:  # no task always under the same conditions
+        for kind in tasks.TASKS:  # no task always under the same conditions
             assert len({(case.crossing, case.camera, len(case.names)) for case in cases if case.kind == kind}) > 1
 
 

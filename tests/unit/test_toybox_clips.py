@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from pack.videograin.toybox import clips, world
+from pack.videograin.toybox import clips, tasks, world
 from pack.videograin.toybox.clips import Staging
 
 PAIRS = [("cat", "dog"), ("rocket", "tree"), ("car", "bus"), ("owl", "penguin"), ("firetruck", "apple"), ("fox", "fox")]
@@ -103,12 +103,12 @@ def test_flow_knows_what_is_hidden_next():
     assert seen.mean() > 0.9
 
 
-@pytest.mark.parametrize("kind", clips.TASKS)
+@pytest.mark.parametrize("kind", tasks.TASKS)
 def test_tasks_ask_for_what_is_not_there_and_keep_the_rest(kind):
     for seed in range(5):
         clip = clips.clip(("cat", "dog", "tree"), "grass", 8, 1.0, seed)
-        task = clips.task(kind, clip, seed)
-        assert task.prompt == clips.task(kind, clip, seed).prompt and task.kept[-1] == 2
+        task = tasks.task(kind, clip, seed)
+        assert task.prompt == tasks.task(kind, clip, seed).prompt and task.kept[-1] == 2
         assert all(phrase in task.prompt for phrase in task.phrases)
         for wish in task.wishes:
             assert wish.phrase in task.prompt and wish.mask.shape == clip.masks[0].shape
@@ -121,21 +121,21 @@ def test_tasks_ask_for_what_is_not_there_and_keep_the_rest(kind):
 
 def test_the_tasks_words():
     clip = clips.clip(("cat", "dog"), "grass", 8, 1.0, 0)
-    assert clips.task("swap", clip).prompt == "a dog and a cat on grass"
-    same = clips.task("class", clip)
+    assert tasks.task("swap", clip).prompt == "a dog and a cat on grass"
+    same = tasks.task("class", clip)
     assert same.wishes[0].name == same.wishes[1].name
-    part = clips.task("part", clip)
+    part = tasks.task("part", clip)
     assert part.wishes[0].worn and part.phrases[1] == "a dog"
     assert (part.wishes[0].mask & ~clip.masks[0]).any()  # room for the accessory
     with pytest.raises(ValueError, match="a bus wears nothing"):
-        clips.task("part", clips.clip(("bus", "dog"), "grass", 8))
+        tasks.task("part", clips.clip(("bus", "dog"), "grass", 8))
     with pytest.raises(ValueError, match="must be one of instance"):
-        clips.task("paint", clip)
+        tasks.task("paint", clip)
     twins = clips.clip(("cat", "cat"), "grass", 8)
     with pytest.raises(ValueError, match="“swap” of a cat and a cat would change nothing; as `right` choose something"):
-        clips.task("swap", twins)
+        tasks.task("swap", twins)
     dressed = clips.clip(("cat", "cat"), "grass", 8, staging=Staging(worn="hat"))
-    assert clips.task("swap", dressed).prompt == "a cat and a cat with a hat on grass"
+    assert tasks.task("swap", dressed).prompt == "a cat and a cat with a hat on grass"
 
 
 @pytest.mark.parametrize("worn", world.ACCESSORIES)
@@ -150,16 +150,16 @@ def test_the_left_one_may_wear_something_from_the_start(worn):
     grown = (dressed.masks[0] & ~bare.masks[0]).any((1, 2))
     assert grown.all() or worn == "sunglasses"
     for seed in range(8):
-        (wish,) = clips.task("part", dressed, seed).wishes
+        (wish,) = tasks.task("part", dressed, seed).wishes
         assert wish.worn not in ("", worn) and not (dressed.masks[0] & ~wish.mask).any()
 
 
 def test_what_is_worn_moves_with_its_wearer_or_goes():
     clip = clips.clip(("cat", "bus"), "grass", 8, 1.0, 0, staging=Staging(worn="crown"))
-    assert clips.task("background", clip).phrases == ("a cat with a crown", "a bus")
-    swap = clips.task("swap", clip)
+    assert tasks.task("background", clip).phrases == ("a cat with a crown", "a bus")
+    swap = tasks.task("swap", clip)
     assert swap.prompt == "a bus and a cat with a crown on grass"
     assert (swap.wishes[1].mask & ~clip.masks[1]).any()  # room for the crown
-    assert not any(wish.worn for wish in clips.task("instance", clip).wishes)
+    assert not any(wish.worn for wish in tasks.task("instance", clip).wishes)
     with pytest.raises(ValueError, match="a bus wears nothing"):
         clips.clip(("bus", "cat"), "grass", staging=Staging(worn="hat"))

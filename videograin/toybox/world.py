@@ -14,6 +14,10 @@ from zlib import crc32
 import numpy as np
 from PIL import Image
 
+from .light import Light, lit, shadow, shadowed
+from .looks import STYLES, drawn_as, made_of
+from .poses import STILL, Pose, bent, unbent
+
 OBJECTS = {  # word in a caption -> emoji, in the atlas's order
     "cat": "\U0001f431", "dog": "\U0001f436", "bear": "\U0001f43b", "panda": "\U0001f43c", "tiger": "\U0001f42f", "fox": "\U0001f98a",
     "lion": "\U0001f981", "wolf": "\U0001f43a", "pig": "\U0001f437", "koala": "\U0001f428", "rabbit": "\U0001f430", "monkey": "\U0001f435",
@@ -79,6 +83,7 @@ FPS = 8.0  # frames per second of a clip
 ATLAS = Path(__file__).with_name("sprites.png")
 ATLAS_CELL, ATLAS_COLUMNS = 136, 8  # pixels, cells
 CANVAS = 208  # pixels, side of a sprite with room for its accessories
+PATCH = 6  # pixels, side of the patches in which a bent thing is drawn
 MIPS = (1.0, 0.75, 0.5, 0.36)  # sizes in which a sprite is stored, so that a small one does not alias
 
 
@@ -105,16 +110,27 @@ class Placed(NamedTuple):
     flip: bool = False
     degrees: float = 0.0
     worn: str = ""  # one of ACCESSORIES, on one of HEADS
+    pose: Pose = STILL
+    material: str = ""  # one of looks.MATERIALS
+    style: str = ""  # one of looks.STYLES
 
     @property
     def sprite(self) -> str:
-        return f"{self.name} {self.worn}" if self.worn else self.name
+        made = f"{self.material}-{self.name}" if self.material else self.name
+        return f"{made} {self.worn}" if self.worn else made
 
     @property
     def noun(self) -> str:
-        """ "an owl", "a cat with a hat", as in a caption."""
+        """ "an owl", "a golden cat with a hat", "a cat as a sketch", as in a caption."""
         accessory = self.worn if self.worn == "sunglasses" else f"a {self.worn}"
-        return article(self.name) + (f" with {accessory}" if self.worn else "")
+        noun = article(f"{self.material} {self.name}".strip()) + (f" with {accessory}" if self.worn else "")
+        return f"{noun} {STYLES[self.style]}" if self.style else noun
+
+
+def require_head(name: str) -> None:
+    """Check that this object can wear something; raises ValueError."""
+    if name not in HEADS:
+        raise ValueError(f"a {name} wears nothing; on the left choose one of {', '.join(HEADS)}")
 
 
 def article(word: str) -> str:
@@ -154,7 +170,7 @@ def held_out_settings() -> frozenset[tuple[str, str]]:
 
 
 class Art(dict[str, Sprite]):
-    """Sprites by name, made on first use: "cat", "cat hat" with a hat on, "cat hat alone" for the hat."""
+    """Sprites by name, made on first use: "cat", "golden-cat", "cat hat" with a hat on, "cat hat alone" for the hat."""
 
     def __init__(self):
         atlas, self.glyphs = Image.open(ATLAS).convert("RGBA"), {}
@@ -165,7 +181,10 @@ class Art(dict[str, Sprite]):
 
     def __missing__(self, key: str) -> Sprite:
         name, worn, alone = [*key.split(), "", ""][:3]
+        material, _, name = name.rpartition("-")
         glyph = self.glyphs[name]
+        if material:
+            glyph = Image.fromarray(made_of(material, np.asarray(glyph)))
         accessory = _worn(self.glyphs[worn], worn, HEADS[name], glyph) if worn else None
         sprite = _sprite(glyph, accessory)
         self[key] = sprite._replace(pictures=_sizes(accessory)) if alone else sprite
@@ -257,20 +276,31 @@ def _smooth(size: tuple[int, int], cell: int, rng: np.random.Generator) -> np.nd
     return np.asarray(Image.fromarray(nodes).resize(size[::-1], Image.Resampling.BICUBIC))[..., None]
 
 
-def compose(background: np.ndarray, objects: Sequence[Placed], art: Art) -> tuple[np.ndarray, np.ndarray]:
+def compose(
+    background: np.ndarray, objects: Sequence[Placed], art: Art, light: Light | None = None
+) -> tuple[np.ndarray, np.ndarray]:
     """One frame: objects drawn in order over a background, a later one in front.
 
-    Args: background (H, W, 3) uint8; art, from `sprites()`.
+    Args: background (H, W, 3) uint8; art, from `sprites()`; light: the place's, or None for things as bright as drawn
+        that cast no shadow.
     Returns the frame (H, W, 3) uint8 and the visible masks (K, H, W) bool.
     """
+    if light is not None:
+        background = shadowed(background, [shadow(thing, background.shape[:2], light) for thing in objects])
     frame = Image.fromarray(background).convert("RGBA")
     masks = np.zeros((len(objects), *background.shape[:2]), bool)
     for i, thing in enumerate(objects):
         layer = _layer(thing, thing.sprite, frame.size, art)
+        if light is not None:
+            layer = lit(layer, thing, light)
         frame.alpha_composite(layer)
         masks[i] = np.asarray(layer.getchannel("A")) > 127
         masks[:i] &= ~masks[i]
-    return np.asarray(frame.convert("RGB")), masks
+    picture = np.asarray(frame.convert("RGB"))
+    for style in {thing.style for thing in objects if thing.style}:
+        where = np.any([mask for mask, thing in zip(masks, objects, strict=True) if thing.style == style], 0)
+        picture = np.where(where[..., None], drawn_as(style, picture), picture)
+    return picture, masks
 
 
 def accessory(thing: Placed, size: tuple[int, int], art: Art) -> np.ndarray:
@@ -280,8 +310,38 @@ def accessory(thing: Placed, size: tuple[int, int], art: Art) -> np.ndarray:
 
 def _layer(thing: Placed, sprite: str, size: tuple[int, int], art: Art) -> Image.Image:
     picture, extent = art[sprite].at(thing.size)
-    inverse = np.linalg.inv(placement(thing) @ np.diag((1 / extent, 1 / extent, 1)) @ _to_centre(picture.width))
-    return picture.transform(size, Image.Transform.AFFINE, inverse[:2].ravel(), resample=Image.Resampling.BICUBIC)
+    to_frame = placement(thing)
+    if thing.pose == STILL:
+        inverse = np.linalg.inv(to_frame @ np.diag((1 / extent, 1 / extent, 1)) @ _to_centre(picture.width))
+        return picture.transform(size, Image.Transform.AFFINE, inverse[:2].ravel(), resample=Image.Resampling.BICUBIC)
+    boxes, corners = _mesh(thing, size)
+    there = extent * unbent(_moved(corners, np.linalg.inv(to_frame)), thing.pose) + picture.width / 2
+    patches = list(zip(boxes, there.reshape(-1, 8).tolist(), strict=True))
+    return picture.transform(size, Image.Transform.MESH, patches, resample=Image.Resampling.BICUBIC)
+
+
+def _mesh(thing: Placed, size: tuple[int, int]) -> tuple[list[tuple[int, int, int, int]], np.ndarray]:
+    """The patches of the frame where the thing may be: boxes, and their corners (N, 4, 2) in PIL's order."""
+    reach = 0.95 * thing.size  # with what it wears, bent
+    left, right = (int(np.clip(thing.x + side * reach, 0, size[0])) for side in (-1, 1))
+    top, bottom = (int(np.clip(thing.y + side * reach, 0, size[1])) for side in (-1, 1))
+    boxes = [
+        (x, y, min(x + PATCH, right), min(y + PATCH, bottom))
+        for y in range(top, bottom, PATCH)
+        for x in range(left, right, PATCH)
+    ]
+    corners = [((x0, y0), (x0, y1), (x1, y1), (x1, y0)) for x0, y0, x1, y1 in boxes]
+    return boxes, np.array(corners, float).reshape(-1, 4, 2)
+
+
+def travelled(points: np.ndarray, before: Placed, after: Placed) -> np.ndarray:
+    """The new places (..., 2) of a thing's points, in pixels, when it has moved and bent from `before` to `after`."""
+    own = unbent(_moved(points, np.linalg.inv(placement(before))), before.pose)
+    return _moved(bent(own, after.pose), placement(after))
+
+
+def _moved(points: np.ndarray, matrix: np.ndarray) -> np.ndarray:
+    return points @ matrix[:2, :2].T + matrix[:2, 2]
 
 
 def _to_centre(side: float) -> np.ndarray:
