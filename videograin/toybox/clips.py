@@ -7,7 +7,7 @@ import numpy as np
 
 from .light import Light
 from .looks import STYLES, drawn_as
-from .world import SIZE, Art, Placed, caption, compose, draw_background, require_head, sprites, travelled
+from .world import SIZE, Placed, caption, compose, draw_background, require_head, sprites, travelled
 
 MARGIN = 24  # pixels of background beyond each edge, room for camera moves
 
@@ -57,7 +57,7 @@ def clip(
     crossing, camera, worn = staging
     if worn:
         require_head(names[0])
-    rng, art = np.random.default_rng(seed), sprites()
+    rng = np.random.default_rng(seed)
     wide = draw_background(place, (SIZE + 2 * MARGIN,) * 2, rng)
     lanes = [(k + 0.5) / len(names) for k in range(len(names))]
     paths = [_path(lane, len(names), frames, motion, rng) for lane in lanes]
@@ -70,7 +70,7 @@ def clip(
         tuple(Placed(name, *path[f], degrees=float(turns[k, f]), worn="" if k else worn) for f in range(frames))
         for k, (name, path) in enumerate(zip(names, paths, strict=True))
     )
-    return film(wide, place, tracks, way.round().astype(int), art)
+    return film(wide, place, tracks, way.round().astype(int))
 
 
 def film(
@@ -78,11 +78,11 @@ def film(
     place: str,
     tracks: Sequence[Sequence[Placed]],
     camera: np.ndarray,
-    art: Art,
     light: Light | None = None,
     style: str = "",
 ) -> Clip:
     """The clip of some tracks, over the part of the background (SIZE + 2 MARGIN a side) that the camera sees."""
+    art = sprites()
     drawn = []
     for f, (x, y) in enumerate(camera + MARGIN):
         seen = wide[y : y + SIZE, x : x + SIZE]

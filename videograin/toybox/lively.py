@@ -11,7 +11,7 @@ import numpy as np
 from .clips import MARGIN, Clip, film
 from .light import LIGHTS
 from .poses import Pose, gait
-from .world import SIZE, Placed, draw_background, sprites
+from .world import SIZE, Placed, draw_background
 
 SMALL = 24.0  # pixels, the longest side of a small thing
 NEARER = (0.6, 1.6)  # least and greatest size in a clip, as shares of a thing's middle size
@@ -38,13 +38,13 @@ def lively_clip(names: Sequence[str], place: str, frames: int, seed: int, stagin
     names: left to right in the first frame; a later one stands in front.
     """
     staging = staging or Lively()
-    rng, art = np.random.default_rng([seed, 23]), sprites()
+    rng = np.random.default_rng([seed, 23])
     side = SIZE + 2 * MARGIN
     wide = draw_background(place, (side, side), rng)
     tracks = _tracks(names, frames, staging, rng)
     angle = rng.uniform(0, 2 * np.pi)
     way = staging.camera * 12 * np.linspace(-0.5, 0.5, frames)[:, None] * np.array((np.cos(angle), np.sin(angle)))
-    return film(wide, place, tracks, way.round().astype(int), art, LIGHTS[place])
+    return film(wide, place, tracks, way.round().astype(int), LIGHTS[place])
 
 
 def _tracks(names: Sequence[str], frames: int, staging: Lively, rng: np.random.Generator) -> list[list[Placed]]:

@@ -94,7 +94,7 @@ def truth(shot: Clip, wanted: Task, seed: int = 0) -> Clip:
         wide = draw_background(wanted.place, (SIZE + 2 * MARGIN,) * 2, np.random.default_rng(seed))
     tracks = [*(wish.track for wish in wanted.wishes), *shot.tracks[len(wanted.wishes) :]]
     light = shot.light and LIGHTS[wanted.place]
-    return film(wide, wanted.place, [track for track in tracks if track], shot.camera, sprites(), light, wanted.style)
+    return film(wide, wanted.place, [track for track in tracks if track], shot.camera, light, wanted.style)
 
 
 def _instance(shot: Clip, kind: str, rng: np.random.Generator) -> Task:
