@@ -22,9 +22,10 @@ LINKED = """() => app.graph.nodes.find(({ type }) => type === 'VideoGrainRegions
 def graph(links=(), scene=""):
     """links: rows whose mask comes from the demo clip."""
     masks = {f"mask_{row}": "clip.left_mask" for row in links}
+    # "rows": the frontend gives a new node the texts of an earlier one of the same number.
     return [
         [Node("clip", "VideoGrainDemoClip", values={"frames": 8})],
-        [Node("rows", KIND, links={"frames": "clip.frames", **masks}, values={"scene": scene}, height=640)],
+        [Node("rows", KIND, links={"frames": "clip.frames", **masks}, values={"rows": "", "scene": scene}, height=640)],
         [
             Node("source", "PreviewAny", links={"source": "rows.source_prompt"}),
             Node("edited", "PreviewAny", links={"source": "rows.edited_prompt"}),
