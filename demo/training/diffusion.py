@@ -5,6 +5,7 @@ one time in ten. The first steps use small pictures, where the same objects fill
 """
 
 import math
+from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
 
@@ -49,9 +50,9 @@ class Words:
 
     CONNECTING = "a an with and next to on the left right,"
 
-    def __init__(self):
+    def __init__(self, more: Sequence[str] = ()):
         self.tokenizer = DemoTokenizer().clip_l.tokenizer
-        text = [self.CONNECTING, *world.OBJECTS, *world.ACCESSORIES, *world.PLACES.values()]
+        text = [self.CONNECTING, *world.OBJECTS, *world.ACCESSORIES, *world.PLACES.values(), *more]
         ids = {i for words in text for i in self._ids(words)} | {49406, 49407}
         self.vocabulary = torch.tensor(sorted(ids))
 
@@ -101,8 +102,10 @@ class Pool:
     made_from: what the latents and rows depend on; a file with another `made_from` is drawn again.
     """
 
-    def __init__(self, file: Path, made_from: str, size: int, vae: Autoencoder, words: Words, rng: np.random.Generator):
-        self.scenes, self.vae, self.words, self.rng = Scenes(world.sprites(), size), vae, words, rng
+    def __init__(
+        self, file: Path, made_from: str, scenes: Scenes, vae: Autoencoder, words: Words, rng: np.random.Generator
+    ):
+        self.scenes, self.vae, self.words, self.rng = scenes, vae, words, rng
         self.next = 0
         pool = kept(file, made_from, self._fill)
         self.latents, self.rows = pool["latents"], pool["rows"]
@@ -158,31 +161,16 @@ def train(root: Path, steps: int, seed: int, stop_at: float = math.inf) -> Stage
         return stage
     rng = stage.randomness(seed, 3)
     made_from = f"{stage.made_from} {checksum([words.vocabulary])} {seed}"
-    signal = alphas_cumprod()
-    weight = (signal / (1 - signal)).clamp_max(5.0) * (1 - signal) / signal
     empty, scale = words([""]).to(DEVICE), latent_scale(vae)
-    predict, pool, running = torch.compile(net), None, 0.0
+    fit, pool, running = Fit(net, optimizer, average, empty), None, 0.0
     for step in stage:
         size = SMALL if step < SMALL_SHARE * steps else world.SIZE
         if pool is None or pool.scenes.size != size:
-            pool = Pool(root / f"pool_{size}.pt", made_from, size, vae, words, rng)
+            pool = Pool(root / f"pool_{size}.pt", made_from, Scenes(world.sprites(), size), vae, words, rng)
         pool.renew(RENEWED)
         x, rows = pool.sample(BATCH)
-        x, t = (x * scale).to(memory_format=torch.channels_last), torch.randint(0, 1000, (BATCH,), device=DEVICE)
-        rows = torch.where(torch.rand(BATCH, 1, device=DEVICE) < DROPPED, empty, rows)
-        noise = torch.randn_like(x)
-        a = signal[t].view(-1, 1, 1, 1)
-        for group in optimizer.param_groups:
-            group["lr"] = LEARNING_RATE * rate(step, steps)
-        with mixed_precision(), sdpa_kernel(SDPBackend.MATH):
-            predicted = predict(a.sqrt() * x + (1 - a).sqrt() * noise, t.float(), rows)
-        loss = (weight[t] * (predicted.float() - noise).square().mean((1, 2, 3))).mean()
-        optimizer.zero_grad()
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(net.parameters(), 1.0)
-        optimizer.step()
-        average.update()
-        running = loss.item() if step == stage.first else 0.99 * running + 0.01 * loss.item()
+        loss = fit.step(x * scale, rows, LEARNING_RATE * rate(step, steps))
+        running = loss if step == stage.first else 0.99 * running + 0.01 * loss
         if step % 100 == 0:
             stage.note(loss=running)
         if step % 1000 == 0 and step:
@@ -190,6 +178,32 @@ def train(root: Path, steps: int, seed: int, stop_at: float = math.inf) -> Stage
                 pictures = draw(net, vae, words, scale, list(SHOWN), size)
             show(pictures, stage.folder / f"samples_{step:06}.png")
     return stage
+
+
+class Fit:
+    """Training steps of a painter."""
+
+    def __init__(self, net: Painter, optimizer: torch.optim.Optimizer, average: Average, empty: Tensor):
+        self.net, self.optimizer, self.average, self.empty = net, optimizer, average, empty
+        self.predict, self.signal = torch.compile(net), alphas_cumprod()
+        self.weight = (self.signal / (1 - self.signal)).clamp_max(5.0) * (1 - self.signal) / self.signal
+
+    def step(self, x: Tensor, rows: Tensor, learning_rate: float) -> float:
+        """One step on latents (B, 4, h, w) of unit variance and token rows (B, 77); returns the loss."""
+        x, t = x.to(memory_format=torch.channels_last), torch.randint(0, 1000, (len(x),), device=DEVICE)
+        rows = torch.where(torch.rand(len(x), 1, device=DEVICE) < DROPPED, self.empty, rows)
+        noise, a = torch.randn_like(x), self.signal[t].view(-1, 1, 1, 1)
+        for group in self.optimizer.param_groups:
+            group["lr"] = learning_rate
+        with mixed_precision(), sdpa_kernel(SDPBackend.MATH):
+            predicted = self.predict(a.sqrt() * x + (1 - a).sqrt() * noise, t.float(), rows)
+        loss = (self.weight[t] * (predicted.float() - noise).square().mean((1, 2, 3))).mean()
+        self.optimizer.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(self.net.parameters(), 1.0)
+        self.optimizer.step()
+        self.average.update()
+        return loss.item()
 
 
 @torch.no_grad()

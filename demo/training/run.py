@@ -125,7 +125,7 @@ def require_done(root: Path, stages: tuple[str, ...], steps: dict[str, int], pur
 
 def made_from(root: Path, name: str) -> str:
     """The checksum of the averaged weights that a stage is trained on."""
-    needed = [read_state(root / earlier, False)["average"]["values"] for earlier in NEEDS[name]]
+    needed = [read_state(root / earlier, False)["average"]["values"] for earlier in NEEDS.get(name, ())]
     return checksum(value for values in needed for value in values)
 
 

@@ -8,7 +8,9 @@ from pack.demo.training import diffusion
 from pack.demo.training.export import export
 from pack.demo.training.files import TrainingError, checksum, write
 from pack.demo.training.run import NEEDS, initialise, made_from
+from pack.videograin.toybox import world
 from pack.videograin.toybox.model import Autoencoder
+from pack.videograin.toybox.scenes import Scenes
 
 pytestmark = pytest.mark.once
 
@@ -71,7 +73,9 @@ def test_a_pool_has_the_latents_of_the_autoencoder_it_is_asked_for(tmp_path, mon
 
     def latents(vae):
         drawn_by = np.random.default_rng(0)
-        return diffusion.Pool(tmp_path / "pool.pt", checksum(vae.parameters()), 64, vae, words, drawn_by).latents
+        return diffusion.Pool(
+            tmp_path / "pool.pt", checksum(vae.parameters()), Scenes(world.sprites(), 64), vae, words, drawn_by
+        ).latents
 
     old = latents(first)
     assert old.shape == (50, 4, 8, 8)

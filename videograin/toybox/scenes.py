@@ -4,6 +4,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from .light import LIGHTS
+from .looks import MATERIALS, STYLES, drawn_as
+from .poses import gait
 from .world import (
     ACCESSORIES,
     HEADS,
@@ -24,6 +27,9 @@ EXTENT = {1: (70, 118), 2: (58, 84), 3: (48, 64)}  # number of objects -> range 
 LIMIT = {1: 0.75, 2: 0.48, 3: 0.36}  # number of objects -> limit of their longest side, in shares of the picture's
 TWINS = 0.08  # share of the pairs that are the same word twice
 WORN = 0.3  # share of the wearers that wear something
+# Of lively scenes, shares of: small things, and their sizes in pixels; things with a material, with a style; pictures
+# with a style; pictures that are lit.
+SMALL, SMALL_EXTENT, MADE, STYLED, STYLED_WHOLE, LIT = 0.12, (20, 40), 0.16, 0.08, 0.1, 0.85
 
 
 class Scene(NamedTuple):
@@ -32,13 +38,19 @@ class Scene(NamedTuple):
     objects: tuple[Placed, ...]  # K, drawn in this order
     place: str
     caption: str
+    background: np.ndarray  # (H, W, 3) uint8, without objects
+    lit: bool = False
+    style: str = ""  # of the whole picture
 
 
 class Scenes:
-    """A generator of scenes without held-out pairs, of objects or of object and place, or with held-out pairs only."""
+    """A generator of scenes without held-out pairs, of objects or of object and place, or with held-out pairs only.
 
-    def __init__(self, art: Art, size: int = SIZE, only_held_out: bool = False):
-        self.art, self.size, self.only_held_out = art, size, only_held_out
+    lively: things are bent, lit, small, made of something and drawn in styles, as in `lively.py`.
+    """
+
+    def __init__(self, art: Art, size: int = SIZE, only_held_out: bool = False, lively: bool = False):
+        self.art, self.size, self.only_held_out, self.lively = art, size, only_held_out, lively
         self.pairs, self.settings = held_out_pairs(), held_out_settings()
 
     def __call__(self, rng: np.random.Generator, count: int | None = None) -> Scene:
@@ -46,8 +58,24 @@ class Scenes:
         names, place = self.cast(rng, count or int(rng.choice(list(COUNTS), p=list(COUNTS.values()))))
         objects = tuple(self.stage(rng, names))
         background = draw_background(place, (self.size, self.size), rng)
+        if self.lively:
+            return self.lively_scene(objects, place, background, rng)
         picture, masks = compose(background, objects, self.art)
-        return Scene(picture, masks, objects, place, describe(objects, place, rng))
+        return Scene(picture, masks, objects, place, describe(objects, place, rng), background)
+
+    def lively_scene(
+        self, objects: tuple[Placed, ...], place: str, background: np.ndarray, rng: np.random.Generator
+    ) -> Scene:
+        """The scene of these objects, bent and dressed up at random."""
+        objects = tuple(enlivened(thing, rng) for thing in objects)
+        lit, style = bool(rng.random() < LIT), str(rng.choice(list(STYLES))) if rng.random() < STYLED_WHOLE else ""
+        if style:
+            objects = tuple(thing._replace(style="") for thing in objects)
+        picture, masks = compose(background, objects, self.art, LIGHTS[place] if lit else None)
+        words = describe(objects, place, rng)
+        if style:
+            picture, words = drawn_as(style, picture), f"{words}, {STYLES[style]}"
+        return Scene(picture, masks, objects, place, words, background, lit, style)
 
     def cast(self, rng: np.random.Generator, count: int) -> tuple[list[str], str]:
         """Random words and a place."""
@@ -89,6 +117,17 @@ class Scenes:
                 for b in placed[i + 1 :]
             ):
                 return placed
+
+
+def enlivened(thing: Placed, rng: np.random.Generator) -> Placed:
+    """The thing bent, perhaps small, perhaps of a material or in a style."""
+    if rng.random() < SMALL:
+        thing = thing._replace(size=rng.uniform(*SMALL_EXTENT))
+    return thing._replace(
+        pose=gait(1, rng.uniform(0, 1.1), rng)[0],
+        material=str(rng.choice(MATERIALS)) if rng.random() < MADE else "",
+        style=str(rng.choice(list(STYLES))) if rng.random() < STYLED else "",
+    )
 
 
 def describe(objects: tuple[Placed, ...], place: str, rng: np.random.Generator) -> str:

@@ -1,0 +1,31 @@
+"""Crops: what the judges see of a region, always of one size."""
+
+from __future__ import annotations
+
+import numpy as np
+from PIL import Image
+
+SIDE = 64  # pixels of a crop
+AROUND = 1.3  # side of the square that is cut out, in longest sides of the region
+LEAST = 16.0  # pixels of that square
+
+
+def crop(frame: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    """The surroundings of a region, (SIDE, SIDE, 4) uint8: the picture, and the region in the last channel.
+
+    Args: frame (H, W, 3) uint8; mask (H, W) bool. Raises ValueError for an empty mask.
+    """
+    rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
+    if not len(rows):
+        raise ValueError("the mask is empty on this frame: there is no region to cut out")
+    y, x = (rows[0] + rows[-1] + 1) / 2, (columns[0] + columns[-1] + 1) / 2
+    half = max(LEAST, AROUND * max(len(rows), rows[-1] - rows[0] + 1, columns[-1] - columns[0] + 1)) / 2
+    pad = int(np.ceil(2 * half))
+    whole = np.concatenate([frame, 255 * mask[..., None].astype(np.uint8)], -1)
+    whole = np.pad(whole, ((pad, pad), (pad, pad), (0, 0)), "edge")
+    box = (x - half + pad, y - half + pad, x + half + pad, y + half + pad)
+    parts = [
+        Image.fromarray(part).resize((SIDE, SIDE), Image.Resampling.BILINEAR, box)
+        for part in (whole[..., :3], whole[..., 3])
+    ]
+    return np.concatenate([np.asarray(parts[0]), np.asarray(parts[1])[..., None]], -1)

@@ -1,0 +1,195 @@
+"""The benchmark's judges, on drawn crops and negatives, as drawn and after the autoencoder. Not part of the demo model."""
+
+import math
+import os
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from ...benchmarks.ruler.crops import crop
+from ...benchmarks.ruler.judges import FILES, HEADS, NOTHING, as_input, loss, networks
+from ...benchmarks.ruler.negatives import negative
+from ...videograin.jobs.demo_model import read
+from ...videograin.toybox import model, world
+from ...videograin.toybox.light import LIGHTS
+from ...videograin.toybox.looks import drawn_as
+from ...videograin.toybox.scenes import Scene, Scenes
+from .judge import restored
+from .run import DEVICE, Average, Stage, mixed_precision, rate
+from .vae import to_tensor
+
+BATCH, LEARNING_RATE = 64, 1e-3
+POOL, DRAWN = 6000, 3  # crops that are kept, and scenes drawn at each step
+NEGATIVES = 2  # of a scene: about as many as it has things
+LEAST = 40  # pixels of a thing that is shown to a judge
+THROUGH_VAE = 0.35  # share of the scenes that are seen after the autoencoder
+DEFORMED = 0.3  # share of the regions that are not the thing's outline, but a box or a little off
+UNASKED = -100
+Labels = dict[str, int]
+
+
+class Example(NamedTuple):
+    picture: np.ndarray  # (64, 64, 4) uint8
+    labels: Labels
+
+
+def examples(scene: Scene, draw: Scenes, vae: nn.Module | None, rng: np.random.Generator) -> list[Example]:
+    """Crops of every thing of a scene, negatives of one of them, and the background."""
+    left_out = int(rng.integers(len(scene.objects)))
+    pictures = np.stack([scene.picture, _without(scene, left_out, draw)])
+    if vae is not None:
+        whole = restored(vae, to_tensor(pictures)).clamp(-1, 1)
+        pictures = ((whole + 1) * 127.5).round().byte().permute(0, 2, 3, 1).cpu().numpy()
+    found, shown = [], {}
+    for k, (thing, mask) in enumerate(zip(scene.objects, scene.masks, strict=True)):
+        if mask.sum() >= LEAST:
+            region = deformed(mask, rng)
+            shown[k] = crop(pictures[0], region)
+            found.append(Example(shown[k], labels_of(thing, scene)))
+            if k == left_out:
+                empty = crop(pictures[1], region)
+    if left_out in shown:
+        others = [picture for k, picture in shown.items() if k != left_out] or [shown[left_out][:, ::-1]]
+        for _ in range(NEGATIVES):
+            found.append(Example(negative(shown[left_out], empty, others[0], rng), nothing()))
+    return [*found, Example(crop(pictures[0], ~scene.masks.any(0)), place(scene))]
+
+
+def _without(scene: Scene, left_out: int, draw: Scenes) -> np.ndarray:
+    """The scene's picture without one of its things."""
+    kept = [thing for k, thing in enumerate(scene.objects) if k != left_out]
+    picture, _ = world.compose(scene.background, kept, draw.art, LIGHTS[scene.place] if scene.lit else None)
+    return drawn_as(scene.style, picture) if scene.style else picture
+
+
+def deformed(mask: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """The thing's outline, or now and then a box, or the outline a few pixels off."""
+    if rng.random() > DEFORMED:
+        return mask
+    if rng.random() < 0.5:
+        y, x = (np.flatnonzero(mask.any(axis)) for axis in (1, 0))
+        box = np.zeros_like(mask)
+        box[y[0] : y[-1] + 1, x[0] : x[-1] + 1] = True
+        return box
+    moved = np.roll(mask, rng.integers(-5, 6, 2), (0, 1))
+    return moved if moved.any() else mask
+
+
+def labels_of(thing: world.Placed, scene: Scene) -> Labels:
+    said = {"name": thing.name, "worn": thing.worn, "material": thing.material, "style": thing.style or scene.style}
+    return {asked: HEADS[asked].index(word) for asked, word in said.items()}
+
+
+def nothing() -> Labels:
+    return {asked: UNASKED for asked in HEADS} | {"name": HEADS["name"].index(NOTHING)}
+
+
+def place(scene: Scene) -> Labels:
+    said = {asked: UNASKED for asked in HEADS} | {"name": HEADS["name"].index(scene.place)}
+    return said | {"style": HEADS["style"].index(scene.style)}
+
+
+class Pool:
+    """Examples to learn from, of which a few are drawn anew at each step."""
+
+    def __init__(self, vae: nn.Module, rng: np.random.Generator):
+        art = world.sprites()
+        self.draws = Scenes(art, lively=True), Scenes(art, only_held_out=True, lively=True)
+        self.vae, self.rng, self.next, self.kept = vae, rng, 0, []
+
+    def draw(self) -> list[Example]:
+        draw = self.draws[int(self.rng.random() < 0.25)]  # the judges name pairs that the painter never saw
+        return examples(draw(self.rng), draw, self.vae if self.rng.random() < THROUGH_VAE else None, self.rng)
+
+    def renew(self, scenes: int) -> None:
+        for one in [one for _ in range(scenes) for one in self.draw()]:
+            if len(self.kept) < POOL:
+                self.kept.append(one)
+            else:
+                self.kept[self.next] = one
+                self.next = (self.next + 1) % POOL
+
+    def sample(self, count: int) -> tuple[Tensor, dict[str, Tensor]]:
+        chosen = [self.kept[i] for i in self.rng.integers(len(self.kept), size=count)]
+        x = as_input(np.stack([one.picture for one in chosen])).to(DEVICE)
+        flipped = torch.from_numpy(self.rng.random(count) < 0.5)
+        x[flipped] = x[flipped].flip(-1)
+        light = torch.from_numpy(self.rng.normal(0, 0.06, (count, 3, 1, 1))).float()
+        x[:, :3] = x[:, :3] + light + 0.02 * torch.randn_like(x[:, :3])
+        wanted = {asked: torch.tensor([one.labels[asked] for one in chosen]).to(DEVICE) for asked in HEADS}
+        return x, wanted
+
+
+def shipped_vae() -> nn.Module:
+    vae = model.Autoencoder()
+    vae.load_state_dict(read(model.FOLDER / model.AUTOENCODER, "vae."))
+    return vae.to(DEVICE).float().eval().requires_grad_(False)
+
+
+def train(root: Path, steps: int, seed: int, stop_at: float = math.inf) -> Stage:
+    torch.manual_seed(seed)  # one stream: the second network's weights continue where the first one's ended
+    vae, pair = shipped_vae(), [network.to(DEVICE) for network in networks()]
+    optimizers = [torch.optim.AdamW(one.parameters(), LEARNING_RATE, weight_decay=0.02) for one in pair]
+    averages = [Average(one, 0.998) for one in pair]
+    stage = Stage(root, "ruler", steps, stop_at)
+    stage.keep(**{f"{kind}{i}": part for kind, parts in (("net", pair), ("optimizer", optimizers), ("average", averages))
+                  for i, part in enumerate(parts)})  # fmt: skip
+    if stage.over:
+        return stage
+    rng = stage.randomness(seed, 6)
+    pool = Pool(vae, rng)
+    pool.renew(300)
+    for step in stage:
+        pool.renew(DRAWN)
+        losses = []
+        for network, optimizer, average in zip(pair, optimizers, averages, strict=True):
+            x, wanted = pool.sample(BATCH)
+            for group in optimizer.param_groups:
+                group["lr"] = LEARNING_RATE * rate(step, steps, 100, 0.4)
+            with mixed_precision():
+                logits = network(x)
+            error = loss({asked: values.float() for asked, values in logits.items()}, wanted)
+            optimizer.zero_grad()
+            error.backward()
+            torch.nn.utils.clip_grad_norm_(network.parameters(), 2.0)
+            optimizer.step()
+            average.update()
+            losses.append(error.item())
+        if step % 100 == 0 or step == steps - 1:
+            stage.note(**right(pair, averages, vae), a=losses[0], b=losses[1])
+    if stage.done:
+        export(pair, averages)
+    return stage
+
+
+@torch.no_grad()
+def right(pair: list[nn.Module], averages: list[Average], vae: nn.Module, scenes: int = 60) -> dict[str, float]:
+    """Shares of right answers on scenes that were never drawn before, of each judge; "nothing" apart."""
+    pool = Pool(vae, np.random.default_rng(78))
+    unseen = [one for _ in range(scenes) for one in pool.draw()]
+    x = as_input(np.stack([one.picture for one in unseen])).to(DEVICE)
+    found = {}
+    for letter, network, average in zip("ab", pair, averages, strict=True):
+        with average.in_use():
+            said = {asked: values.argmax(1).cpu() for asked, values in network.eval()(x).items()}
+        network.train()
+        for asked in HEADS:
+            wanted = torch.tensor([one.labels[asked] for one in unseen])
+            known = wanted >= 0
+            found[f"{letter}_{asked}"] = (said[asked] == wanted)[known].float().mean()
+        none = torch.tensor([one.labels["name"] for one in unseen]) == HEADS["name"].index(NOTHING)
+        found[f"{letter}_nothing"] = (said["name"] == HEADS["name"].index(NOTHING))[none].float().mean()
+    return found
+
+
+def export(pair: list[nn.Module], averages: list[Average]) -> None:
+    """Writes both judges' averaged weights beside the benchmark, each file whole or not at all."""
+    for file, network, average in zip(FILES, pair, averages, strict=True):
+        with average.in_use():
+            halves = {name: value.detach().half().cpu().contiguous() for name, value in network.state_dict().items()}
+        save_file(halves, part := file.with_suffix(".tmp"), {"title": "VideoGrain benchmark: a judge of edits"})
+        os.replace(part, file)
