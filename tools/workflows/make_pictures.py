@@ -19,7 +19,7 @@ from playwright.sync_api import Page
 
 sys.path[0] = str(Path(__file__).resolve().parents[2])  # the repository; no comfy in this process
 
-from tools.frontend import EMPTY, SETTINGS, SUCCESS, chromium, drop, follow, open_frontend, run, visit  # noqa: E402
+from tools.frontend import EMPTY, SETTINGS, SUCCESS, chromium, drop, follow, open_frontend, run  # noqa: E402
 from tools.provision import provision  # noqa: E402
 from tools.server import Server  # noqa: E402
 from tools.workflows.build import build, loose  # noqa: E402
@@ -187,9 +187,10 @@ OUTPUTS = {
     "VideoGrainEvaluateEdit": ("judge.plot", 1),
 }
 # Nodes that no workflow has, shown at their places here.
-LOOSE = ("VideoGrainInjectSourceFeatures", "VideoGrainRegions", "VideoGrainVaryNoise", "VideoGrainInvertClip")
+LOOSE = ("VideoGrainInjectSourceFeatures", "VideoGrainVaryNoise", "VideoGrainInvertClip")
 # Workflow -> the nodes that are shown at their places in it.
 PLACES = {
+    "start_here": ("VideoGrainLoadVideoFrames", "VideoGrainRegions"),
     "instance_edit": (
         "VideoGrainLoadDemoModel",
         "VideoGrainDDIMInversion",
@@ -197,7 +198,6 @@ PLACES = {
         "VideoGrainRegionPrompt",
         "VideoGrainPasteEdit",
     ),
-    "instance_edit_sd15": ("VideoGrainLoadVideoFrames",),
     "save_inversion": ("VideoGrainSaveInversion",),
     "re_edit": ("VideoGrainLoadInversion",),
     "fatezero": ("VideoGrainSelfAttentionFusion", "VideoGrainCrossAttentionFusion"),
@@ -286,7 +286,7 @@ def make(page: Page, server: Server) -> None:
 
 def make_places(page: Page, server: Server) -> None:
     for workflow, kinds in PLACES.items():
-        visit(page, server.url)
+        page.evaluate(EMPTY)  # not loaded again: then the last workflow would be opened anew, at any time
         drop(page, path_of(workflow))
         for kind in kinds:
             save(view(page, kind, AROUND), kind)
