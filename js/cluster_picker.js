@@ -12,6 +12,7 @@ const FOLLOWED = ['clusters', 'invert']
 
 export class ClusterPicker {
   static kind = 'clusters'
+  static label = 'clusters'
   height = 330
 
   constructor(node) {

@@ -7,6 +7,7 @@ const ROW = 72 // pixels
 
 export class InstanceList {
   static kind = 'instances'
+  static label = 'instances'
   height = 2 * ROW
 
   constructor() {

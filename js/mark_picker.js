@@ -13,6 +13,7 @@ const THIN = 0.15 // of the brush's radius: points of a painted line nearer to i
 
 export class MarkPicker {
   static kind = 'marks'
+  static label = 'marks_on_clip'
   height = 356
 
   constructor(node) {

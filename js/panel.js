@@ -74,7 +74,7 @@ export function setValue(node, widget, value) {
 export class Panel {
   /**
    * view: {element, height (pixels it needs), show(data, memory), maybe linked(…) for other connections, as the frontend
-   * tells them}, its class's kind.
+   * tells them}; its class's kind, and its label among our words.
    */
   constructor(node, view) {
     Object.assign(this, { node, view })
@@ -89,6 +89,7 @@ export class Panel {
       margin: 0, // any other would make the height of an empty view negative, which browsers take for “as high as the page”
       getMinHeight: () => (this.waiting ? 0 : view.height + SPACE),
     })
+    this.widget.label = say(view.constructor.label) // in app mode, and wherever else widgets are listed
     this.widget.serialize = false // nor saved with the workflow
     node.setSize([Math.max(node.size[0], WIDTH), node.size[1] + view.height + SPACE])
     const onExecuted = node.onExecuted

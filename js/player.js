@@ -17,6 +17,7 @@ const clamp = (value, least, most) => Math.max(least, Math.min(most, value))
 
 export class Player {
   static kind = 'player'
+  static label = 'player'
   height = 300
 
   constructor(node) {

@@ -10,6 +10,7 @@ export const css = (colour) => `rgb(${colour.join(',')})`
 
 export class RegionOverview {
   static kind = 'regions'
+  static label = 'regions'
   height = 260
 
   constructor() {

@@ -26,6 +26,7 @@ let tables = 0
 
 export class RowTable {
   static kind = 'rows'
+  static label = 'things'
   height = 460
 
   constructor(node) {

@@ -144,7 +144,7 @@ class Console:
         r"^\[MaskEditor\] ComfyApp\.open_maskeditor is deprecated",
         r"^ComfyApp graph accessed before initialization",
         r"huggingface\.co/Comfy-Org/z_image_turbo/",  # models of the default workflow, looked up without network
-        r"^input\.link is deprecated\.",  # its own use; for ours see tests/unit/test_house_rules.py
+        r"^(input\.link|output\.links) is deprecated\.",  # its own use; for ours see tests/unit/test_house_rules.py
         r"^WARNING: Invalid layout total size: .* Layout normalization will be applied\.",  # its own panels, at opening
     )
 
