@@ -14,7 +14,9 @@ ONE_STEP = """() => {
   const steps = app.graph.nodes.flatMap(({ widgets }) => widgets ?? []).find(({ name }) => name === 'steps')
   steps.value = 1
 }"""
-WIDTHS = "() => [...document.querySelectorAll('video')].filter(({ src }) => src.includes('edit_')).map((v) => v.videoWidth)"
+WIDTHS = (
+    "() => [...document.querySelectorAll('video')].filter(({ src }) => src.includes('edit_')).map((v) => v.videoWidth)"
+)
 
 
 @pytest.fixture

@@ -39,6 +39,15 @@ CONNECT = """(title) => {
   compare.pos = [whole.pos[0] + whole.size[0] + 60, whole.pos[1]]
   whole.widgets.find(({ name }) => name === 'steps').value = 2
 }"""
+# What the classic canvas writes when it is drawn once.
+DRAWN = """() => {
+  const { fillText } = CanvasRenderingContext2D.prototype
+  const texts = []
+  CanvasRenderingContext2D.prototype.fillText = function (text, ...all) { texts.push(text); fillText.call(this, text, ...all) }
+  app.canvas.draw(true, true)
+  CanvasRenderingContext2D.prototype.fillText = fillText
+  return texts
+}"""
 UNPACK = """(title) => {
   const graph = window.app.graph
   graph.unpackSubgraph(graph.nodes.find((node) => node.title === title))
@@ -72,6 +81,8 @@ def test_found_dragged_run_and_unpacked(page, server, picture):
     page.wait_for_function(f"() => window.app.graph.nodes.some(({{ title }}) => title === '{NAME}')")
     page.evaluate(CONNECT, NAME)
     page.evaluate("() => { window.app.canvas.ds.scale = 0.8; window.app.canvas.setDirty(true, true) }")
+    drawn = page.evaluate(DRAWN)
+    assert [drawn.count(name) for name in ("source_prompt", "edited_prompt")] == [2, 2]  # where a link begins, and ends
     api = exported(page)[1]
     steps = {node["class_type"]: node["inputs"].get("steps") for node in api.values()}
     assert steps["VideoGrainInvertClip"] == steps["KSamplerAdvanced"] and steps["KSamplerAdvanced"] is not None
