@@ -43,13 +43,13 @@ def opened(browser, newcomers):
     """A page in a renderer and of a size, on which the template has been opened."""
     pages = []
 
-    def page(renderer, size):
+    def page(renderer, size, title=TITLE):
         newcomers.post("/settings", {"Comfy.VueNodes.Enabled": RENDERERS[renderer]})
         page = browser.new_context(viewport=size).new_page()
         pages.append(page)
         visit(page, newcomers.url)
         follow(page)
-        open_template(page, TITLE)
+        open_template(page, title)
         page.wait_for_timeout(1500)  # milliseconds, for the graph to be fitted and drawn
         return page
 
@@ -145,6 +145,13 @@ def test_it_is_read_as_it_opens(opened, picture, renderer, size):
     page.screenshot(path=picture(f"start_opened_{renderer.replace(' ', '_')}_{size['width']}"))
     scale, few, nodes = page.evaluate("() => [app.canvas.ds.scale, app.canvas.low_quality, app.graph.nodes.length]")
     assert scale >= READABLE and not few and nodes <= 9
+
+
+@pytest.mark.parametrize("name", ["start_here_sam3_sd15", "any_generator"])
+def test_larger_ones_are_read_as_they_open_too(opened, picture, name):
+    page = opened("canvas", SIZES[0], GALLERY[name])
+    page.screenshot(path=picture(f"{name}_as_it_opens"))
+    assert page.evaluate("() => app.canvas.ds.scale") >= READABLE
 
 
 @pytest.mark.parametrize("renderer", RENDERERS)

@@ -10,22 +10,22 @@ STEPS = 20
 
 def start(
     name: str, note: str, model: Node, clip: Node, rows: str, scene: str, masks: dict[str, str] | None = None,
-    before: tuple[Node, ...] = (), steps: int = STEPS,
+    finder: Node | None = None, before: tuple[Node, ...] = (), steps: int = STEPS,
 ) -> Graph:  # fmt: skip
     """The description of a workflow.
 
     note: in Markdown. model: MODEL, CLIP and VAE by their outputs' names in any case. clip: a Load Video Frames. rows,
-    scene: Regions' values. masks: of rows, from the nodes `before`.
+    scene: Regions' values. masks: of rows, from the nodes `before`, which need the model `finder`.
     """
     upper = model.type == "CheckpointLoaderSimple"
     part = {name: f"model.{name.upper() if upper else name}" for name in ("model", "clip", "vae")}
     columns = [
         [
             Node("note", "MarkdownNote", "Start here", values={"text": note}, height=330, width=270),
-            replace(model, width=270),
+            *(replace(each, width=270) for each in (model, finder) if each),
         ],
         [replace(clip, width=280)],
-        *([list(before[:4]), list(before[4:])] if before else []),
+        *([[replace(each, width=240) for each in before]] if before else []),  # narrow: to be read as it opens
         [
             Node(
                 "rows",

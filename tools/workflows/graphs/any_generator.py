@@ -100,7 +100,7 @@ how steady the edit is; with a CLIP Vision model also whether it shows the words
                 "VideoGrainEvaluateEdit",
                 links={"source": "clip.frames", "edited": "result.frames", "regions": "region.regions"},
             ),
-            Node("table", "PreviewAny", "Measures", links={"source": "measure.table"}, height=260),
+            Node("table", "PreviewAny", "Measures", links={"source": "measure.table"}, height=150),
         ],
         [
             compare("result.frames"),

@@ -40,5 +40,6 @@ GRAPH = start(
     scene="",
     steps=30,
     masks={"mask_1": "first_mask.masks", "mask_2": "second_mask.masks"},
-    before=(checkpoint("sam3", "Load SAM3", SAM3), *found("first"), *found("second")),
+    finder=checkpoint("sam3", "Load SAM3", SAM3),
+    before=(*found("first"), *found("second")),
 )
