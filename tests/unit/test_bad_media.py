@@ -177,6 +177,13 @@ def test_a_clip_that_begins_late_is_not_cut_off(tmp_path, name):
     assert len(clip.frames) == 12 and clip.notes == ()
 
 
+def test_a_whole_long_clip_is_told_with_its_memory(tmp_path):
+    path = footage.write(tmp_path / "long.mkv", footage.scene(60, 48, 64), "ffv1", pixels="bgr0")
+    (note,) = load(open_clip(path)).notes
+    assert note.startswith("all 60 frames are loaded: 0.0 GB at 64×48") and "`cap` to 16" in note
+    assert load(open_clip(path), Pick(cap=60)).notes == ()  # asked for
+
+
 def test_a_size_that_cannot_be_saved_is_named(tmp_path):
     path = footage.write(tmp_path / "odd.mkv", footage.scene(3, 47, 63), "ffv1", pixels="bgr0")
     assert load(open_clip(path)).notes[0].startswith("63×47 is odd, and Save Video needs even sides")

@@ -22,7 +22,7 @@ from .backdrop import WHITE, Colour
 from .clip import NODE, Facts, Sound, Source, TimedFrame
 from .images import Folder, Picture, is_picture
 from .limits import check_memory
-from .report import info, remarks
+from .report import info, remark_on_count, remarks
 from .resize import EXACT, Fit
 from .selection import Pick, Trim
 from .video_file import VideoFile
@@ -108,7 +108,8 @@ def load(
     frames = frames[:count]
     start, end = facts.origin + start, facts.origin + end
     sound = source.sound(start, end, None if limit is None else limit - frames.nbytes)
-    fps, notes = pick.fps(facts), remarks(facts, height, width)
+    fps = pick.fps(facts)
+    notes = (*remarks(facts, height, width), *remark_on_count(count, height, width, pick.cap))
     lines = info(whole, frames, fps, start, end, sound)
     return Clip(frames, float(fps), sound, "\n".join([*lines, *notes]), notes)
 

@@ -8,6 +8,8 @@ from torch import Tensor
 
 from .clip import NODE, Facts, Sound
 
+MANY = 48  # frames; more are hardly meant by somebody who leaves `cap` at 0
+
 
 def info(whole: Facts, frames: Tensor, fps: Fraction, start: Fraction, end: Fraction, sound: Sound | None) -> list[str]:
     """One line on the file, one on the loaded part: frames (F, H, W, 3) that last from `start` to `end`."""
@@ -34,3 +36,14 @@ def remarks(facts: Facts, height: int, width: int) -> tuple[str, ...]:
             "or crop the edit before you save it"
         )
     return tuple(lines)
+
+
+def remark_on_count(count: int, height: int, width: int, cap: int) -> tuple[str, ...]:
+    """A remark on a whole long clip, which nobody asked for by name: what its frames take, and what to set."""
+    if cap or count <= MANY:
+        return ()
+    size = count * height * width * 3 * 4 / 1e9  # float32
+    return (
+        f"all {count} frames are loaded: {size:.1f} GB at {width}×{height}, and as much again in each node that changes "
+        f"them. All nodes but Edit in Chunks work on them at once. For a first try set {NODE}' `cap` to 16",
+    )
