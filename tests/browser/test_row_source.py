@@ -11,6 +11,7 @@ import pytest
 import torch
 from PIL import Image
 from test_rows import drag, field, problem, rows
+from test_views_kept import build, settle
 from widget_page import RENDERERS
 
 from pack.tools.workflows.graph import Node
@@ -201,3 +202,21 @@ def test_another_file_takes_the_marks_along_for_undo_too(widgets, clip, picture)
     widgets.view().get_by_role("button", name="Show frames").click()
     widgets.view().get_by_text("1 / 8").wait_for()
     assert rows(widgets)[1] == {"is": "a frog", "becomes": "", "marks": ""}
+
+
+@pytest.mark.parametrize("widgets", ["canvas"], indirect=True)
+def test_masks_stand_there_again_after_a_reload(widgets, clip, picture):
+    build(widgets, graph())
+    widgets.view().locator("canvas.stage").wait_for()
+    field(widgets, 1, "is").fill("a tiger")
+    drag(widgets, 20, 60, 80, 150)
+    widgets.run()
+    widgets.view().get_by_text("1 / 8").wait_for()
+    settle(widgets, 1)
+    before = widgets.pixels(widgets.view().locator("canvas.stage"))
+    widgets.start()
+    widgets.look(1.0)
+    widgets.view().get_by_text("1 / 8").wait_for()
+    widgets.page.wait_for_timeout(400)  # milliseconds, for the picture
+    widgets.page.screenshot(path=picture("row_source_reloaded"))
+    assert widgets.pixels(widgets.view().locator("canvas.stage")) == before
