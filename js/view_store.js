@@ -7,6 +7,7 @@ const PICTURES = 'pictures' // name → Blob
 const CAP = 200e6 // bytes, as README says
 
 const opened = open().catch(() => null)
+const held = new Set() // names of pictures that are known to be in the store: no other waits for its answer
 let writing = Promise.resolve() // one after another, so that the last one shown is the one kept
 
 async function open() {
@@ -43,14 +44,17 @@ async function begin(mode) {
 /** What is kept of a node's view, or undefined. */
 export async function recalled(key) {
   try {
-    return await answered((await begin('readonly')).views.get(key))
+    const view = await answered((await begin('readonly')).views.get(key))
+    view?.names.forEach((name) => held.add(name))
+    return view
   } catch {
     return undefined
   }
 }
 
-/** A kept picture as a Blob, or undefined. */
+/** A kept picture as a Blob, or undefined: at once for one that is not kept, even where the store never answers. */
 export async function keptPicture(name) {
+  if (!held.has(name)) return undefined
   try {
     return await answered((await begin('readonly')).pictures.get(name))
   } catch {
@@ -81,6 +85,7 @@ async function replace(key, view, blobs) {
   if (view) views.put(view)
   view?.names.forEach((name, index) => pictures.put(blobs[index], name))
   await ended(transaction)
+  view?.names.forEach((name) => held.add(name))
 }
 
 /** Which of all views must go when one is kept anew: itself, and the oldest until the others fit into `room` bytes. */

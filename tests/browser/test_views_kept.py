@@ -69,6 +69,8 @@ WAITING = """() => app.graph.nodes.flatMap(({ widgets }) => widgets ?? []).filte
   .map(({ element }) => element.classList.contains('waiting'))"""
 FULL = """() => { IDBObjectStore.prototype.put = () => { throw new DOMException('', 'QuotaExceededError') } }"""
 
+SILENT = "window.answering = IDBFactory.prototype.open; IDBFactory.prototype.open = () => ({})"
+
 
 def build(page, graph):
     """As a workflow with an id, which a graph that a program builds has not."""
@@ -164,3 +166,15 @@ def test_each_opening_of_a_template_is_a_workflow_of_its_own(widgets):
         widgets.page.evaluate(LOAD, saved("swap"))
         ids.add(widgets.page.evaluate("() => app.graph.id"))
     assert len(ids) == 2
+
+
+@pytest.mark.parametrize("widgets", ["canvas"], indirect=True)
+def test_pictures_are_shown_where_the_store_never_answers(widgets):
+    widgets.page.add_init_script(SILENT)
+    widgets.start()
+    widgets.build(SMALL)
+    widgets.run()
+    widgets.view().get_by_role("status").get_by_text("fps").wait_for()
+    assert all(sum(lights) for *_, lights in shown(widgets).values())
+    widgets.page.add_init_script("IDBFactory.prototype.open = window.answering")
+    widgets.start()
