@@ -35,7 +35,8 @@ export class RowSource {
     const text = asked(this.node)
     const state = text || `from ${originOf(this.node, 'frames')?.id}`
     if (state === this.state) return
-    Object.assign(this, { state, file: fileOf(loaderOf(this.node)) })
+    this.state = state
+    if (originOf(this.node, 'frames')) this.file = fileOf(loaderOf(this.node)) // without a link, marks wait for the next
     if (this.data && (!text || text === JSON.stringify(this.data.clip))) return this.table.display(this.data, this.memory)
     const { data } = this
     const picture = text ? await firstFrame(text) : null

@@ -111,7 +111,9 @@ export class RowTable {
   /** Another connection: a row has its mask from there now, or its own marks again; or another clip comes in. */
   linked(_type, slot) {
     this.update()
-    if (this.node.inputs[slot]?.name === 'frames') this.source.connected()
+    if (this.node.inputs[slot]?.name !== 'frames') return
+    this.fileChosen()
+    this.source.connected()
   }
 
   graphChanged() {
@@ -119,14 +121,22 @@ export class RowTable {
     this.update()
   }
 
-  /** The marks belong to the clip: its loader's user has chosen another. One step for undo, with that choice. */
+  /** The user of a loader has chosen another file. */
   clipChosen(loader) {
-    const { file } = this.source
-    if (!file || loaderOf(this.node) !== loader || fileOf(loader) === file) return
-    this.source.file = fileOf(loader)
+    if (loaderOf(this.node) === loader) this.fileChosen()
+  }
+
+  /** The marks belong to the clip: they go with its file, in the step for undo in which another came. */
+  fileChosen() {
+    const file = fileOf(loaderOf(this.node))
+    const before = this.source.file
+    if (!file || !before || file === before) return
+    this.source.file = file
+    app.canvas.emitBeforeChange() // Nodes 2.0 tells of no link that is drawn
     this.rows = this.rows.map((row) => ({ ...row, marks: '' }))
     this.widget.value = writeRows(this.rows)
     if (!isLinked(this.node, 'scene')) this.scene.value = '' // of the other clip too
+    app.canvas.emitAfterChange()
     this.update()
     this.source.refresh()
   }

@@ -155,7 +155,9 @@ def test_frames_are_shown_when_they_are_connected_and_nothing_is_missing(widgets
 
 
 def ids(widgets):
-    return widgets.page.evaluate("() => Object.fromEntries(app.graph.nodes.map(({ id, type }) => [type, id]))")
+    return widgets.page.evaluate(
+        "() => Object.fromEntries(app.graph.nodes.toReversed().map(({ id, type }) => [type, id]))"
+    )
 
 
 def connect(widgets, source, target):
@@ -208,6 +210,24 @@ def test_another_file_takes_the_marks_along_for_undo_too(widgets, clip, picture)
     widgets.set_value(LOADER, "file", "copy.mp4")
     widgets.view().locator("canvas.stage").wait_for()
     page.wait_for_function("() => !document.querySelector('.videograin .advice').innerText", timeout=5000)
+
+
+def test_another_loader_takes_the_marks_along_for_undo_too(widgets, clip):
+    loaders, *rest = graph()
+    widgets.build([[Node("other", LOADER, values={"file": "row b.webm", **PLAIN}), *loaders], *rest])
+    page = widgets.page
+    widgets.view().locator("canvas.stage").wait_for()
+    field(widgets, 1, "is").fill("a tiger")
+    widgets.set_value(REGIONS, "scene", "a tiger in the snow")
+    drag(widgets, 20, 60, 80, 150)
+    before = widgets.value(REGIONS, "rows")
+    page.mouse.click(20, 700)  # on nothing: ComfyUI looks for changes
+    connect(widgets, LOADER, REGIONS)  # the first loader
+    page.wait_for_timeout(400)  # milliseconds, for ComfyUI to look for changes
+    assert rows(widgets)[0] == {"is": "a tiger", "becomes": "", "marks": ""} and not widgets.value(REGIONS, "scene")
+    page.evaluate(UNDO)
+    page.wait_for_timeout(800)  # milliseconds, for the new nodes' views
+    assert widgets.value(REGIONS, "rows") == before and widgets.value(REGIONS, "scene") == "a tiger in the snow"
 
 
 @pytest.mark.parametrize("widgets", ["canvas"], indirect=True)
