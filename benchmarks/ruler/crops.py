@@ -19,13 +19,10 @@ def crop(frame: np.ndarray, mask: np.ndarray) -> np.ndarray:
     if not len(rows):
         raise ValueError("the mask is empty on this frame: there is no region to cut out")
     y, x = (rows[0] + rows[-1] + 1) / 2, (columns[0] + columns[-1] + 1) / 2
-    half = max(LEAST, AROUND * max(len(rows), rows[-1] - rows[0] + 1, columns[-1] - columns[0] + 1)) / 2
+    half = max(LEAST, AROUND * max(rows[-1] - rows[0] + 1, columns[-1] - columns[0] + 1)) / 2
     pad = int(np.ceil(2 * half))
-    whole = np.concatenate([frame, 255 * mask[..., None].astype(np.uint8)], -1)
-    whole = np.pad(whole, ((pad, pad), (pad, pad), (0, 0)), "edge")
+    around = (pad, pad), (pad, pad)
+    wide = np.pad(frame, (*around, (0, 0)), "edge"), np.pad(255 * mask.astype(np.uint8), around)
     box = (x - half + pad, y - half + pad, x + half + pad, y + half + pad)
-    parts = [
-        Image.fromarray(part).resize((SIDE, SIDE), Image.Resampling.BILINEAR, box)
-        for part in (whole[..., :3], whole[..., 3])
-    ]
+    parts = [Image.fromarray(part).resize((SIDE, SIDE), Image.Resampling.BILINEAR, box) for part in wide]
     return np.concatenate([np.asarray(parts[0]), np.asarray(parts[1])[..., None]], -1)

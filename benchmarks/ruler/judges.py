@@ -39,6 +39,15 @@ class Answer(NamedTuple):
     style: str = PLAIN
 
 
+class Reading(NamedTuple):
+    answers: list[tuple[Answer, ...]]  # crop × judge
+    chances: np.ndarray  # (B, names) float32, of HEADS["name"], the mean of both judges
+
+    def agree(self, i: int, wanted: Answer, asked: tuple[str, ...]) -> bool:
+        """Both judges say of crop i what is wanted, in all that is asked."""
+        return all(getattr(one, what) == getattr(wanted, what) for one in self.answers[i] for what in asked)
+
+
 class Heads(nn.Module):
     """The answers' logits, by what is asked, from features (B, width)."""
 
@@ -124,16 +133,19 @@ class Judges:
         return cls(pair)
 
     @torch.inference_mode()
-    def answers(self, crops: np.ndarray) -> list[tuple[Answer, ...]]:
-        """Each judge's answer to each crop, (B, 64, 64, 4) uint8."""
-        found = []
+    def read(self, crops: np.ndarray) -> Reading:
+        """What both see in crops (B, 64, 64, 4) uint8."""
+        answers, chances = [], []
         for part in as_input(crops).split(BATCH):
-            said = [{asked: logits.argmax(1) for asked, logits in network(part).items()} for network in self.pair]
-            for i in range(len(part)):
-                found.append(
-                    tuple(Answer(**{asked: HEADS[asked][int(best[i])] for asked, best in one.items()}) for one in said)
-                )
-        return found
+            said = [network(part) for network in self.pair]
+            best = [{asked: logits.argmax(1) for asked, logits in one.items()} for one in said]
+            answers += [tuple(_answer(one, i) for one in best) for i in range(len(part))]
+            chances.append(torch.stack([one["name"].softmax(1) for one in said]).mean(0))
+        return Reading(answers, torch.cat(chances).numpy())
+
+
+def _answer(best: dict[str, Tensor], i: int) -> Answer:
+    return Answer(**{asked: HEADS[asked][int(numbers[i])] for asked, numbers in best.items()})
 
 
 def loss(logits: dict[str, Tensor], wanted: dict[str, Tensor]) -> Tensor:

@@ -1,0 +1,48 @@
+"""Regions of an edit: what each should show, and where the drawn truth shows it."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from ...videograin.toybox.clips import Clip
+from ...videograin.toybox.tasks import Task
+from .judges import Answer
+
+LOOK = ("name", "worn", "material", "style")
+GROUND = ("name", "style")  # what can be asked of a place
+
+
+class Region(NamedTuple):
+    """A part of the clip.
+
+    outline: (F, H, W) bool, of the thing in the drawn truth; where a thing should go, of the old one.
+    """
+
+    wanted: Answer
+    asked: tuple[str, ...]
+    outline: np.ndarray
+    changes: bool
+
+
+def regions(shot: Clip, task: Task, truth: Clip) -> tuple[Region, ...]:
+    """Every thing of the clip, left to right, then the ground if it should change."""
+    found, outlines = [], list(truth.masks)
+    for k, track in enumerate(shot.tracks):
+        wish = task.wishes[k] if k < len(task.wishes) else None
+        if wish is not None and not wish.track:
+            found.append(Region(Answer(task.place), ("name",), shot.masks[k] & ~truth.masks.any(0), True))
+            continue
+        thing = (track if wish is None else wish.track)[0]
+        wanted = Answer(thing.name, thing.worn, thing.material, thing.style or task.style)
+        found.append(Region(wanted, LOOK, outlines.pop(0), wish is not None or bool(task.style)))
+    if task.place != shot.place or task.style:
+        ground = ~shot.masks.any(0) & ~truth.masks.any(0)
+        found.append(Region(Answer(task.place, style=task.style), GROUND, ground, True))
+    return tuple(found)
+
+
+def uncovered(shot: Clip, truth: Clip) -> np.ndarray:
+    """Ground that the old things covered and the new ones do not, (F, H, W) bool."""
+    return shot.masks.any(0) & ~truth.masks.any(0)

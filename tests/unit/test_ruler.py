@@ -1,0 +1,110 @@
+"""The edit benchmark's ruler: clips, crops, negatives, nearness and the score. No ComfyUI."""
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+
+from pack.benchmarks.ruler import suite
+from pack.benchmarks.ruler.crops import SIDE, crop
+from pack.benchmarks.ruler.judges import Answer
+from pack.benchmarks.ruler.nearness import distance, distances, limit, other_draws
+from pack.benchmarks.ruler.negatives import KINDS, negative
+from pack.benchmarks.ruler.regions import regions, uncovered
+from pack.videograin.toybox import clips, poses, tasks, world
+from pack.videograin.toybox.lively import Lively, lively_clip
+
+DEVELOPMENT = suite.cases("development")
+
+
+def same(frames):
+    return frames
+
+
+def test_the_same_clips_every_time_and_others_from_another_seed():
+    assert suite.cases("development") == DEVELOPMENT
+    others = suite.cases("development", 987_654)
+    assert [case.kind for case in others] == [case.kind for case in DEVELOPMENT]
+    assert not {case.seed for case in others} & {case.seed for case in DEVELOPMENT}
+
+
+def test_every_task_has_its_turn_and_no_split_shares_a_clip():
+    assert [sum(case.kind == kind for case in DEVELOPMENT) for kind in tasks.ALL_TASKS] == [2] * 12
+    ranges = sorted((split.seed, split.seed + 1000 * split.count) for split in suite.SPLITS.values())
+    assert all(end <= start for (_, end), (start, _) in pairwise(ranges))
+    never = world.held_out_pairs() | world.held_out_settings()
+    for case in DEVELOPMENT:
+        assert not (suite.together(case.names, case.place) | suite.together(*suite.asked_for(case))) & never
+        assert case.kind != "small" or case.staging.small
+    assert sum(case.staging.passing for case in DEVELOPMENT) == 8
+
+
+def test_test_clips_have_what_training_holds_out():
+    never = world.held_out_pairs() | world.held_out_settings()
+    for number in (0, 5, 9):
+        case = suite._case("some", number, 222_000 + 1000 * number, held_out=True)
+        assert (suite.together(case.names, case.place) | suite.together(*suite.asked_for(case))) & never
+
+
+@pytest.mark.parametrize("where", [(0, 0), (150, 170)])
+def test_a_crop_has_the_region_in_its_middle(where):
+    y, x = where
+    frame = np.zeros((192, 192, 3), np.uint8)
+    mask = np.zeros((192, 192), bool)
+    mask[y : y + 30, x : x + 20] = True
+    frame[mask] = 200
+    found = crop(frame, mask)
+    assert found.shape == (SIDE, SIDE, 4) and found.dtype == np.uint8
+    rows, columns = np.argwhere(found[..., 3] > 127).mean(0)
+    assert rows == pytest.approx(31.5, abs=1.5) and columns == pytest.approx(31.5, abs=1.5)
+    assert (found[found[..., 3] > 250][:, 0] > 190).all()
+    with pytest.raises(ValueError, match="empty"):
+        crop(frame, mask & False)
+
+
+def test_negatives_keep_the_region_and_spoil_the_thing():
+    shot = lively_clip(("cat", "bus"), "grass", 1, 3)
+    thing, other = (crop(shot.frames[0], mask[0]) for mask in shot.masks)
+    empty = crop(shot.wide[24:216, 24:216], shot.masks[0, 0])
+    inside = thing[..., 3] > 127
+    for number in range(len(KINDS)):
+        drawn = [
+            negative(thing, empty, other, np.random.default_rng(seed)) for seed in range(number * 5, number * 5 + 5)
+        ]
+        for one in drawn:
+            assert one.shape == thing.shape and (one[..., 3] == thing[..., 3]).all()
+            assert np.abs(one[inside].astype(float) - thing[inside]).mean() > 8
+            assert np.abs(one[~inside].astype(float) - empty[~inside]).mean() < 12
+
+
+def test_nearness_tells_a_sticker_and_another_thing_from_other_draws():
+    shot = lively_clip(("cat", "bus"), "sand", 3, 3)
+    wanted = tasks.task("object", shot, 1)
+    truth = tasks.truth(shot, wanted)
+    outline, frames = truth.masks[0], [0, 1, 2]
+    most = limit(truth.frames, other_draws(truth, same, 0), outline, frames)
+    assert distance(crop(truth.frames[0], outline[0]), crop(truth.frames[0], outline[0])) == pytest.approx(0, abs=1e-6)
+    assert 0.05 < most < 0.7
+    stiff = [[thing._replace(pose=poses.STILL, degrees=0.0) for thing in track] for track in truth.tracks]
+    sticker = clips.film(truth.wide, truth.place, stiff, truth.camera).frames
+    assert (distances(truth.frames, sticker, outline, frames) > most).any()
+    assert (distances(truth.frames, shot.frames, outline, frames) > most).all()
+
+
+@pytest.mark.parametrize("kind", tasks.ALL_TASKS)
+def test_regions_say_what_is_asked_of_each_part(kind):
+    shot = lively_clip(("cat", "bus"), "grass", 2, 5, Lively(small=kind == "small"))
+    for seed in range(3):
+        wanted = tasks.task(kind, shot, seed)
+        truth = tasks.truth(shot, wanted)
+        found = regions(shot, wanted, truth)
+        assert any(region.changes for region in found) and all(region.outline.any() for region in found)
+        assert [region.changes for region in found[:2]] == [
+            bool(wanted.style) or k < len(wanted.wishes) for k in range(2)
+        ]
+        if kind == "remove":
+            assert found[0].wanted == Answer("grass") and (found[0].outline & uncovered(shot, truth)).any()
+        if wanted.place != shot.place:
+            assert found[-1].wanted.name == wanted.place and found[-1].changes
+        for region, track in zip(found, truth.tracks, strict=False) if kind != "remove" else ():
+            assert region.wanted.name == track[0].name and region.wanted.material == track[0].material
