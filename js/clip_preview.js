@@ -71,7 +71,7 @@ function hasSquarePixels(video) {
   return sorted(stored) === sorted([video.videoWidth, video.videoHeight])
 }
 
-export function urlOf(file) {
+function urlOf(file) {
   const [, subfolder, filename] = /^(?:(.*)\/)?(.*?)(?: \[input\])?$/.exec(file)
   return pictureUrl({ filename, subfolder: subfolder ?? '', type: 'input' })
 }

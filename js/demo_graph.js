@@ -1,6 +1,6 @@
 // What the demo model cannot draw in this graph; videograin/comfyui/demo_graph.py says it of a run.
 
-import { DEMO_CLIP, fileOf, urlOf } from './clip_preview.js'
+import { DEMO_CLIP, fileOf } from './clip_preview.js'
 import { allNodes, before, originOf } from './graph.js'
 
 const MODEL = 'VideoGrainLoadDemoModel'
@@ -18,31 +18,9 @@ function loadsModel({ mode, subgraph, inputs, outputs }) {
   return mode === 0 && !subgraph && given && !taken && outputs.some(({ links }) => links?.length)
 }
 
-/** Whether a node's clip shows nothing of the demo's world; false without one. told: called when another answer is known. */
-export function showsMore(node, told) {
+/** Whether a node's clip shows nothing of the demo's world; false without one. */
+export function showsMore(node) {
   const origin = originOf(node, 'frames')
-  const ours = (each) => each.constructor.comfyClass === CLIP || isDemo(fileOf(each), told)
+  const ours = (each) => each.constructor.comfyClass === CLIP || fileOf(each) === DEMO_CLIP
   return Boolean(origin) && ![origin, ...before(origin)].some(ours)
-}
-
-const copies = new Map() // file → whether it is a copy of the demo clip; taken for one until that is known
-
-function isDemo(file, told) {
-  if (file === DEMO_CLIP) return true
-  if (/\.mp4( \[input\])?$/i.test(file) && !copies.has(file)) {
-    copies.set(file, true)
-    isCopy(file).then((found) => { copies.set(file, found); told() })
-  }
-  return copies.get(file) ?? false
-}
-
-/** Whether a file has as many bytes as the demo clip: only an advice hangs on it. */
-async function isCopy(file) {
-  const [one, other] = await Promise.all([file, DEMO_CLIP].map(bytesOf))
-  return one !== null && one === other
-}
-
-async function bytesOf(file) {
-  const answer = await fetch(urlOf(file), { method: 'HEAD' }).catch(() => null)
-  return answer?.ok ? answer.headers.get('content-length') : null
 }

@@ -259,7 +259,7 @@ export class RowTable {
       mark.textContent = masked[row] ? say('row_masked') : marks ? say('row_marked', { marks }) : say('row_mark')
     }
     const blank = this.rows.every(isBlank) && !masked.includes(true)
-    this.advice.textContent = demo && showsMore(this.node, () => this.update()) ? say('demo_only') : blank ? say('rows_blank') : ''
+    this.advice.textContent = demo && showsMore(this.node) ? say('demo_only') : blank ? say('rows_blank') : ''
     if (!this.data) return
     this.marker.data.marks = this.data.marks[this.chosen] ?? ''
     this.marker.redraw()

@@ -1,11 +1,9 @@
 """Regions' picture before any run, in both renderers: the frame that the loader will give, marked, run, and what else there is."""
 
 import json
-import shutil
 from base64 import b64decode
 from fractions import Fraction
 from io import BytesIO
-from pathlib import Path
 
 import footage
 import numpy as np
@@ -206,10 +204,6 @@ def test_another_file_takes_the_marks_along_for_undo_too(widgets, clip, picture)
     widgets.view().get_by_role("button", name="Show frames").click()
     widgets.view().get_by_text("1 / 8").wait_for()
     assert rows(widgets)[1] == {"is": "a frog", "becomes": "", "marks": ""}
-    shutil.copyfile(Path(clips.__file__).with_name("demo_clip.mp4"), widgets.server.base / "input" / "copy.mp4")
-    widgets.set_value(LOADER, "file", "copy.mp4")
-    widgets.view().locator("canvas.stage").wait_for()
-    page.wait_for_function("() => !document.querySelector('.videograin .advice').innerText", timeout=5000)
 
 
 def test_another_loader_takes_the_marks_along_for_undo_too(widgets, clip):

@@ -9,7 +9,7 @@ import nodes as host
 
 from ..toybox.vocabulary import NAMES, draws
 from .graph_at_work import graph_at_work
-from .input_files import is_demo
+from .input_files import DEMO
 from .prompt_graph import PromptGraph
 
 MODEL, CLIP = "VideoGrainLoadDemoModel", "VideoGrainDemoClip"
@@ -31,7 +31,7 @@ def check(graph: PromptGraph, node: str, phrases: Sequence[tuple[int, str]]) -> 
     strange = [f"Row {number}: the demo model cannot draw “{words}”." for number, words in phrases if not draws(words)]
     found = [" ".join([*strange, f"It knows {', '.join(NAMES)}."])] if strange else []
     above = graph.above(graph.link(node, "frames"))
-    if not any(graph.kind(each) == CLIP or is_demo(graph.value(each, "file")) for each in above):
+    if not any(graph.kind(each) == CLIP or graph.value(each, "file") == DEMO for each in above):
         found.append(
             "The demo model only draws its own emoji. This clip needs a Stable Diffusion 1.5 checkpoint in place of Load Demo Model."
         )

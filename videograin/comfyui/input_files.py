@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import filecmp
 import os
 import shutil
 from contextlib import suppress
@@ -69,7 +68,7 @@ def inside(root: Path, path: Path) -> bool:
     return path.resolve().is_relative_to(root.resolve())
 
 
-def resolve(name: object) -> Path:
+def resolve(name: str) -> Path:
     """The path of a clip under ComfyUI's input folder, or of the demo clip.
 
     Raises ValueError if it is not there, or leads elsewhere.
@@ -94,14 +93,6 @@ def resolve(name: object) -> Path:
     if not found:
         raise ValueError(f"There is no {name!r} in ComfyUI's input folder. Choose another `file`, or upload it.")
     return root / name
-
-
-def is_demo(name: object) -> bool:
-    """True for the name of the demo clip, or of a copy of it in ComfyUI's input folder."""
-    try:
-        return filecmp.cmp(resolve(name), DEMO_FILE, shallow=False)
-    except (ValueError, OSError):  # no name, or that of no file
-        return False
 
 
 def fingerprint(path: Path) -> str:
