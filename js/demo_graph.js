@@ -18,7 +18,7 @@ function loadsModel({ mode, subgraph, inputs, outputs }) {
   return mode === 0 && !subgraph && given && !taken && outputs.some(({ links }) => links?.length)
 }
 
-/** Whether a node's clip shows nothing of the demo's world; false without one. */
+/** Whether a node's clip may show more than the demo's world: a copy of the demo's under another name looks so. False without one. */
 export function showsMore(node) {
   const origin = originOf(node, 'frames')
   const ours = (each) => each.constructor.comfyClass === CLIP || fileOf(each) === DEMO_CLIP

@@ -149,7 +149,7 @@ def test_what_the_demo_model_cannot_draw_is_told():
     video = ("VideoGrainLoadVideoFrames", {"file": "street.mp4"})
     scaled = {"clip": ("ImageScale", {"image": ["loaded", 0]}), "loaded": video}
     for other in ({"clip": video}, scaled):
-        assert check(graph(**other), "rows", ())[0].startswith("The demo model only draws its own emoji")
+        assert "own emoji. A clip of anything else needs" in check(graph(**other), "rows", ())[0]
     ours = ("VideoGrainLoadVideoFrames", {"file": DEMO})
     assert check(graph(clip=ours), "rows", ()) == check(graph(**scaled | {"loaded": ours}), "rows", ()) == []
 

@@ -33,7 +33,8 @@ def check(graph: PromptGraph, node: str, phrases: Sequence[tuple[int, str]]) -> 
     above = graph.above(graph.link(node, "frames"))
     if not any(graph.kind(each) == CLIP or graph.value(each, "file") == DEMO for each in above):
         found.append(
-            "The demo model only draws its own emoji. This clip needs a Stable Diffusion 1.5 checkpoint in place of Load Demo Model."
+            "The demo model only draws its own emoji. A clip of anything else needs a Stable Diffusion 1.5 checkpoint in place of "
+            "Load Demo Model."
         )
     return found
 
