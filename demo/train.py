@@ -23,10 +23,8 @@ from tools.provision import SetupError  # noqa: E402
 from tools.reexec import enter_environment  # noqa: E402
 
 STAGES = {"vae": 3000, "judge": 2000, "diffusion": 8000, "control": 500}  # stage -> steps, of the model that ships
-LATER = {
-    "ruler": 2500,
-    "lively": 3000,
-}  # on top of what ships: the benchmark's judges, and the painter of lively scenes
+# On top of what ships: the judges of the benchmark, and the painter of lively scenes.
+LATER = {"ruler": 1500, "lively": 3000}
 EVERY = STAGES | LATER
 
 

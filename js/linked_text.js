@@ -20,6 +20,7 @@ app.registerExtension({
 })
 
 function nameLinkedTexts(node, context) {
+  const { LiteGraph } = globalThis
   context.save()
   context.textAlign = 'left'
   context.font = `${LiteGraph.NODE_SUBTEXT_SIZE}px ${LiteGraph.NODE_FONT}`

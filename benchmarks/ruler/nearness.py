@@ -22,7 +22,7 @@ STABLE = (0.01 * 255) ** 2, (0.03 * 255) ** 2
 
 
 def distance(one: np.ndarray, other: np.ndarray) -> float:
-    """1 − SSIM (Wang et al. 2004) of two crops (S, S, 4) uint8 within the first one's region: 0 is equal, about 1 unrelated."""
+    """1 - SSIM (Wang et al. 2004) of two crops (S, S, 4) uint8 within the first one's region: 0 is equal, about 1 unrelated."""
     import cv2
 
     inside = one[..., 3] > 127

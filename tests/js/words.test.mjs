@@ -34,7 +34,8 @@ test('a text is translated, not copied', () => {
 
 test('every text is used, and every text used is there', () => {
   const calls = programs.flatMap((text) => [...text.matchAll(/\b(?:say\(|worded\(locale, )(?:[^,()]* \? )?'(\w+)'(?: : '(\w+)')?/g)])
-  const used = calls.flatMap(([, ...keys]) => keys.filter(Boolean))
+  const labels = programs.flatMap((text) => [...text.matchAll(/static label = '(\w+)'/g)])
+  const used = [...calls, ...labels].flatMap(([, ...keys]) => keys.filter(Boolean))
   const others = Object.keys(WORDS.en).filter((key) => !key.startsWith('mark_')) // tests/unit/test_javascript.py looks at those
   assert.deepEqual([...new Set(used)].sort(), others.sort())
 })
