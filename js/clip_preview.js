@@ -6,7 +6,7 @@ import { element, isLinked, pictureUrl } from './panel.js'
 
 const LOADER = 'VideoGrainLoadVideoFrames'
 export const DEMO_CLIP = 'VideoGrain demo clip.mp4 [temp]' // as videograin/comfyui/input_files.py names the pack's own
-const SETTINGS = ['file', 'start_time', 'force_rate', 'skip', 'size', 'width', 'height', 'background']
+export const SETTINGS = ['file', 'start_time', 'force_rate', 'skip', 'size', 'width', 'height', 'background']
 const PATIENCE = 10_000 // milliseconds for a file to answer
 const PAINTED = 100 // milliseconds until a frame that was sought has come to the screen; one that stood there comes no more
 const WITHIN = 0.001 // seconds after a frame's beginning, in which it is surely on the screen
@@ -14,7 +14,7 @@ const LONGEST = 86_400 // seconds: some files do not say how long they are
 const KEPT = 4 // pictures; undo makes nodes anew and asks again
 
 /** The Load Video Frames that a node has its clip from, where its own widgets say which; null for any other source. */
-export function loaderOf(node) {
+function loaderOf(node) {
   const loader = originOf(node, 'frames')
   const own = loader?.constructor.comfyClass === LOADER && loader.mode === 0 && !loader.isInputConnected(slotOf(loader, 'video'))
   return own && !SETTINGS.some((name) => isLinked(loader, name)) ? loader : null

@@ -56,6 +56,16 @@ export function withoutMark(text, place, frame, reach) {
   return parts.join('; ')
 }
 
+/** A text whose marks lie as they did, in a picture that is `ratio` times as wide and as high. */
+export function scaledMarks(text, ratio) {
+  if (ratio.every((each) => each === 1)) return text
+  return readMarks(text).map(({ kind, place, radius, frame }) => {
+    const there = place.map((at, index) => Math.floor((at + 0.5) * ratio[index % 2]))
+    const broad = isStroke(kind) ? [Math.max(1, Math.round(radius * ratio[0]))] : []
+    return `${kind} ${[...there, ...broad, frame].join(', ')}`.trim()
+  }).join('; ')
+}
+
 /** How much of each other two boxes are: the share of both that they have in common. */
 export function overlap(one, other) {
   const [a, b] = [one, other].map(([left, top, right, bottom]) => [

@@ -3,7 +3,7 @@
 import { NAMES } from './demo_words.js'
 import { overlap, readMarks } from './marks.js'
 
-const EMPTY = { is: '', becomes: '', marks: '' }
+const EMPTY = { is: '', becomes: '', marks: '' } // and `cut`, of marks that were set on another: see carried_marks.js
 const BEGUN = 2 // rows of a new node
 const ALIKE = 0.7 // share that two boxes have in common
 const SHOWN = NAMES.slice(0, 10) // of the demo model's words
@@ -29,7 +29,8 @@ function parsed(text) {
 
 function textsOf(row) {
   const names = Object.keys(EMPTY).filter((name) => typeof row?.[name] === 'string')
-  return Object.fromEntries(names.map((name) => [name, row[name]]))
+  const texts = Object.fromEntries(names.map((name) => [name, row[name]]))
+  return Array.isArray(parsed(row?.cut)) ? { ...texts, cut: row.cut } : texts
 }
 
 export const writeRows = (rows) => JSON.stringify(rows)
@@ -61,6 +62,7 @@ export function problems(rows, masked, scene, draws = () => true) {
       words && scene?.trim() && !standsIn(scene, words) && { what: 'not in scene', words },
       ...strange.map((phrase) => ({ what: 'strange', words: phrase.trim(), known: SHOWN.join(', ') })),
       !entry.marks.trim() && !masked[row] && { what: 'unmarked' },
+      entry.marks.trim() && entry.cut && !masked[row] && { what: 'moved' },
       twin >= 0 && { what: 'twin', other: twin + 1 },
     ].filter(Boolean)
   })

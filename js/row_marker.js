@@ -23,7 +23,7 @@ export class RowMarker extends MarkPicker {
   }
 
   choose(marks) {
-    if (!this.isLinked) this.table.change({ marks })
+    if (!this.isLinked) this.table.change({ marks, cut: undefined })
   }
 
   /** A row is one thing: a new box stands for the one that the frame had. */

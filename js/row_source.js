@@ -1,7 +1,7 @@
 // The clip that Regions is to mark: of its last run, or before one the first frame, from the file or by a run to here.
 
 import { app } from '../../scripts/app.js'
-import { asked, fileOf, firstFrame, loaderOf } from './clip_preview.js'
+import { asked, firstFrame } from './clip_preview.js'
 import { isReady, nameOf, originOf } from './graph.js'
 import { element, say } from './panel.js'
 
@@ -36,7 +36,7 @@ export class RowSource {
     const state = text || `from ${originOf(this.node, 'frames')?.id}`
     if (state === this.state) return
     this.state = state
-    if (originOf(this.node, 'frames')) this.file = fileOf(loaderOf(this.node)) // without a link, marks wait for the next
+    if (originOf(this.node, 'frames')) this.cut = text // without a link, marks wait for the next
     if (this.data && (!text || text === JSON.stringify(this.data.clip))) return this.table.display(this.data, this.memory)
     const { data } = this
     const picture = text ? await firstFrame(text) : null

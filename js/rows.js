@@ -1,7 +1,8 @@
 // Regions: a table of things, each with what it is, what it becomes and its marks, over the clip to mark them on.
 
 import { app } from '../../scripts/app.js'
-import { fileOf, loaderOf } from './clip_preview.js'
+import { carried, fileIn } from './carried_marks.js'
+import { asked } from './clip_preview.js'
 import { demoDraws, showsMore } from './demo_graph.js'
 import { draws } from './demo_words.js'
 import { linkTo } from './graph.js'
@@ -19,6 +20,7 @@ const SAID = { // of each problem of a row
   'not in scene': (values) => say('row_lacks_scene', values),
   strange: (values) => say('row_strange', values),
   unmarked: () => say('row_lacks_mark'),
+  moved: () => say('row_moved'),
   twin: (values) => say('row_twin', values),
   same: (values) => say('rows_same', values),
 }
@@ -112,7 +114,7 @@ export class RowTable {
   linked(_type, slot) {
     this.update()
     if (this.node.inputs[slot]?.name !== 'frames') return
-    this.fileChosen()
+    this.clipChosen()
     this.source.connected()
   }
 
@@ -121,21 +123,15 @@ export class RowTable {
     this.update()
   }
 
-  /** The user of a loader has chosen another file. */
-  clipChosen(loader) {
-    if (loaderOf(this.node) === loader) this.fileChosen()
-  }
-
-  /** The marks belong to the clip: they go with its file, in the step for undo in which another came. */
-  fileChosen() {
-    const file = fileOf(loaderOf(this.node))
-    const before = this.source.file
-    if (!file || !before || file === before) return
-    this.source.file = file
+  /** Another file, or cut of it: marks belong to the frames that they were set on. One step for undo, with what brought it. */
+  clipChosen() {
+    const [before, now] = [this.source.cut, asked(this.node)]
+    if (!before || !now || before === now) return
+    this.source.cut = now
     app.canvas.emitBeforeChange() // Nodes 2.0 tells of no link that is drawn
-    this.rows = this.rows.map((row) => ({ ...row, marks: '' }))
+    this.rows = this.rows.map((row) => carried(row, before, now))
     this.widget.value = writeRows(this.rows)
-    if (!isLinked(this.node, 'scene')) this.scene.value = '' // of the other clip too
+    if (fileIn(before) !== fileIn(now) && !isLinked(this.node, 'scene')) this.scene.value = '' // of the other clip too
     app.canvas.emitAfterChange()
     this.update()
     this.source.refresh()

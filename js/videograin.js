@@ -1,6 +1,7 @@
 // What our nodes show on themselves after a run, in both of ComfyUI's renderers. Without it every node works the same.
 
 import { app } from '../../scripts/app.js'
+import { SETTINGS } from './clip_preview.js'
 import { ClusterPicker } from './cluster_picker.js'
 import { allNodes, isThere, keyOf, located, outputOf, outputWith, setOutput } from './graph.js'
 import { InstanceList } from './instance_list.js'
@@ -40,7 +41,7 @@ app.registerExtension({
   },
 
   nodeCreated(node) {
-    if (node.constructor.comfyClass === LOADER) tellOfFile(node)
+    if (node.constructor.comfyClass === LOADER) tellOfCut(node)
     const View = VIEWS[node.constructor.comfyClass]
     if (View) panels.set(node, new (View === RowTable ? RowPanel : Panel)(node, new View(node)))
   },
@@ -76,13 +77,13 @@ async function showKept(nodes) {
 /** Whether a view is of this node's kind, and the node still there, without a run since. */
 const fits = (node, view) => view?.kind === node.constructor.comfyClass && isThere(node) && !outputOf(node)
 
-/** Views hear at once of another file, so that what goes with it is the same step for undo. */
-function tellOfFile(loader) {
-  const widget = loader.widgets?.find(({ name }) => name === 'file')
-  if (!widget) return
-  const { callback } = widget
-  widget.callback = (...all) => {
-    callback?.apply(widget, all)
-    views().forEach((view) => view.clipChosen?.(loader))
+/** Views hear at once of another file or cut of it, so that what goes with it is the same step for undo. */
+function tellOfCut(loader) {
+  for (const widget of (loader.widgets ?? []).filter(({ name }) => SETTINGS.includes(name))) {
+    const { callback } = widget
+    widget.callback = (...all) => {
+      callback?.apply(widget, all)
+      views().forEach((view) => view.clipChosen?.())
+    }
   }
 }

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from test_mark_picker import numbers
 from test_rows import drag, field, problem, rows
 from test_views_kept import build, settle
 from widget_page import RENDERERS
@@ -50,9 +51,9 @@ PLAIN = {"start_time": 0.0, "force_rate": 0.0, "skip": 0, "every_nth": 1, "size"
          "height": 512}  # fmt: skip
 
 
-def graph(file="row a.mp4"):
+def graph(file="row a.mp4", **settings):
     return [
-        [Node("loader", LOADER, values={"file": file, **PLAIN})],
+        [Node("loader", LOADER, values={"file": file, **PLAIN, **settings})],
         [Node("rows", REGIONS, links={"frames": "loader.frames"}, height=640)],
         [
             Node("source", "PreviewAny", links={"source": "rows.source_prompt"}),
@@ -223,6 +224,32 @@ def test_another_loader_takes_the_marks_along_for_undo_too(widgets, clip):
     page.evaluate(UNDO)
     page.wait_for_timeout(800)  # milliseconds, for the new nodes' views
     assert widgets.value(REGIONS, "rows") == before and widgets.value(REGIONS, "scene") == "a tiger in the snow"
+
+
+@pytest.mark.parametrize("widgets", ["canvas"], indirect=True)
+def test_marks_scale_with_the_frames(widgets, clip, picture):
+    """A change of one side alone is another crop, which a row tells; with the other side the crop is the first one again."""
+    widgets.build(graph(size="exact", width=192, height=192))
+    widgets.view().locator("canvas.stage").wait_for()
+    field(widgets, 1, "is").fill("a frog")
+    widgets.page.wait_for_timeout(300)  # milliseconds, for the node to grow
+    drag(widgets, 100, 60, 180, 150)
+    before = rows(widgets)
+    widgets.set_value(LOADER, "width", 96)
+    assert "box" in before[0]["marks"] == rows(widgets)[0]["marks"] and "another cut of the clip" in problem(widgets, 1)
+    widgets.page.screenshot(path=picture("row_cut"))
+    widgets.set_value(LOADER, "height", 96)
+    assert problem(widgets, 1) == "" and rows(widgets)[1] == before[1]
+    large, small = (numbers(found[0]["marks"]) for found in (before, rows(widgets)))
+    assert all(abs(a / 2 - b) <= 1 for a, b in zip(large, small, strict=True))
+    for _ in range(2):
+        widgets.page.evaluate(UNDO)
+        widgets.page.wait_for_timeout(800)  # milliseconds, for the new nodes' views
+    assert rows(widgets) == before and widgets.value(LOADER, "width") == 192
+    widgets.set_value(LOADER, "skip", 2)
+    assert "another cut" in problem(widgets, 1)
+    drag(widgets, 20, 20, 80, 80)
+    assert problem(widgets, 1) == ""
 
 
 @pytest.mark.parametrize("widgets", ["canvas"], indirect=True)
