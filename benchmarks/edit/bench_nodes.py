@@ -17,6 +17,8 @@ from ...videograin.comfyui.prompts import KEY
 from ...videograin.core.attention_clusters import ClusterLayout, at_frame_size
 from ...videograin.jobs import demo_model
 from ...videograin.toybox.depth import depth
+from ...videograin.toybox.judge import Judge
+from ..ruler import stickers
 from . import suite
 from .suite import Example
 from .watch import Watch, watched
@@ -131,6 +133,30 @@ def nodes(find: Callable[[str], Example], outcome: Outcome) -> list[type[io.Comf
             outcome.watches[ticket] = Watch(regions[0][1][KEY])
             return io.NodeOutput(watched(model, outcome.watches[ticket]))
 
+    class BenchmarkAlong(io.ComfyNode):
+        @classmethod
+        def define_schema(cls) -> io.Schema:
+            return io.Schema(
+                node_id="BenchmarkAlong",
+                category=CATEGORY,
+                description="The best drawing of a thing, cut out and pasted along a mask's track.",
+                inputs=[
+                    io.Image.Input("frames"),
+                    io.Image.Input("drawings"),
+                    io.Mask.Input("mask"),
+                    io.String.Input("word"),
+                ],
+                outputs=[io.Image.Output()],
+            )
+
+        @classmethod
+        def execute(cls, frames: Tensor, drawings: Tensor, mask: Tensor, word: str) -> io.NodeOutput:
+            drawing = stickers.cut_out(in_bytes(drawings), word, Judge.load())
+            if drawing is None:
+                return io.NodeOutput(frames)
+            laid = stickers.along(in_bytes(frames), drawing, (mask > 0.5).cpu().numpy())
+            return io.NodeOutput(torch.from_numpy(laid).float() / 255)
+
     class BenchmarkCollect(io.ComfyNode):
         @classmethod
         def define_schema(cls) -> io.Schema:
@@ -147,11 +173,16 @@ def nodes(find: Callable[[str], Example], outcome: Outcome) -> list[type[io.Comf
 
         @classmethod
         def execute(cls, images: Tensor) -> io.NodeOutput:
-            outcome.frames = (images[..., :3].clamp(0, 1) * 255).round().byte().cpu().numpy()
+            outcome.frames = in_bytes(images)
             return io.NodeOutput()
 
-    between = [BenchmarkControl, BenchmarkMask, BenchmarkChooseClusters, BenchmarkWatch]
+    between = [BenchmarkControl, BenchmarkMask, BenchmarkChooseClusters, BenchmarkAlong, BenchmarkWatch]
     return [BenchmarkModel, BenchmarkClip, *between, BenchmarkCollect]
+
+
+def in_bytes(images: Tensor) -> np.ndarray:
+    """IMAGE (F, H, W, 3) as uint8."""
+    return (images[..., :3].clamp(0, 1) * 255).round().byte().cpu().numpy()
 
 
 def hints(one: Example) -> Tensor:

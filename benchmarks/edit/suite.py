@@ -15,6 +15,7 @@ import torch.nn.functional as F
 
 from ...videograin.toybox import clips, tasks, world
 from ...videograin.toybox.clips import Clip
+from ...videograin.toybox.looks import STYLES
 from ...videograin.toybox.tasks import TASKS, Task
 
 DEVELOPMENT, TEST = SPLITS = ("development", "test")
@@ -138,10 +139,11 @@ def areas(one: Example, shape: str = TRUE) -> tuple[Area, ...]:
         wish = task.wishes[k] if k < len(task.wishes) else None
         word = name if wish is None else f"{wish.name} {wish.worn}".strip()
         mask = shot.masks[k] if wish is None else wish.mask
-        found.append(Area(task.phrases[k], word, deform(mask, shape), wish is not None, False))
-    if task.place != shot.place:
+        found.append(Area(task.phrases[k], word, deform(mask, shape), wish is not None or bool(task.style), False))
+    if task.place != shot.place or task.style:
         objects = np.any([area.mask for area in found], 0)
-        found.append(Area(world.PLACES[task.place], task.place, ~objects, True, True))
+        phrase = STYLES[task.style] if task.style else world.PLACES[task.place]
+        found.append(Area(phrase, task.place, ~objects, True, True))
     return tuple(found)
 
 

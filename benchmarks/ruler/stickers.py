@@ -13,6 +13,7 @@ from PIL import Image
 
 from ...videograin.toybox import world
 from ...videograin.toybox.clips import Clip
+from ...videograin.toybox.judge import CELL, WORDS, Judge
 from ...videograin.toybox.looks import drawn_as
 from ...videograin.toybox.tasks import Task, Wish
 
@@ -24,7 +25,7 @@ def pasted(shot: Clip, task: Task) -> np.ndarray:
     frames = shot.frames.copy()
     for wish in task.wishes:
         if wish.track:
-            frames = _along(frames, _drawing(wish), wish.mask)
+            frames = along(frames, _drawing(wish), wish.mask)
     return np.stack([drawn_as(task.style, frame) for frame in frames]) if task.style else frames
 
 
@@ -37,7 +38,26 @@ def _drawing(wish: Wish) -> np.ndarray:
     return np.concatenate([picture, 255 * mask[..., None].astype(np.uint8)], -1)
 
 
-def _along(frames: np.ndarray, drawing: np.ndarray, masks: np.ndarray) -> np.ndarray:
+def cut_out(pictures: np.ndarray, word: str, judge: Judge) -> np.ndarray | None:
+    """The best of some drawings (N, S, S, 3) uint8, cut out: (S, S, 4) uint8; None where none shows the thing.
+
+    The best shows most of the thing and does not touch the border. The judge of the demo model cuts it out, as a person
+    would with a segmenter.
+    """
+    cells = judge.read(pictures).cells  # (N, words, S/4, S/4)
+    shown = cells.argmax(1) == WORDS.index(word)
+    inner = shown[:, 1:-1, 1:-1].flatten(1).sum(1) - 2 * (
+        shown.flatten(1).sum(1) - shown[:, 1:-1, 1:-1].flatten(1).sum(1)
+    )
+    best = int(inner.argmax())
+    if not shown[best].any():
+        return None
+    mask = shown[best].repeat_interleave(CELL, 0).repeat_interleave(CELL, 1).numpy()
+    return np.concatenate([pictures[best], 255 * mask[..., None].astype(np.uint8)], -1)
+
+
+def along(frames: np.ndarray, drawing: np.ndarray, masks: np.ndarray) -> np.ndarray:
+    """Frames (F, H, W, 3) uint8 with a cut-out drawing, (S, S, 4) uint8, along masks (F, H, W) bool."""
     areas = masks.sum((1, 2))
     fullest = int(areas.argmax())
     _, spread = _moments(masks[fullest])

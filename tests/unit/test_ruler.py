@@ -5,7 +5,9 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from pack.benchmarks.ruler import suite
+from pack.benchmarks.edit.graph import Setup
+from pack.benchmarks.edit.suite import Example
+from pack.benchmarks.ruler import stickers, stock, suite
 from pack.benchmarks.ruler.crops import SIDE, crop
 from pack.benchmarks.ruler.judges import Answer
 from pack.benchmarks.ruler.nearness import distance, distances, limit, other_draws
@@ -108,3 +110,31 @@ def test_regions_say_what_is_asked_of_each_part(kind):
             assert found[-1].wanted.name == wanted.place and found[-1].changes
         for region, track in zip(found, truth.tracks, strict=False) if kind != "remove" else ():
             assert region.wanted.name == track[0].name and region.wanted.material == track[0].material
+
+
+@pytest.mark.parametrize("recipe", stock.RECIPES)
+@pytest.mark.parametrize("number", range(12))
+def test_the_graphs_of_stock_recipes_are_whole_and_have_nothing_of_ours_but_the_paste(recipe, number):
+    case = DEVELOPMENT[number]
+    prompt = stock.stock_graph(Example(case, *suite.example(case, 1)), recipe, Setup(frames=1))
+
+    def upstream(name):
+        links = [value[0] for value in prompt[name]["inputs"].values() if isinstance(value, list)]
+        return {name}.union(*(upstream(link) for link in links))
+
+    loose = prompt.keys() - upstream("collect")
+    assert loose <= {"loader", "negative"} or case.kind in ("remove", "background", "style")
+    assert {node["class_type"] for node in prompt.values() if "VideoGrain" in node["class_type"]} == {
+        "VideoGrainPasteEdit"
+    }
+    if recipe == stock.REDRAWN and case.kind in ("instance", "object", "swap"):
+        assert sum(name.startswith("draw ") for name in prompt) == len(suite.example(case, 1)[1].wishes)
+
+
+def test_pasted_drawings_follow_the_mask_and_stay_inside():
+    shot = lively_clip(("cat", "bus"), "sand", 4, 3, Lively(nearing=True))
+    wanted = tasks.task("object", shot, 1)
+    (wish,) = wanted.wishes
+    laid = stickers.pasted(shot, wanted)
+    np.testing.assert_array_equal(laid[~wish.mask], shot.frames[~wish.mask])
+    assert all((laid[f] != shot.frames[f])[wish.mask[f]].mean() > 0.5 for f in range(4))
