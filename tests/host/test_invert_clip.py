@@ -94,6 +94,14 @@ def patched(model):
     return clone
 
 
+def test_a_kept_inversion_says_again_which_frames_may_come_back_changed(demo, store, walks, caplog):
+    for _ in range(2):
+        caplog.clear()
+        inverted(demo, refinements=1)
+        assert "may come back changed" in caplog.text
+    assert len(walks) == 1
+
+
 def test_a_damaged_file_costs_time_and_nothing_else(demo, store, walks, caplog):
     before = inverted(demo)
     (file,) = store.iterdir()

@@ -69,9 +69,10 @@ def invert_clip(
     told = _is_told(conditioning)
     found = _kept(path, notes) if told else None
     if found is None:
+        before = len(notes.lines)
         noise, inversion = invert.invert(model, conditioning, latent, sigmas, method, invert.Reporting(notes))
         if told:
-            _keep(path, inversion, noise["samples"])
+            _keep(path, inversion, noise["samples"], notes.lines[before:])
     else:
         inversion, samples = found
         noise = {"samples": samples.to(latent["samples"].device)}
@@ -106,14 +107,24 @@ def _kept(path: Path, notes: Notes) -> tuple[Inversion, Tensor] | None:
         return None
     with suppress(OSError):
         os.utime(path)  # the newest
+    with suppress(OSError):
+        for line in _warnings(path).read_text(encoding="utf-8").splitlines():
+            notes.add(line)
     notes.tell("The clip is as before: its inversion is kept from an earlier run.")
     return found
 
 
-def _keep(path: Path, inversion: Inversion, noise: Tensor) -> None:
+def _warnings(path: Path) -> Path:
+    """The file beside a kept inversion with what was said of it: it stays true of each later run."""
+    return path.with_suffix(".txt")
+
+
+def _keep(path: Path, inversion: Inversion, noise: Tensor, warnings: list[str]) -> None:
     """Writes the inversion and makes room. A disk that is full costs the next run its time, not this run its result."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        if warnings:
+            _warnings(path).write_text("\n".join(warnings), encoding="utf-8")
         inversion_file.write(path, inversion, noise, "fp32")
     except OSError as error:
         logger.warning("%s cannot keep its inversion for the next run: %s", NODE, error)
@@ -128,3 +139,4 @@ def _keep(path: Path, inversion: Inversion, noise: Tensor) -> None:
         if number and kept > ROOM:
             with suppress(OSError):
                 file.unlink()
+                _warnings(file).unlink()
