@@ -12,6 +12,7 @@ import numpy as np
 
 from ...videograin.toybox.clips import Clip, film
 from ...videograin.toybox.poses import Pose, gait
+from ...videograin.toybox.world import draw_background
 from .crops import crop
 
 SCALE = 1.5  # pixels of a crop: deviation of the window in which pictures are compared
@@ -45,7 +46,7 @@ def distances(truth: np.ndarray, edited: np.ndarray, outline: np.ndarray, frames
 
 
 def other_draws(truth: Clip, restored: Callable[[np.ndarray], np.ndarray], seed: int) -> list[np.ndarray]:
-    """The truth drawn again DRAWS times with slightly other poses, (F, H, W, 3) uint8 each.
+    """The truth drawn again DRAWS times with slightly other poses on other ground, (F, H, W, 3) uint8 each.
 
     restored: frames after the autoencoder.
     """
@@ -53,7 +54,8 @@ def other_draws(truth: Clip, restored: Callable[[np.ndarray], np.ndarray], seed:
     drawn = []
     for _ in range(DRAWS):
         tracks = [[thing._replace(pose=_nudged(thing.pose, rng)) for thing in track] for track in truth.tracks]
-        again = film(truth.wide, truth.place, tracks, truth.camera, truth.light, truth.style)
+        ground = draw_background(truth.place, truth.wide.shape[:2], rng)
+        again = film(ground, truth.place, tracks, truth.camera, truth.light, truth.style)
         drawn.append(restored(again.frames))
     return drawn
 

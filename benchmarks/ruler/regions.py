@@ -8,7 +8,7 @@ import numpy as np
 
 from ...videograin.toybox.clips import Clip
 from ...videograin.toybox.tasks import Task
-from .judges import Answer
+from .judges import NOTHING, Answer
 
 LOOK = ("name", "worn", "material", "style")
 GROUND = ("name", "style")  # what can be asked of a place
@@ -32,7 +32,7 @@ def regions(shot: Clip, task: Task, truth: Clip) -> tuple[Region, ...]:
     for k, track in enumerate(shot.tracks):
         wish = task.wishes[k] if k < len(task.wishes) else None
         if wish is not None and not wish.track:
-            found.append(Region(Answer(task.place), ("name",), shot.masks[k] & ~truth.masks.any(0), True))
+            found.append(Region(Answer(NOTHING), ("name",), shot.masks[k] & ~truth.masks.any(0), True))
             continue
         thing = (track if wish is None else wish.track)[0]
         wanted = Answer(thing.name, thing.worn, thing.material, thing.style or task.style)

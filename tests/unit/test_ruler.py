@@ -9,10 +9,11 @@ from pack.benchmarks.edit.graph import Setup
 from pack.benchmarks.edit.suite import Example
 from pack.benchmarks.ruler import stickers, stock, suite
 from pack.benchmarks.ruler.crops import SIDE, crop
-from pack.benchmarks.ruler.judges import Answer
+from pack.benchmarks.ruler.judges import Answer, Judges
 from pack.benchmarks.ruler.nearness import distance, distances, limit, other_draws
 from pack.benchmarks.ruler.negatives import KINDS, negative
 from pack.benchmarks.ruler.regions import regions, uncovered
+from pack.benchmarks.ruler.score import score, standard
 from pack.videograin.toybox import clips, poses, tasks, world
 from pack.videograin.toybox.lively import Lively, lively_clip
 
@@ -105,7 +106,7 @@ def test_regions_say_what_is_asked_of_each_part(kind):
             bool(wanted.style) or k < len(wanted.wishes) for k in range(2)
         ]
         if kind == "remove":
-            assert found[0].wanted == Answer("grass") and (found[0].outline & uncovered(shot, truth)).any()
+            assert found[0].wanted == Answer("nothing") and (found[0].outline & uncovered(shot, truth)).any()
         if wanted.place != shot.place:
             assert found[-1].wanted.name == wanted.place and found[-1].changes
         for region, track in zip(found, truth.tracks, strict=False) if kind != "remove" else ():
@@ -138,3 +139,42 @@ def test_pasted_drawings_follow_the_mask_and_stay_inside():
     laid = stickers.pasted(shot, wanted)
     np.testing.assert_array_equal(laid[~wish.mask], shot.frames[~wish.mask])
     assert all((laid[f] != shot.frames[f])[wish.mask[f]].mean() > 0.5 for f in range(4))
+
+
+@pytest.fixture(scope="module")
+def judges():
+    return Judges.load()
+
+
+def read(judges, frames, outline):
+    return judges.read(np.stack([crop(frame, mask) for frame, mask in zip(frames, outline, strict=True)]))
+
+
+def test_both_judges_name_drawn_things_and_places_and_know_nothing_of_blobs(judges):
+    right, refused = [], []
+    for seed, names in enumerate((("cat", "bus"), ("owl", "apple"), ("tiger", "robot"), ("frog", "truck"))):
+        shot = lively_clip(names, ("grass", "snow", "sunset", "road")[seed], 2, 100 + seed)
+        for k, name in enumerate(names):
+            reading = read(judges, shot.frames, shot.masks[k])
+            right += [reading.agree(f, Answer(name), ("name", "worn", "material", "style")) for f in range(2)]
+            flat = np.where(shot.masks[k][..., None], shot.frames[shot.masks[k]].mean(0), shot.frames).astype(np.uint8)
+            refused += [not read(judges, flat, shot.masks[k]).agree(f, Answer(name), ("name",)) for f in range(2)]
+    assert np.mean(right) >= 0.75 and np.mean(refused) >= 0.9
+
+
+def test_the_score_knows_the_truth_from_the_source_and_from_a_sticker(judges):
+    found = {"truth": [], "pasted": [], "unedited": []}
+    for case in (DEVELOPMENT[0], DEVELOPMENT[4], DEVELOPMENT[16]):
+        shot, wanted = suite.example(case, 3)
+        held = standard(shot, wanted, same, case.seed)
+        for row, frames in (
+            ("truth", held.truth.frames),
+            ("pasted", stickers.pasted(shot, wanted)),
+            ("unedited", shot.frames),
+        ):
+            found[row].append(score(held, frames, judges))
+    mean = {row: np.mean([one["strict"] for one in scores]) for row, scores in found.items()}
+    assert mean["truth"] > 0.75 and mean["unedited"] == 0 and mean["pasted"] < 0.5
+    truth = found["truth"][0]
+    assert truth["near"] == 1 and truth["ring"] == 0 and truth["flicker"] == pytest.approx(1) and truth["leak"] == 0
+    assert 0 <= truth["union_clip"] <= truth["union"] <= truth["strict"] <= 1

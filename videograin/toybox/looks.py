@@ -19,7 +19,7 @@ RAMPS = {  # material -> colours of the darkest, the middle and the brightest pa
     "pink": ((90, 10, 50), (240, 110, 170), (255, 220, 236)),
 }
 INK = (38, 34, 44)
-PERIOD = 17  # pixels of a sprite at full size between two stripes or two rows of spots
+PERIOD = 23  # pixels of a sprite at full size between two stripes or two rows of spots
 
 
 def made_of(material: str, picture: np.ndarray) -> np.ndarray:
@@ -45,11 +45,14 @@ def drawn_as(style: str, picture: np.ndarray) -> np.ndarray:
 
 
 def _flat(picture: np.ndarray) -> np.ndarray:
-    """Few colours in even areas."""
+    """Few colours in even areas, with inked edges."""
     import cv2
 
     smooth = cv2.medianBlur(picture, 7)
-    return (np.round(smooth / 85.0) * 85).clip(0, 255).astype(np.uint8)
+    found = (np.round(smooth / 85.0) * 85).clip(0, 255).astype(np.uint8)
+    edges = cv2.morphologyEx(smooth, cv2.MORPH_GRADIENT, np.ones((3, 3))).max(-1) > 40
+    found[edges] = INK
+    return found
 
 
 def _sketch(picture: np.ndarray) -> np.ndarray:
