@@ -35,7 +35,6 @@ class Runner:
         self.examples: dict[str, Example] = {}  # the clip at hand only
         self.outcome = Outcome()
         self.host = Host(nodes(self.examples.__getitem__, self.outcome))
-        self.host.stop_on_signals()
         folder.mkdir(parents=True, exist_ok=True)
 
     def edits(self, case: suite.Case, rows: tuple[str, ...]) -> Iterator[tuple[str, np.ndarray, dict[str, Any]]]:

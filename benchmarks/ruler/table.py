@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from ...proof.host import Stopped
 from ...videograin.jobs import demo_model
 from ..edit.graph import Setup
 from ..edit.statistics import mean_interval, paired_interval
@@ -24,6 +25,7 @@ def scored(cases: list[suite.Case], rows: tuple[str, ...], setup: Setup, folder:
     """The score of every row of every clip."""
     restored, judges, found = autoencoder(), Judges.load(), []
     runner = Runner(setup, folder, checksum(demo_model.FOLDER / demo_model.PAINTER))
+    runner.host.stop_on_signals()
     for case in cases:
         held = standard(*suite.example(case, setup.frames), restored, case.seed)
         for row, frames, cost in runner.edits(case, rows):
@@ -70,7 +72,11 @@ def bench(chosen: argparse.Namespace, out: Path) -> int:
     rows = ROWS if chosen.rows is None else chosen_rows(chosen.rows)
     cases = suite.cases(chosen.split, chosen.seed)[: chosen.clips]
     setup = Setup(frames=chosen.frames, steps=chosen.steps)
-    found = scored(cases, rows, setup, out / "lively")
+    try:
+        found = scored(cases, rows, setup, out / "lively")
+    except Stopped:
+        print("Stopped. Run it again to go on from there.")
+        return 130
     lines = table(found)
     name = f"lively_{chosen.split}"
     (out / f"{name}.json").write_text(json.dumps({"setup": setup._asdict(), "rows": found}, indent=1) + "\n")

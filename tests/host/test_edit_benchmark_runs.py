@@ -4,7 +4,9 @@ import json
 import math
 
 import nodes
+import numpy as np
 import pytest
+import torch
 
 from pack.benchmarks.edit import suite
 from pack.benchmarks.edit.graph import Setup
@@ -12,6 +14,10 @@ from pack.benchmarks.edit.methods import METHODS
 from pack.benchmarks.edit.plan import jobs
 from pack.benchmarks.edit.run import Runner
 from pack.benchmarks.edit.store import Store
+from pack.benchmarks.ruler import suite as ruler_suite
+from pack.benchmarks.ruler.run import OURS
+from pack.benchmarks.ruler.run import Runner as Lively
+from pack.benchmarks.ruler.stock import REDRAWN, TOGETHER
 from pack.videograin.toybox.judge import Judge
 
 FRAMES = 2
@@ -43,3 +49,19 @@ def test_a_row_is_made_measured_and_kept(runner, name):
         assert after == before > 0
     again, seconds = runner.run(job)
     assert seconds == 0 and json.dumps(again) == json.dumps(row)  # not made twice
+
+
+@pytest.mark.once
+def test_stock_recipes_and_ours_edit_a_lively_clip_and_are_kept(tmp_path, monkeypatch):
+    monkeypatch.setattr(nodes, "NODE_CLASS_MAPPINGS", dict(nodes.NODE_CLASS_MAPPINGS))
+    lively = Lively(Setup(frames=FRAMES, steps=2, refinements=0), tmp_path, "weights")
+    case = ruler_suite.cases("development")[0]
+    shot, task = ruler_suite.example(case, FRAMES)
+    far = ~torch.nn.functional.max_pool2d(torch.from_numpy(task.edited(shot)).float(), 33, 1, 16).bool().numpy()
+    made = {row: frames for row, frames, _ in lively.edits(case, (TOGETHER, REDRAWN, OURS))}
+    for row, frames in made.items():
+        assert frames.shape == shot.frames.shape and (frames != shot.frames).any(), row
+        np.testing.assert_array_equal(frames[far], shot.frames[far])
+    monkeypatch.setattr(lively.host, "run", None)  # a second run must not need it
+    for row, frames, _ in lively.edits(case, tuple(made)):
+        np.testing.assert_array_equal(frames, made[row])
