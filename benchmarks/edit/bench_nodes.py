@@ -7,6 +7,7 @@ nothing stays in memory after it.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 
 import numpy as np
 import torch
@@ -37,6 +38,8 @@ class Outcome:
 
 def nodes(find: Callable[[str], Example], outcome: Outcome) -> list[type[io.ComfyNode]]:
     """The node classes. find: case name -> example; outcome: takes the results."""
+
+    judge = cache(Judge.load)  # once, and only where drawings are cut out
 
     class BenchmarkModel(io.ComfyNode):
         @classmethod
@@ -151,7 +154,7 @@ def nodes(find: Callable[[str], Example], outcome: Outcome) -> list[type[io.Comf
 
         @classmethod
         def execute(cls, frames: Tensor, drawings: Tensor, mask: Tensor, word: str) -> io.NodeOutput:
-            drawing = stickers.cut_out(in_bytes(drawings), word, Judge.load())
+            drawing = stickers.cut_out(in_bytes(drawings), word, judge())
             if drawing is None:
                 return io.NodeOutput(frames)
             laid = stickers.along(in_bytes(frames), drawing, (mask > 0.5).cpu().numpy())

@@ -97,12 +97,17 @@ def target_words(case: Case) -> tuple[tuple[str, ...], str]:
     """The names and the place that the edited clip should show, without drawing the clip."""
     if case.kind == "part":
         return case.names, case.place
-    nothing = np.zeros((len(case.names), 1, 1, 1), bool)
-    tracks = tuple((world.Placed(name, 0, 0, 60),) for name in case.names)
-    sketch = Clip(nothing[0], nothing, case.names, "", case.place, tracks, np.zeros((1, 2), int), nothing[0])
-    task = tasks.task(case.kind, sketch, case.wish_seed)
+    return words_after(case.kind, case.names, case.place, case.wish_seed)
+
+
+def words_after(kind: str, names: tuple[str, ...], place: str, seed: int) -> tuple[tuple[str, ...], str]:
+    """The names and the place after a task on a clip of these, without drawing one."""
+    nothing = np.zeros((len(names), 1, 1, 1), bool)
+    tracks = tuple((world.Placed(name, 0, 0, 60),) for name in names)
+    sketch = Clip(nothing[0], nothing, names, "", place, tracks, np.zeros((1, 2), int), nothing[0])
+    task = tasks.task(kind, sketch, seed)
     changed = tuple(wish.name for wish in task.wishes)
-    return (*changed, *case.names[len(changed) :]), task.place
+    return tuple(name for name in (*changed, *names[len(changed) :]) if name), task.place
 
 
 def together(names: Sequence[str], place: str) -> set[tuple[str, str]]:
@@ -155,9 +160,9 @@ def editable(one: Example, shape: str = TRUE) -> np.ndarray:
 def deform(mask: np.ndarray, shape: str) -> np.ndarray:
     """A mask (F, H, W) bool as a worse segmenter would draw it: SHIFT pixels too large, too small or off; or a box."""
     if shape == DILATED:
-        return _largest(mask, 2 * SHIFT + 1)
+        return grown(mask, SHIFT)
     if shape == ERODED:
-        return ~_largest(~mask, 2 * SHIFT + 1)
+        return ~grown(~mask, SHIFT)
     if shape == SHIFTED:
         moved = np.zeros_like(mask)
         moved[:, SHIFT:, SHIFT:] = mask[:, :-SHIFT, :-SHIFT]
@@ -168,7 +173,9 @@ def deform(mask: np.ndarray, shape: str) -> np.ndarray:
     return mask
 
 
-def _largest(mask: np.ndarray, side: int) -> np.ndarray:
+def grown(mask: np.ndarray, pixels: int) -> np.ndarray:
+    """A mask (F, H, W) bool, larger by `pixels` on every side."""
+    side = 2 * pixels + 1
     return (F.max_pool2d(torch.from_numpy(mask).float(), side, stride=1, padding=side // 2) > 0).numpy()
 
 

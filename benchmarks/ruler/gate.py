@@ -17,7 +17,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from safetensors.torch import load_file
 
 from ...videograin.toybox import model
 from ..edit.statistics import mean_interval
@@ -41,14 +40,12 @@ def arguments() -> argparse.Namespace:
 
 def autoencoder() -> Callable[[np.ndarray], np.ndarray]:
     """Frames (F, H, W, 3) uint8 after the demo model's autoencoder."""
-    vae = model.Autoencoder().eval()
-    vae.load_state_dict({k[4:]: v.float() for k, v in load_file(model.FOLDER / model.AUTOENCODER).items()})
+    vae = model.shipped_autoencoder()
 
     @torch.inference_mode()
     def restored(frames: np.ndarray) -> np.ndarray:
         x = torch.from_numpy(np.ascontiguousarray(frames)).permute(0, 3, 1, 2).float() / 127.5 - 1
-        y = torch.cat([vae.decode(vae.encode(part)) for part in x.split(8)]).clamp(-1, 1)
-        return ((y + 1) * 127.5).round().byte().permute(0, 2, 3, 1).numpy()
+        return model.to_bytes(torch.cat([vae.decode(vae.encode(part)) for part in x.split(8)]))
 
     return restored
 

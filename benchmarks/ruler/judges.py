@@ -15,6 +15,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from ...videograin.toybox.judge import Res
 from ...videograin.toybox.looks import MATERIALS, STYLES
 from ...videograin.toybox.world import ACCESSORIES, OBJECTS, PLACES
 
@@ -59,18 +60,6 @@ class Heads(nn.Module):
         return {asked: layer(features) for asked, layer in self.layers.items()}
 
 
-class Residual(nn.Module):
-    def __init__(self, width: int):
-        super().__init__()
-        self.body = nn.Sequential(
-            nn.GroupNorm(8, width), nn.SiLU(), nn.Conv2d(width, width, 3, padding=1),
-            nn.GroupNorm(8, width), nn.SiLU(), nn.Conv2d(width, width, 3, padding=1),
-        )  # fmt: skip
-
-    def forward(self, x: Tensor) -> Tensor:
-        return x + self.body(x)
-
-
 class Pyramid(nn.Module):
     """Judge A: a residual network that halves its resolution four times. (B, 4, 64, 64) in [-1, 1] -> logits."""
 
@@ -78,7 +67,7 @@ class Pyramid(nn.Module):
         super().__init__()
         layers: list[nn.Module] = []
         for before, width in zip((4, *widths), widths, strict=False):
-            layers += [nn.Conv2d(before, width, 3, stride=2, padding=1), Residual(width)]
+            layers += [nn.Conv2d(before, width, 3, stride=2, padding=1), Res(width)]
         self.body = nn.Sequential(*layers, nn.GroupNorm(8, widths[-1]), nn.SiLU())
         self.heads = Heads(2 * widths[-1])
 

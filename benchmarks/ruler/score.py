@@ -1,9 +1,9 @@
-"""The score of an edit against the drawn truth. Its names are said in benchmarks/EDIT_QUALITY.md."""
+"""The score of an edit against the drawn truth. Its names are said in benchmarks/RULER.md."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from math import nan
+from math import isnan, nan
 from typing import NamedTuple
 
 import numpy as np
@@ -13,6 +13,8 @@ from ...videograin.metrics import measures
 from ...videograin.toybox import clips
 from ...videograin.toybox.clips import Clip
 from ...videograin.toybox.tasks import Task, truth
+from ..edit.measure import FINITE
+from ..edit.suite import grown
 from .crops import crop
 from .judges import HEADS, NOTHING, Judges, Reading
 from .nearness import distances, limit, other_draws
@@ -118,24 +120,20 @@ def _pixels(held: Standard, edited: np.ndarray) -> dict[str, float]:
     dB, of the source outside what may change."""
     gap = np.abs(edited.astype(np.float32) - held.truth.frames).mean(-1)
     inside = np.any([region.outline for region in held.regions if region.changes], 0)
-    ring = _grown(inside, RING) & ~inside
+    ring = grown(inside, RING) & ~inside
     bare = uncovered(held.shot, held.truth)
-    beyond = ~_grown(held.task.edited(held.shot) | inside, RING)
-    error = np.square(edited.astype(np.float32) - held.shot.frames)[beyond].mean() if beyond.any() else nan
+    source, frames = (torch.from_numpy(clip).float() / 255 for clip in (held.shot.frames, edited))
+    near = torch.from_numpy(grown(held.task.edited(held.shot) | inside, RING))
+    background = measures.background_psnr(source, frames, near[None])
     return {
         "ring": float(gap[ring].mean()) if ring.any() else nan,
         "uncovered": float(gap[bare].mean()) if bare.any() else nan,
-        "background": float(min(99.0, 10 * np.log10(255**2 / max(error, 1e-6)))) if beyond.any() else nan,
+        "background": background if isnan(background) else min(FINITE, background),
     }
 
 
-def _grown(mask: np.ndarray, pixels: int) -> np.ndarray:
-    side = 2 * pixels + 1
-    return torch.nn.functional.max_pool2d(torch.from_numpy(mask).float(), side, 1, pixels).numpy() > 0
-
-
 def flicker(drawn: Clip, frames: np.ndarray) -> float:
-    """Change of things along the truth's own motion: the mean warp error inside outlines, × 1000; 0 without things."""
+    """Change of things along the truth's own motion: the mean warp error inside outlines; 0 without things."""
     flow, still_seen = (torch.from_numpy(part) for part in clips.flow(drawn))
     inside = torch.from_numpy(drawn.masks.any(0)[:-1])
     if not (still_seen & inside).any():

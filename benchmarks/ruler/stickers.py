@@ -46,10 +46,8 @@ def cut_out(pictures: np.ndarray, word: str, judge: Judge) -> np.ndarray | None:
     """
     cells = judge.read(pictures).cells  # (N, words, S/4, S/4)
     shown = cells.argmax(1) == WORDS.index(word)
-    inner = shown[:, 1:-1, 1:-1].flatten(1).sum(1) - 2 * (
-        shown.flatten(1).sum(1) - shown[:, 1:-1, 1:-1].flatten(1).sum(1)
-    )
-    best = int(inner.argmax())
+    inside, whole = (part.flatten(1).sum(1) for part in (shown[:, 1:-1, 1:-1], shown))
+    best = int((inside - 2 * (whole - inside)).argmax())
     if not shown[best].any():
         return None
     mask = shown[best].repeat_interleave(CELL, 0).repeat_interleave(CELL, 1).numpy()

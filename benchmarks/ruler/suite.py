@@ -14,6 +14,7 @@ from ...videograin.toybox import tasks, world
 from ...videograin.toybox.clips import Clip
 from ...videograin.toybox.lively import Lively, lively_clip
 from ...videograin.toybox.tasks import ALL_TASKS, PART, SMALL, Task
+from ..edit.suite import together, words_after
 
 
 class Split(NamedTuple):
@@ -70,18 +71,7 @@ def _case(name: str, number: int, seed: int, held_out: bool) -> Case:
 
 def asked_for(case: Case) -> tuple[tuple[str, ...], str]:
     """The names and the place that the edited clip should show, without drawing the clip."""
-    blank = np.zeros((len(case.names), 1, 1, 1), bool)
-    tracks = tuple((world.Placed(name, 0, 0, 60),) for name in case.names)
-    sketch = Clip(blank[0], blank, case.names, "", case.place, tracks, np.zeros((1, 2), int), blank[0])
-    wanted = tasks.task(case.kind, sketch, case.seed)
-    changed = [wish.name for wish in wanted.wishes]
-    return tuple(name for name in (*changed, *case.names[len(changed) :]) if name), wanted.place
-
-
-def together(names: tuple[str, ...], place: str) -> set[tuple[str, str]]:
-    """Pairs of which training holds some out: the first two things, and each of these in this place."""
-    pair = tuple(sorted(names[:2], key=list(world.OBJECTS).index))
-    return {pair, *((name, place) for name in names[:2])}
+    return words_after(case.kind, case.names, case.place, case.seed)
 
 
 def clip(case: Case, frames: int) -> Clip:

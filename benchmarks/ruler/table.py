@@ -12,6 +12,7 @@ from ...videograin.jobs import demo_model
 from ..edit.graph import Setup
 from ..edit.statistics import mean_interval, paired_interval
 from ..edit.store import checksum
+from ..edit.suite import Example
 from . import suite
 from .gate import autoencoder
 from .judges import Judges
@@ -27,9 +28,11 @@ def scored(cases: list[suite.Case], rows: tuple[str, ...], setup: Setup, folder:
     runner = Runner(setup, folder, checksum(demo_model.FOLDER / demo_model.PAINTER))
     runner.host.stop_on_signals()
     for case in cases:
-        held = standard(*suite.example(case, setup.frames), restored, case.seed)
-        for row, frames, cost in runner.edits(case, rows):
-            found.append({"case": case.name, "kind": case.kind, "row": row, **score(held, frames, judges), **cost})
+        one = Example(case, *suite.example(case, setup.frames))
+        held = standard(one.shot, one.task, restored, case.seed)
+        for row, frames, seconds in runner.edits(one, rows):
+            about = {"case": case.name, "kind": case.kind, "row": row}
+            found.append({**about, **score(held, frames, judges), "seconds": seconds})
             print(f"{case.name} {case.kind:10} {row:38} strict {found[-1]['strict']:4.0%}", flush=True)
     return found
 

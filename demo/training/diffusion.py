@@ -21,7 +21,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from ...videograin.jobs.demo_model import DemoTokenizer
 from ...videograin.toybox import world
-from ...videograin.toybox.model import TEXT, UNET, Autoencoder
+from ...videograin.toybox.model import TEXT, UNET, Autoencoder, to_bytes
 from ...videograin.toybox.scenes import Scenes
 from .files import checksum, kept
 from .run import DEVICE, Average, Stage, averaged, initialise, log, mixed_precision, rate
@@ -162,17 +162,14 @@ def train(root: Path, steps: int, seed: int, stop_at: float = math.inf) -> Stage
     rng = stage.randomness(seed, 3)
     made_from = f"{stage.made_from} {checksum([words.vocabulary])} {seed}"
     empty, scale = words([""]).to(DEVICE), latent_scale(vae)
-    fit, pool, running = Fit(net, optimizer, average, empty), None, 0.0
+    fit, pool = Fit(net, optimizer, average, empty), None
     for step in stage:
         size = SMALL if step < SMALL_SHARE * steps else world.SIZE
         if pool is None or pool.scenes.size != size:
             pool = Pool(root / f"pool_{size}.pt", made_from, Scenes(world.sprites(), size), vae, words, rng)
-        pool.renew(RENEWED)
-        x, rows = pool.sample(BATCH)
-        loss = fit.step(x * scale, rows, LEARNING_RATE * rate(step, steps))
-        running = loss if step == stage.first else 0.99 * running + 0.01 * loss
+        fit.step(pool, scale, LEARNING_RATE * rate(step, steps))
         if step % 100 == 0:
-            stage.note(loss=running)
+            stage.note(loss=fit.loss)
         if step % 1000 == 0 and step:
             with average.in_use():
                 pictures = draw(net, vae, words, scale, list(SHOWN), size)
@@ -181,16 +178,18 @@ def train(root: Path, steps: int, seed: int, stop_at: float = math.inf) -> Stage
 
 
 class Fit:
-    """Training steps of a painter."""
+    """Training steps of a painter. loss: the running mean."""
 
     def __init__(self, net: Painter, optimizer: torch.optim.Optimizer, average: Average, empty: Tensor):
         self.net, self.optimizer, self.average, self.empty = net, optimizer, average, empty
-        self.predict, self.signal = torch.compile(net), alphas_cumprod()
+        self.predict, self.signal, self.loss = torch.compile(net), alphas_cumprod(), None
         self.weight = (self.signal / (1 - self.signal)).clamp_max(5.0) * (1 - self.signal) / self.signal
 
-    def step(self, x: Tensor, rows: Tensor, learning_rate: float) -> float:
-        """One step on latents (B, 4, h, w) of unit variance and token rows (B, 77); returns the loss."""
-        x, t = x.to(memory_format=torch.channels_last), torch.randint(0, 1000, (len(x),), device=DEVICE)
+    def step(self, pool: Pool, scale: float, learning_rate: float) -> None:
+        """One step on BATCH scenes of the pool, which is renewed a little. scale: gives its latents unit variance."""
+        pool.renew(RENEWED)
+        x, rows = pool.sample(BATCH)
+        x, t = (x * scale).to(memory_format=torch.channels_last), torch.randint(0, 1000, (len(x),), device=DEVICE)
         rows = torch.where(torch.rand(len(x), 1, device=DEVICE) < DROPPED, self.empty, rows)
         noise, a = torch.randn_like(x), self.signal[t].view(-1, 1, 1, 1)
         for group in self.optimizer.param_groups:
@@ -203,7 +202,7 @@ class Fit:
         torch.nn.utils.clip_grad_norm_(self.net.parameters(), 1.0)
         self.optimizer.step()
         self.average.update()
-        return loss.item()
+        self.loss = loss.item() if self.loss is None else 0.99 * self.loss + 0.01 * loss.item()
 
 
 @torch.no_grad()
@@ -223,7 +222,7 @@ def draw(
             e = e[n:] + cfg * (e[:n] - e[n:])
             x = b.sqrt() * (x - (1 - a).sqrt() * e) / a.sqrt() + (1 - b).sqrt() * e
         pictures = vae.decode(x / scale).float()
-    return ((pictures.clamp(-1, 1) + 1) * 127.5).round().byte().permute(0, 2, 3, 1).cpu().numpy()
+    return to_bytes(pictures)
 
 
 def show(pictures: np.ndarray, file: Path, across: int = 5) -> None:

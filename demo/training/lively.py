@@ -11,9 +11,8 @@ import torch
 from ...videograin.jobs.demo_model import read
 from ...videograin.toybox import looks, model, world
 from ...videograin.toybox.scenes import Scenes
-from .diffusion import BATCH, RENEWED, Fit, Painter, Pool, Words, draw, show
+from .diffusion import Fit, Painter, Pool, Words, draw, show
 from .files import checksum
-from .ruler import shipped_vae
 from .run import DEVICE, Average, Stage, rate
 
 LEARNING_RATE = 2.5e-4
@@ -45,7 +44,7 @@ def begun() -> tuple[Painter, Words]:
 
 def train(root: Path, steps: int, seed: int, stop_at: float = math.inf) -> Stage:
     torch.manual_seed(seed)
-    vae, (net, words) = shipped_vae().to(memory_format=torch.channels_last), begun()
+    vae, (net, words) = model.shipped_autoencoder().to(DEVICE, memory_format=torch.channels_last), begun()
     scale = read(model.FOLDER / model.PAINTER, "latent.")["scale"].item()
     optimizer = torch.optim.AdamW(net.parameters(), LEARNING_RATE, betas=(0.9, 0.99), weight_decay=0.01, fused=True)
     average = Average(net, 0.999)
@@ -56,14 +55,11 @@ def train(root: Path, steps: int, seed: int, stop_at: float = math.inf) -> Stage
     rng = stage.randomness(seed, 7)
     made_from = f"lively {checksum(vae.parameters())} {checksum([words.vocabulary])} {seed}"
     pool = Pool(root / "pool_lively.pt", made_from, Scenes(world.sprites(), lively=True), vae, words, rng)
-    fit, running = Fit(net, optimizer, average, words([""]).to(DEVICE)), 0.0
+    fit = Fit(net, optimizer, average, words([""]).to(DEVICE))
     for step in stage:
-        pool.renew(RENEWED)
-        x, rows = pool.sample(BATCH)
-        loss = fit.step(x * scale, rows, LEARNING_RATE * rate(step, steps))
-        running = loss if step == stage.first else 0.99 * running + 0.01 * loss
+        fit.step(pool, scale, LEARNING_RATE * rate(step, steps))
         if step % 50 == 0:
-            stage.note(loss=running)
+            stage.note(loss=fit.loss)
         if step % 250 == 0 and step:
             with average.in_use():
                 pictures = draw(net, vae, words, scale, list(SHOWN), world.SIZE)

@@ -13,7 +13,6 @@ from torch import Tensor, nn
 from ...benchmarks.ruler.crops import crop
 from ...benchmarks.ruler.judges import FILES, HEADS, NOTHING, as_input, loss, networks
 from ...benchmarks.ruler.negatives import negative
-from ...videograin.jobs.demo_model import read
 from ...videograin.toybox import model, world
 from ...videograin.toybox.light import LIGHTS
 from ...videograin.toybox.looks import drawn_as
@@ -42,8 +41,7 @@ def examples(scene: Scene, draw: Scenes, vae: nn.Module | None, rng: np.random.G
     left_out = int(rng.integers(len(scene.objects)))
     pictures = np.stack([scene.picture, _without(scene, left_out, draw)])
     if vae is not None:
-        whole = restored(vae, to_tensor(pictures)).clamp(-1, 1)
-        pictures = ((whole + 1) * 127.5).round().byte().permute(0, 2, 3, 1).cpu().numpy()
+        pictures = model.to_bytes(restored(vae, to_tensor(pictures)))
     found, shown = [], {}
     for k, (thing, mask) in enumerate(zip(scene.objects, scene.masks, strict=True)):
         if mask.sum() >= LEAST:
@@ -124,15 +122,9 @@ class Pool:
         return x, wanted
 
 
-def shipped_vae() -> nn.Module:
-    vae = model.Autoencoder()
-    vae.load_state_dict(read(model.FOLDER / model.AUTOENCODER, "vae."))
-    return vae.to(DEVICE).float().eval().requires_grad_(False)
-
-
 def train(root: Path, steps: int, seed: int, stop_at: float = math.inf) -> Stage:
     torch.manual_seed(seed)  # one stream: the second network's weights continue where the first one's ended
-    vae, pair = shipped_vae(), [network.to(DEVICE) for network in networks()]
+    vae, pair = model.shipped_autoencoder().to(DEVICE), [network.to(DEVICE) for network in networks()]
     optimizers = [torch.optim.AdamW(one.parameters(), LEARNING_RATE, weight_decay=0.02) for one in pair]
     averages = [Average(one, 0.998) for one in pair]
     stage = Stage(root, "ruler", steps, stop_at)

@@ -56,12 +56,13 @@ def test_stock_recipes_and_ours_edit_a_lively_clip_and_are_kept(tmp_path, monkey
     monkeypatch.setattr(nodes, "NODE_CLASS_MAPPINGS", dict(nodes.NODE_CLASS_MAPPINGS))
     lively = Lively(Setup(frames=FRAMES, steps=2, refinements=0), tmp_path, "weights")
     case = ruler_suite.cases("development")[0]
-    shot, task = ruler_suite.example(case, FRAMES)
+    one = suite.Example(case, *ruler_suite.example(case, FRAMES))
+    shot, task = one.shot, one.task
     far = ~torch.nn.functional.max_pool2d(torch.from_numpy(task.edited(shot)).float(), 33, 1, 16).bool().numpy()
-    made = {row: frames for row, frames, _ in lively.edits(case, (TOGETHER, REDRAWN, OURS))}
+    made = {row: frames for row, frames, _ in lively.edits(one, (TOGETHER, REDRAWN, OURS))}
     for row, frames in made.items():
         assert frames.shape == shot.frames.shape and (frames != shot.frames).any(), row
         np.testing.assert_array_equal(frames[far], shot.frames[far])
     monkeypatch.setattr(lively.host, "run", None)  # a second run must not need it
-    for row, frames, _ in lively.edits(case, tuple(made)):
+    for row, frames, _ in lively.edits(one, tuple(made)):
         np.testing.assert_array_equal(frames, made[row])

@@ -8,7 +8,9 @@ from collections.abc import Iterable
 from pathlib import Path
 from types import ModuleType
 
+import numpy as np
 import torch
+from safetensors.torch import load_file
 from torch import Tensor, nn
 
 FOLDER = Path(__file__).parent
@@ -104,3 +106,15 @@ class Autoencoder(nn.Module):
 
     def decode(self, latent: Tensor) -> Tensor:
         return self.decoder(latent)
+
+
+def shipped_autoencoder() -> Autoencoder:
+    """The shipped autoencoder in float32 on the CPU, without ComfyUI, not to be trained."""
+    vae = Autoencoder()
+    vae.load_state_dict({k.removeprefix("vae."): v.float() for k, v in load_file(FOLDER / AUTOENCODER).items()})
+    return vae.eval().requires_grad_(False)
+
+
+def to_bytes(pictures: Tensor) -> np.ndarray:
+    """Decoded pictures, (B, 3, H, W) around [-1, 1], as (B, H, W, 3) uint8."""
+    return ((pictures.clamp(-1, 1) + 1) * 127.5).round().byte().permute(0, 2, 3, 1).cpu().numpy()
