@@ -13,7 +13,7 @@ import numpy as np
 from ...videograin.toybox import tasks, world
 from ...videograin.toybox.clips import Clip
 from ...videograin.toybox.lively import Lively, lively_clip
-from ...videograin.toybox.tasks import ALL_TASKS, PART, SMALL, Task
+from ...videograin.toybox.tasks import ALL_TASKS, MATERIAL, PART, SMALL, Task
 from ..edit.suite import together, words_after
 
 
@@ -55,7 +55,11 @@ def cases(split: str, seed: int | None = None) -> list[Case]:
 
 def _case(name: str, number: int, seed: int, held_out: bool) -> Case:
     kind, turn = ALL_TASKS[number % len(ALL_TASKS)], number // len(ALL_TASKS) + number
-    staging = Lively(turn % 3 == 1, turn % 3 == 2 and kind != SMALL, 1.5 * (turn % 3 == 0), kind == SMALL)
+    near = turn % 3 == 2 and kind not in (
+        SMALL,
+        MATERIAL,
+    )  # spots on a far thing are finer than the autoencoder's cells
+    staging = Lively(turn % 3 == 1, near, 1.5 * (turn % 3 == 0), kind == SMALL)
     never = world.held_out_pairs() | world.held_out_settings()
     for offset in range(1000):  # clips of other cases begin at other thousands
         rng = np.random.default_rng([seed + offset, 5])

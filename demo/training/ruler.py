@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from ...benchmarks.ruler.crops import crop
+from ...benchmarks.ruler.crops import crop, zoom
 from ...benchmarks.ruler.judges import FILES, HEADS, NOTHING, as_input, loss, networks
 from ...benchmarks.ruler.negatives import negative
 from ...videograin.toybox import model, world
@@ -24,8 +24,8 @@ from .vae import to_tensor
 BATCH, LEARNING_RATE = 64, 1e-3
 POOL, DRAWN = 6000, 3  # crops that are kept, and scenes drawn at each step
 NEGATIVES = 2  # of a scene: about as many as it has things
-LEAST = 40  # pixels of a thing that is shown to a judge
-THROUGH_VAE = 0.35  # share of the scenes that are seen after the autoencoder
+LEAST = 60  # pixels of a thing that is shown to a judge
+THROUGH_VAE = 0.7  # edits come out of it; share of the scenes that are seen after the autoencoder
 DEFORMED = 0.3  # share of the regions that are not the thing's outline, but a box or a little off
 UNASKED = -100
 Labels = dict[str, int]
@@ -49,11 +49,11 @@ def examples(scene: Scene, draw: Scenes, vae: nn.Module | None, rng: np.random.G
             shown[k] = crop(pictures[0], region)
             found.append(Example(shown[k], labels_of(thing, scene)))
             if k == left_out:
-                empty = crop(pictures[1], region)
+                empty, near = crop(pictures[1], region), zoom(region)
     if left_out in shown:
         others = [picture for k, picture in shown.items() if k != left_out] or [shown[left_out][:, ::-1]]
         for _ in range(NEGATIVES):
-            found.append(Example(negative(shown[left_out], empty, others[0], rng), nothing()))
+            found.append(Example(negative(shown[left_out], empty, others[0], near, rng), nothing()))
     return [*found, Example(crop(pictures[0], ~scene.masks.any(0)), place(scene))]
 
 

@@ -8,7 +8,7 @@ import pytest
 from pack.benchmarks.edit.graph import Setup
 from pack.benchmarks.edit.suite import Example
 from pack.benchmarks.ruler import stickers, stock, suite
-from pack.benchmarks.ruler.crops import SIDE, crop
+from pack.benchmarks.ruler.crops import SIDE, crop, zoom
 from pack.benchmarks.ruler.judges import Answer, Judges
 from pack.benchmarks.ruler.nearness import distance, distances, limit, other_draws
 from pack.benchmarks.ruler.negatives import KINDS, negative
@@ -72,7 +72,8 @@ def test_negatives_keep_the_region_and_spoil_the_thing():
     inside = thing[..., 3] > 127
     for number in range(len(KINDS)):
         drawn = [
-            negative(thing, empty, other, np.random.default_rng(seed)) for seed in range(number * 5, number * 5 + 5)
+            negative(thing, empty, other, zoom(shot.masks[0, 0]), np.random.default_rng(seed))
+            for seed in range(number * 5, number * 5 + 5)
         ]
         for one in drawn:
             assert one.shape == thing.shape and (one[..., 3] == thing[..., 3]).all()

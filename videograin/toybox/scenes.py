@@ -28,8 +28,9 @@ LIMIT = {1: 0.75, 2: 0.48, 3: 0.36}  # number of objects -> limit of their longe
 TWINS = 0.08  # share of the pairs that are the same word twice
 WORN = 0.3  # share of the wearers that wear something
 # Of lively scenes, shares of: small things, and their sizes in pixels; things with a material, with a style; pictures
-# with a style; pictures that are lit.
-SMALL, SMALL_EXTENT, MADE, STYLED, STYLED_WHOLE, LIT = 0.12, (20, 40), 0.16, 0.08, 0.1, 0.85
+# with a style; pictures that are lit; pictures in which the second thing hides a part of the first.
+SMALL, SMALL_EXTENT, MADE, STYLED, STYLED_WHOLE, LIT, HIDING = 0.18, (20, 40), 0.16, 0.08, 0.1, 0.85, 0.3
+SEEN = (0.4, 0.9)  # range of the share of a partly hidden thing's width that can be seen
 
 
 class Scene(NamedTuple):
@@ -68,6 +69,8 @@ class Scenes:
     ) -> Scene:
         """The scene of these objects, bent and dressed up at random."""
         objects = tuple(enlivened(thing, rng) for thing in objects)
+        if len(objects) > 1 and rng.random() < HIDING:
+            objects = behind(*objects[:2], self.size, rng), *objects[1:]
         lit, style = bool(rng.random() < LIT), str(rng.choice(list(STYLES))) if rng.random() < STYLED_WHOLE else ""
         if style:
             objects = tuple(thing._replace(style="") for thing in objects)
@@ -128,6 +131,15 @@ def enlivened(thing: Placed, rng: np.random.Generator) -> Placed:
         material=str(rng.choice(MATERIALS)) if rng.random() < MADE else "",
         style=str(rng.choice(list(STYLES))) if rng.random() < STYLED else "",
     )
+
+
+def behind(thing: Placed, front: Placed, size: int, rng: np.random.Generator) -> Placed:
+    """The thing on the ground of the one in front of it, which hides a part of it; in a picture of `size` pixels."""
+    side = 1 if front.x < size / 2 else -1  # where there is room
+    x = front.x + side * (front.size / 2 + (rng.uniform(*SEEN) - 0.5) * thing.size)
+    y = front.y + 0.5 * (front.size - thing.size) + rng.uniform(-0.15, 0.05) * thing.size
+    low, high = 0.46 * thing.size, size - 0.46 * thing.size
+    return thing._replace(x=float(np.clip(x, low, high)), y=float(np.clip(y, low, high)))
 
 
 def describe(objects: tuple[Placed, ...], place: str, rng: np.random.Generator) -> str:
