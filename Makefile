@@ -16,7 +16,7 @@ python = python="$$($(PROVISION) --print-python)" && "$$python"
 # The same, and whether this module is the overlay's.
 overlaid = $(python) -c 'import $1 as it, os, sys; sys.exit(not it.__file__.startswith(os.environ["PYTHONPATH"] + os.sep))'
 
-.PHONY: help host demo workflows pictures schema train-demo bench bench-edit bench-lively bench-gate bench-reconstruction bench-response proof-tables test lint unit compatibility test-media test-host test-e2e test-browser test-headless-opencv test-newest-frontend test-newest-kernels matrix soak release-check
+.PHONY: help host demo workflows pictures schema train-demo bench bench-edit bench-gate bench-reconstruction bench-response proof-tables test lint unit compatibility test-media test-host test-e2e test-browser test-headless-opencv test-newest-frontend test-newest-kernels matrix soak release-check
 help:  ## show this list
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 22
 
@@ -48,11 +48,8 @@ bench:  ## speed and memory, to benchmarks/SPEED.md: half an hour on a CPU (ARGS
 proof-tables:  ## README's and SPEED.md's tables of real cards (FILE="one/proof.json another/proof.json"; see proof/)
 	@$(python) tools/proof_tables.py $(FILE)
 
-bench-edit:  ## how well it edits, against baselines; in benchmarks/out/ (ARGS=--quick: in 5 minutes)
+bench-edit:  ## how well it edits, beside recipes of stock nodes; resumes; in benchmarks/out/ (ARGS=--quick: in 5 minutes)
 	@tree="$$($(PROVISION) --print-comfyui)" && $(python) benchmarks/edit_quality.py --tree "$$tree" $(ARGS)
-
-bench-lively:  ## edits of things that bend and are lit, beside recipes of stock nodes; resumes; in benchmarks/out/
-	@tree="$$($(PROVISION) --print-comfyui)" && $(python) benchmarks/lively.py --tree "$$tree" $(ARGS)
 
 bench-gate:  ## does the edit benchmark's score tell stickers from edits? minutes; to benchmarks/ruler/gate.json
 	@$(python) benchmarks/gate.py $(ARGS)

@@ -1,13 +1,14 @@
-"""Edit quality: how well regions are edited and all else is kept, by every method, on clips with ground truth.
+"""Edit quality: how well regions are edited and all else is kept, by every row, on clips whose truth is drawn.
 
-    make bench-edit                     the whole benchmark: about two hours on 2 cores; it resumes where it stopped
-    make bench-edit ARGS=--quick        4 clips, 3 methods, 12 steps
-    make bench-edit ARGS=--gpu          16 frames, 50 steps, on the GPU
-    make bench-edit ARGS="--split systems"   FateZero, ReAtCo, VIA and the paper's other parts, alone and mixed:
-                                        6 development clips, 10 steps; about an hour
+    make bench-edit                               24 development clips: they choose the opponent
+    make bench-edit ARGS="--split test"           36 clips for all rows; with pairs that training never had
+    make bench-edit ARGS="--split finalists --noises 2 --rows draw-paste-0.4,default"   120 clips for two rows
+    make bench-edit ARGS="--claims all"           what the papers claim of their methods
+    make bench-edit ARGS=--quick                  4 clips, 3 rows, 8 steps, 2 frames
+    make bench-edit ARGS="--split test --seed 7"  clips that nobody has seen
 
-Writes out/edit_quality.json, .md and .png (other forms of the run have other names); every edit with its numbers stays
-in out/edit/. EDIT_QUALITY.md has the findings.
+It resumes where it stopped. Writes out/edit_quality_<split>.json, .md and .png; edits and 40 crops of every row are kept in
+out/edit/. RULER.md says what is measured, EDIT_QUALITY.md what was found.
 """
 
 import argparse
@@ -17,29 +18,32 @@ import tempfile
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
+sys.path[0] = str(HERE.parent)
+
+from tools.inprocess import enter_host, import_pack  # noqa: E402
+
+
+def count(text: str) -> int:
+    if not text.isdecimal() or not int(text):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number above 0")
+    return int(text)
 
 
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--tree", type=Path, default=os.environ.get("VIDEOGRAIN_COMFYUI_TREE"), help="ComfyUI's folder")
-    form = parser.add_mutually_exclusive_group()
-    form.add_argument("--quick", action="store_true", help="a look in five minutes; says little about single methods")
-    form.add_argument("--gpu", action="store_true", help="longer clips, more steps, on the GPU")
-    parser.add_argument("--frames", type=int, help="frames of a clip (default 8)")
+    parser.add_argument("--split", choices=("development", "test", "finalists"), default="development")
+    parser.add_argument("--seed", type=int, help="of the first clip, for clips that nobody has seen")
+    parser.add_argument("--clips", type=count, help="only the first so many")
+    parser.add_argument("--frames", type=count, default=8, help="of a clip (default 8)")
+    parser.add_argument("--steps", type=count, default=20, help="of the inversion, and again of the edit (default 20)")
     parser.add_argument(
-        "--steps", type=int, help="steps of the inversion, and again of the edit (default 20; 10 for systems)"
+        "--noises", type=count, default=1, help="noise seeds of each edit, whose mean counts (default 1)"
     )
-    parser.add_argument("--refinements", type=int, help="of the inversion, per step (default 1)")
-    parser.add_argument("--methods", help="only these, by name, with commas; see edit/methods.py")
-    parser.add_argument(
-        "--split", choices=("both", "development", "test", "systems"), default="both",
-        help="settings on the development clips, the headline on the test clips, or both; systems: FateZero, ReAtCo, VIA, "
-        "flow, injection and ControlNet, alone and mixed, on the development clips (hours)",
-    )  # fmt: skip
-    parser.add_argument("--clips", type=int, help="only the first so many clips of each split")
-    parser.add_argument(
-        "--fresh", action="store_true", help="make the edits of this run again (after a change of the product's code)"
-    )
+    parser.add_argument("--rows", help="only these, with commas; see edit/rows.py")
+    parser.add_argument("--claims", help='of the papers, with commas, or "all"; see edit/claims.py')
+    parser.add_argument("--quick", action="store_true", help="a look in five minutes; says little")
+    parser.add_argument("--gpu", action="store_true", help="on the GPU")
     chosen = parser.parse_args()
     if not chosen.tree:
         parser.error("name ComfyUI's folder with --tree or VIDEOGRAIN_COMFYUI_TREE; `make bench-edit` does")
@@ -48,12 +52,9 @@ def arguments() -> argparse.Namespace:
 
 def main() -> int:
     chosen = arguments()
-    sys.path[0] = str(HERE.parent / "tools")
-    from inprocess import enter_host, import_pack
-
     with tempfile.TemporaryDirectory(prefix="videograin-bench-") as base:
         # The host's default on a CPU splits full-frame attention and takes three times as long.
-        enter_host(chosen.tree.resolve(), Path(base), "--use-pytorch-cross-attention")
+        enter_host(Path(chosen.tree).resolve(), Path(base), "--use-pytorch-cross-attention")
         import comfy.cli_args
 
         comfy.cli_args.args.cpu = not chosen.gpu  # before anything of ComfyUI reads it

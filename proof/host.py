@@ -34,6 +34,8 @@ class Stopped(Exception):
 class Cost(NamedTuple):
     seconds: dict[str, float]  # by node; none for those whose output was in the cache
     peak_mb: float  # process memory, or PyTorch's memory on a GPU
+    cpu_seconds: dict[str, float]  # the process's, by node, as `seconds`
+    spans: dict[str, tuple[float, float]]  # begin and end of each node, of time.perf_counter()
 
 
 class Client:
@@ -43,11 +45,11 @@ class Client:
 
     def __init__(self):
         self.sockets_metadata: dict[str, Any] = {}
-        self.started: list[tuple[str, float]] = []
+        self.started: list[tuple[str, float, float]] = []  # node, time, time of the process
 
     def send_sync(self, event: str | int, data: Any, sid: str | None = None) -> None:
         if event == "executing" and data.get("node") is not None:
-            self.started.append((data["node"], time.perf_counter()))
+            self.started.append((data["node"], time.perf_counter(), time.process_time()))
 
 
 class Host:
@@ -84,15 +86,16 @@ class Host:
         _forget_peak()
         with contextlib.redirect_stderr(io.StringIO()):  # the samplers' progress bars
             await self.executor.execute_async(prompt, Client.client_id, {"client_id": self.client.client_id}, outputs)
-        ended = time.perf_counter()
+        ended = "", time.perf_counter(), time.process_time()
         for event, data in self.executor.status_messages:
             if event == "execution_interrupted":
                 raise Stopped
             if event == "execution_error":
                 raise RuntimeError(f"{data['node_type']}: {data['exception_message']}{''.join(data['traceback'])}")
-        begins = [*self.client.started, ("", ended)]
-        seconds = {node: after - begun for (node, begun), (_, after) in pairwise(begins)}
-        return Cost(seconds, _peak_mb())
+        steps = list(pairwise([*self.client.started, ended]))
+        spans = {node: (begun, after) for (node, begun, _), (_, after, _) in steps}
+        seconds = {node: after - begun for node, (begun, after) in spans.items()}
+        return Cost(seconds, _peak_mb(), {node: after - begun for (node, _, begun), (_, _, after) in steps}, spans)
 
 
 async def _register(own: list[type[comfy_io.ComfyNode]]) -> None:

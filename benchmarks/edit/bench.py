@@ -1,101 +1,125 @@
-"""The whole run: methods and clips, the edits, and the files of results."""
+"""The whole run: every row on the clips of a split, scored against the drawn truth; and the papers' claims."""
 
 from __future__ import annotations
 
 import argparse
-import hashlib
-import json
-import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from ...videograin.core import optical_flow
+import numpy as np
+
+from ...proof.host import Stopped
 from ...videograin.jobs import demo_model
-from ...videograin.metrics import measures
-from ...videograin.toybox import judge as judging
-from . import lpips, measure, pictures, report, suite
+from ...videograin.toybox.judge import Judge
+from ..ruler import suite
+from ..ruler.gate import autoencoder
+from ..ruler.judges import Judges
+from ..ruler.score import Standard, score, standard
+from . import claims, pictures, report
+from .claims import CLAIMS
 from .graph import Setup
-from .plan import jobs, name_of, plan, setup_of
-from .run import Runner, run_all
-from .store import Store, checksum
-from .suite import DEVELOPMENT, TEST, Case
+from .pictures import Edited
+from .rows import HEADLINE, OURS, ROWS
+from .run import Runner
+from .store import checksum
 
-SHOWN = 4  # clips on the contact sheet, of different tasks
+QUICK = {"clips": 4, "frames": 2, "steps": 8, "rows": "draw-paste-0.4,draw-paste,default"}
+Scores = dict[str, Any]
 
 
-def bench(options: argparse.Namespace, out: Path) -> int:
-    """Runs the chosen benchmark and writes out/<name>.json, .md and .png; returns the exit code."""
-    setup, chosen = setup_of(options), plan(options)
-    name = name_of(options)
-    painter = demo_model.FOLDER / demo_model.PAINTER
-    if not painter.exists():
-        tell(f"{painter} is not there: `python demo/train.py --export` writes what is trained so far")
-        return 1
-    weights = f"{checksum(painter)} on a {'GPU' if options.gpu else 'CPU'}"
-    store = Store(out / "edit", weights, ruler(), options.fresh)
-    runner = Runner(setup, store, judging.Judge.load(), lpips.Lpips.find())
-    runner.host.stop_on_signals()
-    todo = [job for cases, methods in chosen.values() for job in jobs(cases, methods)]
-    tell(f"{len(todo)} edits on {sum(len(cases) for cases, _ in chosen.values())} clips")
-    rows = list(run_all(runner, todo, tell))
-    if len(rows) < len(todo):
+class Bench:
+    """What all clips share: the runner, the judges, the autoencoder."""
+
+    def __init__(self, setup: Setup, out: Path):
+        self.setup = setup
+        self.runner = Runner(setup, out / "edit", checksum(demo_model.FOLDER / demo_model.PAINTER))
+        self.runner.host.stop_on_signals()
+        self.judges, self.detector, self.restored = Judges.load(), Judge.load(), autoencoder()
+
+    def held(self, case: suite.Case, frames: int) -> tuple[suite.Example, Standard]:
+        one = suite.example(case, frames)
+        return one, standard(one.shot, one.task, self.restored, case.seed)
+
+    def scored(self, case: suite.Case, rows: Iterable[str], noises: int) -> tuple[list[Scores], dict[str, Edited]]:
+        """The score of every row on a clip, the mean over noises where there are several; and the edits."""
+        one, held = self.held(case, self.setup.frames)
+        found, shown = [], {}
+        for row in rows:
+            edits = [self.runner.edit(one, row, noise) for noise in range(noises)]
+            numbers = [{**score(held, edit.frames, self.judges), **edit.cost} for edit in edits]
+            mean = {name: float(np.mean([number[name] for number in numbers])) for name in numbers[0]}
+            found.append({"case": case.name, "kind": case.kind, "row": row, **mean})
+            shown[row] = held, edits[0].frames
+            print(f"{case.name:20} {row:16} strict {mean['strict']:4.0%}  word {mean['word']:4.0%}", flush=True)
+        return found, shown
+
+    def claimed(self, name: str, clips: int | None, seed: int | None) -> list[tuple[float, float]]:
+        """A claim's measure of its row, and of the one that it is against, clip by clip."""
+        claim = CLAIMS[name]
+        pairs = []
+        for case in suite.cases("claims", seed, claim.kinds)[:clips]:
+            one, held = self.held(case, claim.frames or self.setup.frames)
+            sides = [self.measured(claim.measure, one, held, row) for row in (claim.row, claim.against)]
+            if claim.row == claim.against:  # after and before, in one edit
+                sides[1] = self.runner.edit(one, claim.row).cost["attn_in_before"]
+            pairs.append((sides[0], sides[1]))
+            print(f"{name:20} {case.name:22} {sides[0]:8.3f} against {sides[1]:8.3f}", flush=True)
+        return pairs
+
+    def measured(self, measure: str, one: suite.Example, held: Standard, row: str) -> float:
+        edit = self.runner.edit(one, row)
+        if measure == "relation":
+            return claims.relation(held, edit.frames, self.detector)
+        if measure == "drift":
+            return claims.drift(held, edit.frames)
+        return edit.cost[measure] if measure in edit.cost else score(held, edit.frames, self.judges)[measure]
+
+
+def bench(chosen: argparse.Namespace, out: Path) -> int:
+    """Runs what the options say; returns the exit code."""
+    if chosen.quick:
+        vars(chosen).update(QUICK)
+    setup = Setup(frames=chosen.frames, steps=chosen.steps)
+    try:
+        return _claims(chosen, setup, out) if chosen.claims else _rows(chosen, setup, out)
+    except Stopped:
+        print("Stopped. Run it again to go on from there.")
         return 130
-    best = {split: best_of(rows, cases) for split, (cases, _) in chosen.items()}
-    main = TEST if TEST in best else DEVELOPMENT
-    ablations = best.get(DEVELOPMENT, {}) if main == TEST else {}
-    notes = notes_of(options, setup, runner)
-    about = {**setup._asdict(), "weights": store.weights, "judge": store.ruler, "split": main}
-    text = json.dumps(report.as_json(best[main], ablations, about), indent=1) + "\n"
-    (out / f"{name}.json").write_text(text)
-    (out / f"{name}.md").write_text(report.as_markdown("Edit quality on the demo world", best[main], ablations, notes))
-    draw(chosen[main][0], best[main], store, setup, out, name)
-    tell(f"Read {out / name}.md, look at {out / name}.png and {out / 'edit' / 'crops'}")
+
+
+def _rows(chosen: argparse.Namespace, setup: Setup, out: Path) -> int:
+    rows = named(chosen.rows, ROWS, "--rows") if chosen.rows else tuple(HEADLINE)
+    cases = suite.cases(chosen.split, chosen.seed)[: chosen.clips]
+    opponent = None if chosen.split == "development" or OURS not in rows else report.opponent(out)
+    whole = Bench(setup, out)
+    clips = [whole.scored(case, rows, chosen.noises) for case in cases]
+    about = {"split": chosen.split, "first_seed": cases[0].seed, "noises": chosen.noises, **setup._asdict()}
+    changed = chosen.quick or chosen.clips or chosen.rows or chosen.seed is not None
+    path = out / f"edit_quality_{'partial' if changed else chosen.split}"
+    report.write(path, [one for found, _ in clips for one in found], about, opponent)
+    for row in rows:
+        pictures.crops([shown[row] for _, shown in clips], whole.judges).save(out / "edit" / f"crops_{row}.png")
+    few = clips[: pictures.CLIPS]
+    titles = [f"{found[0]['case']}: {next(iter(shown.values()))[0].task.prompt}" for found, shown in few]
+    sheet = {ROWS[row].label: [shown[row][1] for _, shown in few] for row in rows}
+    pictures.sheet(sheet, titles).save(path.with_suffix(".png"), optimize=True)
+    print(path.with_suffix(".md").read_text())
     return 0
 
 
-def ruler() -> str:
-    """Checksum of everything that measures: the judge's weights, the measures' code, and whether LPIPS is there."""
-    files = [
-        judging.WEIGHTS,
-        *(Path(module.__file__) for module in (judging, measure, suite, lpips, measures, optical_flow)),
-    ]
-    parts = [*(checksum(file) for file in files), str(lpips.Lpips.find() is not None)]
-    return hashlib.sha256(" ".join(parts).encode()).hexdigest()[:16]
+def _claims(chosen: argparse.Namespace, setup: Setup, out: Path) -> int:
+    names = tuple(CLAIMS) if chosen.claims == "all" else named(chosen.claims, CLAIMS, "--claims")
+    whole = Bench(setup, out)
+    for name in names:
+        report.write_claim(out / "edit_claims", name, whole.claimed(name, chosen.clips, chosen.seed), setup)
+    print((out / "edit_claims.md").read_text())
+    return 0
 
 
-def best_of(rows: list[dict[str, Any]], cases: list[Case]) -> report.Best:
-    names = {case.name for case in cases}
-    return report.best_wording(row for row in rows if row["case"] in names)
-
-
-def notes_of(options: argparse.Namespace, setup: Setup, runner: Runner) -> list[str]:
-    import torch
-
-    machine = torch.cuda.get_device_name() if options.gpu else f"CPU, {torch.get_num_threads()} threads"
-    lines = [
-        f"{setup.frames} frames; inversion {setup.steps} steps with {setup.refinements} refinement(s), edit {setup.steps} "
-        f"steps, CFG {setup.cfg:g}; {machine}.",
-        f"SDEdit has no inversion: {setup.steps} steps from {setup.denoise:g} of the schedule. Baselines count with the "
-        "better of two prompts per clip: the target prompt as it is, and naming left and right.",
-        "Means over clips ± half of the 95 % t interval. Regions are judged by the demo's own classifier inside the true "
-        f"masks, on frames where at least {measure.VISIBLE:.0%} of an object shows; in a swap, an object that stays what it "
-        "was counts as leaked. Attn-in over all cross-attention sites at the first, third and fifth step; Q-edit-acc is 100 · Edit-Acc ÷ "
-        "Warp-Err, where the paper has CLIP-T. Seconds include the inversion, which is computed once per clip and key set.",
-    ]
-    return lines if runner.lpips else [*lines, lpips.MISSING]
-
-
-def draw(cases: list[Case], best: report.Best, store: Store, setup: Setup, out: Path, name: str) -> None:
-    """The contact sheet, and for each method a picture of crops."""
-    examples = {case.name: suite.example(case, setup.frames) for case in cases}
-    shown = list({case.kind: examples[case.name] for case in reversed(cases)}.values())[::-1][:SHOWN]
-    pictures.contact_sheet(shown, best, lambda row: store.frames(row["key"])).save(out / f"{name}.png", optimize=True)
-    folder = out / "edit" / "crops"
-    folder.mkdir(parents=True, exist_ok=True)
-    for method, clips in best.items():
-        edits = [(examples[case], row, store.frames(row["key"])) for case, row in clips.items()]
-        pictures.crops(edits).save(folder / f"{method}.png")
-
-
-def tell(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)
+def named(text: str, known: dict, option: str) -> tuple[str, ...]:
+    """The names in a text with commas, in the order of `known`. Raises SystemExit for one that is not there."""
+    wanted = [name.strip() for name in text.split(",")]
+    if unknown := [name for name in wanted if name not in known]:
+        raise SystemExit(f"{option}: there is no {', '.join(unknown)}; there are {', '.join(known)}")
+    return tuple(name for name in known if name in wanted)

@@ -1,94 +1,68 @@
-"""Pictures of the edits: a contact sheet, and crops with the word asked and the word seen."""
+"""Pictures for the eye: crops of every row with the words asked and seen, and a sheet of whole frames."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from . import suite
-from .method import HEADLINE
-from .report import Best, Row
-from .suite import Area, Example
+from ..ruler.crops import crop
+from ..ruler.judges import Answer, Judges
+from ..ruler.score import Standard
 
-SIDE = 144  # pixels of a frame on the sheet
-LABEL, GAP = 230, 6  # pixels: the column of names, the space between clips
-CROP, ACROSS, CROPS = 112, 5, 20
-COLOURS = ((255, 140, 0), (0, 120, 255), (40, 180, 90), (190, 60, 190))
+CLIPS, SIDE, LABEL = 4, 120, 200  # clips on the sheet, pixels of a frame, and of the column of names
+CROP, ACROSS, CROPS = 112, 8, 40
 RIGHT, WRONG = (30, 150, 70), (210, 40, 40)
-PLAIN_TEXT = str.maketrans("", "", "*`")  # labels are Markdown
+Edited = tuple[Standard, np.ndarray]  # a clip's standard, and its edit (F, H, W, 3) uint8
 
 
-def contact_sheet(shown: Sequence[Example], best: Best, frames: Callable[[Row], np.ndarray]) -> Image.Image:
-    """Columns: a few clips by three frames each. Rows: source, masks, then every headline method's best edit."""
-    rows: list[tuple[str, list[np.ndarray]]] = [
-        ("source", [one.shot.frames for one in shown]),
-        ("areas", [coloured(one) for one in shown]),
-    ]
-    for method in (method for method in HEADLINE if method.name in best):
-        clips = [frames(best[method.name][one.case.name]) for one in shown]
-        rows.append((method.label.translate(PLAIN_TEXT), clips))
-    strip, font = 40, ImageFont.load_default(13)
-    width = LABEL + len(shown) * (3 * SIDE + GAP)
-    sheet = Image.new("RGB", (width, strip + len(rows) * (SIDE + 2)), "white")
-    draw = ImageDraw.Draw(sheet)
-    for column, one in enumerate(shown):
-        x = LABEL + column * (3 * SIDE + GAP)
-        draw.text((x, 2), f"{one.case.name}, {one.case.kind}: {one.shot.caption}", "black", font)
-        draw.text((x, 19), f"becomes: {one.task.prompt}", "black", font)
-    for row, (label, clips) in enumerate(rows):
-        y = strip + row * (SIDE + 2)
-        draw.text((4, y + SIDE // 2 - 8), label, "black", font)
-        for column, clip in enumerate(clips):
-            for place, frame in enumerate((0, len(clip) // 2, len(clip) - 1)):
-                picture = Image.fromarray(clip[frame]).resize((SIDE, SIDE), Image.Resampling.LANCZOS)
-                sheet.paste(picture, (LABEL + column * (3 * SIDE + GAP) + place * SIDE, y))
-    return sheet
-
-
-def coloured(one: Example) -> np.ndarray:
-    """The areas in colours over the darkened source, (F, H, W, 3) uint8; areas that stay are pale."""
-    picture = one.shot.frames // 3
-    for number, area in enumerate(suite.areas(one)):
-        colour = np.uint8(COLOURS[number % len(COLOURS)])
-        picture[area.mask] = colour if area.changes else colour // 3 + 90
-    return picture
-
-
-def crops(edits: Sequence[tuple[Example, Row, np.ndarray]]) -> Image.Image:
-    """Twenty changed areas, spread over the clips and frames, each with the word asked and the word seen.
-
-    edits: examples with their rows and frames.
-    """
+def chosen(edits: Sequence[Edited], count: int = CROPS) -> list[tuple[np.ndarray, Answer, tuple[str, ...]]]:
+    """Crops of changed regions, spread over clips and frames: (64, 64, 4) uint8, what is wanted, and what is asked."""
     choices = [
-        (one, area, words, pictures, frame)
-        for one, row, pictures in edits
-        for area, words in zip(suite.areas(one), row["seen"], strict=True)
-        if area.changes
-        for frame, word in enumerate(words)
-        if word is not None
+        (frames[f], region.outline[f], region)
+        for held, frames in edits
+        for region, seen in zip(held.regions, held.frames, strict=True)
+        if region.changes
+        for f in seen
     ]
-    chosen = [choices[round(i)] for i in np.linspace(0, len(choices) - 1, min(CROPS, len(choices)))]
-    down = -(-len(chosen) // ACROSS)
-    sheet = Image.new("RGB", (ACROSS * (CROP + 4), max(1, down) * (CROP + 20)), "white")
-    draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(11)
-    for number, (_, area, words, pictures, frame) in enumerate(chosen):
-        x, y = number % ACROSS * (CROP + 4), number // ACROSS * (CROP + 20)
-        sheet.paste(_cut(area, pictures[frame], frame), (x, y + 16))
-        right = words[frame] == area.word
-        text = area.word if right else f"{area.word}: {words[frame]}"
-        draw.text((x + 2, y + 1), text, RIGHT if right else WRONG, font)
-    return sheet
+    picked = [choices[round(i)] for i in np.linspace(0, len(choices) - 1, min(count, len(choices)))]
+    return [(crop(frame, outline), region.wanted, region.asked) for frame, outline, region in picked]
 
 
-def _cut(area: Area, picture: np.ndarray, frame: int) -> Image.Image:
-    """A square around the area; the whole frame for a place."""
-    y, x = np.nonzero(area.mask[frame])
-    side = 1.15 * max(np.ptp(y), np.ptp(x)) + 1
-    middle = (x.min() + x.max() + 1) / 2, (y.min() + y.max() + 1) / 2
-    box = tuple(
-        round(v) for v in (middle[0] - side / 2, middle[1] - side / 2, middle[0] + side / 2, middle[1] + side / 2)
-    )
-    whole = Image.fromarray(picture)
-    return (whole if area.is_place else whole.crop(box)).resize((CROP, CROP), Image.Resampling.LANCZOS)
+def crops(edits: Sequence[Edited], judges: Judges) -> Image.Image:
+    """Forty crops of a row, each with the word asked, and, where a judge sees another one, what both see."""
+    picked = chosen(edits)
+    reading = judges.read(np.stack([picture for picture, _, _ in picked]))
+    down = -(-len(picked) // ACROSS)
+    image = Image.new("RGB", (ACROSS * (CROP + 4), down * (CROP + 32)), "white")
+    draw, font = ImageDraw.Draw(image), ImageFont.load_default(10)
+    for i, (picture, wanted, asked) in enumerate(picked):
+        x, y = i % ACROSS * (CROP + 4), i // ACROSS * (CROP + 32)
+        image.paste(Image.fromarray(picture[..., :3]).resize((CROP, CROP), Image.Resampling.LANCZOS), (x, y + 28))
+        right = reading.agree(i, wanted, asked)
+        draw.text((x + 2, y), said(wanted), RIGHT if right else WRONG, font)
+        if not right:
+            draw.text((x + 2, y + 13), " / ".join(said(answer) for answer in reading.answers[i]), WRONG, font)
+    return image
+
+
+def said(answer: Answer) -> str:
+    return " ".join(word for word in answer if word)
+
+
+def sheet(rows: dict[str, Sequence[np.ndarray]], titles: Sequence[str]) -> Image.Image:
+    """A row of the picture for each label: two frames of each clip. rows: label -> clips (F, H, W, 3) uint8."""
+    font, strip = ImageFont.load_default(11), 18
+    image = Image.new("RGB", (LABEL + len(titles) * (2 * SIDE + 6), strip + len(rows) * (SIDE + 2)), "white")
+    draw = ImageDraw.Draw(image)
+    for column, title in enumerate(titles):
+        draw.text((LABEL + column * (2 * SIDE + 6), 3), title, "black", font)
+    for number, (label, clips) in enumerate(rows.items()):
+        y = strip + number * (SIDE + 2)
+        draw.text((4, y + SIDE // 2 - 8), label.replace("*", ""), "black", font)
+        for column, frames in enumerate(clips):
+            for place, frame in enumerate((frames[0], frames[-1])):
+                picture = Image.fromarray(frame).resize((SIDE, SIDE), Image.Resampling.LANCZOS)
+                image.paste(picture, (LABEL + column * (2 * SIDE + 6) + place * SIDE, y))
+    return image

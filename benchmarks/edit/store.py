@@ -1,6 +1,6 @@
 """Finished edits on disk, so that a run continues where the last one stopped.
 
-An edit is a PNG strip of its frames and a JSON of its cost and measures, under a key of everything it depends on.
+An edit is a PNG strip of its frames and a JSON of its cost, under a key of everything it depends on.
 """
 
 from __future__ import annotations
@@ -15,8 +15,9 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from .graph import Prompt, digest
-from .suite import Example
+from ...proof.graph import Prompt
+from ..ruler.suite import Example
+from .graph import digest
 
 
 def checksum(path: Path) -> str:
@@ -24,32 +25,26 @@ def checksum(path: Path) -> str:
 
 
 class Store:
-    """The edits made with one model, judged by one judge.
+    """The edits made with one model. folder: created for the first edit. weights: checksum of the model."""
 
-    folder: created for the first edit. weights, ruler: checksums of the model, and of everything that measures. fresh:
-    edits of earlier runs are ignored and replaced one by one.
-    """
-
-    def __init__(self, folder: Path, weights: str, ruler: str, fresh: bool = False):
-        self.folder, self.weights, self.ruler = folder, weights, ruler
-        self.fresh, self.made = fresh, set()
+    def __init__(self, folder: Path, weights: str):
+        self.folder, self.weights = folder, weights
 
     def key(self, one: Example, prompt: Prompt) -> str:
-        """The key of an edit: of the clip's pixels and masks, the graph with all its settings, and the model."""
+        """The key of an edit: a checksum of the clip's pixels and masks, the graph and the model."""
         parts = (one.shot.frames, one.shot.masks, *(wish.mask for wish in one.task.wishes))
         clip = hashlib.sha256(b"".join(part.tobytes() for part in parts)).hexdigest()
         return hashlib.sha256(f"{clip} {digest(prompt)} {self.weights}".encode()).hexdigest()[:16]
 
     def row(self, key: str) -> dict[str, Any] | None:
-        """A finished edit, without its measures if another ruler made them; None if it cannot be read."""
+        """What a finished edit cost; None if it is not there or cannot be read."""
         path = self.folder / f"{key}.json"
-        if not path.exists() or not self._strip(key).exists() or (self.fresh and key not in self.made):
+        if not path.exists() or not self._strip(key).exists():
             return None
         try:
-            row = json.loads(path.read_text())
             self.frames(key)
-            return row if row["ruler"] == self.ruler and "measures" in row else {**row, "measures": None}
-        except (ValueError, OSError, KeyError, TypeError) as error:
+            return dict(json.loads(path.read_text()))
+        except (ValueError, OSError, TypeError) as error:
             print(f"{path.name} or its picture is damaged ({error}): this edit is made again", file=sys.stderr)
             return None
 
@@ -58,14 +53,11 @@ class Store:
         strip = np.asarray(Image.open(self._strip(key)))
         return np.stack(np.split(strip, strip.shape[1] // strip.shape[0], 1))
 
-    def keep(self, key: str, row: dict[str, Any], frames: np.ndarray | None = None) -> None:
+    def keep(self, key: str, row: dict[str, Any], frames: np.ndarray) -> None:
         """Stores an edit, its row last, each file whole or not at all."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        if frames is not None:
-            self.made.add(key)
-            _written(self._strip(key), lambda path: Image.fromarray(np.concatenate(list(frames), 1)).save(path, "png"))
-        text = json.dumps({**row, "ruler": self.ruler}, indent=1)
-        _written(self.folder / f"{key}.json", lambda path: path.write_text(text))
+        _written(self._strip(key), lambda path: Image.fromarray(np.concatenate(list(frames), 1)).save(path, "png"))
+        _written(self.folder / f"{key}.json", lambda path: path.write_text(json.dumps(row, indent=1)))
 
     def _strip(self, key: str) -> Path:
         return self.folder / f"{key}.png"

@@ -19,10 +19,10 @@ import numpy as np
 import torch
 
 from ...videograin.toybox import model
-from ..edit.statistics import mean_interval
 from . import suite
 from .judges import Judges
 from .score import score, standard
+from .statistics import mean_interval
 from .stickers import pasted
 
 FRAMES = 6
@@ -54,7 +54,7 @@ def rows(cases: list[suite.Case], tell: Callable[[str], None]) -> list[dict[str,
     """The score of each known edit of each clip."""
     restored, judges, found = autoencoder(), Judges.load(), []
     for case in cases:
-        shot, task = suite.example(case, FRAMES)
+        _, shot, task = suite.example(case, FRAMES)
         held = standard(shot, task, restored, case.seed)
         edits = {"unedited": shot.frames, "pasted": pasted(shot, task), "truth": held.truth.frames}
         for name, frames in edits.items():

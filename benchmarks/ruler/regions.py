@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
+import torch
+import torch.nn.functional as F
 
 from ...videograin.toybox.clips import Clip
 from ...videograin.toybox.tasks import Task
@@ -46,3 +48,9 @@ def regions(shot: Clip, task: Task, truth: Clip) -> tuple[Region, ...]:
 def uncovered(shot: Clip, truth: Clip) -> np.ndarray:
     """Ground that the old things covered and the new ones do not, (F, H, W) bool."""
     return shot.masks.any(0) & ~truth.masks.any(0)
+
+
+def grown(mask: np.ndarray, pixels: int) -> np.ndarray:
+    """A mask (F, H, W) bool, larger by `pixels` on every side."""
+    side = 2 * pixels + 1
+    return (F.max_pool2d(torch.from_numpy(mask).float(), side, stride=1, padding=side // 2) > 0).numpy()

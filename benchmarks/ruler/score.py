@@ -13,16 +13,15 @@ from ...videograin.metrics import measures
 from ...videograin.toybox import clips
 from ...videograin.toybox.clips import Clip
 from ...videograin.toybox.tasks import Task, truth
-from ..edit.measure import FINITE
-from ..edit.suite import grown
 from .crops import crop
 from .judges import HEADS, NOTHING, Judges, Reading
 from .nearness import distances, limit, other_draws
-from .regions import Region, regions, uncovered
+from .regions import Region, grown, regions, uncovered
 
 VISIBLE = 0.4  # share of a region's largest size that a frame must show to be judged
 LEAST = 60  # pixels of it
 RING = 6  # pixels around an outline
+FINITE = 99.0  # dB, for equal pictures
 
 
 class Standard(NamedTuple):

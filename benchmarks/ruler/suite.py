@@ -6,6 +6,7 @@ the one here, so that the benchmark can be run on clips that nobody has seen.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -14,7 +15,6 @@ from ...videograin.toybox import tasks, world
 from ...videograin.toybox.clips import Clip
 from ...videograin.toybox.lively import Lively, lively_clip
 from ...videograin.toybox.tasks import ALL_TASKS, MATERIAL, PART, SMALL, Task
-from ..edit.suite import together, words_after
 
 
 class Split(NamedTuple):
@@ -27,6 +27,7 @@ SPLITS = {
     "development": Split(24, 1_000_000, "dev"),
     "test": Split(36, 2_000_000, "test"),
     "finalists": Split(120, 3_000_000, "final"),
+    "claims": Split(12, 4_000_000, "claim"),  # for each claim of a paper, of its own tasks
 }
 HELD_OUT = ("test", "finalists")  # show or ask for a pair that training never had
 
@@ -34,7 +35,7 @@ HELD_OUT = ("test", "finalists")  # show or ask for a pair that training never h
 class Case(NamedTuple):
     """One clip and its task; the same case is the same clip on every machine."""
 
-    name: str  # "test-03"
+    name: str  # "test-003-swap"
     kind: str  # one of ALL_TASKS
     names: tuple[str, ...]
     place: str
@@ -42,19 +43,30 @@ class Case(NamedTuple):
     staging: Lively
 
 
-def cases(split: str, seed: int | None = None) -> list[Case]:
-    """The clips of a split. seed: of the first one, if not the split's own.
+class Example(NamedTuple):
+    """The clip of a case, and what to do with it."""
 
-    Tasks alternate; one clip in three has things that pass each other, one that come nearer, one a moving camera; one in
+    case: Case
+    shot: Clip
+    task: Task
+
+
+def cases(split: str, seed: int | None = None, kinds: Sequence[str] = ALL_TASKS) -> list[Case]:
+    """The clips of a split. seed: of the first one, if not the split's own. kinds: tasks, which alternate.
+
+    One clip in three has things that pass each other, one that come nearer, one a moving camera; one in
     four has three things.
     """
     count, first, short = SPLITS[split]
     first = first if seed is None else seed
-    return [_case(f"{short}-{number:03}", number, first + 1000 * number, split in HELD_OUT) for number in range(count)]
+    found = []
+    for number in range(count):
+        kind, turn = kinds[number % len(kinds)], number // len(kinds) + number
+        found.append(_case(f"{short}-{number:03}-{kind}", kind, turn, first + 1000 * number, split in HELD_OUT))
+    return found
 
 
-def _case(name: str, number: int, seed: int, held_out: bool) -> Case:
-    kind, turn = ALL_TASKS[number % len(ALL_TASKS)], number // len(ALL_TASKS) + number
+def _case(name: str, kind: str, turn: int, seed: int, held_out: bool) -> Case:
     near = turn % 3 == 2 and kind not in (
         SMALL,
         MATERIAL,
@@ -75,14 +87,24 @@ def _case(name: str, number: int, seed: int, held_out: bool) -> Case:
 
 def asked_for(case: Case) -> tuple[tuple[str, ...], str]:
     """The names and the place that the edited clip should show, without drawing the clip."""
-    return words_after(case.kind, case.names, case.place, case.seed)
+    names, place = case.names, case.place
+    nothing = np.zeros((len(names), 1, 1, 1), bool)
+    tracks = tuple((world.Placed(name, 0, 0, 60),) for name in names)
+    sketch = Clip(nothing[0], nothing, names, "", place, tracks, np.zeros((1, 2), int), nothing[0])
+    task = tasks.task(case.kind, sketch, case.seed)
+    changed = tuple(wish.name for wish in task.wishes)
+    return tuple(name for name in (*changed, *names[len(changed) :]) if name), task.place
 
 
-def clip(case: Case, frames: int) -> Clip:
-    return lively_clip(case.names, case.place, frames, case.seed, case.staging)
+def together(names: Sequence[str], place: str) -> set[tuple[str, str]]:
+    """Pairs that can be held out: the first two objects together, and each of them in this place.
+
+    A third object does not count, since no task changes it.
+    """
+    pair = tuple(sorted(names[:2], key=list(world.OBJECTS).index))
+    return {pair, *((name, place) for name in names[:2])}
 
 
-def example(case: Case, frames: int) -> tuple[Clip, Task]:
-    """The clip and what to do with it."""
-    shot = clip(case, frames)
-    return shot, tasks.task(case.kind, shot, case.seed)
+def example(case: Case, frames: int) -> Example:
+    shot = lively_clip(case.names, case.place, frames, case.seed, case.staging)
+    return Example(case, shot, tasks.task(case.kind, shot, case.seed))

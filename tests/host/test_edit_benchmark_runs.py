@@ -1,6 +1,5 @@
 """The edit benchmark's rows run in a real executor: every part that a row can have, on one short clip."""
 
-import json
 import math
 
 import nodes
@@ -8,61 +7,68 @@ import numpy as np
 import pytest
 import torch
 
-from pack.benchmarks.edit import suite
 from pack.benchmarks.edit.graph import Setup
-from pack.benchmarks.edit.methods import METHODS
-from pack.benchmarks.edit.plan import jobs
-from pack.benchmarks.edit.run import Runner
-from pack.benchmarks.edit.store import Store
-from pack.benchmarks.ruler import suite as ruler_suite
-from pack.benchmarks.ruler.run import OURS
-from pack.benchmarks.ruler.run import Runner as Lively
-from pack.benchmarks.ruler.stock import REDRAWN, TOGETHER
-from pack.videograin.toybox.judge import Judge
+from pack.benchmarks.edit.rows import ROWS
+from pack.benchmarks.edit.run import Runner, signature
+from pack.benchmarks.ruler import suite
 
 FRAMES = 2
-ROWS = ("sdedit", "pasted", "with_both", "fatezero", "flow_inject", "clip_norm", "default_control", "with_place", "via")
+PARTS = (
+    "sdedit", "set-mask", "draw-paste-0.4", "default", "unblended", "passes", "fatezero-shape", "fatezero-style",
+    "reatco-place", "reatco-irjs", "via-anchors", "depth",
+)  # fmt: skip
 
 
 @pytest.fixture(scope="module")
 def runner(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(nodes, "NODE_CLASS_MAPPINGS", dict(nodes.NODE_CLASS_MAPPINGS))
-        store = Store(tmp_path_factory.mktemp("edits"), "weights", "ruler")
-        yield Runner(Setup(frames=FRAMES, steps=2, refinements=0), store, Judge.load(), None)
+        yield Runner(Setup(frames=FRAMES, steps=2, refinements=0), tmp_path_factory.mktemp("edits"), "weights")
+
+
+@pytest.fixture(scope="module")
+def one():
+    return suite.example(suite.cases("development")[0], FRAMES)
 
 
 @pytest.mark.once
-@pytest.mark.parametrize("name", ROWS)
-def test_a_row_is_made_measured_and_kept(runner, name):
-    method = METHODS[name]
-    job, *_ = jobs([suite.cases("development")[0]], [method])
-    row, seconds = runner.run(job)
-    assert seconds > 0 and runner.store.frames(row["key"]).shape[0] == FRAMES
-    assert 0 <= row["edit_acc"] <= 1 and math.isfinite(row["background_psnr"])
-    before, after = row["attn_in_before"], row["attn_in"]
-    if method.st_layout is not None:
-        assert 0 < before < 0.5 * after < 0.5  # regions bring their words home
-    elif method.cross_fusion:
-        assert 0 < after != before
-    elif method.name == "sdedit":
-        assert after == before > 0
-    again, seconds = runner.run(job)
-    assert seconds == 0 and json.dumps(again) == json.dumps(row)  # not made twice
+@pytest.mark.parametrize("row", PARTS)
+def test_a_row_is_made_priced_and_kept(runner, one, row, monkeypatch):
+    edit = runner.edit(one, row)
+    assert edit.frames.shape == one.shot.frames.shape and (edit.frames != one.shot.frames).any()
+    assert edit.cost["cpu_seconds"] > 0 and edit.cost["calls"] > 0
+    if row in ("set-mask", "draw-paste-0.4", "default", "passes"):  # outside the edit, the source's own pixels
+        far = ~torch.nn.functional.max_pool2d(torch.from_numpy(one.task.edited(one.shot)).float(), 33, 1, 16).bool()
+        np.testing.assert_array_equal(edit.frames[far.numpy()], one.shot.frames[far.numpy()])
+    if row == "unblended":
+        assert 0 < edit.cost["attn_in_before"] < 0.5 * edit.cost["attn_in"] < 0.5  # regions bring their words home
+    else:
+        assert math.isnan(edit.cost["attn_in"])
+    monkeypatch.setattr(runner.host, "run", None)  # a second time must not need it
+    again = runner.edit(one, row)
+    np.testing.assert_array_equal(again.frames, edit.frames)
+    assert repr(again.cost) == repr(edit.cost)
 
 
 @pytest.mark.once
-def test_stock_recipes_and_ours_edit_a_lively_clip_and_are_kept(tmp_path, monkeypatch):
-    monkeypatch.setattr(nodes, "NODE_CLASS_MAPPINGS", dict(nodes.NODE_CLASS_MAPPINGS))
-    lively = Lively(Setup(frames=FRAMES, steps=2, refinements=0), tmp_path, "weights")
-    case = ruler_suite.cases("development")[0]
-    one = suite.Example(case, *ruler_suite.example(case, FRAMES))
-    shot, task = one.shot, one.task
-    far = ~torch.nn.functional.max_pool2d(torch.from_numpy(task.edited(shot)).float(), 33, 1, 16).bool().numpy()
-    made = {row: frames for row, frames, _ in lively.edits(one, (TOGETHER, REDRAWN, OURS))}
-    for row, frames in made.items():
-        assert frames.shape == shot.frames.shape and (frames != shot.frames).any(), row
-        np.testing.assert_array_equal(frames[far], shot.frames[far])
-    monkeypatch.setattr(lively.host, "run", None)  # a second run must not need it
-    for row, frames, _ in lively.edits(one, tuple(made)):
-        np.testing.assert_array_equal(frames, made[row])
+def test_calls_are_counted_and_what_is_shared_is_paid_by_every_row(runner, one):
+    steps, both = 2, 2  # both: the prompt and the negative prompt
+    cost = {
+        row: runner.edit(one, row).cost for row in ("default", "unblended", "sdedit", "per-frame", "draw-paste-0.4")
+    }
+    assert cost["per-frame"]["calls"] == cost["default"]["calls"] == cost["unblended"]["calls"] == steps + both * steps
+    assert cost["sdedit"]["calls"] == both * steps
+    assert (
+        cost["draw-paste-0.4"]["calls"] == both * steps + 2 * 3 * both * steps / FRAMES
+    )  # three drawings of two things
+
+
+def test_a_signature_sees_what_a_node_depends_on_and_not_what_it_is_called(one):
+    prompt = ROWS["default"].graph(one, Setup())
+    renamed = {name.upper(): {**node, "inputs": {key: [value[0].upper(), value[1]] if isinstance(value, list) else value
+               for key, value in node["inputs"].items()}} for name, node in prompt.items()}  # fmt: skip
+    assert signature(prompt, "decode") == signature(renamed, "DECODE")
+    other = ROWS["unpasted"].graph(one, Setup())
+    assert signature(prompt, "decode") == signature(other, "decode")
+    assert signature(prompt, "invert") != signature(ROWS["per-frame"].graph(one, Setup()), "invert")
+    assert signature(prompt, "sample") != signature(ROWS["default"].graph(one, Setup(steps=9)), "sample")

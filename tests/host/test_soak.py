@@ -11,7 +11,7 @@ import psutil
 import pytest
 import torch
 
-from pack.benchmarks.edit.statistics import seam_ratio
+from pack.benchmarks.ruler.statistics import seam_ratio
 from pack.benchmarks.timing import long
 from pack.videograin.core.chunking import borders, windows
 from pack.videograin.core.optical_flow import dis_flow, occluded

@@ -5,18 +5,7 @@ from math import inf, isnan, nan, sqrt
 import numpy as np
 import pytest
 
-from pack.benchmarks.edit import statistics
-
-SEEN = [["fox", "fox", "pig", "cat"], ["pig", None, "pig", "fox"]]
-
-
-def test_edit_accuracy_and_leak():
-    asked, others = ["fox", "pig"], [{"pig"}, {"fox"}]
-    assert statistics.edit_acc(SEEN, asked) == pytest.approx(4 / 7)  # a region out of sight counts nowhere
-    assert statistics.leak(SEEN, asked, others) == pytest.approx(2 / 7)  # "cat" is wrong, but no one's
-    assert statistics.leak(SEEN, ["fox", "fox"], [{"fox"}, {"fox"}]) == 0  # both -> fox: one's own word is no leak
-    assert statistics.kept([["cow", "pig"]], ["cow"]) == 0.5
-    assert isnan(statistics.kept([], [])) and isnan(statistics.edit_acc([[None]], ["fox"]))
+from pack.benchmarks.ruler import statistics
 
 
 def test_interval_against_a_known_value():
@@ -40,13 +29,20 @@ def test_intervals_of_few_or_odd_values():
     assert statistics.mean_interval([1.0, inf])[0] == inf and isnan(statistics.mean_interval([1.0, inf])[1])
 
 
-def test_pairing_removes_what_clips_have_in_common():
-    generator = np.random.default_rng(1)
-    difficulty, noise = generator.normal(0, 10, 24), generator.normal(0, 0.1, 24)
-    theirs, ours = difficulty, difficulty + 0.5 + noise
-    mean, low, high = statistics.paired_interval(ours.tolist(), theirs.tolist())
-    assert 0.4 < low < mean < high < 0.6
-    ours_alone, theirs_alone = (statistics.mean_interval(side.tolist()) for side in (ours, theirs))
-    assert ours_alone[1] < theirs_alone[2]  # unpaired, the intervals overlap
-    with pytest.raises(ValueError):
-        statistics.paired_interval([1.0], [1.0, 2.0])
+def test_the_bootstrap_agrees_with_the_t_interval_and_says_what_is_chance():
+    ours = np.random.default_rng(3).normal(0.5, 1, 36)
+    mean, low, high, p = statistics.bootstrapped(ours.tolist())
+    _, t_low, t_high = statistics.mean_interval(ours.tolist())
+    assert mean == pytest.approx(ours.mean()) and (low, high) == pytest.approx((t_low, t_high), abs=0.08)
+    assert p < 0.05 and (low > 0) == (p < 0.05)
+    assert statistics.bootstrapped(ours.tolist()) == (mean, low, high, p)  # the same draws every time
+    *_, chance = statistics.bootstrapped([-1.0, 1.0] * 10)
+    assert chance > 0.5
+    assert statistics.bootstrapped([0.25, nan])[0] == 0.25 and isnan(statistics.bootstrapped([0.25, nan])[3])
+
+
+def test_holm_against_known_values():
+    # Sorted: 0.005 * 4, 0.01 * 3, 0.03 * 2, 0.04 -> monotone.
+    assert statistics.holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
+    few = statistics.holm([0.6, nan, 0.7])
+    assert few[0] == 1 and isnan(few[1]) and few[2] == 1

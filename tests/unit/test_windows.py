@@ -8,7 +8,7 @@ import weakref
 import pytest
 import torch
 
-from pack.benchmarks.edit.statistics import seam_ratio
+from pack.benchmarks.ruler.statistics import seam_ratio
 from pack.videograin.core.chunking import Window, borders, crossfade, joined, windows
 from pack.videograin.storage import chunk_file
 

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from ...proof.graph import Graph, Link, Prompt
 from ...videograin.toybox import world
-from ..edit import suite
-from ..edit.graph import Setup
-from ..edit.suite import Area, Example
+from ..ruler.suite import Example
+from .areas import Area, areas
+from .graph import Setup, mask_of, pasted
 
 EACH, EACH_SOFTER, TOGETHER, REDRAWN, STICKER = RECIPES = (
     "noise mask, one by one",
@@ -29,7 +29,7 @@ def stock_graph(one: Example, recipe: str, setup: Setup) -> Prompt:
     graph.add("clip", "BenchmarkClip", case=one.case.name, drawn=False)
     graph.add("loader", "BenchmarkModel")
     graph.add("negative", "CLIPTextEncode", text="", clip=["loader", 1])
-    changed = [(number, area) for number, area in enumerate(suite.areas(one)) if area.changes]
+    changed = [(number, area) for number, area in enumerate(areas(one)) if area.changes]
     frames = ["clip", 0]
     if recipe in (REDRAWN, STICKER):
         frames = _drawings(graph, one, setup, changed)
@@ -39,7 +39,8 @@ def stock_graph(one: Example, recipe: str, setup: Setup) -> Prompt:
         sampled = {EACH: _each, EACH_SOFTER: _each, TOGETHER: _together, REDRAWN: _once}[recipe]
         latent = sampled(graph, one, setup, changed, latent, DENOISE[recipe])
         frames = graph.add("decode", "VAEDecode", samples=latent, vae=["loader", 2])
-    return _pasted(graph, one, changed, frames)
+    graph.add("collect", "BenchmarkCollect", images=pasted(graph, one, frames))
+    return graph.prompt
 
 
 Changed = list[tuple[int, Area]]
@@ -48,7 +49,7 @@ Changed = list[tuple[int, Area]]
 def _each(graph: Graph, one: Example, setup: Setup, changed: Changed, latent: Link, denoise: float) -> Link:
     """One region after the other, each with its own mask and words."""
     for number, area in changed:
-        mask = _mask(graph, one, str(number))
+        mask = mask_of(graph, one, (number,))
         latent = graph.add(f"noise mask {number}", "SetLatentNoiseMask", samples=latent, mask=mask)
         latent = _sample(
             graph, f"sample {number}", one, setup, latent, _words(graph, number, alone(one, area)), denoise
@@ -59,8 +60,8 @@ def _each(graph: Graph, one: Example, setup: Setup, changed: Changed, latent: Li
 def _together(graph: Graph, one: Example, setup: Setup, changed: Changed, latent: Link, denoise: float) -> Link:
     """All regions at once: every region's words in its mask, and the whole prompt everywhere."""
     words = _words(graph, "whole", one.task.prompt)
-    for number, area in enumerate(suite.areas(one)):
-        mask = _mask(graph, one, str(number))
+    for number, area in enumerate(areas(one)):
+        mask = mask_of(graph, one, (number,))
         own = graph.add(
             f"masked {number}", "ConditioningSetMask", conditioning=_words(graph, number, alone(one, area)), mask=mask,
             strength=1.0, set_cond_area="default",
@@ -72,7 +73,7 @@ def _together(graph: Graph, one: Example, setup: Setup, changed: Changed, latent
 def _once(
     graph: Graph, one: Example, setup: Setup, changed: Changed, latent: Link, denoise: float, words: Link | None = None
 ) -> Link:
-    mask = _mask(graph, one, ",".join(str(number) for number, _ in changed))
+    mask = mask_of(graph, one, tuple(number for number, _ in changed))
     latent = graph.add("noise mask", "SetLatentNoiseMask", samples=latent, mask=mask)
     words = words or _words(graph, "whole", one.task.prompt)
     return _sample(graph, "sample", one, setup, latent, words, denoise)
@@ -89,7 +90,7 @@ def _drawings(graph: Graph, one: Example, setup: Setup, changed: Changed) -> Lin
         drawn = _sample(graph, f"draw {number}", one, setup, empty, words, 1.0)
         pictures = graph.add(f"drawn {number}", "VAEDecode", samples=drawn, vae=["loader", 2])
         frames = graph.add(
-            f"along {number}", "BenchmarkAlong", frames=frames, drawings=pictures, mask=_mask(graph, one, str(number)),
+            f"along {number}", "BenchmarkAlong", frames=frames, drawings=pictures, mask=mask_of(graph, one, (number,)),
             word=area.word.split()[0],
         )  # fmt: skip
     return frames
@@ -105,19 +106,8 @@ def _words(graph: Graph, name: int | str, text: str) -> Link:
     return graph.add(f"words {name}", "CLIPTextEncode", text=text, clip=["loader", 1])
 
 
-def _mask(graph: Graph, one: Example, areas: str) -> Link:
-    return graph.add(f"mask {areas}", "BenchmarkMask", case=one.case.name, areas=areas, shape=suite.TRUE)
-
-
 def _sample(graph: Graph, name: str, one: Example, setup: Setup, latent: Link, words: Link, denoise: float) -> Link:
     return graph.add(
         name, "KSampler", model=["loader", 0], positive=words, negative=["negative", 0], latent_image=latent,
-        seed=one.case.seed, steps=setup.steps, cfg=setup.cfg, denoise=denoise, **SAMPLER,
+        seed=one.case.seed + setup.noise, steps=setup.steps, cfg=setup.cfg, denoise=denoise, **SAMPLER,
     )  # fmt: skip
-
-
-def _pasted(graph: Graph, one: Example, changed: Changed, frames: Link) -> Prompt:
-    mask = _mask(graph, one, ",".join(str(number) for number, _ in changed))
-    frames = graph.add("paste", "VideoGrainPasteEdit", source=["clip", 0], edited=frames, mask=mask)
-    graph.add("collect", "BenchmarkCollect", images=frames)
-    return graph.prompt

@@ -6,26 +6,27 @@ nothing stays in memory after it.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from functools import cache
 
 import numpy as np
 import torch
+from comfy.patcher_extension import WrappersMP
 from comfy_api.latest import io
 from torch import Tensor
 
 from ...videograin.comfyui.prompts import KEY
-from ...videograin.core.attention_clusters import ClusterLayout, at_frame_size
 from ...videograin.jobs import demo_model
+from ...videograin.toybox import tasks
 from ...videograin.toybox.depth import depth
 from ...videograin.toybox.judge import Judge
 from ..ruler import stickers
-from . import suite
-from .suite import Example
+from ..ruler.suite import Example
+from .areas import areas
 from .watch import Watch, watched
 
 CATEGORY = "VideoGrain/benchmark"
-Layout = io.Custom("VIDEOGRAIN_LAYOUT")
 
 
 class Outcome:
@@ -33,6 +34,7 @@ class Outcome:
 
     def __init__(self):
         self.frames: np.ndarray | None = None  # (F, H, W, 3) uint8
+        self.calls: list[tuple[float, int]] = []  # of the network: when, and for how many pictures
         self.watches: dict[str, Watch] = {}  # by ticket; a MODEL from the host's cache keeps its own
 
 
@@ -52,7 +54,15 @@ def nodes(find: Callable[[str], Example], outcome: Outcome) -> list[type[io.Comf
 
         @classmethod
         def execute(cls) -> io.NodeOutput:
-            return io.NodeOutput(*demo_model.load())
+            model, clip, vae = demo_model.load()
+            model = model.clone()
+
+            def count(executor: Callable, x: Tensor, *args, **kwargs) -> Tensor:
+                outcome.calls.append((time.perf_counter(), len(x)))
+                return executor(x, *args, **kwargs)
+
+            model.add_wrapper_with_key(WrappersMP.DIFFUSION_MODEL, "benchmark", count)
+            return io.NodeOutput(model, clip, vae)
 
     class BenchmarkClip(io.ComfyNode):
         @classmethod
@@ -67,7 +77,7 @@ def nodes(find: Callable[[str], Example], outcome: Outcome) -> list[type[io.Comf
         @classmethod
         def execute(cls, case: str, drawn: bool) -> io.NodeOutput:
             one = find(case)
-            frames = suite.ideal(one) if drawn else one.shot.frames
+            frames = tasks.truth(one.shot, one.task, one.case.seed).frames if drawn else one.shot.frames
             return io.NodeOutput(torch.from_numpy(frames).float() / 255)
 
     class BenchmarkControl(io.ComfyNode):
@@ -93,29 +103,13 @@ def nodes(find: Callable[[str], Example], outcome: Outcome) -> list[type[io.Comf
                 inputs=[
                     io.String.Input("case"),
                     io.String.Input("areas", tooltip="Numbers with commas; together they are the mask."),
-                    io.Combo.Input("shape", options=list(suite.SHAPES)),
                 ],
                 outputs=[io.Mask.Output()],
             )
 
         @classmethod
-        def execute(cls, case: str, areas: str, shape: str) -> io.NodeOutput:
-            return io.NodeOutput(union(find(case), areas, shape).float())
-
-    class BenchmarkChooseClusters(io.ComfyNode):
-        @classmethod
-        def define_schema(cls) -> io.Schema:
-            return io.Schema(
-                node_id="BenchmarkChooseClusters",
-                category=CATEGORY,
-                description="The clusters that a person who sees the areas would click.",
-                inputs=[Layout.Input("layout"), io.String.Input("case"), io.String.Input("areas")],
-                outputs=[io.String.Output()],
-            )
-
-        @classmethod
-        def execute(cls, layout: ClusterLayout, case: str, areas: str) -> io.NodeOutput:
-            return io.NodeOutput(", ".join(map(str, choose(layout, union(find(case), areas, suite.TRUE)))))
+        def execute(cls, case: str, areas: str) -> io.NodeOutput:
+            return io.NodeOutput(union(find(case), areas).float())
 
     class BenchmarkWatch(io.ComfyNode):
         @classmethod
@@ -179,7 +173,7 @@ def nodes(find: Callable[[str], Example], outcome: Outcome) -> list[type[io.Comf
             outcome.frames = in_bytes(images)
             return io.NodeOutput()
 
-    between = [BenchmarkControl, BenchmarkMask, BenchmarkChooseClusters, BenchmarkAlong, BenchmarkWatch]
+    between = [BenchmarkControl, BenchmarkMask, BenchmarkAlong, BenchmarkWatch]
     return [BenchmarkModel, BenchmarkClip, *between, BenchmarkCollect]
 
 
@@ -194,17 +188,7 @@ def hints(one: Example) -> Tensor:
     return (torch.from_numpy(grey).float() / 255)[..., None].expand(-1, -1, -1, 3)
 
 
-def union(one: Example, numbers: str, shape: str) -> Tensor:
+def union(one: Example, numbers: str) -> Tensor:
     """The union of areas, (F, H, W) bool; numbers: of the areas, with commas."""
-    areas = suite.areas(one, shape)
-    return torch.from_numpy(np.any([areas[int(number)].mask for number in numbers.split(",")], 0))
-
-
-def choose(layout: ClusterLayout, mask: Tensor) -> list[int]:
-    """The clusters with more than half of their tokens in the mask, or the one with the largest share."""
-    count = len(layout.names)
-    clusters = torch.stack([at_frame_size(layout, layout.labels == number) > 0.5 for number in range(count)])
-    inside, size = ((clusters & where).sum((1, 2, 3)).float() for where in (mask, torch.ones_like(mask)))
-    chosen = (inside > 0.5 * size).nonzero()[:, 0].tolist()
-    overlap = inside / (size + mask.sum() - inside)
-    return chosen or [int(overlap.argmax())]
+    found = areas(one)
+    return torch.from_numpy(np.any([found[int(number)].mask for number in numbers.split(",")], 0))

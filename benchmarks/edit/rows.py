@@ -1,0 +1,75 @@
+"""Rows of the benchmark by name: recipes of stock nodes, our methods, and what each paper's claim needs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import NamedTuple
+
+from ...proof.graph import Prompt
+from ...videograin.core import st_layout
+from ...videograin.core.cross_frame import MIDDLE, OWN
+from ...videograin.core.latent_blend import INVERSION, IRJS
+from ..ruler.suite import Example
+from . import stock
+from .graph import Setup, edit_graph
+from .method import DRAWN, EVERYWHERE, NOISE, NOISED, OUTSIDE_WORDS, Method
+
+
+class Row(NamedTuple):
+    """What one row of the table is: its label, and the graph that edits a clip."""
+
+    label: str
+    graph: Callable[[Example, Setup], Prompt]
+
+
+def _ours(label: str, method: Method) -> Row:
+    return Row(label, lambda one, setup: edit_graph(one, method, setup))
+
+
+def _stock(recipe: str) -> Row:
+    return Row(f"stock: {recipe}", lambda one, setup: stock.stock_graph(one, recipe, setup))
+
+
+FULL = Method()
+REGIONS = replace(FULL, st_layout=st_layout.DEFAULT)
+BLENDED = replace(REGIONS, blend=INVERSION)
+DEFAULT = replace(BLENDED, paste=True)
+MIDDLE_FRAME = replace(FULL, key_set=MIDDLE)
+FUSED = replace(MIDDLE_FRAME, cross_fusion=True, self_fusion=EVERYWHERE)
+FROM_NOISE = replace(FULL, start=NOISE)
+
+STOCK = {
+    "noise-mask": _stock(stock.EACH),
+    "noise-mask-0.75": _stock(stock.EACH_SOFTER),
+    "set-mask": _stock(stock.TOGETHER),
+    "draw-paste-0.4": _stock(stock.REDRAWN),
+    "draw-paste": _stock(stock.STICKER),
+}
+WORDS_ONLY = {  # no masks
+    "sdedit": _ours("SDEdit", Method(start=NOISED, key_set=OWN)),
+    "per-frame": _ours("inversion, frame by frame", Method(key_set=OWN)),
+}
+OURS = "default"
+HEADLINE = {
+    "truth": _ours("*the drawn edit*", Method(start=DRAWN)),
+    **STOCK,
+    **WORDS_ONLY,
+    OURS: _ours("**our default**", DEFAULT),
+}
+CLAIMED = {
+    "middle": _ours("inversion, keys of the middle frame", MIDDLE_FRAME),
+    "fatezero-style": _ours("FateZero for styles", replace(FUSED, preset="style")),
+    "fatezero-attribute": _ours("FateZero for attributes", replace(FUSED, preset="attribute")),
+    "fatezero-shape": _ours("FateZero for shapes", replace(FUSED, self_fusion=OUTSIDE_WORDS)),
+    "noise": _ours("text to video", FROM_NOISE),
+    "reatco-place": _ours("ReAtCo: Place Objects", replace(FROM_NOISE, place=True)),
+    "regions-noise": _ours("ST-Layout from noise", replace(FROM_NOISE, st_layout=st_layout.DEFAULT)),
+    "unpasted": _ours("our default, no paste", BLENDED),
+    "unblended": _ours("our default, no blend, no paste", replace(REGIONS, watched=True)),
+    "reatco-irjs": _ours("ReAtCo: IRJS for our blend", replace(BLENDED, blend=IRJS)),
+    "via-anchors": _ours("VIA: anchors", Method(key_set=OWN, anchors=True)),
+    "passes": _ours("our default, one region after the other", replace(DEFAULT, passes=True)),
+    "depth": _ours("our default + ControlNet for depth", replace(DEFAULT, control=True)),
+}
+ROWS = HEADLINE | CLAIMED
