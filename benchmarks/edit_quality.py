@@ -42,6 +42,7 @@ def arguments() -> argparse.Namespace:
     )
     parser.add_argument("--rows", help="only these, with commas; see edit/rows.py")
     parser.add_argument("--claims", help='of the papers, with commas, or "all"; see edit/claims.py')
+    parser.add_argument("--blind", action="store_true", help="also draw crops to be named by eye; see ruler/blind.py")
     parser.add_argument("--quick", action="store_true", help="a look in five minutes; says little")
     parser.add_argument("--gpu", action="store_true", help="on the GPU")
     chosen = parser.parse_args()

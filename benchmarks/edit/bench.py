@@ -12,7 +12,7 @@ import numpy as np
 from ...proof.host import Stopped
 from ...videograin.jobs import demo_model
 from ...videograin.toybox.judge import Judge
-from ..ruler import suite
+from ..ruler import blind, suite
 from ..ruler.gate import autoencoder
 from ..ruler.judges import Judges
 from ..ruler.score import Standard, score, standard
@@ -104,6 +104,16 @@ def _rows(chosen: argparse.Namespace, setup: Setup, out: Path) -> int:
     titles = [f"{found[0]['case']}: {next(iter(shown.values()))[0].task.prompt}" for found, shown in few]
     sheet = {ROWS[row].label: [shown[row][1] for _, shown in few] for row in rows}
     pictures.sheet(sheet, titles).save(path.with_suffix(".png"), optimize=True)
+    if chosen.blind:
+        crops = [
+            picture
+            for _, shown in clips
+            for edit in shown.values()
+            for picture, *_ in pictures.chosen([edit], len(rows))
+        ]
+        crops = blind.drawn(np.stack(crops))
+        blind.atlas(crops).save(out / "blind.png", optimize=True)
+        blind.sheet(crops).save(out / "blind_sheet.png")
     print(path.with_suffix(".md").read_text())
     return 0
 

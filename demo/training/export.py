@@ -39,14 +39,18 @@ def write_parts(root: Path, folder: Path) -> None:
     write(folder / judge.WEIGHTS.name, network.state_dict(), "judge", steps=step)
     words, scale = Words(), latent_scale(vae)
     painter, step = averaged(Painter(len(words.vocabulary)), root / "diffusion")
-    tensors = {f"unet.{name}": p for name, p in painter.unet.state_dict().items()}
-    tensors |= {f"text.{name}": p for name, p in painter.text.state_dict().items()}
     factors, bias = preview(vae, scale)
-    exact = {"text.vocabulary": words.vocabulary.to(torch.int32), "latent.scale": torch.tensor(scale)}
-    exact |= {"latent.rgb_factors": factors, "latent.rgb_bias": bias}
-    write(folder / model.PAINTER, tensors, "painter", exact, steps=step)
+    exact = {"latent.scale": torch.tensor(scale), "latent.rgb_factors": factors, "latent.rgb_bias": bias}
+    write_painter(folder / model.PAINTER, painter, words, exact, steps=step)
     network, step = averaged(control_network(), root / "control")
     write(folder / model.CONTROL, network.state_dict(), "depth ControlNet", steps=step)
+
+
+def write_painter(file: Path, painter: Painter, words: Words, exact: dict[str, Tensor], **facts) -> None:
+    """Writes UNet, text encoder and its words; exact: what belongs to the latents, unchanged."""
+    tensors = {f"unet.{name}": p for name, p in painter.unet.state_dict().items()}
+    tensors |= {f"text.{name}": p for name, p in painter.text.state_dict().items()}
+    write(file, tensors, "painter", {**exact, "text.vocabulary": words.vocabulary.to(torch.int32)}, **facts)
 
 
 def write(file: Path, tensors: dict[str, Tensor], part: str, exact: dict[str, Tensor] | None = None, **facts) -> None:

@@ -4,6 +4,7 @@ It begins with the weights in videograin/toybox/, whose autoencoder stays as it 
 """
 
 import math
+import os
 from pathlib import Path
 
 import torch
@@ -12,8 +13,9 @@ from ...videograin.jobs.demo_model import read
 from ...videograin.toybox import looks, model, world
 from ...videograin.toybox.scenes import Scenes
 from .diffusion import Fit, Painter, Pool, Words, draw, show
+from .export import write_painter
 from .files import checksum
-from .run import DEVICE, Average, Stage, rate
+from .run import DEVICE, Average, Stage, averaged, rate, require_done
 
 LEARNING_RATE = 2.5e-4
 SHOWN = (
@@ -65,3 +67,12 @@ def train(root: Path, steps: int, seed: int, stop_at: float = math.inf) -> Stage
                 pictures = draw(net, vae, words, scale, list(SHOWN), world.SIZE)
             show(pictures, stage.folder / f"samples_{step:06}.png")
     return stage
+
+
+def export(root: Path, steps: dict[str, int], file: Path = model.FOLDER / model.PAINTER) -> None:
+    """Replaces the painter's file, whole or not at all. Raises TrainingError if this stage is not finished."""
+    require_done(root, ("lively",), steps, "--export")
+    words, exact = lively_words(), {f"latent.{name}": value for name, value in read(file, "latent.").items()}
+    painter, step = averaged(Painter(len(words.vocabulary)), root / "lively")
+    write_painter(part := file.with_suffix(".tmp"), painter, words, exact, lively_steps=step)
+    os.replace(part, file)

@@ -5,7 +5,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from pack.benchmarks.ruler import stickers, suite
+from pack.benchmarks.ruler import blind, stickers, suite
 from pack.benchmarks.ruler.crops import SIDE, crop, zoom
 from pack.benchmarks.ruler.judges import Answer, Judges
 from pack.benchmarks.ruler.nearness import distance, distances, limit, other_draws
@@ -158,3 +158,19 @@ def test_the_score_knows_the_truth_from_the_source_and_from_a_sticker(judges):
     truth = found["truth"][0]
     assert truth["near"] == 1 and truth["ring"] == 0 and truth["flicker"] == pytest.approx(1) and truth["leak"] == 0
     assert 0 <= truth["union_clip"] <= truth["union"] <= truth["strict"] <= 1
+
+
+def test_an_atlas_gives_its_crops_back_and_the_sheet_shows_all_of_them():
+    crops = np.random.default_rng(0).integers(0, 256, (60, SIDE, SIDE, 4), np.uint8)
+    drawn = blind.drawn(crops, 40)
+    np.testing.assert_array_equal(blind.crops_of(blind.atlas(drawn)), drawn)
+    assert len({one.tobytes() for one in drawn}) == 40 and not np.array_equal(drawn, crops[:40])
+    assert blind.sheet(drawn).height == 4 * (blind.SHOWN + 14)
+
+
+def test_kappa_against_known_values():
+    assert blind.kappa(["a", "b", "a"], ["a", "b", "a"]) == 1
+    # 20 + 15 of 50 agree, 25 × 30 + 25 × 20 of 50² by chance.
+    one, other = ["yes"] * 25 + ["no"] * 25, ["yes"] * 20 + ["no"] * 5 + ["yes"] * 10 + ["no"] * 15
+    assert blind.kappa(one, other) == pytest.approx(0.4)
+    assert blind.kappa(["a", "b"], ["b", "a"]) < 0
