@@ -53,14 +53,17 @@ class Client:
 
 
 class Host:
-    """ComfyUI's executor with its LRU cache, for the pack's nodes, the stock nodes and a few more."""
+    """ComfyUI's executor with its LRU cache, for the pack's nodes, the stock nodes and a few more.
 
-    def __init__(self, own: list[type[comfy_io.ComfyNode]]):
+    more: further files of stock nodes.
+    """
+
+    def __init__(self, own: list[type[comfy_io.ComfyNode]], more: tuple[str, ...] = ()):
         self.client = Client()
         sizes = {"lru": REMEMBERED, "ram": 0.0, "ram_inactive": 0.0}
         self.executor = execution.PromptExecutor(self.client, execution.CacheType.LRU, sizes)
         self.stopped = False
-        asyncio.run(_register(own))
+        asyncio.run(_register(own, (*EXTRAS, *more)))
 
     def stop_on_signals(self) -> None:
         """Makes Ctrl-C end the running node at its next step, as the Stop button of the web page does."""
@@ -98,9 +101,9 @@ class Host:
         return Cost(seconds, _peak_mb(), {node: after - begun for (node, _, begun), (_, _, after) in steps}, spans)
 
 
-async def _register(own: list[type[comfy_io.ComfyNode]]) -> None:
+async def _register(own: list[type[comfy_io.ComfyNode]], files: tuple[str, ...]) -> None:
     folder = Path(nodes.__file__).parent / "comfy_extras"
-    for name in EXTRAS:
+    for name in files:
         await nodes.load_custom_node(str(folder / name), module_parent="comfy_extras")
     extension = await comfy_entrypoint()
     for node in [*await extension.get_node_list(), *own]:

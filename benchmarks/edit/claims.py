@@ -52,6 +52,9 @@ CLAIMS = {
     "via-anchors": Claim(
         "VIA: anchors keep a long clip from drifting", (OBJECT, BACKGROUND), "via-anchors", "per-frame", "drift", -1, 300
     ),
+    "via-adapted": Claim(
+        "VIA: learning the first frame of an edit makes the rest alike", (OBJECT, CLASS), "via-adapted", "default", "word"
+    ),
     "videograin-joint": Claim(
         "VideoGrain: all regions at once are better than one after the other", (INSTANCE, SWAP), "default", "passes", "word"
     ),

@@ -14,6 +14,14 @@ from ..ruler.suite import Example
 from .areas import areas, changed, sides_named
 from .method import DRAWN, INVERSION, NOISE, NOISED, OUTSIDE_WORDS, SOURCE, Method
 
+LOADED: Link = ["loader", 0]
+LEARNING = {  # of a LoRA from one frame
+    "batch_size": 1, "grad_accumulation_steps": 1, "steps": 60, "learning_rate": 5e-4, "rank": 8, "optimizer": "AdamW",
+    "loss_function": "MSE", "seed": 0, "training_dtype": "fp32", "lora_dtype": "fp32", "quantized_backward": False,
+    "algorithm": "LoRA", "gradient_checkpointing": False, "checkpoint_depth": 1, "offloading": False,
+    "existing_lora": "[None]", "bucket_mode": False, "bypass_mode": False,
+}  # fmt: skip
+
 
 class Setup(NamedTuple):
     """The settings that all methods of a run share."""
@@ -42,11 +50,12 @@ def edit_graph(one: Example, method: Method, setup: Setup) -> Prompt:
     graph = Graph()
     frames = graph.add("clip", "BenchmarkClip", case=one.case.name, drawn=method.start == DRAWN)
     graph.add("loader", "BenchmarkModel")
-    passes = (whole(one, method.directed),) if not method.passes else one_by_one(one)
-    for part in passes if method.start not in (DRAWN, SOURCE) else ():
-        latent = graph.add(f"{part.name}encode", "VAEEncode", pixels=frames, vae=["loader", 2])
-        latent = Sampling(graph, one, method, setup, part).add(latent)
-        frames = graph.add(f"{part.name}decode", "VAEDecode", samples=latent, vae=["loader", 2])
+    model = LOADED
+    if method.adapted:
+        first = edited(graph, frames, Sampling(graph, one, method, setup, whole(one, True)._replace(name="first ")))
+        model = _adapted(graph, one, first)
+    for part in _passes(one, method):
+        frames = edited(graph, frames, Sampling(graph, one, method, setup, part, model))
     if method.start in (DRAWN, SOURCE):
         latent = graph.add("encode", "VAEEncode", pixels=frames, vae=["loader", 2])
         frames = graph.add("decode", "VAEDecode", samples=latent, vae=["loader", 2])
@@ -54,6 +63,28 @@ def edit_graph(one: Example, method: Method, setup: Setup) -> Prompt:
         frames = pasted(graph, one, frames)
     graph.add("collect", "BenchmarkCollect", images=frames)
     return graph.prompt
+
+
+def edited(graph: Graph, frames: Link, sampling: Sampling) -> Link:
+    """The frames after one pass."""
+    name = sampling.part.name
+    latent = graph.add(f"{name}encode", "VAEEncode", pixels=frames, vae=["loader", 2])
+    return graph.add(f"{name}decode", "VAEDecode", samples=sampling.add(latent), vae=["loader", 2])
+
+
+def _passes(one: Example, method: Method) -> tuple[Pass, ...]:
+    if method.start in (DRAWN, SOURCE):
+        return ()
+    return one_by_one(one) if method.passes else (whole(one, method.directed),)
+
+
+def _adapted(graph: Graph, one: Example, frames: Link) -> Link:
+    """The MODEL after learning the first of some frames under the target prompt, by core's own training node."""
+    root = graph.add("root frame", "ImageFromBatch", image=frames, batch_index=0, length=1)
+    latent = graph.add("root latent", "VAEEncode", pixels=root, vae=["loader", 2])
+    words = graph.add("root words", "CLIPTextEncode", text=one.task.prompt, clip=["loader", 1])
+    learned = graph.add("learn", "TrainLoraNode", model=["loader", 0], latents=latent, positive=words, **LEARNING)
+    return graph.add("adapted", "LoraModelLoader", model=["loader", 0], lora=learned, strength_model=1.0, bypass=False)
 
 
 def digest(prompt: Prompt) -> str:
@@ -98,8 +129,9 @@ def one_by_one(one: Example) -> tuple[Pass, ...]:
 class Sampling:
     """The nodes of one pass: inversion, directed model, sampler. Each method adds some and returns a link."""
 
-    def __init__(self, graph: Graph, one: Example, method: Method, setup: Setup, part: Pass):
+    def __init__(self, graph: Graph, one: Example, method: Method, setup: Setup, part: Pass, model: Link = LOADED):
         self.graph, self.one, self.method, self.setup, self.part = graph, one, method, setup, part
+        self.model = model
 
     def add(self, latent: Link) -> Link:
         """The edited latent, from the frames' latent."""
@@ -135,7 +167,7 @@ class Sampling:
 
     def inflated(self) -> Link:
         """The MODEL for the inversion and, through more nodes, for the edit."""
-        model: Link = ["loader", 0]
+        model = self.model
         if self.method.key_set != OWN:
             model = self.node("full frame", "VideoGrainFullFrameAttention", model=model, key_set=self.method.key_set)
         if self.method.anchors:

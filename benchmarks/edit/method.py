@@ -26,6 +26,7 @@ class Method:
     place: the latent is moved until each thing's words act in its mask.
     blend: mode of Latent Blend. noise: of the mode "irjs".
     passes: one area is edited after the other, each from an inversion of the edit before.
+    adapted: a LoRA learns the first frame of a first edit before the edit that counts (VIA's test-time adaptation).
     paste: the source's pixels are pasted outside the edit. watched: the attention inside areas is measured.
     """
 
@@ -41,6 +42,7 @@ class Method:
     blend: str = ""
     noise: str = blending.FRESH
     passes: bool = False
+    adapted: bool = False
     paste: bool = False
     watched: bool = False
 

@@ -69,6 +69,7 @@ CLAIMED = {
     "unblended": _ours("our default, no blend, no paste", replace(REGIONS, watched=True)),
     "reatco-irjs": _ours("ReAtCo: IRJS for our blend", replace(BLENDED, blend=IRJS)),
     "via-anchors": _ours("VIA: anchors", Method(key_set=OWN, anchors=True)),
+    "via-adapted": _ours("VIA: test-time adaptation under our default", replace(DEFAULT, adapted=True)),
     "passes": _ours("our default, one region after the other", replace(DEFAULT, passes=True)),
     "depth": _ours("our default + ControlNet for depth", replace(DEFAULT, control=True)),
 }

@@ -18,6 +18,7 @@ from .nodes import Outcome, nodes
 from .rows import ROWS
 from .store import Store
 
+MORE = ("nodes_images.py", "nodes_train.py")  # of stock nodes
 UNTIMED = ("loader", "clip", "control")  # the same for every row: files and the clip itself
 
 
@@ -43,7 +44,7 @@ class Runner:
         self.setup, self.store = setup, Store(folder, weights)
         self.examples: dict[str, Example] = {}  # the clip at hand only
         self.outcome = Outcome()
-        self.host = Host(nodes(self.examples.__getitem__, self.outcome))
+        self.host = Host(nodes(self.examples.__getitem__, self.outcome), MORE)
         self.prices: dict[str, Price] = {}  # of what this process has run, by node and all that it depends on
 
     def edit(self, one: Example, row: str, noise: int = 0) -> Edit:

@@ -7,18 +7,21 @@ import nodes as host
 import numpy as np
 import torch
 
+from ...benchmarks.ruler.crops import crop
+from ...benchmarks.ruler.judges import Answer, Judges
 from ...nodes.attention import FullFrameAttention
 from ...nodes.inversion import DDIMInversion
 from ...videograin.jobs import demo_model
-from ...videograin.toybox import clips, model, world
+from ...videograin.toybox import clips, looks, model, world
 from ...videograin.toybox.depth import depth
-from ...videograin.toybox.judge import Judge
+from ...videograin.toybox.judge import CELL, Judge
 from ...videograin.toybox.scenes import Scenes
 from .judge import accuracy
 from .run import log
 
 METRICS = model.FOLDER / "metrics.json"
 STEPS, CFG, BATCH = 20, 5.0, 16
+LOOKED_AT = ("cat", "fox", "bus", "robot", "apple", "owl")  # things shown in every material and style
 PAIRS = 120  # pairs drawn from training's pairs, and as many held-out ones
 
 
@@ -83,7 +86,7 @@ def evaluate() -> dict[str, float]:
             painter.draw([world.caption(pair, place) for pair, place in zip(chosen, places, strict=True)])
         )
         result[label] = float(np.mean([set(pair) <= reading.objects(i) for i, pair in enumerate(chosen)]))
-    result |= worn(painter, judge) | controlled(painter, judge) | inverted(painter)
+    result |= worn(painter, judge) | looked(painter, judge) | controlled(painter, judge) | inverted(painter)
     log.info(json.dumps(result))
     METRICS.write_text(json.dumps({k: v if isinstance(v, dict) else round(v, 4) for k, v in result.items()}, indent=1))
     return result
@@ -112,6 +115,22 @@ def worn(painter: Painter, judge: Judge) -> dict[str, float]:
     ]
     right = [name in reading.objects(i) and shown[i] >= 6 for i, (name, _) in enumerate(asked)]
     return {"worn": float(np.mean(right))}
+
+
+def looked(painter: Painter, judge: Judge) -> dict[str, float]:
+    """Shares of single things of each material, and in each style, on which both judges of the benchmark agree."""
+    judges, result = Judges.load(), {}
+    for label, words in (("material", looks.MATERIALS), ("style", tuple(looks.STYLES))):
+        asked = [(word, name) for word in words for name in LOOKED_AT]
+        captions = [world.caption([world.Placed(name, 0, 0, 1, **{label: word}).noun], "grass") for word, name in asked]
+        pictures, right = painter.draw(captions), []
+        for (word, name), picture, cells in zip(asked, pictures, judge.read(pictures).cells.argmax(1), strict=True):
+            shown = (cells < len(world.OBJECTS)).numpy().repeat(CELL, 0).repeat(CELL, 1)
+            answers = judges.read(crop(picture, shown)[None]) if shown.any() else None
+            wanted = Answer(name, **{label: word})
+            right.append(answers is not None and answers.agree(0, wanted, ("name", label)))
+        result[label] = float(np.mean(right))
+    return result
 
 
 def controlled(painter: Painter, judge: Judge) -> dict[str, float]:

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 
+from pack.benchmarks.edit import graph
 from pack.benchmarks.edit.graph import Setup
 from pack.benchmarks.edit.rows import ROWS
 from pack.benchmarks.edit.run import Runner, signature
@@ -15,7 +16,7 @@ from pack.benchmarks.ruler import suite
 FRAMES = 2
 PARTS = (
     "sdedit", "set-mask", "draw-paste-0.4", "default", "unblended", "passes", "fatezero-shape", "fatezero-style",
-    "reatco-place", "reatco-irjs", "via-anchors", "depth",
+    "reatco-place", "reatco-irjs", "via-anchors", "via-adapted", "depth",
 )  # fmt: skip
 
 
@@ -23,6 +24,7 @@ PARTS = (
 def runner(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(nodes, "NODE_CLASS_MAPPINGS", dict(nodes.NODE_CLASS_MAPPINGS))
+        patched.setitem(graph.LEARNING, "steps", 2)
         yield Runner(Setup(frames=FRAMES, steps=2, refinements=0), tmp_path_factory.mktemp("edits"), "weights")
 
 
