@@ -60,9 +60,9 @@ def _blurred(seen: Seen, rng: np.random.Generator) -> np.ndarray:
 
 
 def _half(seen: Seen, rng: np.random.Generator) -> np.ndarray:
-    """Less than half of the thing; the rest is a blob or the place."""
+    """Less than a third of the thing; the rest is a blob or the place."""
     rest = _blob(seen, rng) if rng.random() < 0.5 else seen.empty
-    return np.where(_side(seen, rng.uniform(0.2, 0.42), rng), seen.thing, rest)
+    return np.where(_side(seen, rng.uniform(0.15, 0.33), rng), seen.thing, rest)
 
 
 def _mixed(seen: Seen, rng: np.random.Generator) -> np.ndarray:
@@ -75,7 +75,7 @@ def _mixed(seen: Seen, rng: np.random.Generator) -> np.ndarray:
 
 def _ghost(seen: Seen, rng: np.random.Generator) -> np.ndarray:
     """What shows through of a thing that was not wholly replaced."""
-    share = rng.uniform(0.12, 0.42)
+    share = rng.uniform(0.12, 0.36)
     return share * seen.thing + (1 - share) * seen.empty
 
 

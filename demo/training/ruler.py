@@ -36,8 +36,10 @@ class Example(NamedTuple):
     labels: Labels
 
 
-def examples(scene: Scene, draw: Scenes, vae: nn.Module | None, rng: np.random.Generator) -> list[Example]:
-    """Crops of every thing of a scene, negatives of one of them, and the background."""
+def examples(
+    scene: Scene, draw: Scenes, vae: nn.Module | None, earlier: list[Example], rng: np.random.Generator
+) -> list[Example]:
+    """Crops of every thing of a scene, negatives of one of them, and the background. earlier: things of other scenes."""
     left_out = int(rng.integers(len(scene.objects)))
     pictures = np.stack([scene.picture, _without(scene, left_out, draw)])
     if vae is not None:
@@ -51,8 +53,9 @@ def examples(scene: Scene, draw: Scenes, vae: nn.Module | None, rng: np.random.G
             if k == left_out:
                 empty, near = crop(pictures[1], region), zoom(region)
     if left_out in shown:
-        others = [picture for k, picture in shown.items() if k != left_out] or [shown[left_out][:, ::-1]]
-        for _ in range(NEGATIVES):
+        # Of another word: a thing across its like, or its own mirror image, would still be that thing.
+        others = [one.picture for one in (*found, *earlier) if one.labels["name"] != name_of(scene, left_out)]
+        for _ in range(NEGATIVES if others else 0):
             found.append(Example(negative(shown[left_out], empty, others[0], near, rng), nothing()))
     return [*found, Example(crop(pictures[0], ~scene.masks.any(0)), place(scene))]
 
@@ -82,6 +85,10 @@ def labels_of(thing: world.Placed, scene: Scene) -> Labels:
     return {asked: HEADS[asked].index(word) for asked, word in said.items()}
 
 
+def name_of(scene: Scene, number: int) -> int:
+    return HEADS["name"].index(scene.objects[number].name)
+
+
 def nothing() -> Labels:
     return {asked: UNASKED for asked in HEADS} | {"name": HEADS["name"].index(NOTHING)}
 
@@ -98,10 +105,15 @@ class Pool:
         art = world.sprites()
         self.draws = Scenes(art, lively=True), Scenes(art, only_held_out=True, lively=True)
         self.vae, self.rng, self.next, self.kept = vae, rng, 0, []
+        self.things: list[Example] = []  # of the scene before
 
     def draw(self) -> list[Example]:
         draw = self.draws[int(self.rng.random() < 0.25)]  # the judges name pairs that the painter never saw
-        return examples(draw(self.rng), draw, self.vae if self.rng.random() < THROUGH_VAE else None, self.rng)
+        found = examples(
+            draw(self.rng), draw, self.vae if self.rng.random() < THROUGH_VAE else None, self.things, self.rng
+        )
+        self.things = [one for one in found if one.labels["worn"] != UNASKED] or self.things
+        return found
 
     def renew(self, scenes: int) -> None:
         for one in [one for _ in range(scenes) for one in self.draw()]:
