@@ -12,8 +12,8 @@ from ...videograin.toybox.clips import Clip
 from ...videograin.toybox.tasks import Task
 from .judges import NOTHING, Answer
 
-LOOK = ("name", "worn", "material", "style")
-GROUND = ("name", "style")  # what can be asked of a place
+ALWAYS = ("name", "worn")
+WHERE_WANTED = ("material", "style")  # a tree that is called green is still the tree that was asked for
 
 
 class Region(NamedTuple):
@@ -38,11 +38,17 @@ def regions(shot: Clip, task: Task, truth: Clip) -> tuple[Region, ...]:
             continue
         thing = (track if wish is None else wish.track)[0]
         wanted = Answer(thing.name, thing.worn, thing.material, thing.style or task.style)
-        found.append(Region(wanted, LOOK, outlines.pop(0), wish is not None or bool(task.style)))
+        found.append(Region(wanted, asked_of(wanted), outlines.pop(0), wish is not None or bool(task.style)))
     if task.place != shot.place or task.style:
         ground = ~shot.masks.any(0) & ~truth.masks.any(0)
-        found.append(Region(Answer(task.place, style=task.style), GROUND, ground, True))
+        wanted = Answer(task.place, style=task.style)
+        found.append(Region(wanted, ("name", *asked_of(wanted)[len(ALWAYS) :]), ground, True))
     return tuple(found)
+
+
+def asked_of(wanted: Answer) -> tuple[str, ...]:
+    """What the judges must agree on."""
+    return (*ALWAYS, *(what for what in WHERE_WANTED if getattr(wanted, what)))
 
 
 def uncovered(shot: Clip, truth: Clip) -> np.ndarray:

@@ -18,7 +18,7 @@ from .judges import HEADS, NOTHING, Judges, Reading
 from .nearness import distances, limit, other_draws
 from .regions import Region, grown, regions, uncovered
 
-VISIBLE = 0.4  # share of a region's largest size that a frame must show to be judged
+VISIBLE = 0.5  # share of a region's largest size that a frame must show to be judged
 LEAST = 60  # pixels of it
 RING = 6  # pixels around an outline
 FINITE = 99.0  # dB, for equal pictures

@@ -110,6 +110,7 @@ def test_regions_say_what_is_asked_of_each_part(kind):
             assert found[-1].wanted.name == wanted.place and found[-1].changes
         for region, track in zip(found, truth.tracks, strict=False) if kind != "remove" else ():
             assert region.wanted.name == track[0].name and region.wanted.material == track[0].material
+            assert ("material" in region.asked) == (kind == "material" and region.changes)
 
 
 def test_pasted_drawings_follow_the_mask_and_stay_inside():

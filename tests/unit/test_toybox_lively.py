@@ -117,3 +117,13 @@ def test_new_things_stand_where_the_old_ones_stood():
                 assert (new.x, new.y, new.size) == (old.x, old.y, old.size)
     gone = tasks.truth(clip, tasks.task("remove", clip, 1))
     assert gone.names == ("bus",) and not (gone.frames[0] == clip.frames[0]).all()
+
+
+def test_no_style_is_asked_for_that_the_dark_would_hide():
+    styles = {place: set() for place in ("night", "grass")}
+    for place, found in styles.items():
+        shot = lively_clip(("cat", "bus"), place, 1, 0)
+        for seed in range(40):
+            wanted = tasks.task("style", shot, seed)
+            found.add(wanted.style or wanted.wishes[0].track[0].style)
+    assert styles == {"night": {"sketch", "watercolour"}, "grass": set(looks.STYLES)}

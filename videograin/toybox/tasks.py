@@ -153,7 +153,8 @@ def _material(shot: Clip, kind: str, rng: np.random.Generator) -> Task:
 
 
 def _style(shot: Clip, kind: str, rng: np.random.Generator) -> Task:
-    style = str(rng.choice([style for style in STYLES if style != "dark" or shot.place != "night"]))
+    unseen = ("dark", "flat") if shot.place == "night" else ()  # few colours are left there, and no edges to ink
+    style = str(rng.choice([style for style in STYLES if style not in unseen]))
     if rng.random() < 0.5:
         return _task(kind, shot, {0: {"style": style}})
     plain = _task(kind, shot, {})
