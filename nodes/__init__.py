@@ -25,6 +25,7 @@ from .regions import BindRegionPrompts, RegionPrompt
 from .rows import Regions
 from .show import ShowAttention
 from .source import InjectSourceFeatures
+from .track import TrackRegions
 from .vary import VaryNoise
 from .video import BeforeAfterVideo, LoadVideoFrames
 
@@ -65,4 +66,5 @@ class VideoGrainExtension(ComfyExtension):
             VaryNoise,
             Regions,
             InvertClip,
+            TrackRegions,
         ]

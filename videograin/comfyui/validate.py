@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
+import torch
 from comfy.ldm.modules.attention import SpatialVideoTransformer
 from comfy.model_patcher import ModelPatcher
 from comfy.model_sampling import CONST, ModelSamplingDiscrete
@@ -143,8 +144,17 @@ def training_timestep(sampling, sigma: Tensor) -> float:
     """
     if isinstance(sampling, CONST):
         return 999 * float(sigma)
-    clock = sampling if isinstance(sampling, ModelSamplingDiscrete) else ModelSamplingDiscrete()
+    clock = _clock(sampling)
     return float(clock.timestep(sigma.cpu() if clock is not sampling else sigma))
+
+
+def noise_level(sampling, timestep: float) -> float:
+    """sigma at a training step, 0 to 999: the other way round."""
+    return timestep / 999 if isinstance(sampling, CONST) else float(_clock(sampling).sigma(torch.tensor(timestep)))
+
+
+def _clock(sampling) -> ModelSamplingDiscrete:
+    return sampling if isinstance(sampling, ModelSamplingDiscrete) else ModelSamplingDiscrete()
 
 
 def sampler_name(sampler: Any) -> str:

@@ -51,3 +51,9 @@ def rows(things: Tensor, titles: list[str]) -> list[dict[str, Any]]:
     """The data of each thing that the list shows beside its portrait."""
     entries = zip(titles, shades(len(things)), areas(things), strict=True)
     return [{"name": title, "colour": colour, "area": area} for title, colour, area in entries]
+
+
+def over(things: Tensor, frames: Tensor, share: float = 0.5) -> Tensor:
+    """Things (K, F, H, W) bool in colour over their frames (F, H, W, 3 or more): (F, H, W, 3) float32."""
+    covered = share * things.any(0)[..., None].float()
+    return frames[..., :3].cpu() * (1 - covered) + coloured(things).clamp(max=1) * covered
