@@ -24,7 +24,7 @@ from ..comfyui.validate import noise_level, require_family
 from ..comfyui.wrappers import noting, with_plan
 from ..core.cells import CELL
 from ..core.inversion_record import Inversion
-from ..core.label_propagation import Settings, confidence, propagate, shares
+from ..core.label_propagation import Settings, propagate, shares
 from ..core.time_left import TimeLeft
 from ..features.attention_probe import Onlooker, Probe
 from ..features.engine import At
@@ -201,8 +201,8 @@ def track(
 
     Notes().tell("Following the regions")
     watch = watcher()
-    for done, (frame, labels) in enumerate(propagate(features, known, settings, settle, model.load_device), 1):
-        sure[:, frame] = confidence(labels)
+    for done, each in enumerate(propagate(features, known, settings, settle, model.load_device), 1):
+        sure[:, each.frame] = each.confidence
         watch(done / (len(frames) - len(known)))
     return Tracked(found, sure)
 

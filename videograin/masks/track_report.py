@@ -7,8 +7,7 @@ from collections.abc import Sequence
 from torch import Tensor
 
 from ..core.frame_numbers import frames_text, runs
-
-SURE = 0.5  # confidence below which a frame is probably wrong
+from ..core.label_propagation import SURE
 
 
 def unsure(masks: Tensor, confidence: Tensor, marked: Sequence[int]) -> list[int]:
