@@ -98,23 +98,17 @@ def witnesses(frame: int, marked: Mapping[int, Reference]) -> list[Reference]:
 def returning(found: Reference, known: Sequence[Reference], settings: Settings) -> Tensor:
     """Confidence in each region of a frame, (L - 1,) float32 in 0 to 1: how much of its marks comes back from there.
 
-    The found labels are taken back to the frame in which the region is marked; what is lost or slipped off on the way
-    does not return. 0 for a region that is not found at all. known: for each region, the frame in which it is marked.
+    The found labels are taken back to the frame in which the region is marked. What is lost or slipped off on the way does
+    not return; what comes to other places there, beyond half the region's size, has leaked. 0 for a region that is not
+    found at all. known: for each region, the frame in which it is marked.
     """
     back = {id(each): taken(each.keys, [found._replace(handicap=0.0)], settings) for each in known}
-    kept = [
-        (back[id(each)][:, k] * each.labels[:, k]).sum() / each.labels[:, k].sum().clamp(min=1e-6)
-        for k, each in enumerate(known)
-    ]
-    return torch.stack(kept).clamp(max=1)
-
-
-def reached(start: int, way: int, marked: Sequence[int], frames: int) -> Iterator[int]:
-    """The unmarked frames on one side of a marked one, 1 or -1, that have none nearer, from the nearest on."""
-    frame = start + way
-    while 0 <= frame < frames and min(marked, key=lambda other: (abs(other - frame), other)) == start:
-        yield frame
-        frame += way
+    sure = []
+    for k, each in enumerate(known):
+        came, own = back[id(each)][:, k], each.labels[:, k]
+        area = own.sum().clamp(min=1e-6)
+        sure.append((came * own).sum() / area / (0.5 + (came * (1 - own)).sum() / area).clamp(min=1))
+    return torch.stack(sure).clamp(max=1)
 
 
 def taken(queries: Tensor, references: Sequence[Reference], settings: Settings) -> Tensor:
