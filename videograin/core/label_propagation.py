@@ -111,6 +111,14 @@ def returning(found: Reference, known: Sequence[Reference], settings: Settings) 
     return torch.stack(sure).clamp(max=1)
 
 
+def reached(start: int, way: int, marked: Sequence[int], frames: int) -> Iterator[int]:
+    """The unmarked frames on one side of a marked one, 1 or -1, that have none nearer, from the nearest on."""
+    frame = start + way
+    while 0 <= frame < frames and min(marked, key=lambda other: (abs(other - frame), other)) == start:
+        yield frame
+        frame += way
+
+
 def taken(queries: Tensor, references: Sequence[Reference], settings: Settings) -> Tensor:
     """The labels of the tokens most like each query: (n, L) float32.
 

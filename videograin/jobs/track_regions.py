@@ -189,7 +189,13 @@ def track(
     Raises ValueError for a MODEL that cannot be looked into.
     """
     require_family(model, NODE)
-    features, grid = look(model, shown, conditioning)
+    return followed(*look(model, shown, conditioning), frames, marks, settings, model.load_device)
+
+
+def followed(
+    features: Tensor, grid: tuple[int, int], frames: Tensor, marks: Marks, settings: Settings, device: torch.device
+) -> Tracked:
+    """The marked regions in every frame, by features of the clip as `look` gives them."""
     found = torch.zeros(len(marks.masks), *frames.shape[:3], dtype=torch.bool)
     sure = torch.ones(len(marks.masks), len(frames))
     known = {frame: shares(marks.masks[:, i], *grid) for i, frame in enumerate(marks.frames)}
@@ -201,7 +207,7 @@ def track(
 
     Notes().tell("Following the regions")
     watch = watcher()
-    for done, each in enumerate(propagate(features, known, settings, settle, model.load_device), 1):
+    for done, each in enumerate(propagate(features, known, settings, settle, device), 1):
         sure[:, each.frame] = each.confidence
         watch(done / (len(frames) - len(known)))
     return Tracked(found, sure)

@@ -1,0 +1,152 @@
+"""Track Regions inside ComfyUI: the demo model follows what is marked, and says what it cannot take."""
+
+import numpy as np
+import pytest
+import rig
+import torch
+
+from pack.nodes.attention import FullFrameAttention
+from pack.nodes.inversion import DDIMInversion
+from pack.nodes.track import TrackRegions
+from pack.videograin.core import cross_frame
+from pack.videograin.jobs import track_regions
+from pack.videograin.toybox import world
+from pack.videograin.toybox.clips import MARGIN, film
+from pack.videograin.toybox.lively import Lively, lively_clip
+
+pytestmark = pytest.mark.usefixtures("inference_mode")
+
+
+def tensors(shot):
+    return torch.from_numpy(shot.frames).float() / 255, torch.from_numpy(shot.masks)
+
+
+def similarity(found, truth, least=1):
+    """J of each frame that shows at least `least` pixels."""
+    found = found > 0.5
+    return [float((a & b).sum() / (a | b).sum()) for a, b in zip(found, truth, strict=True) if b.sum() >= least]
+
+
+@pytest.fixture(scope="module")
+def passing():
+    """Two bent things that change places, the first behind the second."""
+    return tensors(lively_clip(("cat", "firetruck"), "snow", 7, 5, Lively(passing=True)))
+
+
+@pytest.fixture(scope="module")
+def hiding():
+    """A small thing walks behind a large one and comes out on the other side."""
+    wide = world.draw_background("grass", (world.SIZE + 2 * MARGIN,) * 2, np.random.default_rng(3))
+    xs = torch.linspace(24, 168, 7).tolist()
+    tracks = [[world.Placed("pig", x, 100, 34) for x in xs], [world.Placed("pumpkin", 96, 96, 90)] * 7]
+    return tensors(film(wide, "grass", tracks, np.zeros((7, 2), int)))
+
+
+@pytest.mark.once
+def test_two_that_pass_each_other_are_followed_from_one_mask_each(demo, passing):
+    model, _, vae = demo
+    frames, truth = passing
+    *found, preview, text = TrackRegions.execute(
+        model, frames, truth[0, :1].float(), vae=vae, mask_2=truth[1, :1].float()
+    ).result
+    assert all(mask.shape == truth.shape[1:] for mask in found) and not found[2].any() and not found[3].any()
+    for mask, thing in zip(found, truth, strict=False):
+        still = similarity(thing[:1].float().expand(7, -1, -1), thing, 300)
+        assert min(still) < 0.1 and sum(still) / len(still) < 0.6  # what copying the first mask would get
+        assert sum(similarity(mask, thing, 300)) / len(still) > 0.85
+        assert similarity(mask, thing, 300)[-1] > 0.9
+    assert not (found[0] * found[1]).any()
+    assert preview.shape == frames.shape and text.splitlines()[1] == "region 2: sure in every frame"
+
+
+@pytest.mark.once
+def test_a_thing_that_was_hidden_is_found_again(demo, hiding):
+    model, _, vae = demo
+    frames, truth = hiding
+    hidden = [f for f in range(7) if truth[0, f].sum() == 0]
+    assert hidden and truth[0, -1].sum() > 0
+    found, *_, text = TrackRegions.execute(
+        model, frames, truth[0, :1].float(), vae=vae, mask_2=truth[1, :1].float()
+    ).result
+    assert not found[hidden].any()
+    assert similarity(found[-1:], truth[0, -1:])[0] > 0.9
+    assert f"not seen in frame{'s' if len(hidden) > 1 else ''} {hidden[0]}" in text.splitlines()[0]
+
+
+@pytest.mark.once
+def test_marks_in_several_frames_and_an_inversion(demo, passing):
+    """What is marked comes out as it went in. The inversion's key set does not matter: each frame is seen alone."""
+    model, clip, vae = demo
+    frames, truth = passing
+    joined = FullFrameAttention.execute(model, cross_frame.ALL).result[0]
+    prompt = clip.encode_from_tokens_scheduled(clip.tokenize("a cat and a firetruck in the snow"))
+    inversion = DDIMInversion.execute(joined, prompt, {"samples": vae.encode(frames)}, 5, "ddim_uniform", 0).result[1]
+    whole = truth[1].float()
+    found = TrackRegions.execute(joined, frames, whole, "6, 0", inversion=inversion, conditioning=prompt).result[0]
+    assert torch.equal(found[[0, 6]], whole[[0, 6]])
+    assert sum(similarity(found, truth[1])) / 7 > 0.85
+
+
+@pytest.mark.once
+def test_frames_are_shown_a_few_at_a_time(demo, passing, monkeypatch):
+    """Their number in a call changes nothing but rounding, and the last call is as large as the others."""
+    model, _, vae = demo
+    frames, _ = passing
+    shown = track_regions.from_frames(model, vae, frames, 1)
+    whole, grid = track_regions.look(model, shown, None)
+    sizes = []
+    counted = model.clone()
+
+    def count(apply, call):
+        sizes.append(len(call["input"]))
+        return apply(call["input"], call["timestep"], **call["c"])
+
+    counted.set_model_unet_function_wrapper(count)
+    monkeypatch.setattr(track_regions, "TOGETHER", 4)
+    parts, _ = track_regions.look(counted, shown, None)
+    assert grid == (24, 24) and sizes == [4, 4]
+    assert float((whole.float() - parts.float()).abs().max()) < 2e-3
+
+
+def test_a_deep_network_is_read_at_its_finest_decoder_grid():
+    model = rig.random_unet()
+    keys = track_regions.Keys(model, 16, 16)
+    assert keys.level == 1 and keys.grid == (16, 16)
+    assert {site[0] for site in keys.sites} == {"input", "output"} and len(keys.sites) == 4
+    assert track_regions.Keys(model, 128, 96).grid == (64, 48)  # 12288 tokens would be too many
+    shown = track_regions.Shown(rig.latent(3), 1.0)
+    features, _ = track_regions.look(model, shown, None)
+    torch.testing.assert_close(features.float().norm(dim=-1), torch.ones(3, 256), atol=2e-3, rtol=0)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"marked_frames": "7"}, "`marked_frames` names frame 7, but the clip's frames are numbered 0 to 6"),
+        ({"marked_frames": "one"}, "`marked_frames` has “one”, which is no frame number"),
+        ({"mask_1": torch.ones(3, 192, 192)}, "`mask_1` has 3 masks. Give one for each of the 1 `marked_frames`, or one for each"),
+        ({"mask_2": torch.zeros(1, 192, 192)}, "`mask_2` is empty in the marked frame 0: no pixel is above 0.5"),
+        ({"vae": None}, "neither `vae` nor `inversion`. Connect one of them"),
+        ({"enlarge": 3}, "`enlarge` is 3, but must be from 1 to 2"),
+    ],
+)  # fmt: skip
+def test_bad_input_is_named_before_the_model_runs(demo, passing, changes, message):
+    model, _, vae = demo
+    given = {"mask_1": passing[1][0, :1].float(), "vae": vae, **changes}
+    with pytest.raises(ValueError, match=message):
+        TrackRegions.execute(rig.uncalled(model), passing[0], **given)
+
+
+@pytest.mark.once
+def test_an_inversion_of_other_frames_is_refused(demo, passing):
+    model, clip, vae = demo
+    frames, truth = passing
+    prompt = clip.encode_from_tokens_scheduled(clip.tokenize("a cat"))
+    inversion = DDIMInversion.execute(model, prompt, {"samples": vae.encode(frames[:2])}, 2, "ddim_uniform", 0).result[
+        1
+    ]
+    mask = truth[0, :1].float()
+    with pytest.raises(ValueError, match="7 of 192×192 pixels, but its `inversion` is of 2 of 192×192"):
+        TrackRegions.execute(model, frames, mask, inversion=inversion)
+    with pytest.raises(ValueError, match="both `vae` and `inversion`"):
+        TrackRegions.execute(model, frames, mask, inversion=inversion, vae=vae)
