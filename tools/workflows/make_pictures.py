@@ -87,6 +87,17 @@ REGIONS = [
         values={"instances": 2, "names": "wolf, pig"},
         height=390,
     ),
+    Node(
+        "track",
+        "VideoGrainTrackRegions",
+        links={
+            "model": "model.model",
+            "vae": "model.vae",
+            "frames": "clip.frames",
+            "mask_1": "clip.left_mask",
+            "mask_2": "clip.right_mask",
+        },
+    ),
     Node("left", "VideoGrainRegionPrompt", links={"mask": "clip.left_mask"}, values={"phrase": "a bear"}),
     Node(
         "right",
@@ -180,6 +191,7 @@ VIEWS = (
 OUTPUTS = {
     "VideoGrainDemoClip": ("clip.frames", 4),
     "VideoGrainAttentionLayout": ("layout.preview", 4),
+    "VideoGrainTrackRegions": ("track.preview", 4),
     "VideoGrainFlowGuidedAttention": ("flow.trajectories", 2),
     "VideoGrainShowAttention": ("show.phrases", 1),
     "VideoGrainSTLayoutAttention": ("show.points", 1),
