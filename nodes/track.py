@@ -3,6 +3,7 @@
 import torch
 from comfy_api.latest import io
 
+from ..videograin.comfyui.progress import tell
 from ..videograin.core.cells import CELL, cut_like, on_cells
 from ..videograin.core.frame_numbers import parse_frames
 from ..videograin.core.label_propagation import Settings
@@ -122,6 +123,7 @@ class TrackRegions(io.ComfyNode):
         outputs = dict(zip(given, found.masks.float(), strict=True))
         empty = torch.zeros(frames.shape[:3])
         text = report(found.masks, found.confidence, marked, list(given))
+        tell(text)  # it stays on the node
         return io.NodeOutput(*(outputs.get(n, empty) for n in range(1, MOST + 1)), over(found.masks, frames), text)
 
 

@@ -119,6 +119,7 @@ def particular(kit: Kit) -> dict[str, dict[str, Any]]:
         "VideoGrainVaryNoise": {"noise": kit.noise},
         "VideoGrainShowAttention": {"conditioning": with_regions},
         "VideoGrainSplitInstances": {"mask": two_parts()},
+        "VideoGrainTrackRegions": {"vae": kit.vae},
     }
 
 
