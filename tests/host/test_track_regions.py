@@ -150,3 +150,12 @@ def test_an_inversion_of_other_frames_is_refused(demo, passing):
         TrackRegions.execute(model, frames, mask, inversion=inversion)
     with pytest.raises(ValueError, match="both `vae` and `inversion`"):
         TrackRegions.execute(model, frames, mask, inversion=inversion, vae=vae)
+
+
+def test_frames_of_any_size_get_masks_of_that_size(demo):
+    """No side is a multiple of the latent's cell; nothing is cut off."""
+    frames, mask = torch.rand(2, 67, 77, 3), torch.zeros(1, 67, 77)
+    mask[:, 20:50, 30:60] = 1
+    found = TrackRegions.execute(demo[0], frames, mask, vae=demo[2], enlarge=1).result
+    assert found[0].shape == (2, 67, 77) and found[4].shape == (2, 67, 77, 3)
+    assert torch.equal(found[0][:1], mask)
