@@ -170,7 +170,7 @@ clips (95 %). `make bench-track` renews this page.
 Difference to {carried}, clip by clip: J {difference}, last frame {last}.
 
 **Confidence.** Of {shown} masks with a pixel (without those of which less than 5 % shows), {wrong} are wrong (J below 0.7). The report calls {unsure} unsure; {hits} of them are wrong.
-{missed} masks are empty although 5 % or more of the thing shows; those the report calls “not seen”. The bound was chosen on other clips.
+Masks that are empty although 5 % or more of the thing shows: {missed}; the report calls them “not seen”. The bound was chosen on other clips.
 
 **Cost** on one thread of a shared CPU, with pictures doubled: {look:.2f} s a frame to look, {follow:.2f} s to follow.
 """
