@@ -15,7 +15,7 @@ from .rows import OURS, ROWS, STOCK
 
 SHOWN = {  # number -> its label and form
     "union": ("strict union", "{:.1%}"), "strict": ("strict", "{:.1%}"), "word": ("word", "{:.1%}"),
-    "near": ("near", "{:.1%}"), "kept": ("Kept", "{:.1%}"), "leak": ("Leak", "{:.1%}"), "empty": ("empty", "{:.1%}"),
+    "near": ("near", "{:.1%}"), "gap": ("gap", "{:.2f}"), "kept": ("Kept", "{:.1%}"), "leak": ("Leak", "{:.1%}"), "empty": ("empty", "{:.1%}"),
     "ia": ("IA", "{:.2f}"), "cia": ("CIA", "{:.2f}"), "background": ("background (dB)", "{:.1f}"),
     "ring": ("ring", "{:.1f}"), "uncovered": ("uncovered", "{:.1f}"), "flicker": ("flicker", "{:.2f}"),
     "cpu_seconds": ("CPU-s", "{:.1f}"), "calls": ("calls a frame", "{:.0f}"),

@@ -55,14 +55,14 @@ def _judged(outline: np.ndarray) -> tuple[int, ...]:
 
 def score(held: Standard, edited: np.ndarray, judges: Judges) -> dict[str, float]:
     """All numbers of one edit, (F, H, W, 3) uint8; NaN where a clip has nothing to count."""
-    words, chances, near = [], [], []
+    words, chances, gaps = [], [], []
     for region, frames, far in zip(held.regions, held.frames, held.limits, strict=True):
         reading = judges.read(np.stack([crop(edited[f], region.outline[f]) for f in frames])) if frames else None
         words.append([reading.agree(i, region.wanted, region.asked) for i in range(len(frames))] if reading else [])
         chances.append(reading)
-        near.append(
-            distances(held.truth.frames, edited, region.outline, list(frames)) <= far if frames else np.array([])
-        )
+        apart = distances(held.truth.frames, edited, region.outline, list(frames))
+        gaps.append(apart / far if frames else apart)
+    near = [gap <= 1 for gap in gaps]
     strict = [np.logical_and(a, b) for a, b in zip(words, near, strict=True)]
     changed = [i for i, region in enumerate(held.regions) if region.changes]
     stay = [i for i, region in enumerate(held.regions) if not region.changes]
@@ -70,6 +70,7 @@ def score(held: Standard, edited: np.ndarray, judges: Judges) -> dict[str, float
     return {
         "word": _mean(words, changed),
         "near": _mean(near, changed),
+        "gap": _mean(gaps, changed),
         "strict": _mean(strict, changed),
         "union": float(np.mean(together)) if together else nan,
         "union_clip": float(all(together)) if together else nan,

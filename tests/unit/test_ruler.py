@@ -4,6 +4,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from pack.benchmarks.ruler import blind, stickers, suite
 from pack.benchmarks.ruler.crops import SIDE, crop, zoom
@@ -157,6 +158,7 @@ def test_the_score_knows_the_truth_from_the_source_and_from_a_sticker(judges):
     mean = {row: np.mean([one["strict"] for one in scores]) for row, scores in found.items()}
     assert mean["truth"] > 0.75 and mean["unedited"] == 0 and mean["pasted"] < 0.5
     truth = found["truth"][0]
+    assert truth["gap"] == pytest.approx(0, abs=1e-3) and found["unedited"][0]["gap"] > 1
     assert truth["near"] == 1 and truth["ring"] == 0 and truth["flicker"] == pytest.approx(1) and truth["leak"] == 0
     assert 0 <= truth["union_clip"] <= truth["union"] <= truth["strict"] <= 1
 
@@ -175,3 +177,13 @@ def test_kappa_against_known_values():
     one, other = ["yes"] * 25 + ["no"] * 25, ["yes"] * 20 + ["no"] * 5 + ["yes"] * 10 + ["no"] * 15
     assert blind.kappa(one, other) == pytest.approx(0.4)
     assert blind.kappa(["a", "b"], ["b", "a"]) < 0
+
+
+def test_a_person_and_the_judges_name_the_same_in_blind_crops(judges):
+    words = blind.WORDS.read_text().split()
+    crops = blind.crops_of(Image.open(blind.CROPS))
+    seen = blind.seen(crops, judges)
+    assert len(words) == len(crops) == blind.COUNT
+    assert blind.kappa(words, seen) >= 0.8
+    misnamed = [a for a, b in zip(words, seen, strict=True) if b not in (a, "nothing")]
+    assert len(misnamed) <= 0.05 * len(words)  # where they differ, the judges see nothing
