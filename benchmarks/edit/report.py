@@ -28,7 +28,7 @@ def write(path: Path, found: list[Scores], about: dict[str, Any], against: str |
     """Writes path.json and path.md. against: the opponent; None to take the best of this run."""
     path.parent.mkdir(parents=True, exist_ok=True)
     result = summary(found, about, against)
-    path.with_suffix(".json").write_text(json.dumps(result, indent=1) + "\n")
+    path.with_suffix(".json").write_text(json.dumps(result) + "\n")
     path.with_suffix(".md").write_text("\n".join(table(result)) + "\n")
 
 
