@@ -31,10 +31,10 @@ class Store:
         self.folder, self.weights = folder, weights
 
     def key(self, one: Example, prompt: Prompt) -> str:
-        """The key of an edit: a checksum of the clip's pixels and masks, the graph and the model."""
+        """The key of an edit: a checksum of the clip's pixels and masks, the task, the graph and the model."""
         parts = (one.shot.frames, one.shot.masks, *(wish.mask for wish in one.task.wishes))
         clip = hashlib.sha256(b"".join(part.tobytes() for part in parts)).hexdigest()
-        return hashlib.sha256(f"{clip} {digest(prompt)} {self.weights}".encode()).hexdigest()[:16]
+        return hashlib.sha256(f"{clip} {one.task.prompt} {digest(prompt)} {self.weights}".encode()).hexdigest()[:16]
 
     def row(self, key: str) -> dict[str, Any] | None:
         """What a finished edit cost; None if it is not there or cannot be read."""

@@ -42,7 +42,8 @@ def regions(shot: Clip, task: Task, truth: Clip) -> tuple[Region, ...]:
     if task.place != shot.place or task.style:
         ground = ~shot.masks.any(0) & ~truth.masks.any(0)
         wanted = Answer(task.place, style=task.style)
-        found.append(Region(wanted, ("name", *asked_of(wanted)[len(ALWAYS) :]), ground, True))
+        asked = ("style",) if task.style == "dark" else ("name", *asked_of(wanted)[len(ALWAYS) :])
+        found.append(Region(wanted, asked, ground, True))  # in the dark no place can be told from another
     return tuple(found)
 
 

@@ -99,8 +99,9 @@ def test_the_store_gives_back_what_it_kept_and_notices_every_change(examples, tm
     store = Store(tmp_path / "edit", "model")
     key = store.key(one, prompt)
     assert key == store.key(one, json.loads(json.dumps(prompt)))
-    changed = (store.key(other, prompt), store.key(one, {}), Store(tmp_path, "another").key(one, prompt))
-    assert len({key, *changed}) == 4
+    asked = one._replace(task=one.task._replace(prompt="something else"))  # of which a drawn truth's graph says nothing
+    changed = (store.key(other, prompt), store.key(one, {}), store.key(asked, prompt))
+    assert len({key, *changed, Store(tmp_path, "another").key(one, prompt)}) == 5
     assert store.row(key) is None
     store.keep(key, {"seconds": 2.0, "attn_in": nan}, one.shot.frames)
     np.testing.assert_array_equal(store.frames(key), one.shot.frames)

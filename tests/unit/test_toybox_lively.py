@@ -127,3 +127,13 @@ def test_no_style_is_asked_for_that_the_dark_would_hide():
             wanted = tasks.task("style", shot, seed)
             found.add(wanted.style or wanted.wishes[0].track[0].style)
     assert styles == {"night": {"sketch", "watercolour"}, "grass": set(looks.STYLES)}
+
+
+def test_no_material_is_asked_for_that_the_thing_has_already():
+    found = {}
+    for name in ("wolf", "tree", "pig", "firetruck"):
+        shot = lively_clip((name, "cat"), "grass", 1, 0)
+        found[name] = {tasks.task("material", shot, seed).wishes[0].track[0].material for seed in range(60)}
+    assert "silver" not in found["wolf"] and "green" not in found["tree"] and "pink" not in found["pig"]
+    assert not {"striped", "spotted"} & found["tree"]  # too dark for stripes
+    assert found["firetruck"] == set(looks.MATERIALS) and all(len(materials) >= 4 for materials in found.values())

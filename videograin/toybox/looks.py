@@ -19,6 +19,7 @@ RAMPS = {  # material -> colours of the darkest, the middle and the brightest pa
     "pink": ((90, 10, 50), (240, 110, 170), (255, 220, 236)),
 }
 INK = (38, 34, 44)
+OWN_COLOUR, FAINT = 32, 22  # mean change, of 255, up to which a thing has a colour already, or hardly shows a pattern
 PERIOD = 23  # pixels of a sprite at full size between two stripes or two rows of spots
 
 
@@ -37,6 +38,14 @@ def made_of(material: str, picture: np.ndarray) -> np.ndarray:
         inked = np.hypot(shifted % PERIOD - PERIOD / 2, y % PERIOD - PERIOD / 2) < 0.3 * PERIOD
     found[inked, :3] = (0.2 * colour[inked] + 0.8 * np.float32(INK)).astype(np.uint8)
     return found
+
+
+def recolours(material: str, picture: np.ndarray) -> bool:
+    """Whether a sprite (H, W, 4) uint8 made of this looks other than before: a silver wolf is the grey wolf it was, and
+    stripes on a dark tree are hardly seen."""
+    inside = picture[..., 3] > 127
+    change = np.abs(made_of(material, picture).astype(float) - picture)[inside][:, :3].mean()
+    return change > (OWN_COLOUR if material in RAMPS else FAINT)
 
 
 def drawn_as(style: str, picture: np.ndarray) -> np.ndarray:

@@ -7,7 +7,7 @@ import numpy as np
 
 from .clips import MARGIN, Clip, film
 from .light import LIGHTS, shadow
-from .looks import MATERIALS, STYLES
+from .looks import MATERIALS, STYLES, recolours
 from .world import (
     ACCESSORIES,
     OBJECTS,
@@ -149,7 +149,8 @@ def _remove(shot: Clip, kind: str, rng: np.random.Generator) -> Task:
 
 
 def _material(shot: Clip, kind: str, rng: np.random.Generator) -> Task:
-    return _task(kind, shot, {0: {"material": str(rng.choice(MATERIALS))}})
+    glyph = np.asarray(sprites().glyphs[shot.names[0]])
+    return _task(kind, shot, {0: {"material": str(rng.choice([one for one in MATERIALS if recolours(one, glyph)]))}})
 
 
 def _style(shot: Clip, kind: str, rng: np.random.Generator) -> Task:
