@@ -60,11 +60,10 @@ class Bench:
         pairs = []
         for case in suite.cases("claims", seed, claim.kinds)[:clips]:
             one, held = self.held(case, claim.frames or self.setup.frames)
-            sides = [self.measured(claim.measure, one, held, row) for row in (claim.row, claim.against)]
-            if claim.row == claim.against:  # after and before, in one edit
-                sides[1] = self.runner.edit(one, claim.row).cost["attn_in_before"]
-            pairs.append((sides[0], sides[1]))
-            print(f"{name:20} {case.name:22} {sides[0]:8.3f} against {sides[1]:8.3f}", flush=True)
+            with_it = self.measured(claim.measure, one, held, claim.row)
+            without = self.measured(claim.before or claim.measure, one, held, claim.against)
+            pairs.append((with_it, without))
+            print(f"{name:20} {case.name:22} {with_it:8.3f} against {without:8.3f}", flush=True)
         return pairs
 
     def measured(self, measure: str, one: suite.Example, held: Standard, row: str) -> float:

@@ -18,7 +18,10 @@ PLACED = (INSTANCE, OBJECT, SWAP)  # tasks in which two different things have th
 
 
 class Claim(NamedTuple):
-    """row minus against in `measure`, on clips of `kinds`, should be above 0 (sign 1) or below (-1)."""
+    """row minus against in `measure`, on clips of `kinds`, should be above 0 (sign 1) or below (-1).
+
+    before: the measure of `against`, if another one.
+    """
 
     says: str
     kinds: tuple[str, ...]
@@ -27,6 +30,7 @@ class Claim(NamedTuple):
     measure: str
     sign: int = 1
     frames: int = 0  # of its clips, if not the run's
+    before: str = ""
 
 
 CLAIMS = {
@@ -62,7 +66,8 @@ CLAIMS = {
         "VideoGrain: a ControlNet for depth helps to keep what is there", (MATERIAL, CLASS), "depth", "default", "word"
     ),
     "videograin-mass": Claim(
-        "VideoGrain: a phrase's attention lies in its region (Fig. 7)", (INSTANCE, SWAP), "unblended", "unblended", "attn_in"
+        "VideoGrain: a phrase's attention lies in its region (Fig. 7)", (INSTANCE, SWAP), "unblended", "unblended", "attn_in",
+        before="attn_in_before",
     ),
 }  # fmt: skip
 

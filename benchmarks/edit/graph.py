@@ -12,7 +12,7 @@ from ...videograin.core.latent_blend import IRJS
 from ...videograin.toybox import world
 from ..ruler.suite import Example
 from .areas import areas, changed, sides_named
-from .method import DRAWN, INVERSION, NOISE, NOISED, OUTSIDE_WORDS, SOURCE, Method
+from .method import DRAWN, INVERSION, NOISE, NOISED, OUTSIDE_WORDS, Method
 
 LOADED: Link = ["loader", 0]
 LEARNING = {  # of a LoRA from one frame
@@ -56,7 +56,7 @@ def edit_graph(one: Example, method: Method, setup: Setup) -> Prompt:
         model = _adapted(graph, one, first)
     for part in _passes(one, method):
         frames = edited(graph, frames, Sampling(graph, one, method, setup, part, model))
-    if method.start in (DRAWN, SOURCE):
+    if method.start == DRAWN:
         latent = graph.add("encode", "VAEEncode", pixels=frames, vae=["loader", 2])
         frames = graph.add("decode", "VAEDecode", samples=latent, vae=["loader", 2])
     if method.paste:
@@ -73,7 +73,7 @@ def edited(graph: Graph, frames: Link, sampling: Sampling) -> Link:
 
 
 def _passes(one: Example, method: Method) -> tuple[Pass, ...]:
-    if method.start in (DRAWN, SOURCE):
+    if method.start == DRAWN:
         return ()
     return one_by_one(one) if method.passes else (whole(one, method.directed),)
 

@@ -8,7 +8,7 @@ from ...videograin.core import latent_blend as blending
 from ...videograin.core.cross_frame import ALL
 from ...videograin.core.st_layout import Settings
 
-DRAWN, SOURCE, NOISED, NOISE, INVERSION = STARTS = ("drawn", "source", "noised", "noise", "inversion")
+DRAWN, NOISED, NOISE, INVERSION = "drawn", "noised", "noise", "inversion"
 EVERYWHERE, OUTSIDE_WORDS = "everywhere", "outside words"  # of self fusion
 
 
@@ -16,7 +16,7 @@ EVERYWHERE, OUTSIDE_WORDS = "everywhere", "outside words"  # of self fusion
 class Method:
     """One method.
 
-    start: the world's own drawing of the edit; the source through the VAE; the source half covered by fresh noise;
+    start: the world's own drawing of the edit; the source half covered by fresh noise;
         noise alone; or the inverted source.
     Live in the inversion too: key_set, of self-attention; anchors, frames that every frame sees too; control, the
         ControlNet for depth.
@@ -49,4 +49,4 @@ class Method:
     @property
     def directed(self) -> bool:
         """Whether masks say which thing becomes what; else only words do."""
-        return self.st_layout is not None or self.place or self.start in (DRAWN, SOURCE)
+        return self.st_layout is not None or self.place or self.start == DRAWN
