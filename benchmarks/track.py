@@ -19,7 +19,8 @@ HIDING = (7100, 7101, 7102, 7103)  # seeds
 LEAST, AGAIN = 0.05, 0.5  # shares of a thing's first area: from where on J counts, and where it has come back
 WRONG = 0.7  # J below which a frame is wrong
 OURS, COPY, CARRIED = "Track Regions", "the first mask, copied", "optical flow and GrabCut (Points to Region's)"
-ROWS = (OURS, "the same, marked frame alone", "the same on mere colour (Lab)", CARRIED, COPY)
+COLOUR = "the same on mere colour (Lab)"
+ROWS = (OURS, "the same, marked frame alone", "the same on keys alone", COLOUR, CARRIED, COPY)
 
 
 def hiding_clip(seed):
@@ -79,33 +80,25 @@ def carried(frames, masks):
     return torch.from_numpy(found)
 
 
-def colours(frames, grid):
-    """Each token's mean colour in Lab as unit-length features, whose products fall with the distance."""
-    import cv2
-    import numpy as np
-    import torch
-    import torch.nn.functional as F
-
-    lab = np.stack([cv2.cvtColor(frame.numpy(), cv2.COLOR_RGB2LAB) for frame in frames])
-    cells = F.adaptive_avg_pool2d(torch.from_numpy(lab).movedim(-1, 1), grid).flatten(2).transpose(1, 2) / 100
-    return F.normalize(torch.cat([cells, torch.ones_like(cells[..., :1])], -1), dim=-1)
-
-
 def followed(model, vae, frames, truth):
     """Every row's masks (K, F, H, W), our confidence, and our seconds a frame."""
     from pack.videograin.core.label_propagation import Settings
+    from pack.videograin.core.token_likeness import Tokens, colours
     from pack.videograin.jobs import track_regions as job
 
     start = time.perf_counter()
     marks = job.Marks((0,), truth[:, :1].float())
-    features, grid = job.look(model, job.from_frames(model, vae, frames, 2), None)
+    keys, grid = job.look(model, job.from_frames(model, vae, frames, 2), None)
     looked = time.perf_counter()
-    ours = job.followed(features, grid, frames, marks, Settings(), model.load_device)
+    under = colours(frames, grid)
+    tokens = Tokens(keys, under, marks.frames)
+    ours = job.followed(tokens, grid, frames, marks, Settings(), model.load_device)
     seconds = [(looked - start) / len(frames), (time.perf_counter() - looked) / len(frames)]
-    alone = job.followed(features, grid, frames, marks, Settings(recent=0), model.load_device)
-    colour = job.followed(colours(frames, grid), grid, frames, marks, Settings(temperature=0.0005), model.load_device)
+    alone = job.followed(tokens, grid, frames, marks, Settings(recent=0), model.load_device)
+    keys_alone = job.followed(keys, grid, frames, marks, Settings(), model.load_device)
+    colour = job.followed(under, grid, frames, marks, Settings(temperature=0.0005), model.load_device)
     copied = truth[:, :1].expand_as(truth)
-    rows = (ours.masks, alone.masks, colour.masks, carried(frames, truth.numpy()), copied)
+    rows = (ours.masks, alone.masks, keys_alone.masks, colour.masks, carried(frames, truth.numpy()), copied)
     return dict(zip(ROWS, rows, strict=True)), ours.confidence, seconds
 
 

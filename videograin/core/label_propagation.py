@@ -15,6 +15,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from .token_likeness import Tokens
+
 PAIRS = 2**22  # most pairs of tokens that are compared at once: 16 MiB
 SURE = 0.65  # confidence below which a region is probably wrong
 
@@ -61,7 +63,7 @@ def shares(masks: Tensor, rows: int, columns: int) -> Tensor:
 
 
 def propagate(
-    features: Tensor,
+    features: Tensor | Tokens,
     known: Mapping[int, Tensor],
     settings: Settings | None = None,
     settle: Settle = lambda frame, labels: labels,
@@ -70,10 +72,10 @@ def propagate(
     """The labels of every unmarked frame, each as soon as it is known; tensors on the CPU.
 
     A frame is reached from its nearest marked one, of two the earlier, and takes its labels from all marked frames and
-    those remembered on the way. Args: features (F, n, C), whose products are similarities; known, labels (n, L) of the
+    those remembered on the way. Args: features, F times (n, C), whose products are similarities; known, labels (n, L) of the
     marked frames, at least one; settle, called once for each frame, to correct its labels; device, to compute on.
     """
-    settings, device = settings or Settings(), device or features.device
+    settings, device = settings or Settings(), device or torch.device("cpu")
     marked = {f: Reference(features[f].to(device, torch.float32), known[f].to(device)) for f in known}
     for start, way in ((start, way) for start in known for way in (1, -1)):
         remembered: list[Reference] = []

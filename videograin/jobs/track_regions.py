@@ -26,6 +26,7 @@ from ..core.cells import CELL
 from ..core.inversion_record import Inversion
 from ..core.label_propagation import Settings, propagate, shares
 from ..core.time_left import TimeLeft
+from ..core.token_likeness import Tokens, colours
 from ..features.attention_probe import Onlooker, Probe
 from ..features.engine import At
 from ..masks.guided_filter import guided
@@ -189,13 +190,20 @@ def track(
     Raises ValueError for a MODEL that cannot be looked into.
     """
     require_family(model, NODE)
-    return followed(*look(model, shown, conditioning), frames, marks, settings, model.load_device)
+    keys, grid = look(model, shown, conditioning)
+    tokens = Tokens(keys, colours(frames, grid), marks.frames)
+    return followed(tokens, grid, frames, marks, settings, model.load_device)
 
 
 def followed(
-    features: Tensor, grid: tuple[int, int], frames: Tensor, marks: Marks, settings: Settings, device: torch.device
+    features: Tensor | Tokens,
+    grid: tuple[int, int],
+    frames: Tensor,
+    marks: Marks,
+    settings: Settings,
+    device: torch.device,
 ) -> Tracked:
-    """The marked regions in every frame, by features of the clip as `look` gives them."""
+    """The marked regions in every frame, by features of its tokens, whose products are similarities."""
     found = torch.zeros(len(marks.masks), *frames.shape[:3], dtype=torch.bool)
     sure = torch.ones(len(marks.masks), len(frames))
     known = {frame: shares(marks.masks[:, i], *grid) for i, frame in enumerate(marks.frames)}
