@@ -1,5 +1,6 @@
 """Track Regions inside ComfyUI: the demo model follows what is marked, and says what it cannot take."""
 
+import comfy.context_windows
 import numpy as np
 import pytest
 import rig
@@ -106,6 +107,43 @@ def test_frames_are_shown_a_few_at_a_time(demo, passing, monkeypatch):
     parts, _ = track_regions.look(counted, shown, None)
     assert grid == (24, 24) and sizes == [4, 4]
     assert float((whole.float() - parts.float()).abs().max()) < 2e-3
+
+
+def test_a_frame_of_a_long_clip_is_seen_as_in_a_shorter_one(demo):
+    """More frames than one call holds: the same frame in another call, with other frames beside it."""
+    model, _, vae = demo
+    frames, mask = drifting(11)
+    whole, part = (
+        track_regions.look(model, track_regions.from_frames(model, vae, some, 1), None)[0]
+        for some in (frames, frames[3:])
+    )
+    assert len(frames) > track_regions.TOGETHER
+    assert float((whole[3:].float() - part.float()).abs().max()) < 2e-3
+    found, again = (
+        TrackRegions.execute(model, some, mask[:1], vae=vae, enlarge=1).result[0] for some in (frames, frames[:9])
+    )
+    assert min(similarity(found, mask > 0.5)) > 0.7
+    assert min(similarity(found[:9], again > 0.5)) > 0.99
+
+
+def test_context_windows_on_the_model_change_nothing(demo):
+    """Windows of 3 frames, with FreeNoise, which asks for them when sampling starts."""
+    model, _, vae = demo
+    windowed = rig.windowed(model)
+    comfy.context_windows.create_sampler_sample_wrapper(windowed)
+    frames, mask = drifting(5)
+    plain, found = (TrackRegions.execute(each, frames, mask, vae=vae, enlarge=1).result for each in (model, windowed))
+    assert all(torch.equal(a, b) for a, b in zip(plain[:5], found[:5], strict=True))
+    assert "context_handler" in windowed.model_options
+
+
+def drifting(count):
+    """A square that moves over a still ground: frames and its masks."""
+    ground = torch.rand(1, 64, 64, 3, generator=torch.Generator().manual_seed(0)).repeat(count, 1, 1, 1) * 0.2
+    masks = torch.zeros(count, 64, 64)
+    for frame in range(count):
+        masks[frame, 20:44, 8 + 3 * frame : 32 + 3 * frame] = 1
+    return torch.where(masks[..., None] > 0, torch.tensor([0.9, 0.3, 0.1]), ground), masks
 
 
 def test_a_deep_network_is_read_at_its_finest_decoder_grid():

@@ -18,6 +18,7 @@ from torch import Tensor
 
 from ..backbones import registry
 from ..backbones.base import Site
+from ..comfyui.context_windows import without_windows
 from ..comfyui.progress import Notes, watcher
 from ..comfyui.spill_to_disk import allocate
 from ..comfyui.validate import noise_level, require_family
@@ -156,7 +157,7 @@ def look(model: ModelPatcher, shown: Shown, conditioning: list | None) -> tuple[
         return x
 
     sigmas = torch.tensor([shown.sigma] * len(starts) + [0.0])
-    looking = noting(with_plan(model, (Probe(keys),)), notes)
+    looking = noting(with_plan(without_windows(model), (Probe(keys),)), notes)
     walk_clip(looking, {"positive": only_words(model, conditioning)}, shown.latents[:together], sigmas, walk)
     return features, keys.grid
 
