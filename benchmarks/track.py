@@ -97,8 +97,8 @@ def followed(model, vae, frames, truth):
     from pack.videograin.jobs import track_regions as job
 
     start = time.perf_counter()
-    marks = job.Marks((0,), truth[:, :1].float())
-    features, grid = job.look(model, job.from_frames(model, vae, frames, 2), None)
+    marks = [{0: mask[0].float()} for mask in truth]
+    features, grid = job.look(model, job.from_frames(model, vae, frames, 2, OURS), None)
     looked = time.perf_counter()
     ours = job.followed(features, grid, frames, marks, Settings(), model.load_device)
     seconds = [(looked - start) / len(frames), (time.perf_counter() - looked) / len(frames)]
