@@ -87,11 +87,11 @@ def followed(model, vae, frames, truth):
     from pack.videograin.jobs import track_regions as job
 
     start = time.perf_counter()
-    marks = job.Marks((0,), truth[:, :1].float())
-    keys, grid = job.look(model, job.from_frames(model, vae, frames, 2), None)
+    marks = [{0: mask[0].float()} for mask in truth]
+    keys, grid = job.look(model, job.from_frames(model, vae, frames, 2, OURS), None)
     looked = time.perf_counter()
     under = colours(frames, grid)
-    tokens = Tokens(keys, under, marks.frames)
+    tokens = Tokens(keys, under, (0,))
     ours = job.followed(tokens, grid, frames, marks, Settings(), model.load_device)
     seconds = [(looked - start) / len(frames), (time.perf_counter() - looked) / len(frames)]
     alone = job.followed(tokens, grid, frames, marks, Settings(recent=0), model.load_device)

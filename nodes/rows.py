@@ -10,9 +10,12 @@ from ..videograin.comfyui.progress import Notes
 from ..videograin.comfyui.validate import logger
 from ..videograin.core.regions import Region, frame_masks
 from ..videograin.core.scene import Row, read_rows, told
+from ..videograin.jobs.follow_marks_by_model import follow_marks_by_model
 from ..videograin.masks.doubles import doubles
 from ..videograin.masks.doubts import told as doubts_told
-from ..videograin.masks.marks import parse_marks
+from ..videograin.masks.grabcut import marked_masks
+from ..videograin.masks.marks import Mark, parse_marks
+from ..videograin.masks.track_report import SURE_OF_ALL, remark
 from ..videograin.views.spotlight import spotlight
 from .declared import declared
 from .marks import PICKER_SIDE
@@ -69,6 +72,13 @@ class Regions(io.ComfyNode):
                     )
                     for number, name in enumerate(MASKS, 1)
                 ),
+                io.Model.Input(
+                    "model",
+                    optional=True,
+                    tooltip="The MODEL that will edit the clip: it then follows what is marked, and finds things again that were "
+                    "hidden. It looks at each frame once, which takes seconds a frame on a CPU. Needs `vae`.",
+                ),
+                io.Vae.Input("vae", optional=True, tooltip="The checkpoint's own VAE, for `model`."),
             ],
             outputs=[
                 RegionsType.Output(
@@ -94,7 +104,7 @@ class Regions(io.ComfyNode):
     @classmethod
     @declared
     def execute(cls, frames, rows: str, scene: str = "", mask_1=None, mask_2=None, mask_3=None, mask_4=None, mask_5=None,
-                mask_6=None) -> io.NodeOutput:  # fmt: skip
+                mask_6=None, model=None, vae=None) -> io.NodeOutput:  # fmt: skip
         try:
             given = read_rows(rows)
         except ValueError as error:
@@ -109,12 +119,13 @@ class Regions(io.ComfyNode):
             return io.NodeOutput(None, None, None, ui=ui, block_execution=_unmarked(filled[0].number if filled else 1))
         try:
             _require_rows(masks, given)
+            _require_both(model, vae)
             words = told(scene, filled)
             notes = Notes()
             phrases = [(row.number, text) for row in filled for text in (row.thing, row.becomes)]
             for line in demo_graph.remarks(prompt, phrases):
                 logger.warning(line)  # the table on the node says it by itself
-            areas = _areas(frames, words.rows, masks, notes)
+            areas = _areas(frames, words.rows, masks, notes, model, vae)
         except ValueError:
             previews.show_before_failing("rows", _view(frames, given, clip))
             raise
@@ -140,6 +151,10 @@ def _unmarked(number: int) -> str:
     )
 
 
+def _unfound(number: int) -> str:
+    return f"Row {number}: nothing was found at its marks. Draw a box around the whole thing."
+
+
 def _require_rows(masks: dict, rows: list[Row]) -> None:
     """Check that each mask has its row."""
     for number in masks:
@@ -150,12 +165,23 @@ def _require_rows(masks: dict, rows: list[Row]) -> None:
             )
 
 
-def _areas(frames, rows: tuple[Row, ...], masks: dict, notes: Notes) -> list:
+def _require_both(model, vae) -> None:
+    """Check that `model` and `vae` are connected both or not at all."""
+    if (model is None) != (vae is None):
+        given, missing = ("model", "vae") if vae is None else ("vae", "model")
+        raise ValueError(
+            f"Regions has a `{given}` but no `{missing}`, and follows things by the model only with both. Connect the "
+            f"checkpoint's {missing.upper()} to `{missing}`, or take the link out of `{given}`."
+        )
+
+
+def _areas(frames, rows: tuple[Row, ...], masks: dict, notes: Notes, model, vae) -> list:
     """Each row's mask, (frames or 1, H, W); where rows lack one, that is told before any is tracked."""
     count, height, width = frames.shape[:3]
-    marks = {}
+    marks, areas = {}, {}
     for row in rows:
         if row.number in masks:
+            areas[row.number] = _connected(row.number, masks[row.number], count)
             continue
         if not row.marks:
             raise ValueError(_unmarked(row.number))
@@ -163,33 +189,53 @@ def _areas(frames, rows: tuple[Row, ...], masks: dict, notes: Notes) -> list:
             marks[row.number] = parse_marks(row.marks, count, height, width)
         except ValueError as error:
             raise ValueError(f"Row {row.number}: {error}.") from error
-    areas = []
-    for row in rows:
-        if row.number in marks:
-            found, doubts = follow_marks(frames, marks[row.number])
-            area = found.float()
-            if doubts:
-                notes.add(doubts_told(doubts, count, f"Row {row.number}"))
-        else:
-            area = frame_masks(masks[row.number]).cpu()
-        _require_area(row, area, count, row.number in marks)
-        areas.append(area)
-    return areas
+    if marks:
+        areas |= _followed(frames, marks, notes) if model is None else _followed_by(model, vae, frames, marks, notes)
+    return [areas[row.number] for row in rows]
 
 
-def _require_area(row: Row, area, count: int, marked: bool) -> None:
+def _followed(frames, marks: dict[int, list[Mark]], notes: Notes) -> dict:
+    """The marked rows' masks, by their numbers; by optical flow, one after the other."""
+    found = {}
+    for number, each in marks.items():
+        masks, doubts = follow_marks(frames, each)
+        if not masks.any():
+            raise ValueError(_unfound(number))
+        found[number] = masks.float()
+        if doubts:
+            notes.add(doubts_told(doubts, len(frames), f"Row {number}"))
+    return found
+
+
+def _followed_by(model, vae, frames, marks: dict[int, list[Mark]], notes: Notes) -> dict:
+    """The marked rows' masks, by their numbers; by the model, all at once."""
+    starts = {number: marked_masks(frames, each) for number, each in marks.items()}
+    for number, known in starts.items():
+        if not known:
+            raise ValueError(_unfound(number))
+    found = follow_marks_by_model(model, vae, frames, list(marks.values()), list(starts.values()), "Regions")
+    for number, masks, confidence in zip(marks, *found, strict=True):
+        if line := remark(f"Row {number}", masks, confidence, tuple(starts[number])):
+            notes.add(line)
+    if not notes.lines:
+        notes.tell(f"All rows: {SURE_OF_ALL}")  # it stays on the node
+    return dict(zip(marks, found.masks.float(), strict=True))
+
+
+def _connected(number: int, mask, count: int):
+    """A row's mask from another node, (frames or 1, H, W)."""
+    area = frame_masks(mask).cpu()
     if len(area) not in (1, count):
         raise ValueError(
-            f"Row {row.number}: `mask_{row.number}` has {len(area)} masks, but the clip {count} frames. Give it one mask, or one "
-            f"for each of the {count} frames."
+            f"Row {number}: `mask_{number}` has {len(area)} masks, but the clip {count} frames. Give it one mask, or one for "
+            f"each of the {count} frames."
         )
     if not (area > 0.5).any():
         raise ValueError(
-            f"Row {row.number}: nothing was found at its marks. Draw a box around the whole thing."
-            if marked
-            else f"Row {row.number}: `mask_{row.number}` is empty: no pixel of any frame is above 0.5. Connect the mask of the "
-            "thing, or take the link out and mark it."
+            f"Row {number}: `mask_{number}` is empty: no pixel of any frame is above 0.5. Connect the mask of the thing, or "
+            "take the link out and mark it."
         )
+    return area
 
 
 def _view(frames, rows: list[Row], clip: list | None, areas=(), pairs=()) -> dict:

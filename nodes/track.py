@@ -8,12 +8,13 @@ from ..videograin.core.cells import CELL, cut_like, on_cells
 from ..videograin.core.frame_numbers import parse_frames
 from ..videograin.core.label_propagation import Settings
 from ..videograin.core.regions import fitted, frame_masks
-from ..videograin.jobs.track_regions import Marks, from_frames, from_inversion, track
+from ..videograin.jobs.track_regions import from_frames, from_inversion, track
 from ..videograin.masks.track_report import report
 from ..videograin.views.instance_list import over
 from .declared import declared
 from .types import Category, Inversion
 
+NODE = "Track Regions"
 MOST = 4  # regions, each with an output of its own
 SHARED = Settings()
 
@@ -118,8 +119,13 @@ class TrackRegions(io.ComfyNode):
         if inversion is not None:
             frames = _as_inverted(frames, inversion)
         masks = torch.stack([_mask(n, mask, marked, frames) for n, mask in given.items()])
-        shown = from_frames(model, vae, frames, enlarge) if inversion is None else from_inversion(model, inversion)
-        found = track(model, shown, frames, Marks(marked, masks), Settings(recent=recent), conditioning)
+        shown = (
+            from_frames(model, vae, frames, enlarge, NODE)
+            if inversion is None
+            else from_inversion(model, inversion, NODE)
+        )
+        marks = [dict(zip(marked, each, strict=True)) for each in masks]
+        found = track(model, shown, frames, marks, Settings(recent=recent), conditioning)
         outputs = dict(zip(given, found.masks.float(), strict=True))
         empty = torch.zeros(frames.shape[:3])
         text = report(found.masks, found.confidence, marked, list(given))

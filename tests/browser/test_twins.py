@@ -7,7 +7,7 @@ from shipped import TWINS, path_of, prompt, require_nodes, saved
 
 from pack.tools.frontend import MISSING, Console, drop, exported, open_frontend, plain_prompt, plain_workflow
 
-PREVIEWS = r"404 .*/api/view\?type=input&filename=\w+\.mp4"  # of clips that are yet to be uploaded
+PREVIEWS = r"404 .*/api/view\?(?=.*type=input)(?=.*filename=\w+\.mp4)"  # of clips that are yet to be uploaded
 ELSEWHERE = r"https://(huggingface\.co|api\.comfy\.org)/"  # how large is the file, whose is the node? It may not ask
 
 

@@ -21,8 +21,10 @@ from pack.nodes.blend import LatentBlend
 from pack.nodes.fusion import SelfAttentionFusion
 from pack.nodes.inversion import DDIMInversion
 from pack.nodes.motion import FlowGuidedAttention
+from pack.nodes.track import TrackRegions
 from pack.videograin.comfyui.context_windows import sliced
 from pack.videograin.comfyui.fingerprint import fingerprint
+from pack.videograin.core.regions import Region
 from pack.videograin.jobs import long_video
 
 # Of Stable Diffusion's growth in width: rounding, which grows in narrow networks, is all that two ways may differ by.
@@ -67,6 +69,20 @@ def test_the_models_own_anchors_hold(unet, vae):
     assert "anchors: 1, 6" in report
     alike(edited(model, vae, frames, 4)[0], whole)
     assert rig.rms(edited(unet, vae, frames, 9)[0] - whole) > 1e-3
+
+
+def test_what_track_regions_followed_through_the_whole_clip_is_cut_to_each_chunk(unet, demo):
+    """As a mask and as regions."""
+    frames, known = clip(9), areas(9)
+    first = [region.mask[:1] for region in known]
+    *tracked, _, _ = TrackRegions.execute(demo[0], frames, first[0], vae=demo[2], mask_2=first[1], enlarge=1).result
+    assert not torch.equal(tracked[0][0], tracked[0][8])
+    regions = tuple(Region(mask, region.phrase) for mask, region in zip(tracked, known, strict=False))
+    words = rig.text(1), bound(rig.text(2), regions), rig.text(3)
+    whole, part = (
+        edited(st_layout(unet), demo[2], frames, length, words=words, mask=tracked[0])[0] for length in (9, 4)
+    )
+    alike(part, whole)
 
 
 def test_masks_are_cut_to_each_chunk(unet, vae):

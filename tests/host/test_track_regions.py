@@ -1,6 +1,6 @@
 """Track Regions inside ComfyUI: the demo model follows what is marked, and says what it cannot take."""
 
-import numpy as np
+import comfy.context_windows
 import pytest
 import rig
 import torch
@@ -10,8 +10,6 @@ from pack.nodes.inversion import DDIMInversion
 from pack.nodes.track import TrackRegions
 from pack.videograin.core import cross_frame
 from pack.videograin.jobs import track_regions
-from pack.videograin.toybox import world
-from pack.videograin.toybox.clips import MARGIN, film
 from pack.videograin.toybox.lively import Lively, lively_clip
 
 pytestmark = pytest.mark.usefixtures("inference_mode")
@@ -33,15 +31,6 @@ def passing():
     return tensors(lively_clip(("cat", "firetruck"), "snow", 7, 5, Lively(passing=True)))
 
 
-@pytest.fixture(scope="module")
-def hiding():
-    """A small thing walks behind a large one and comes out on the other side."""
-    wide = world.draw_background("grass", (world.SIZE + 2 * MARGIN,) * 2, np.random.default_rng(3))
-    xs = torch.linspace(24, 168, 7).tolist()
-    tracks = [[world.Placed("pig", x, 100, 34) for x in xs], [world.Placed("pumpkin", 96, 96, 90)] * 7]
-    return tensors(film(wide, "grass", tracks, np.zeros((7, 2), int)))
-
-
 @pytest.mark.once
 def test_two_that_pass_each_other_are_followed_from_one_mask_each(demo, passing):
     model, _, vae = demo
@@ -57,20 +46,6 @@ def test_two_that_pass_each_other_are_followed_from_one_mask_each(demo, passing)
         assert similarity(mask, thing, 300)[-1] > 0.9
     assert not (found[0] * found[1]).any()
     assert preview.shape == frames.shape and text.splitlines()[1] == "region 2: sure in every frame"
-
-
-@pytest.mark.once
-def test_a_thing_that_was_hidden_is_found_again(demo, hiding):
-    model, _, vae = demo
-    frames, truth = hiding
-    hidden = [f for f in range(7) if truth[0, f].sum() == 0]
-    assert hidden and truth[0, -1].sum() > 0
-    found, *_, text = TrackRegions.execute(
-        model, frames, truth[0, :1].float(), vae=vae, mask_2=truth[1, :1].float()
-    ).result
-    assert not found[hidden].any()
-    assert similarity(found[-1:], truth[0, -1:])[0] > 0.9
-    assert f"not seen in frame{'s' if len(hidden) > 1 else ''} {hidden[0]}" in text.splitlines()[0]
 
 
 @pytest.mark.once
@@ -92,7 +67,7 @@ def test_frames_are_shown_a_few_at_a_time(demo, passing, monkeypatch):
     """Their number in a call changes nothing but rounding, and the last call is as large as the others."""
     model, _, vae = demo
     frames, _ = passing
-    shown = track_regions.from_frames(model, vae, frames, 1)
+    shown = track_regions.from_frames(model, vae, frames, 1, "Track Regions")
     whole, grid = track_regions.look(model, shown, None)
     sizes = []
     counted = model.clone()
@@ -108,13 +83,50 @@ def test_frames_are_shown_a_few_at_a_time(demo, passing, monkeypatch):
     assert float((whole.float() - parts.float()).abs().max()) < 2e-3
 
 
+def test_a_frame_of_a_long_clip_is_seen_as_in_a_shorter_one(demo):
+    """More frames than one call holds: the same frame in another call, with other frames beside it."""
+    model, _, vae = demo
+    frames, mask = drifting(11)
+    whole, part = (
+        track_regions.look(model, track_regions.from_frames(model, vae, some, 1, "Track Regions"), None)[0]
+        for some in (frames, frames[3:])
+    )
+    assert len(frames) > track_regions.TOGETHER
+    assert float((whole[3:].float() - part.float()).abs().max()) < 2e-3
+    found, again = (
+        TrackRegions.execute(model, some, mask[:1], vae=vae, enlarge=1).result[0] for some in (frames, frames[:9])
+    )
+    assert min(similarity(found, mask > 0.5)) > 0.7
+    assert min(similarity(found[:9], again > 0.5)) > 0.99
+
+
+def test_context_windows_on_the_model_change_nothing(demo):
+    """Windows of 3 frames, with FreeNoise, which asks for them when sampling starts."""
+    model, _, vae = demo
+    windowed = rig.windowed(model)
+    comfy.context_windows.create_sampler_sample_wrapper(windowed)
+    frames, mask = drifting(5)
+    plain, found = (TrackRegions.execute(each, frames, mask, vae=vae, enlarge=1).result for each in (model, windowed))
+    assert all(torch.equal(a, b) for a, b in zip(plain[:5], found[:5], strict=True))
+    assert "context_handler" in windowed.model_options
+
+
+def drifting(count):
+    """A square that moves over a still ground: frames and its masks."""
+    ground = torch.rand(1, 64, 64, 3, generator=torch.Generator().manual_seed(0)).repeat(count, 1, 1, 1) * 0.2
+    masks = torch.zeros(count, 64, 64)
+    for frame in range(count):
+        masks[frame, 20:44, 8 + 3 * frame : 32 + 3 * frame] = 1
+    return torch.where(masks[..., None] > 0, torch.tensor([0.9, 0.3, 0.1]), ground), masks
+
+
 def test_a_deep_network_is_read_at_its_finest_decoder_grid():
     model = rig.random_unet()
-    keys = track_regions.Keys(model, 16, 16)
+    keys = track_regions.Keys(model, 16, 16, "Track Regions")
     assert keys.level == 1 and keys.grid == (16, 16)
     assert {site[0] for site in keys.sites} == {"input", "output"} and len(keys.sites) == 4
-    assert track_regions.Keys(model, 128, 96).grid == (64, 48)  # 12288 tokens would be too many
-    shown = track_regions.Shown(rig.latent(3), 1.0)
+    assert track_regions.Keys(model, 128, 96, "Track Regions").grid == (64, 48)  # 12288 tokens would be too many
+    shown = track_regions.Shown(rig.latent(3), 1.0, "Track Regions")
     features, _ = track_regions.look(model, shown, None)
     torch.testing.assert_close(features.float().norm(dim=-1), torch.ones(3, 256), atol=2e-3, rtol=0)
 

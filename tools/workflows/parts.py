@@ -28,12 +28,12 @@ def demo_video(title: str | None = None, side: int = 192, frames: int = 8) -> No
 
 def inversion_group(
     title: str, note: str, of: str = "clip.frames", words: str | None = None, hints: str | None = None,
-    key_set: str = "all frames", **walk: Any,
+    key_set: str = "all frames", told: str = "clip.caption", **walk: Any,
 ) -> Group:  # fmt: skip
     """DDIM inversion of the clip, with Full-Frame Attention.
 
-    of: the frames. words: the source prompt, if it is not Demo Clip's caption. hints: frames for a ControlNet. walk:
-    DDIM Inversion's widgets that differ from the first workflow's.
+    of: the frames. words: the source prompt, if it does not come from the output `told`. hints: frames for a ControlNet.
+    walk: DDIM Inversion's widgets that differ from the first workflow's.
     """
     prompt = "source.CONDITIONING"
     guided = [apply_control("source_hints", "Apply ControlNet (inversion)", prompt, prompt, hints)] if hints else []
@@ -51,7 +51,7 @@ def inversion_group(
         title,
         INVERSION,
         note,
-        columns=[[full_frames(key_set), encoded(of), source_prompt(words)], [*guided, inversion]],
+        columns=[[full_frames(key_set), encoded(of), source_prompt(words, told)], [*guided, inversion]],
     )
 
 
@@ -60,9 +60,9 @@ def full_frames(key_set: str = "all frames") -> Node:
     return Node("frames", "VideoGrainFullFrameAttention", links={"model": "model.model"}, values=values)
 
 
-def source_prompt(words: str | None = None) -> Node:
-    """The source prompt, Demo Clip's caption by default: `source.CONDITIONING`."""
-    links = {"clip": "model.clip"} | ({} if words else {"text": "clip.caption"})
+def source_prompt(words: str | None = None, told: str = "clip.caption") -> Node:
+    """The source prompt, by default from the output `told`, Demo Clip's caption: `source.CONDITIONING`."""
+    links = {"clip": "model.clip"} | ({} if words else {"text": told})
     return encoded_text("source", "Source prompt", links, {"text": words} if words else {})
 
 

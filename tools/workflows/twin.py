@@ -1,5 +1,6 @@
 """The twin of a demo workflow: the same graph with Stable Diffusion 1.5, the user's clip and the paper's settings."""
 
+import json
 import re
 from collections.abc import Iterator
 from dataclasses import replace
@@ -194,6 +195,8 @@ def paper(node: Node) -> dict[str, Any]:
             return {"mode": "paper", "self_strength": 0.3, "cross_strength": 1.0, "end_percent": 0.3, "power": 5.0}
         case "VideoGrainDDIMInversion":
             return {"steps": STEPS}
+        case "VideoGrainRegions":  # the demo's marks are of another clip
+            return {"rows": json.dumps([{**row, "marks": ""} for row in json.loads(node.values["rows"])])}
         case "VideoGrainEditInChunks":
             return {"steps": STEPS, "cfg": 7.5, "chunk_length": 16, "anchors": 4, "blend": "progressive"}
         case "VideoGrainSelfAttentionFusion" | "VideoGrainCrossAttentionFusion":

@@ -13,6 +13,8 @@ from typing import Any
 
 import torch
 from comfy.controlnet import ControlBase
+from comfy.model_patcher import ModelPatcher
+from comfy.patcher_extension import WrappersMP
 from torch import Tensor
 
 from ..core.cells import on_cells
@@ -72,6 +74,16 @@ def cycled(hint: Tensor | None, frames: Sequence[int]) -> Tensor | None:
     if hint is None or len(hint) == 1:
         return hint
     return hint[torch.tensor(list(frames)) % len(hint)]
+
+
+def without_windows(model: ModelPatcher) -> ModelPatcher:
+    """A clone that core's context windows do not cut: for what shows the network single frames, a few in a call."""
+    clone = model.clone()
+    if clone.model_options.pop("context_handler", None) is not None:
+        clone.remove_wrappers_with_key(
+            WrappersMP.SAMPLER_SAMPLE, "ContextWindows_sampler_sample"
+        )  # FreeNoise asks for it
+    return clone
 
 
 class Hints:

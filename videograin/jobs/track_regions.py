@@ -1,4 +1,4 @@
-"""Track Regions: the model is shown the clip once, and its keys carry the marked regions to every frame.
+"""Track Regions, and Regions with a MODEL: the model is shown the clip once, and its keys carry what is marked to every frame.
 
 Each frame is shown alone, whatever frames the MODEL lets it see, a few in a call. What is kept of a frame is the keys of a
 few layers; frames are never compared all with all.
@@ -6,7 +6,8 @@ few layers; frames are never compared all with all.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from itertools import count
 from typing import NamedTuple
 
 import nodes as host
@@ -18,6 +19,7 @@ from torch import Tensor
 
 from ..backbones import registry
 from ..backbones.base import Site
+from ..comfyui.context_windows import without_windows
 from ..comfyui.progress import Notes, watcher
 from ..comfyui.spill_to_disk import allocate
 from ..comfyui.validate import noise_level, require_family
@@ -33,21 +35,24 @@ from ..masks.guided_filter import guided
 from .invert import walk_clip
 from .look import require_uncached
 
-NODE = "Track Regions"
 MAX_TOKENS = 4096  # of a frame: two frames' pairs are then 64 MiB
 TOGETHER = 8  # frames in a call of the network
 NOISY, INVERTED = 100, 200  # training steps at which frames are looked at, with noise of ours and on their own path
 
 
+Marks = Mapping[int, Tensor]  # of one region: the numbers of the frames that mark it -> its mask there, (H, W)
+
+
 class Shown(NamedTuple):
-    """What the network is shown of a clip: latents (F, C, h, w) in the sampler's space, at a noise level."""
+    """What the network is shown of a clip: latents (F, C, h, w) in the sampler's space, at a noise level. node: whose work it is."""
 
     latents: Tensor
     sigma: float
+    node: str
 
 
 class Tracked(NamedTuple):
-    """Regions in every frame. masks: (K, F, H, W) bool, as given where marked, else disjoint. confidence: (K, F) float32, 0 to 1; 1 where marked."""
+    """Regions in every frame. masks: (K, F, H, W) bool, as given where marked, disjoint where not. confidence: (K, F) float32, 0 to 1; 1 where marked."""
 
     masks: Tensor
     confidence: Tensor
@@ -56,9 +61,8 @@ class Tracked(NamedTuple):
 class Keys(Onlooker):
     """The keys of some frames: of all layers at the finest grid, and of the decoder's last one before it."""
 
-    node = NODE
-
-    def __init__(self, model: ModelPatcher, height: int, width: int):
+    def __init__(self, model: ModelPatcher, height: int, width: int, node: str):
+        self.node = node
         network = model.model.diffusion_model
         backbone = registry.of(network)
         levels = backbone.sites(network)
@@ -89,7 +93,7 @@ class Keys(Onlooker):
         missing = [site for site in self.sites if site not in self.found]
         if missing:
             raise ValueError(
-                f"{NODE} could not see self-attention at block {missing[0][0]} {missing[0][1]}: another node on its `model` "
+                f"{self.node} could not see self-attention at block {missing[0][0]} {missing[0][1]}: another node on its `model` "
                 "tiles or merges tokens there, as HyperTile and ToMe do. Connect the MODEL from before that node."
             )
         return torch.cat([self.found[site] for site in self.sites], -1) / len(self.sites) ** 0.5
@@ -101,7 +105,15 @@ def finest(levels: dict[Site, int], height: int, width: int) -> int:
     return next((n for n in found if -(-height // n) * -(-width // n) <= MAX_TOKENS), found[-1])
 
 
-def from_frames(model: ModelPatcher, vae: VAE, frames: Tensor, enlarge: int) -> Shown:
+def enlargement(model: ModelPatcher, frames: Tensor) -> int:
+    """2 where frames (F, H, W, 3) twice as large are still seen on the network's finest grid, else 1: no finer one pays."""
+    network = model.model.diffusion_model
+    levels = registry.of(network).sites(network)
+    doubled = (2 * side // CELL for side in frames.shape[1:3])
+    return 2 if finest(levels, *doubled) == finest(levels, 1, 1) else 1
+
+
+def from_frames(model: ModelPatcher, vae: VAE, frames: Tensor, enlarge: int, node: str) -> Shown:
     """Frames (F, H, W, 3), `enlarge` times as large, encoded, with one noise for all. Raises ValueError for another VAE."""
     height, width = (max(CELL, CELL * round(side * enlarge / CELL)) for side in frames.shape[1:3])
     notes, found = Notes(), []
@@ -112,36 +124,36 @@ def from_frames(model: ModelPatcher, vae: VAE, frames: Tensor, enlarge: int) -> 
     channels = model.get_model_object("latent_format").latent_channels
     if found[0].ndim != 4 or found[0].shape[1] != channels:
         raise ValueError(
-            f"{NODE}'s `vae` makes latents of shape {tuple(found[0].shape)}, but the model takes pictures of {channels} "
+            f"{node}' `vae` makes latents of shape {tuple(found[0].shape)}, but the model takes pictures of {channels} "
             "channels. Connect the checkpoint's own VAE."
         )
     clean = model.model.process_latent_in(torch.cat(found).float())
     noise = torch.randn(clean[:1].shape, generator=torch.Generator().manual_seed(0))
     sigma = noise_level(model.get_model_object("model_sampling"), NOISY)
-    return Shown(registry.of(model.model.diffusion_model).path.noisy(clean, noise.expand_as(clean), sigma), sigma)
+    return Shown(registry.of(model.model.diffusion_model).path.noisy(clean, noise.expand_as(clean), sigma), sigma, node)
 
 
-def from_inversion(model: ModelPatcher, inversion: Inversion) -> Shown:
+def from_inversion(model: ModelPatcher, inversion: Inversion, node: str) -> Shown:
     """The clip on its own path. Raises ValueError for the inversion of another kind of model."""
     channels = model.get_model_object("latent_format").latent_channels
     if inversion.source.shape[1] != channels:
         raise ValueError(
-            f"{NODE}'s `inversion` has {inversion.source.shape[1]} channels, but the model's latents have {channels}. Connect "
+            f"{node}' `inversion` has {inversion.source.shape[1]} channels, but the model's latents have {channels}. Connect "
             "the MODEL that the clip was inverted with."
         )
     sigma = noise_level(model.get_model_object("model_sampling"), INVERTED)
     level = min((s for s in inversion.sigmas.tolist() if s > 0), key=lambda s: abs(s - sigma))
-    return Shown(inversion.at(level), level)
+    return Shown(inversion.at(level), level, node)
 
 
 def look(model: ModelPatcher, shown: Shown, conditioning: list | None) -> tuple[Tensor, tuple[int, int]]:
     """The keys of every token, (F, n, C) float16, past memmap.IN_MEMORY in a file; and the grid, (rows, columns)."""
-    require_uncached(model, NODE)
+    require_uncached(model, shown.node)
     frames, (height, width) = len(shown.latents), shown.latents.shape[-2:]
-    keys, together = Keys(model, height, width), min(TOGETHER, frames)
+    keys, together = Keys(model, height, width, shown.node), min(TOGETHER, frames)
     features = allocate(
-        (frames, keys.grid[0] * keys.grid[1], keys.width), torch.float16, NODE,
-        f"Free space there, lower {NODE}'s `enlarge`, or take a shorter clip.", f"for {frames} frames", "keys of the clip",
+        (frames, keys.grid[0] * keys.grid[1], keys.width), torch.float16, shown.node,
+        "Free space there, or take a shorter clip, or Track Regions with `enlarge` 1.", f"for {frames} frames", "keys of the clip",
     )  # fmt: skip
     starts = sorted({min(start, frames - together) for start in range(0, frames, together)})  # every call as large
     notes, left = Notes(), TimeLeft(len(starts))
@@ -157,68 +169,87 @@ def look(model: ModelPatcher, shown: Shown, conditioning: list | None) -> tuple[
         return x
 
     sigmas = torch.tensor([shown.sigma] * len(starts) + [0.0])
-    looking = noting(with_plan(model, (Probe(keys),)), notes)
-    walk_clip(looking, {"positive": only_words(model, conditioning)}, shown.latents[:together], sigmas, walk)
+    looking = noting(with_plan(without_windows(model), (Probe(keys),)), notes)
+    walk_clip(
+        looking, {"positive": only_words(model, conditioning, shown.node)}, shown.latents[:together], sigmas, walk
+    )
     return features, keys.grid
 
 
-def only_words(model: ModelPatcher, conditioning: list | None) -> list:
+def only_words(model: ModelPatcher, conditioning: list | None, node: str) -> list:
     """The prompt's text alone, for hints are of the whole clip and a call is not; without a prompt, zeros."""
     if conditioning:
         return [[text, {k: v for k, v in notes.items() if k == "pooled_output"}] for text, notes in conditioning[:1]]
     width = model.model.model_config.unet_config.get("context_dim")
     if not isinstance(width, int):
         raise ValueError(
-            f"{NODE}'s `model` needs words of its own kind. Connect any prompt to {NODE}'s `conditioning`."
+            f"{node}' `model` needs words of its own kind. Connect any prompt to the `conditioning` of Track Regions."
         )
     return [[torch.zeros(1, 77, width), {"pooled_output": torch.zeros(1, 1280)}]]
 
 
-@dataclass(frozen=True)
-class Marks:
-    """What is known of the regions. frames: numbers of the marked frames, ascending. masks: (K, marked, H, W) float."""
-
-    frames: tuple[int, ...]
-    masks: Tensor
-
-
 def track(
-    model: ModelPatcher, shown: Shown, frames: Tensor, marks: Marks, settings: Settings, conditioning: list | None = None
+    model: ModelPatcher, shown: Shown, frames: Tensor, marks: Sequence[Marks], settings: Settings, conditioning: list | None = None
 ) -> Tracked:  # fmt: skip
     """The marked regions in every frame (F, H, W, 3). shown: the same clip. Masks have the frames' size.
 
     Raises ValueError for a MODEL that cannot be looked into.
     """
-    require_family(model, NODE)
+    require_family(model, shown.node)
     keys, grid = look(model, shown, conditioning)
-    tokens = Tokens(keys, colours(frames, grid), marks.frames)
+    tokens = Tokens(keys, colours(frames, grid), sorted({frame for each in marks for frame in each}))
     return followed(tokens, grid, frames, marks, settings, model.load_device)
 
 
 def followed(
-    features: Tensor | Tokens,
-    grid: tuple[int, int],
-    frames: Tensor,
-    marks: Marks,
-    settings: Settings,
+    features: Tensor | Tokens, grid: tuple[int, int], frames: Tensor, marks: Sequence[Marks], settings: Settings,
     device: torch.device,
-) -> Tracked:
-    """The marked regions in every frame, by features of its tokens, whose products are similarities."""
-    found = torch.zeros(len(marks.masks), *frames.shape[:3], dtype=torch.bool)
-    sure = torch.ones(len(marks.masks), len(frames))
-    known = {frame: shares(marks.masks[:, i], *grid) for i, frame in enumerate(marks.frames)}
-    found[:, list(marks.frames)] = marks.masks > 0.5
+) -> Tracked:  # fmt: skip
+    """The marked regions in every frame, by features of its tokens, whose products are similarities.
 
-    def settle(frame: int, labels: Tensor) -> Tensor:
-        found[:, frame] = at_pixels(labels, grid, frames[frame, ..., :3].cpu())
-        return shares(found[:, frame], *grid)
-
+    Regions that the same frames mark are followed together, others apart: a frame says nothing of a region that it does not
+    mark, and another mark of one region changes no other.
+    """
+    found, sure = torch.zeros(len(marks), *frames.shape[:3], dtype=torch.bool), torch.ones(len(marks), len(frames))
+    strength = torch.zeros(len(marks), len(frames), grid[0] * grid[1])
+    groups = groups_of(marks)
     Notes().tell("Following the regions")
-    watch = watcher()
-    for done, each in enumerate(propagate(features, known, settings, settle, device), 1):
-        sure[:, each.frame] = each.confidence
-        watch(done / (len(frames) - len(known)))
+    watch, total = watcher(), sum(len(frames) - len(marked) for marked in groups)
+    done = count(1)
+    for marked, regions in groups.items():
+        masks = torch.stack([torch.stack([marks[k][frame] for frame in marked]) for k in regions])
+        known = {frame: shares(masks[:, i], *grid) for i, frame in enumerate(marked)}
+        for k, given in zip(regions, masks, strict=True):
+            found[k, list(marked)] = given > 0.5
+
+        def settle(frame: int, labels: Tensor, regions: list[int] = regions) -> Tensor:
+            found[regions, frame] = at_pixels(labels, grid, frames[frame, ..., :3].cpu())
+            return shares(found[regions, frame], *grid)
+
+        for each in propagate(features, known, settings, settle, device):
+            sure[regions, each.frame], strength[regions, each.frame] = each.confidence, each.labels[:, :-1].T
+            watch(next(done) / total)
+    if len(groups) > 1:
+        settle_claims(found, strength, marks, grid)
     return Tracked(found, sure)
+
+
+def groups_of(marks: Sequence[Marks]) -> dict[tuple[int, ...], list[int]]:
+    """The regions that the same frames mark: their numbers, by those frames."""
+    groups: dict[tuple[int, ...], list[int]] = {}
+    for region, each in enumerate(marks):
+        groups.setdefault(tuple(sorted(each)), []).append(region)
+    return groups
+
+
+def settle_claims(found: Tensor, strength: Tensor, marks: Sequence[Marks], grid: tuple[int, int]) -> None:
+    """Takes from masks (K, F, H, W) in place what others have the better claim to: a mark, or the stronger label (K, F, n)."""
+    regions = torch.arange(len(found)).view(-1, 1, 1)
+    for frame in range(found.shape[1]):
+        given = torch.tensor([frame in each for each in marks]).view(-1, 1, 1)
+        claims = F.interpolate(strength[None, :, frame].unflatten(2, grid), found.shape[2:], mode="bilinear")[0]
+        claims = claims.masked_fill(given, 2).masked_fill(~found[:, frame], -1)
+        found[:, frame] &= given | (claims.argmax(0) == regions)
 
 
 def at_pixels(labels: Tensor, grid: tuple[int, int], picture: Tensor) -> Tensor:

@@ -45,14 +45,13 @@ def follow(
     marked = _starts(marks)
     if not marked:
         return Followed(torch.zeros(frames.shape[:3], dtype=torch.bool), {})
-    drawn = {mark.frame for mark in marks if mark.kind == BRUSH}
-    marks = [*marks, *(box for box in boxes_between(marks, frames.shape[1:3], flow) if box.frame not in drawn)]
+    brushed = {mark.frame for mark in marks if mark.kind == BRUSH}
+    marks = [*marks, *(box for box in boxes_between(marks, frames.shape[1:3], flow) if box.frame not in brushed)]
     starts = _starts(marks)
-    pictures = (frames[..., :3].cpu().clamp(0, 1) * 255).round().byte().numpy()
+    pictures = _bytes(frames)
     found, unclear, done = np.zeros(pictures.shape[:3], bool), {}, 0
     for start in starts:
-        here = [mark for mark in marks if mark.frame == start]
-        found[start] = painted(cut(pictures[start], [mark for mark in here if mark.kind not in STROKES]), here)
+        found[start] = drawn(pictures[start], [mark for mark in marks if mark.frame == start])
         done += 1
         advance(done / len(pictures))
     nearest = [min(starts, key=lambda start: (abs(start - frame), start)) for frame in range(len(pictures))]
@@ -70,6 +69,25 @@ def follow(
                 advance(done / len(pictures))
                 frame += way
     return Followed(torch.from_numpy(found), doubts(found, marked, unclear))
+
+
+def marked_masks(frames: Tensor, marks: list[Mark]) -> dict[int, Tensor]:
+    """The thing in the frames (F, H, W, 3) in which it is marked and found: {frame: (H, W) bool}, ascending."""
+    found = {}
+    for start in _starts(marks):
+        mask = drawn(_bytes(frames[start]), [mark for mark in marks if mark.frame == start])
+        if mask.any():
+            found[start] = torch.from_numpy(mask)
+    return found
+
+
+def drawn(picture: np.ndarray, marks: list[Mark]) -> np.ndarray:
+    """The thing, (H, W) bool, from one frame's marks: cut out, then painted."""
+    return painted(cut(picture, [mark for mark in marks if mark.kind not in STROKES]), marks)
+
+
+def _bytes(frames: Tensor) -> np.ndarray:
+    return (frames[..., :3].cpu().clamp(0, 1) * 255).round().byte().numpy()
 
 
 def _starts(marks: list[Mark]) -> list[int]:

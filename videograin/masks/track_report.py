@@ -9,6 +9,8 @@ from torch import Tensor
 from ..core.frame_numbers import frames_text, runs
 from ..core.label_propagation import SURE
 
+SURE_OF_ALL = "sure in every frame"
+
 
 def unsure(masks: Tensor, confidence: Tensor, marked: Sequence[int]) -> list[int]:
     """Frames of one region that are probably wrong. masks (F, H, W) bool; confidence (F,)."""
@@ -24,6 +26,16 @@ def report(masks: Tensor, confidence: Tensor, marked: Sequence[int], numbers: Se
     )
 
 
+def remark(name: str, masks: Tensor, confidence: Tensor, marked: Sequence[int]) -> str:
+    """One region's line for the node that has marks, where they are made; empty if there is nothing to look at."""
+    line = _line(masks, confidence, marked)
+    if line == SURE_OF_ALL:
+        return ""
+    doubted = unsure(masks, confidence, marked)
+    place = f" (“{best_frame(doubted, confidence) + 1} / {len(masks)}” below the picture)" if doubted else ""
+    return f"{name}: {line}{place}."
+
+
 def _line(masks: Tensor, confidence: Tensor, marked: Sequence[int]) -> str:
     doubted = unsure(masks, confidence, marked)
     hidden = [f for f, seen in enumerate(masks.flatten(1).any(1).tolist()) if not seen]
@@ -32,7 +44,7 @@ def _line(masks: Tensor, confidence: Tensor, marked: Sequence[int]) -> str:
         parts.append(f"not seen in {frames_text(runs(hidden))} (right if it is out of sight)")
     if doubted:
         parts.append(f"a mark in frame {best_frame(doubted, confidence)} would help most")
-    return "; ".join(parts) or "sure in every frame"
+    return "; ".join(parts) or SURE_OF_ALL
 
 
 def best_frame(doubted: list[int], confidence: Tensor) -> int:
