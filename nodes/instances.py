@@ -5,13 +5,18 @@ from comfy_api.latest import io
 
 from ..videograin.comfyui import previews
 from ..videograin.comfyui.optical_flow import dis_between
-from ..videograin.core.cells import cut_like
+from ..videograin.core.cells import cut_like, on_cells
 from ..videograin.core.regions import frame_masks
-from ..videograin.masks.split_instances import LEFT_TO_RIGHT, ORDERS, split
+from ..videograin.jobs.split_instances import split_by_model
+from ..videograin.jobs.track_regions import from_frames, from_inversion
+from ..videograin.masks.split_instances import LEFT_TO_RIGHT, ORDERS, Apart, apart, split
 from ..videograin.views import instance_list
 from .declared import declared
-from .types import Category
+from .looking import as_inverted, require_one
+from .types import Category, Inversion
 
+NODE = "Split Instances"
+ENLARGE = 2  # as in Track Regions
 MOST = 4  # things, each with an output of its own
 THUMBNAIL_SIDE = 160  # pixels
 
@@ -62,6 +67,21 @@ class SplitInstances(io.ComfyNode):
                     tooltip="The frames of the clip, to follow fast things by their motion (OpenCV's optical flow) and to "
                     "show them. Without it a thing is expected where it was.",
                 ),
+                io.Model.Input(
+                    "model",
+                    optional=True,
+                    tooltip="The MODEL that will edit the clip, to tell the things apart by what it sees, as Track Regions does: "
+                    "things that cross or hide keep their number. Needs `frames`, and `vae` or `inversion`.",
+                ),
+                io.Vae.Input(
+                    "vae", optional=True, tooltip="With `model`: the VAE of the checkpoint; not with an `inversion`."
+                ),
+                Inversion.Input(
+                    "inversion",
+                    optional=True,
+                    tooltip="With `model`, in place of `vae`: the clip inverted with this checkpoint, seen on its own path. It "
+                    "saves the encoding; the frames must be those it was made from.",
+                ),
             ],
             outputs=[
                 *(
@@ -83,8 +103,12 @@ class SplitInstances(io.ComfyNode):
 
     @classmethod
     @declared
-    def execute(cls, mask, instances: int, order: str, names: str = "", frames=None) -> io.NodeOutput:
-        mask = frame_masks(mask)
+    def execute(cls, mask, instances: int, order: str, names: str = "", frames=None, model=None, vae=None,
+                inversion=None) -> io.NodeOutput:  # fmt: skip
+        _require_together(model, frames, vae, inversion)
+        mask = frame_masks(mask).cpu() > 0.5
+        if inversion is not None:
+            mask = on_cells(mask, tuple(inversion.source.shape[-2:]))
         if frames is not None:
             frames = cut_like(frames, tuple(mask.shape[1:]))
         if frames is not None and frames.shape[:3] != mask.shape:
@@ -92,13 +116,14 @@ class SplitInstances(io.ComfyNode):
                 f"Split Instances' `frames` are {_size(frames)}, but its `mask` is {_size(mask)}. Connect the frames that "
                 "the mask was made from, or nothing."
             )
-        try:
-            found = split(mask.cpu() > 0.5, instances, order, None if frames is None else dis_between(frames))
-        except ValueError as error:
-            raise ValueError(
-                f"Split Instances: {error}. Lower `instances`, or give a `mask` in which the things come apart at least "
-                "once."
-            ) from error
+        if inversion is not None:
+            as_inverted(NODE, frames, inversion)
+        start = _apart(mask, instances)
+        if model is None:
+            found = split(mask, start, order, None if frames is None else dis_between(frames))
+        else:
+            shown = from_frames(model, vae, frames, ENLARGE, NODE) if vae else from_inversion(model, inversion, NODE)
+            found = split_by_model(model, shown, frames, mask, start, order)
         titles = instance_list.titles(names, instances)
         masks = [*found.float(), *[torch.zeros_like(found[0]).float()] * (MOST - instances)]
         portraits = [instance_list.portrait(thing, frames) for thing in found]
@@ -109,6 +134,26 @@ class SplitInstances(io.ComfyNode):
         report = instance_list.report(found, titles)
         shown = previews.shown("instances", {"rows": rows})
         return io.NodeOutput(*masks, instance_list.coloured(found), report, ui=shown)
+
+
+def _require_together(model, frames, vae, inversion) -> None:
+    if model is None:
+        for name, value in (("vae", vae), ("inversion", inversion)):
+            if value is not None:
+                raise ValueError(f"{NODE} has `{name}` but no `model`. Connect the MODEL too, or take `{name}` out.")
+        return
+    if frames is None:
+        raise ValueError(f"{NODE} has a `model` but no `frames` to show it. Connect the frames the mask was made from.")
+    require_one(NODE, vae, inversion)
+
+
+def _apart(mask, instances: int) -> Apart:
+    try:
+        return apart(mask, instances)
+    except ValueError as error:
+        raise ValueError(
+            f"Split Instances: {error}. Lower `instances`, or give a `mask` in which the things come apart at least once."
+        ) from error
 
 
 def _size(clip) -> str:

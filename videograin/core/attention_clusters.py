@@ -77,8 +77,8 @@ def blur_rows(rows: Tensor, height: int, width: int, cells: int) -> Tensor:
     return rows
 
 
-class AttentionInputs:
-    """A faster feature: the input of each self-attention, summed over steps, layers side by side.
+class SummedLayers:
+    """Numbers of each token in some layers, summed over steps, layers side by side.
 
     widths: channels of each layer; other layers are ignored. `allocate` allocates (frames, tokens, sum of widths) float32.
     """
@@ -89,13 +89,17 @@ class AttentionInputs:
         self.allocate, self.total, self.width = allocate, None, sum(widths.values())
 
     def add(self, site: tuple, x: Tensor) -> None:
-        """Adds one layer's input. x: (frames, tokens, dim), the normed hidden states."""
+        """Adds one layer's numbers. x: (frames, tokens, channels)."""
         if site not in self.columns:
             return
         if self.total is None:
             self.total = self.allocate((*x.shape[:2], self.width)).zero_()
         for kept, frame in zip(self.total[..., self.columns[site]], x, strict=True):
             kept += frame.to(kept)
+
+
+class AttentionInputs(SummedLayers):
+    """A faster feature: the normed hidden states that enter each self-attention."""
 
     def features(self) -> Tensor:
         """The features, (frames, tokens, sum of widths) float32 on the CPU; each layer: mean 0, spread 1. In place."""

@@ -22,6 +22,7 @@ from ..comfyui.progress import Notes, watcher
 from ..comfyui.spill_to_disk import allocate
 from ..comfyui.validate import noise_level, require_family
 from ..comfyui.wrappers import noting, with_plan
+from ..core.attention_keys import finest, on_grid, telling
 from ..core.cells import CELL
 from ..core.inversion_record import Inversion
 from ..core.label_propagation import Settings, propagate, shares
@@ -33,16 +34,19 @@ from .invert import walk_clip
 from .look import require_uncached
 
 NODE = "Track Regions"
-MAX_TOKENS = 4096  # of a frame: two frames' pairs are then 64 MiB
 TOGETHER = 8  # frames in a call of the network
 NOISY, INVERTED = 100, 200  # training steps at which frames are looked at, with noise of ours and on their own path
 
 
 class Shown(NamedTuple):
-    """What the network is shown of a clip: latents (F, C, h, w) in the sampler's space, at a noise level."""
+    """What the network is shown of a clip: latents (F, C, h, w) in the sampler's space, at a noise level.
+
+    node: the one that shows it, for messages.
+    """
 
     latents: Tensor
     sigma: float
+    node: str = NODE
 
 
 class Tracked(NamedTuple):
@@ -55,17 +59,13 @@ class Tracked(NamedTuple):
 class Keys(Onlooker):
     """The keys of some frames: of all layers at the finest grid, and of the decoder's last one before it."""
 
-    node = NODE
-
-    def __init__(self, model: ModelPatcher, height: int, width: int):
-        network = model.model.diffusion_model
+    def __init__(self, model: ModelPatcher, height: int, width: int, node: str = NODE):
+        network, self.node = model.model.diffusion_model, node
         backbone = registry.of(network)
-        levels = backbone.sites(network)
+        levels, widths = backbone.sites(network), backbone.widths(network)
         super().__init__(finest(levels, height, width), "all")
         self.grid = -(-height // self.level), -(-width // self.level)
-        before = [site for site in levels if levels[site] == 2 * self.level and site[0] == "output"]
-        self.sites = [site for site in levels if levels[site] == self.level] + before[-1:]
-        widths = backbone.widths(network)
+        self.sites = telling(levels, height, width)
         self.width = sum(widths[site] for site in self.sites)
         self.found: dict[Site, Tensor] = {}
 
@@ -76,11 +76,7 @@ class Keys(Onlooker):
         return site in self.sites
 
     def see_self(self, at: At, q: Tensor, k: Tensor) -> None:
-        keys = F.normalize(k[0].float(), dim=-1)
-        if (at.grid.height, at.grid.width) != self.grid:
-            picture = keys.transpose(1, 2).unflatten(2, (at.grid.height, at.grid.width))
-            keys = F.normalize(F.interpolate(picture, self.grid, mode="bilinear").flatten(2).transpose(1, 2), dim=-1)
-        self.found[at.site] = keys
+        self.found[at.site] = on_grid(k[0], (at.grid.height, at.grid.width), self.grid)
         self.seen = True
 
     def features(self) -> Tensor:
@@ -88,19 +84,13 @@ class Keys(Onlooker):
         missing = [site for site in self.sites if site not in self.found]
         if missing:
             raise ValueError(
-                f"{NODE} could not see self-attention at block {missing[0][0]} {missing[0][1]}: another node on its `model` "
+                f"{self.node} could not see self-attention at block {missing[0][0]} {missing[0][1]}: another node on its `model` "
                 "tiles or merges tokens there, as HyperTile and ToMe do. Connect the MODEL from before that node."
             )
         return torch.cat([self.found[site] for site in self.sites], -1) / len(self.sites) ** 0.5
 
 
-def finest(levels: dict[Site, int], height: int, width: int) -> int:
-    """The finest level of a decoder's self-attention with at most MAX_TOKENS tokens a frame, or its coarsest."""
-    found = sorted({level for site, level in levels.items() if site[0] == "output"})
-    return next((n for n in found if -(-height // n) * -(-width // n) <= MAX_TOKENS), found[-1])
-
-
-def from_frames(model: ModelPatcher, vae: VAE, frames: Tensor, enlarge: int) -> Shown:
+def from_frames(model: ModelPatcher, vae: VAE, frames: Tensor, enlarge: int, node: str = NODE) -> Shown:
     """Frames (F, H, W, 3), `enlarge` times as large, encoded, with one noise for all. Raises ValueError for another VAE."""
     height, width = (max(CELL, CELL * round(side * enlarge / CELL)) for side in frames.shape[1:3])
     notes, found = Notes(), []
@@ -111,36 +101,36 @@ def from_frames(model: ModelPatcher, vae: VAE, frames: Tensor, enlarge: int) -> 
     channels = model.get_model_object("latent_format").latent_channels
     if found[0].ndim != 4 or found[0].shape[1] != channels:
         raise ValueError(
-            f"{NODE}'s `vae` makes latents of shape {tuple(found[0].shape)}, but the model takes pictures of {channels} "
-            "channels. Connect the checkpoint's own VAE."
+            f"The `vae` of {node} makes latents of shape {tuple(found[0].shape)}, but the model takes pictures of "
+            f"{channels} channels. Connect the checkpoint's own VAE."
         )
     clean = model.model.process_latent_in(torch.cat(found).float())
     noise = torch.randn(clean[:1].shape, generator=torch.Generator().manual_seed(0))
     sigma = noise_level(model.get_model_object("model_sampling"), NOISY)
-    return Shown(registry.of(model.model.diffusion_model).path.noisy(clean, noise.expand_as(clean), sigma), sigma)
+    return Shown(registry.of(model.model.diffusion_model).path.noisy(clean, noise.expand_as(clean), sigma), sigma, node)
 
 
-def from_inversion(model: ModelPatcher, inversion: Inversion) -> Shown:
+def from_inversion(model: ModelPatcher, inversion: Inversion, node: str = NODE) -> Shown:
     """The clip on its own path. Raises ValueError for the inversion of another kind of model."""
     channels = model.get_model_object("latent_format").latent_channels
     if inversion.source.shape[1] != channels:
         raise ValueError(
-            f"{NODE}'s `inversion` has {inversion.source.shape[1]} channels, but the model's latents have {channels}. Connect "
-            "the MODEL that the clip was inverted with."
+            f"The `inversion` of {node} has {inversion.source.shape[1]} channels, but the model's latents have {channels}. "
+            "Connect the MODEL that the clip was inverted with."
         )
     sigma = noise_level(model.get_model_object("model_sampling"), INVERTED)
     level = min((s for s in inversion.sigmas.tolist() if s > 0), key=lambda s: abs(s - sigma))
-    return Shown(inversion.at(level), level)
+    return Shown(inversion.at(level), level, node)
 
 
 def look(model: ModelPatcher, shown: Shown, conditioning: list | None) -> tuple[Tensor, tuple[int, int]]:
     """The keys of every token, (F, n, C) float16, past memmap.IN_MEMORY in a file; and the grid, (rows, columns)."""
-    require_uncached(model, NODE)
+    require_uncached(model, shown.node)
     frames, (height, width) = len(shown.latents), shown.latents.shape[-2:]
-    keys, together = Keys(model, height, width), min(TOGETHER, frames)
+    keys, together = Keys(model, height, width, shown.node), min(TOGETHER, frames)
     features = allocate(
-        (frames, keys.grid[0] * keys.grid[1], keys.width), torch.float16, NODE,
-        f"Free space there, lower {NODE}'s `enlarge`, or take a shorter clip.", f"for {frames} frames", "keys of the clip",
+        (frames, keys.grid[0] * keys.grid[1], keys.width), torch.float16, shown.node,
+        "Free space there, or take smaller frames or a shorter clip.", f"for {frames} frames", "keys of the clip",
     )  # fmt: skip
     starts = sorted({min(start, frames - together) for start in range(0, frames, together)})  # every call as large
     notes, left = Notes(), TimeLeft(len(starts))
@@ -157,18 +147,20 @@ def look(model: ModelPatcher, shown: Shown, conditioning: list | None) -> tuple[
 
     sigmas = torch.tensor([shown.sigma] * len(starts) + [0.0])
     looking = noting(with_plan(model, (Probe(keys),)), notes)
-    walk_clip(looking, {"positive": only_words(model, conditioning)}, shown.latents[:together], sigmas, walk)
+    walk_clip(
+        looking, {"positive": only_words(model, conditioning, shown.node)}, shown.latents[:together], sigmas, walk
+    )
     return features, keys.grid
 
 
-def only_words(model: ModelPatcher, conditioning: list | None) -> list:
+def only_words(model: ModelPatcher, conditioning: list | None, node: str) -> list:
     """The prompt's text alone, for hints are of the whole clip and a call is not; without a prompt, zeros."""
     if conditioning:
         return [[text, {k: v for k, v in notes.items() if k == "pooled_output"}] for text, notes in conditioning[:1]]
     width = model.model.model_config.unet_config.get("context_dim")
     if not isinstance(width, int):
         raise ValueError(
-            f"{NODE}'s `model` needs words of its own kind. Connect any prompt to {NODE}'s `conditioning`."
+            f"The `model` of {node} needs words of its own kind. Use {NODE}, with any prompt as its `conditioning`."
         )
     return [[torch.zeros(1, 77, width), {"pooled_output": torch.zeros(1, 1280)}]]
 
@@ -182,27 +174,33 @@ class Marks:
 
 
 def track(
-    model: ModelPatcher, shown: Shown, frames: Tensor, marks: Marks, settings: Settings, conditioning: list | None = None
+    model: ModelPatcher, shown: Shown, frames: Tensor, marks: Marks, settings: Settings, conditioning: list | None = None,
+    inside: Tensor | None = None,
 ) -> Tracked:  # fmt: skip
     """The marked regions in every frame (F, H, W, 3). shown: the same clip. Masks have the frames' size.
 
-    Raises ValueError for a MODEL that cannot be looked into.
+    inside: what the regions cover together, as in `followed`. Raises ValueError for a MODEL that cannot be looked into.
     """
-    require_family(model, NODE)
-    return followed(*look(model, shown, conditioning), frames, marks, settings, model.load_device)
+    require_family(model, shown.node)
+    return followed(*look(model, shown, conditioning), frames, marks, settings, model.load_device, inside)
 
 
 def followed(
-    features: Tensor, grid: tuple[int, int], frames: Tensor, marks: Marks, settings: Settings, device: torch.device
-) -> Tracked:
-    """The marked regions in every frame, by features of the clip as `look` gives them."""
+    features: Tensor, grid: tuple[int, int], frames: Tensor, marks: Marks, settings: Settings, device: torch.device,
+    inside: Tensor | None = None,
+) -> Tracked:  # fmt: skip
+    """The marked regions in every frame, by features of the clip as `look` gives them.
+
+    inside: (F, H, W) bool where it is known what the regions cover together; each of its pixels is then of one of them.
+    """
     found = torch.zeros(len(marks.masks), *frames.shape[:3], dtype=torch.bool)
     sure = torch.ones(len(marks.masks), len(frames))
     known = {frame: shares(marks.masks[:, i], *grid) for i, frame in enumerate(marks.frames)}
     found[:, list(marks.frames)] = marks.masks > 0.5
 
     def settle(frame: int, labels: Tensor) -> Tensor:
-        found[:, frame] = at_pixels(labels, grid, frames[frame, ..., :3].cpu())
+        picture = frames[frame, ..., :3].cpu()
+        found[:, frame] = at_pixels(labels, grid, picture, None if inside is None else inside[frame])
         return shares(found[:, frame], *grid)
 
     Notes().tell("Following the regions")
@@ -213,13 +211,15 @@ def followed(
     return Tracked(found, sure)
 
 
-def at_pixels(labels: Tensor, grid: tuple[int, int], picture: Tensor) -> Tensor:
+def at_pixels(labels: Tensor, grid: tuple[int, int], picture: Tensor, inside: Tensor | None = None) -> Tensor:
     """The strongest label of each pixel as masks without the background's, (K, H, W) bool.
 
-    Args: labels (n, K + 1); picture (H, W, 3) float in 0 to 1, whose edges they take.
+    Args: labels (n, K + 1); picture (H, W, 3) float in 0 to 1, whose edges they take; inside (H, W) bool, the pixels that
+    are not the background's, if that is known.
     """
     size = tuple(picture.shape[:2])
     soft = F.interpolate(labels.T.unflatten(1, grid)[None], size, mode="bilinear")[0]
     radius = 2 + round(max(size[0] / grid[0], size[1] / grid[1]) / 2)  # half a token and a little
-    owner = guided(soft, picture, radius).argmax(0)
-    return torch.stack([owner == k for k in range(labels.shape[1] - 1)])
+    strength = guided(soft, picture, radius)
+    owner = strength.argmax(0) if inside is None else strength[:-1].argmax(0)
+    return torch.stack([(owner == k) & (inside is None or inside) for k in range(labels.shape[1] - 1)])
