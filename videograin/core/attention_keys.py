@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .attention_clusters import SummedLayers
+from .attention_clusters import Allocate, SummedLayers
 
 MAX_TOKENS = 4096  # of a frame: two frames' pairs are then 64 MiB
 
@@ -36,11 +37,21 @@ def on_grid(keys: Tensor, own: tuple[int, int], grid: tuple[int, int]) -> Tensor
 
 
 class AttentionKeys(SummedLayers):
-    """The keys of some layers, each at unit length and on one grid (`on_grid`), summed over steps."""
+    """The keys of some layers, each at unit length, on one grid (rows, columns), summed over steps."""
+
+    def __init__(self, widths: dict[tuple, int], grid: tuple[int, int], allocate: Allocate = torch.empty):
+        super().__init__(widths, allocate)
+        self.grid, self.unseen = grid, set(widths)
+
+    def see(self, site: tuple, keys: Tensor, own: tuple[int, int]) -> None:
+        """Adds one layer's keys, (frames, tokens, C) of its own grid."""
+        if site in self.widths:
+            self.unseen.discard(site)
+            self.add(site, torch.cat([on_grid(frame[None], own, self.grid).cpu() for frame in keys]))
 
     def features(self) -> Tensor:
         """(frames, tokens, sum of widths) float32: the product of two tokens is the mean of their layers' cosines. In place."""
         for columns in self.columns.values():
             for frame in self.total[..., columns]:
-                frame /= frame.norm(dim=-1, keepdim=True).clamp(min=1e-12) * len(self.columns) ** 0.5
+                frame /= frame.norm(dim=-1, keepdim=True).clamp(min=1e-12) * len(self.widths) ** 0.5
         return self.total

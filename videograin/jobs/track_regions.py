@@ -31,7 +31,7 @@ from ..features.attention_probe import Onlooker, Probe
 from ..features.engine import At
 from ..masks.guided_filter import guided
 from .invert import walk_clip
-from .look import require_uncached
+from .look import require_uncached, unseen
 
 NODE = "Track Regions"
 TOGETHER = 8  # frames in a call of the network
@@ -83,10 +83,7 @@ class Keys(Onlooker):
         """(f, n, C) of the frames seen last: the product of two tokens is the mean of their layers' cosines."""
         missing = [site for site in self.sites if site not in self.found]
         if missing:
-            raise ValueError(
-                f"{self.node} could not see self-attention at block {missing[0][0]} {missing[0][1]}: another node on its `model` "
-                "tiles or merges tokens there, as HyperTile and ToMe do. Connect the MODEL from before that node."
-            )
+            raise unseen(self.node, missing[0])
         return torch.cat([self.found[site] for site in self.sites], -1) / len(self.sites) ** 0.5
 
 
