@@ -30,8 +30,8 @@ class SplitInstances(io.ComfyNode):
             category=Category.REGIONS,
             description=(
                 "Tells the things in one mask apart and follows each through the clip, so that “both cars” becomes the "
-                "left one and the right one. They must be apart in at least one frame; where they touch, each pixel goes "
-                "to the thing expected nearest."
+                "left one and the right one. They must be apart in at least one frame. With a MODEL, things that cross or hide "
+                "keep their number; without, each pixel goes to the thing expected nearest where they touch."
             ),
             search_aliases=[
                 "connected components",

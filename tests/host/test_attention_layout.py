@@ -68,7 +68,9 @@ def test_followed_needs_every_layer_it_compares(inverted):
 
     model, inversion, source, *_ = inverted
     tiled = HyperTile.execute(model, 64, 2, 0, False)[0]
-    with pytest.raises(ValueError, match="Attention Layout could not see self-attention at block input 1: another node"):
+    with pytest.raises(
+        ValueError, match="Attention Layout could not see self-attention at block input 1: another node"
+    ):
         AttentionLayout.execute(tiled, inversion, source, 3, 1, FEATURES[1], "followed")
 
 

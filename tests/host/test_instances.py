@@ -2,6 +2,7 @@
 
 import json
 
+import numpy as np
 import pytest
 import rig
 import torch
@@ -9,6 +10,8 @@ import torch
 from pack.nodes.demo import DemoClip
 from pack.nodes.instances import SplitInstances
 from pack.nodes.inversion import DDIMInversion
+from pack.videograin.toybox import world
+from pack.videograin.toybox.clips import MARGIN, film
 from pack.videograin.toybox.lively import Lively, lively_clip
 
 pytestmark = pytest.mark.once
@@ -77,6 +80,18 @@ def test_things_that_cross_keep_their_number_with_a_model(demo, crossing):
     found = SplitInstances.execute(both, 2, "left to right", "", frames, model, vae).result
     assert similarity(found, truth).mean() > 0.9 and similarity(found, truth).min() > 0.7
     assert torch.equal(found[0] + found[1], both)
+
+
+def test_a_thing_that_is_wholly_hidden_is_empty_with_a_model(demo):
+    wide = world.draw_background("grass", (world.SIZE + 2 * MARGIN,) * 2, np.random.default_rng(3))
+    tracks = [[world.Placed("pig", x, 100, 34) for x in (24, 96, 168)], [world.Placed("pumpkin", 96, 96, 90)] * 3]
+    shot = film(wide, "grass", tracks, np.zeros((3, 2), int))
+    frames, truth = torch.from_numpy(shot.frames).float() / 255, torch.from_numpy(shot.masks)
+    assert truth[0].any((1, 2)).tolist() == [True, False, True]
+    model, _, vae = demo
+    large, small, *_ = SplitInstances.execute(truth.any(0).float(), 2, "large to small", "", frames, model, vae).result
+    assert not small[1].any() and torch.equal(large[1] > 0.5, truth[1, 1])
+    assert similarity([small, large], truth)[:, [0, 2]].min() > 0.9
 
 
 def test_an_inversion_takes_the_place_of_the_vae(demo, crossing):
