@@ -5,6 +5,7 @@ from comfy_api.latest import io
 
 from ..videograin.comfyui import previews
 from ..videograin.comfyui.optical_flow import dis_between
+from ..videograin.comfyui.progress import tell
 from ..videograin.core.cells import cut_like, on_cells
 from ..videograin.core.regions import frame_masks
 from ..videograin.jobs.split_instances import split_by_model
@@ -17,6 +18,7 @@ from .types import Category, Inversion
 
 NODE = "Split Instances"
 ENLARGE = 2  # as in Track Regions
+ALIKE = "The model cannot tell these things apart: they look alike to it. They were followed by their motion instead."
 MOST = 4  # things, each with an output of its own
 THUMBNAIL_SIDE = 160  # pixels
 
@@ -31,7 +33,7 @@ class SplitInstances(io.ComfyNode):
             description=(
                 "Tells the things in one mask apart and follows each through the clip, so that “both cars” becomes the "
                 "left one and the right one. They must be apart in at least one frame. With a MODEL, things that cross or hide "
-                "keep their number; without, each pixel goes to the thing expected nearest where they touch."
+                "keep their number if they look different; without, each pixel goes to the thing expected nearest where they touch."
             ),
             search_aliases=[
                 "connected components",
@@ -71,7 +73,7 @@ class SplitInstances(io.ComfyNode):
                     "model",
                     optional=True,
                     tooltip="The MODEL that will edit the clip, to tell the things apart by what it sees, as Track Regions does: "
-                    "things that cross or hide keep their number. Needs `frames`, and `vae` or `inversion`.",
+                    "things that cross or hide keep their number. If they look alike to it, it does not help. Needs `frames`, and `vae` or `inversion`.",
                 ),
                 io.Vae.Input(
                     "vae", optional=True, tooltip="With `model`: the VAE of the checkpoint; not with an `inversion`."
@@ -119,11 +121,13 @@ class SplitInstances(io.ComfyNode):
         if inversion is not None:
             as_inverted(NODE, frames, inversion)
         start = _apart(mask, instances)
-        if model is None:
+        found = None
+        if model is not None:
+            clip = from_frames(model, vae, frames, ENLARGE, NODE) if vae else from_inversion(model, inversion, NODE)
+            found = split_by_model(model, clip, frames, mask, start, order)
+        alike = model is not None and found is None
+        if found is None:
             found = split(mask, start, order, None if frames is None else dis_between(frames))
-        else:
-            shown = from_frames(model, vae, frames, ENLARGE, NODE) if vae else from_inversion(model, inversion, NODE)
-            found = split_by_model(model, shown, frames, mask, start, order)
         titles = instance_list.titles(names, instances)
         masks = [*found.float(), *[torch.zeros_like(found[0]).float()] * (MOST - instances)]
         portraits = [instance_list.portrait(thing, frames) for thing in found]
@@ -132,6 +136,9 @@ class SplitInstances(io.ComfyNode):
             for row, portrait in zip(instance_list.rows(found, titles), portraits, strict=True)
         ]
         report = instance_list.report(found, titles)
+        if alike:
+            report += f"\n{ALIKE}"
+            tell(ALIKE)  # it stays on the node
         shown = previews.shown("instances", {"rows": rows})
         return io.NodeOutput(*masks, instance_list.coloured(found), report, ui=shown)
 

@@ -82,6 +82,17 @@ def test_things_that_cross_keep_their_number_with_a_model(demo, crossing):
     assert torch.equal(found[0] + found[1], both)
 
 
+def test_twins_are_followed_by_their_motion_and_the_report_says_why(demo):
+    shot = lively_clip(("bus", "bus"), "sunset", 4, 7301, Lively(passing=True))
+    frames, mask = torch.from_numpy(shot.frames).float() / 255, torch.from_numpy(shot.masks).any(0).float()
+    model, _, vae = demo
+    found, without = (
+        SplitInstances.execute(mask, 2, "left to right", "", frames, *more).result for more in ((model, vae), ())
+    )
+    assert torch.equal(found[0], without[0])
+    assert found[5].startswith(without[5]) and "The model cannot tell these things apart" in found[5].splitlines()[-1]
+
+
 def test_a_thing_that_is_wholly_hidden_is_empty_with_a_model(demo):
     wide = world.draw_background("grass", (world.SIZE + 2 * MARGIN,) * 2, np.random.default_rng(3))
     tracks = [[world.Placed("pig", x, 100, 34) for x in (24, 96, 168)], [world.Placed("pumpkin", 96, 96, 90)] * 3]
