@@ -108,39 +108,50 @@ class SplitInstances(io.ComfyNode):
     def execute(cls, mask, instances: int, order: str, names: str = "", frames=None, model=None, vae=None,
                 inversion=None) -> io.NodeOutput:  # fmt: skip
         _require_together(model, frames, vae, inversion)
-        mask = frame_masks(mask).cpu() > 0.5
-        if inversion is not None:
-            mask = on_cells(mask, tuple(inversion.source.shape[-2:]))
-        if frames is not None:
-            frames = cut_like(frames, tuple(mask.shape[1:]))
-        if frames is not None and frames.shape[:3] != mask.shape:
-            raise ValueError(
-                f"Split Instances' `frames` are {_size(frames)}, but its `mask` is {_size(mask)}. Connect the frames that "
-                "the mask was made from, or nothing."
-            )
-        if inversion is not None:
-            as_inverted(NODE, frames, inversion)
+        mask, frames = _fitted(frame_masks(mask).cpu() > 0.5, frames, inversion)
         start = _apart(mask, instances)
         found = None
         if model is not None:
-            clip = from_frames(model, vae, frames, ENLARGE, NODE) if vae else from_inversion(model, inversion, NODE)
+            clip = (
+                from_inversion(model, inversion, NODE)
+                if vae is None
+                else from_frames(model, vae, frames, ENLARGE, NODE)
+            )
             found = split_by_model(model, clip, frames, mask, start, order)
         alike = model is not None and found is None
         if found is None:
             found = split(mask, start, order, None if frames is None else dis_between(frames))
         titles = instance_list.titles(names, instances)
-        masks = [*found.float(), *[torch.zeros_like(found[0]).float()] * (MOST - instances)]
-        portraits = [instance_list.portrait(thing, frames) for thing in found]
-        rows = [
-            {**row, "picture": previews.pictures(portrait, "instance", THUMBNAIL_SIDE)[0]}
-            for row, portrait in zip(instance_list.rows(found, titles), portraits, strict=True)
-        ]
         report = instance_list.report(found, titles)
         if alike:
             report += f"\n{ALIKE}"
             tell(ALIKE)  # it stays on the node
-        shown = previews.shown("instances", {"rows": rows})
+        masks = [*found.float(), *[torch.zeros_like(found[0]).float()] * (MOST - instances)]
+        shown = previews.shown("instances", {"rows": _rows(found, titles, frames)})
         return io.NodeOutput(*masks, instance_list.coloured(found), report, ui=shown)
+
+
+def _fitted(mask, frames, inversion):
+    """Mask and frames as one clip, at the inversion's size if there is one."""
+    if inversion is not None:
+        mask = on_cells(mask, tuple(inversion.source.shape[-2:]))
+    if frames is not None:
+        frames = cut_like(frames, tuple(mask.shape[1:]))
+    if frames is not None and frames.shape[:3] != mask.shape:
+        raise ValueError(
+            f"Split Instances' `frames` are {_size(frames)}, but its `mask` is {_size(mask)}. Connect the frames that "
+            "the mask was made from, or nothing."
+        )
+    if inversion is not None:
+        as_inverted(NODE, frames, inversion)
+    return mask, frames
+
+
+def _rows(found, titles: list[str], frames) -> list[dict]:
+    pictures = [
+        previews.pictures(instance_list.portrait(thing, frames), "instance", THUMBNAIL_SIDE)[0] for thing in found
+    ]
+    return [{**row, "picture": each} for row, each in zip(instance_list.rows(found, titles), pictures, strict=True)]
 
 
 def _require_together(model, frames, vae, inversion) -> None:

@@ -21,8 +21,8 @@ def split_by_model(
     pixel. None if the things look so alike that the model cannot tell which is which. Raises ValueError for a MODEL that
     cannot be looked into.
     """
-    marks = Marks((start.frame,), torch.from_numpy(start.things[:, None]).float())
-    found = track(model, shown, frames, marks, Settings(), inside=mask)
+    marks = Marks((start.frame,), torch.from_numpy(start.things[:, None]).float(), mask)
+    found = track(model, shown, frames, marks, Settings())
     return in_order(found.masks, start, order) if told_apart(found, start.frame) else None
 
 

@@ -164,32 +164,32 @@ def only_words(model: ModelPatcher, conditioning: list | None, node: str) -> lis
 
 @dataclass(frozen=True)
 class Marks:
-    """What is known of the regions. frames: numbers of the marked frames, ascending. masks: (K, marked, H, W) float."""
+    """What is known of the regions.
+
+    frames: numbers of the marked frames, ascending. masks: (K, marked, H, W) float. inside: (F, H, W) bool where it is known
+    what they cover together in every frame; each of its pixels is then of one of them.
+    """
 
     frames: tuple[int, ...]
     masks: Tensor
+    inside: Tensor | None = None
 
 
 def track(
-    model: ModelPatcher, shown: Shown, frames: Tensor, marks: Marks, settings: Settings, conditioning: list | None = None,
-    inside: Tensor | None = None,
+    model: ModelPatcher, shown: Shown, frames: Tensor, marks: Marks, settings: Settings, conditioning: list | None = None
 ) -> Tracked:  # fmt: skip
     """The marked regions in every frame (F, H, W, 3). shown: the same clip. Masks have the frames' size.
 
-    inside: what the regions cover together, as in `followed`. Raises ValueError for a MODEL that cannot be looked into.
+    Raises ValueError for a MODEL that cannot be looked into.
     """
     require_family(model, shown.node)
-    return followed(*look(model, shown, conditioning), frames, marks, settings, model.load_device, inside)
+    return followed(*look(model, shown, conditioning), frames, marks, settings, model.load_device)
 
 
 def followed(
-    features: Tensor, grid: tuple[int, int], frames: Tensor, marks: Marks, settings: Settings, device: torch.device,
-    inside: Tensor | None = None,
-) -> Tracked:  # fmt: skip
-    """The marked regions in every frame, by features of the clip as `look` gives them.
-
-    inside: (F, H, W) bool where it is known what the regions cover together; each of its pixels is then of one of them.
-    """
+    features: Tensor, grid: tuple[int, int], frames: Tensor, marks: Marks, settings: Settings, device: torch.device
+) -> Tracked:
+    """The marked regions in every frame, by features of the clip as `look` gives them."""
     found = torch.zeros(len(marks.masks), *frames.shape[:3], dtype=torch.bool)
     sure = torch.ones(len(marks.masks), len(frames))
     known = {frame: shares(marks.masks[:, i], *grid) for i, frame in enumerate(marks.frames)}
@@ -197,7 +197,7 @@ def followed(
 
     def settle(frame: int, labels: Tensor) -> Tensor:
         picture = frames[frame, ..., :3].cpu()
-        found[:, frame] = at_pixels(labels, grid, picture, None if inside is None else inside[frame])
+        found[:, frame] = at_pixels(labels, grid, picture, None if marks.inside is None else marks.inside[frame])
         return shares(found[:, frame], *grid)
 
     Notes().tell("Following the regions")
