@@ -170,14 +170,16 @@ Masks that are empty although 5 % or more of the thing shows: {missed}; the repo
 
 
 def page(found):
-    """The page. Its first paragraph, what speaks against, is written by hand and kept."""
+    """The page. Its first paragraph, what speaks against, is written by hand and kept, as are later sections."""
     from pack.benchmarks.ruler.statistics import mean_interval
     from pack.videograin.core.label_propagation import SURE
 
     results = found["clips"]
     hiding = [r for r in results if r["clip"].startswith("hiding")]
     lively = [r for r in results if r not in hiding]
-    text = PAGE.read_text().split("\n\n") if PAGE.exists() else ["", "**What speaks against it.**"]
+    old = PAGE.read_text() if PAGE.exists() else "#\n\n**What speaks against it.**"
+    first, mark, later = old.partition("\n## ")
+    text = first.split("\n\n")
 
     def of(name, key, among):
         return [each["rows"][name][key] for each in among]
@@ -207,7 +209,7 @@ def page(found):
         hits=sum(unsure and wrong for unsure, wrong in shown),
         missed=sum(not seen and share >= LEAST for _, seen, share, _ in frames),
         look=mean([r["seconds"][0] for r in results]), follow=mean([r["seconds"][1] for r in results]),
-    )  # fmt: skip
+    ) + mark + later  # fmt: skip
 
 
 def mean(values):

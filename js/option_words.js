@@ -93,7 +93,7 @@ const OPTIONS = {
     'attention rows': ['注意力行', 'アテンションの行'],
     'attention inputs': ['注意力输入', 'アテンションの入力'],
   },
-  scope: { 'per frame': ['逐帧', 'フレームごと'], 'whole clip': ['整段视频', 'クリップ全体'] },
+  scope: { 'per frame': ['逐帧', 'フレームごと'], 'whole clip': ['整段视频', 'クリップ全体'], followed: ['跟踪', '追跡'] },
   level: { auto: ['自动', '自動'] },
   blocks: { all: ['全部', 'すべて'], encoder: ['编码器', 'エンコーダー'], decoder: ['解码器', 'デコーダー'] },
   scale: { shared: ['共用', '共通'], own: ['各自', '個別'] },

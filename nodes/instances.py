@@ -5,13 +5,20 @@ from comfy_api.latest import io
 
 from ..videograin.comfyui import previews
 from ..videograin.comfyui.optical_flow import dis_between
-from ..videograin.core.cells import cut_like
+from ..videograin.comfyui.progress import tell
+from ..videograin.core.cells import cut_like, on_cells
 from ..videograin.core.regions import frame_masks
-from ..videograin.masks.split_instances import LEFT_TO_RIGHT, ORDERS, split
+from ..videograin.jobs.split_instances import split_by_model
+from ..videograin.jobs.track_regions import from_frames, from_inversion
+from ..videograin.masks.split_instances import LEFT_TO_RIGHT, ORDERS, Apart, apart, split
 from ..videograin.views import instance_list
 from .declared import declared
-from .types import Category
+from .looking import as_inverted, require_one
+from .types import Category, Inversion
 
+NODE = "Split Instances"
+ENLARGE = 2  # as in Track Regions
+ALIKE = "The model cannot tell these things apart: they look alike to it. They were followed by their motion instead."
 MOST = 4  # things, each with an output of its own
 THUMBNAIL_SIDE = 160  # pixels
 
@@ -25,8 +32,8 @@ class SplitInstances(io.ComfyNode):
             category=Category.REGIONS,
             description=(
                 "Tells the things in one mask apart and follows each through the clip, so that “both cars” becomes the "
-                "left one and the right one. They must be apart in at least one frame; where they touch, each pixel goes "
-                "to the thing expected nearest."
+                "left one and the right one. They must be apart in at least one frame. With a MODEL, things that cross or hide "
+                "keep their number if they look different; without, each pixel goes to the thing expected nearest where they touch."
             ),
             search_aliases=[
                 "connected components",
@@ -62,6 +69,21 @@ class SplitInstances(io.ComfyNode):
                     tooltip="The frames of the clip, to follow fast things by their motion (OpenCV's optical flow) and to "
                     "show them. Without it a thing is expected where it was.",
                 ),
+                io.Model.Input(
+                    "model",
+                    optional=True,
+                    tooltip="The MODEL that will edit the clip, to tell the things apart by what it sees, as Track Regions does: "
+                    "things that cross or hide keep their number. If they look alike to it, it does not help. Needs `frames`, and `vae` or `inversion`.",
+                ),
+                io.Vae.Input(
+                    "vae", optional=True, tooltip="With `model`: the VAE of the checkpoint; not with an `inversion`."
+                ),
+                Inversion.Input(
+                    "inversion",
+                    optional=True,
+                    tooltip="With `model`, in place of `vae`: the clip inverted with this checkpoint, seen on its own path. It "
+                    "saves the encoding; the frames must be those it was made from.",
+                ),
             ],
             outputs=[
                 *(
@@ -83,32 +105,73 @@ class SplitInstances(io.ComfyNode):
 
     @classmethod
     @declared
-    def execute(cls, mask, instances: int, order: str, names: str = "", frames=None) -> io.NodeOutput:
-        mask = frame_masks(mask)
-        if frames is not None:
-            frames = cut_like(frames, tuple(mask.shape[1:]))
-        if frames is not None and frames.shape[:3] != mask.shape:
-            raise ValueError(
-                f"Split Instances' `frames` are {_size(frames)}, but its `mask` is {_size(mask)}. Connect the frames that "
-                "the mask was made from, or nothing."
+    def execute(cls, mask, instances: int, order: str, names: str = "", frames=None, model=None, vae=None,
+                inversion=None) -> io.NodeOutput:  # fmt: skip
+        _require_together(model, frames, vae, inversion)
+        mask, frames = _fitted(frame_masks(mask).cpu() > 0.5, frames, inversion)
+        start = _apart(mask, instances)
+        found = None
+        if model is not None:
+            clip = (
+                from_inversion(model, inversion, NODE)
+                if vae is None
+                else from_frames(model, vae, frames, ENLARGE, NODE)
             )
-        try:
-            found = split(mask.cpu() > 0.5, instances, order, None if frames is None else dis_between(frames))
-        except ValueError as error:
-            raise ValueError(
-                f"Split Instances: {error}. Lower `instances`, or give a `mask` in which the things come apart at least "
-                "once."
-            ) from error
+            found = split_by_model(model, clip, frames, mask, start, order)
+        alike = model is not None and found is None
+        if found is None:
+            found = split(mask, start, order, None if frames is None else dis_between(frames))
         titles = instance_list.titles(names, instances)
-        masks = [*found.float(), *[torch.zeros_like(found[0]).float()] * (MOST - instances)]
-        portraits = [instance_list.portrait(thing, frames) for thing in found]
-        rows = [
-            {**row, "picture": previews.pictures(portrait, "instance", THUMBNAIL_SIDE)[0]}
-            for row, portrait in zip(instance_list.rows(found, titles), portraits, strict=True)
-        ]
         report = instance_list.report(found, titles)
-        shown = previews.shown("instances", {"rows": rows})
+        if alike:
+            report += f"\n{ALIKE}"
+            tell(ALIKE)  # it stays on the node
+        masks = [*found.float(), *[torch.zeros_like(found[0]).float()] * (MOST - instances)]
+        shown = previews.shown("instances", {"rows": _rows(found, titles, frames)})
         return io.NodeOutput(*masks, instance_list.coloured(found), report, ui=shown)
+
+
+def _fitted(mask, frames, inversion):
+    """Mask and frames as one clip, at the inversion's size if there is one."""
+    if inversion is not None:
+        mask = on_cells(mask, tuple(inversion.source.shape[-2:]))
+    if frames is not None:
+        frames = cut_like(frames, tuple(mask.shape[1:]))
+    if frames is not None and frames.shape[:3] != mask.shape:
+        raise ValueError(
+            f"Split Instances' `frames` are {_size(frames)}, but its `mask` is {_size(mask)}. Connect the frames that "
+            "the mask was made from, or nothing."
+        )
+    if inversion is not None:
+        as_inverted(NODE, frames, inversion)
+    return mask, frames
+
+
+def _rows(found, titles: list[str], frames) -> list[dict]:
+    pictures = [
+        previews.pictures(instance_list.portrait(thing, frames), "instance", THUMBNAIL_SIDE)[0] for thing in found
+    ]
+    return [{**row, "picture": each} for row, each in zip(instance_list.rows(found, titles), pictures, strict=True)]
+
+
+def _require_together(model, frames, vae, inversion) -> None:
+    if model is None:
+        for name, value in (("vae", vae), ("inversion", inversion)):
+            if value is not None:
+                raise ValueError(f"{NODE} has `{name}` but no `model`. Connect the MODEL too, or take `{name}` out.")
+        return
+    if frames is None:
+        raise ValueError(f"{NODE} has a `model` but no `frames` to show it. Connect the frames the mask was made from.")
+    require_one(NODE, vae, inversion)
+
+
+def _apart(mask, instances: int) -> Apart:
+    try:
+        return apart(mask, instances)
+    except ValueError as error:
+        raise ValueError(
+            f"Split Instances: {error}. Lower `instances`, or give a `mask` in which the things come apart at least once."
+        ) from error
 
 
 def _size(clip) -> str:

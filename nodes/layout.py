@@ -64,7 +64,8 @@ class AttentionLayout(io.ComfyNode):
                     options=list(SCOPES),
                     default=PER_FRAME,
                     tooltip="“per frame” clusters each frame and matches the numbers from frame to frame; “whole clip” "
-                    "clusters all frames together, best for still cameras.",
+                    "clusters all frames together, best for still cameras; “followed” clusters the frame in the middle, and the "
+                    "model's keys carry its clusters to the others: steadier than “per frame”.",
                 ),
                 io.Int.Input(
                     "seed",

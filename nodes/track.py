@@ -4,14 +4,15 @@ import torch
 from comfy_api.latest import io
 
 from ..videograin.comfyui.progress import tell
-from ..videograin.core.cells import CELL, cut_like, on_cells
+from ..videograin.core.cells import CELL, on_cells
 from ..videograin.core.frame_numbers import parse_frames
 from ..videograin.core.label_propagation import Settings
 from ..videograin.core.regions import fitted, frame_masks
-from ..videograin.jobs.track_regions import from_frames, from_inversion, track
+from ..videograin.jobs.track_regions import Known, from_frames, from_inversion, track
 from ..videograin.masks.track_report import report
 from ..videograin.views.instance_list import over
 from .declared import declared
+from .looking import as_inverted, require_one
 from .types import Category, Inversion
 
 NODE = "Track Regions"
@@ -111,13 +112,9 @@ class TrackRegions(io.ComfyNode):
                 mask_4=None, vae=None, inversion=None, conditioning=None, recent: int = SHARED.recent) -> io.NodeOutput:  # fmt: skip
         marked = _marked(marked_frames, len(frames))
         given = {n: mask for n, mask in enumerate((mask_1, mask_2, mask_3, mask_4), 1) if mask is not None}
-        if (vae is None) == (inversion is None):
-            raise ValueError(
-                f"Track Regions has {'neither `vae` nor `inversion`' if vae is None else 'both `vae` and `inversion`'}. Connect "
-                "one of them: the VAE of the checkpoint, or an INVERSION of these frames."
-            )
+        require_one("Track Regions", vae, inversion)
         if inversion is not None:
-            frames = _as_inverted(frames, inversion)
+            frames = as_inverted("Track Regions", frames, inversion)
         masks = torch.stack([_mask(n, mask, marked, frames) for n, mask in given.items()])
         shown = (
             from_frames(model, vae, frames, enlarge, NODE)
@@ -125,7 +122,7 @@ class TrackRegions(io.ComfyNode):
             else from_inversion(model, inversion, NODE)
         )
         marks = [dict(zip(marked, each, strict=True)) for each in masks]
-        found = track(model, shown, frames, marks, Settings(recent=recent), conditioning)
+        found = track(model, shown, frames, Known(marks), Settings(recent=recent), conditioning)
         outputs = dict(zip(given, found.masks.float(), strict=True))
         empty = torch.zeros(frames.shape[:3])
         text = report(found.masks, found.confidence, marked, list(given))
@@ -140,18 +137,6 @@ def _marked(text: str, count: int) -> tuple[int, ...]:
             f"Track Regions' `marked_frames` names frame {marked[-1]}, but the clip's frames are numbered 0 to {count - 1}."
         )
     return marked
-
-
-def _as_inverted(frames, inversion):
-    """Frames as the inversion's latents show them."""
-    height, width = (side * CELL for side in inversion.source.shape[-2:])
-    frames = cut_like(frames, (height, width))
-    if len(frames) != len(inversion.source) or tuple(frames.shape[1:3]) != (height, width):
-        raise ValueError(
-            f"Track Regions' `frames` are {len(frames)} of {frames.shape[2]}×{frames.shape[1]} pixels, but its `inversion` is of "
-            f"{len(inversion.source)} of {width}×{height}. Connect the frames that were inverted."
-        )
-    return frames
 
 
 def _mask(number: int, mask, marked: tuple[int, ...], frames):

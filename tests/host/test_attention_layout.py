@@ -49,6 +49,32 @@ def test_clusters_find_and_name_the_objects(inverted):
 
 
 @pytest.mark.once
+def test_followed_clusters_keep_to_their_object(inverted):
+    """The frame in the middle is as it is without; the others have its numbers, and names come from the whole clip."""
+    model, inversion, source, clip, caption, (left, right) = inverted
+    args = (model, inversion, source, 3, 4, FEATURES[0])
+    found, _, _ = AttentionLayout.execute(*args, "followed", level="1/1", clip=clip, prompt=caption).result
+    frames = AttentionLayout.execute(*args, "per frame", level="1/1").result[0].labels
+    assert len(set(zip(found.labels[4].flatten().tolist(), frames[4].flatten().tolist(), strict=True))) == 3
+    for word, truth in (("wolf", left), ("pig", right)):
+        mask = ClustersToMask.execute(found, word).result[0] > 0.5
+        assert all(iou(mask[f], truth[f]) > 0.45 for f in range(8))
+
+
+@pytest.mark.once
+def test_followed_needs_every_layer_it_compares(inverted):
+    """HyperTile hides the finest ones."""
+    from comfy_extras.nodes_hypertile import HyperTile
+
+    model, inversion, source, *_ = inverted
+    tiled = HyperTile.execute(model, 64, 2, 0, False)[0]
+    with pytest.raises(
+        ValueError, match="Attention Layout could not see self-attention at block input 1: another node"
+    ):
+        AttentionLayout.execute(tiled, inversion, source, 3, 1, FEATURES[1], "followed")
+
+
+@pytest.mark.once
 def test_features_are_those_of_the_network_itself():
     """Against attention captured by an ordinary patch at the same levels."""
     model, inversion, source, *_ = invert(frames=3, steps=3)
@@ -85,6 +111,8 @@ def test_the_levels_of_a_deep_network(feature):
     args = (model, inversion, rig.text(1), 3, 2, feature, "whole clip", 0)
     for level, size in (("1/1", 16), ("1/2", 8), ("1/4", 4), ("auto", 16)):
         assert AttentionLayout.execute(*args, level).result[0].labels.shape == (2, size, size)
+        followed = AttentionLayout.execute(*args[:6], "followed", 0, level).result[0]
+        assert followed.labels.shape == (2, size, size)
     with pytest.raises(ValueError, match=r"no self-attention in the chosen blocks at 1/8.*`level` or `blocks`"):
         observe(model, inversion, rig.text(1), 1, Observer(8, "encoder", AttentionRows(), None))
 

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 
 from pack.nodes.rows import Regions
 from pack.videograin.core.label_propagation import Settings
-from pack.videograin.jobs.track_regions import enlargement, followed
+from pack.videograin.jobs.track_regions import Known, enlargement, followed
 from pack.videograin.toybox import world
 from pack.videograin.toybox.clips import MARGIN, film
 
@@ -61,7 +61,7 @@ def carried(marked):
     """marked: of each thing, the frames that mark it."""
     frames, truth, features = staged()
     marks = [{frame: mask[frame].float() for frame in known} for mask, known in zip(truth, marked, strict=True)]
-    return followed(features, (SIDE, SIDE), frames, marks, Settings(), torch.device("cpu")), truth
+    return followed(features, (SIDE, SIDE), frames, Known(marks), Settings(), torch.device("cpu")), truth
 
 
 def test_a_frame_says_nothing_of_a_thing_that_it_does_not_mark():
@@ -86,7 +86,7 @@ def test_what_two_claim_goes_to_the_one_that_is_marked_there():
     frames, truth, features = staged()
     whole = torch.ones_like(truth[0, 4]).float()
     marks = [{0: truth[0, 0].float(), 4: whole}, {0: truth[1, 0].float()}]
-    found = followed(features, (SIDE, SIDE), frames, marks, Settings(), torch.device("cpu")).masks
+    found = followed(features, (SIDE, SIDE), frames, Known(marks), Settings(), torch.device("cpu")).masks
     assert found[0, 4].all() and not found[1, 4].any() and found[1, 3].any()
 
 
@@ -169,7 +169,7 @@ def test_another_models_vae_is_named_as_regions_own_input(demo):
         def encode(self, pixels):
             return torch.zeros(len(pixels), 16, 8, 8)
 
-    with pytest.raises(ValueError, match="Regions' `vae` makes latents of shape"):
+    with pytest.raises(ValueError, match="The `vae` of Regions makes latents of shape"):
         Regions.execute(torch.rand(2, 64, 64, 3), rows("box 5, 5, 40, 40, 0"), model=demo[0], vae=Wider())
 
 

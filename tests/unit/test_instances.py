@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from pack.videograin.core.optical_flow import dis_flow
-from pack.videograin.masks.split_instances import LARGE_TO_SMALL, LEFT_TO_RIGHT, TOP_TO_BOTTOM, split
+from pack.videograin.masks.split_instances import LARGE_TO_SMALL, LEFT_TO_RIGHT, TOP_TO_BOTTOM, apart, split
 from pack.videograin.toybox.clips import clip
 from pack.videograin.views import instance_list
 from pack.videograin.views.palette import shades
@@ -21,10 +21,14 @@ def discs(*tracks, size=64):
     return torch.stack([torch.stack(track) for track in frames])
 
 
+def parted(mask, count, order, back=None):
+    return split(mask, apart(mask, count), order, back)
+
+
 def test_two_things_apart_are_told_apart_in_the_order_asked_for():
     things = discs([(15, 40, 8)] * 3, [(45, 15, 11)] * 3)
     for order, first in ((LEFT_TO_RIGHT, 0), (TOP_TO_BOTTOM, 1), (LARGE_TO_SMALL, 1)):
-        assert torch.equal(split(things.any(0), 2, order), things[[first, 1 - first]])
+        assert torch.equal(parted(things.any(0), 2, order), things[[first, 1 - first]])
 
 
 def test_things_that_meet_and_part_keep_their_number():
@@ -33,7 +37,7 @@ def test_things_that_meet_and_part_keep_their_number():
     right = [(50 + 0 * f, 32 - 2 * f, 8) for f in range(8)]
     things = discs(left, right)
     mask = things.any(0)
-    found = split(mask, 2, LEFT_TO_RIGHT)
+    found = parted(mask, 2, LEFT_TO_RIGHT)
     assert torch.equal(found.any(0), mask) and not found.all(0).any()
     for one, true in zip(found, things, strict=True):
         assert (one & true).sum() / (one | true).sum() > 0.9
@@ -42,13 +46,13 @@ def test_things_that_meet_and_part_keep_their_number():
 def test_a_hidden_thing_is_found_again_with_its_number():
     gone = [(15, 32, 8), (15, 32, 8), None, None, (17, 32, 8)]
     things = discs(gone, [(48, 32, 8)] * 5)
-    assert torch.equal(split(things.any(0), 2, LEFT_TO_RIGHT), things)
+    assert torch.equal(parted(things.any(0), 2, LEFT_TO_RIGHT), things)
 
 
 def test_small_pieces_go_to_the_nearest_thing():
     things = discs([(15, 32, 8)] * 2, [(48, 32, 8)] * 2)
     crumb = discs([(28, 32, 1)] * 2)[0]
-    found = split(things.any(0) | crumb, 2, LEFT_TO_RIGHT)
+    found = parted(things.any(0) | crumb, 2, LEFT_TO_RIGHT)
     assert torch.equal(found, torch.stack([things[0] | crumb, things[1]]))
 
 
@@ -58,15 +62,15 @@ def test_flow_follows_what_moves_farther_than_its_size():
     things = discs(a, b)
     shift = torch.zeros(64, 64, 2)
     shift[..., 0] = -12  # from the second frame back to the first
-    assert torch.equal(split(things.any(0), 2, LEFT_TO_RIGHT, lambda now, before: shift), things)
-    assert not torch.equal(split(things.any(0), 2, LEFT_TO_RIGHT), things)
+    assert torch.equal(parted(things.any(0), 2, LEFT_TO_RIGHT, lambda now, before: shift), things)
+    assert not torch.equal(parted(things.any(0), 2, LEFT_TO_RIGHT), things)
 
 
 def test_what_never_comes_apart_is_told():
     with pytest.raises(ValueError, match="no frame of the mask has 3 separate parts; the most is 2"):
-        split(discs([(15, 32, 8)], [(48, 32, 8)]).any(0), 3, LEFT_TO_RIGHT)
+        parted(discs([(15, 32, 8)], [(48, 32, 8)]).any(0), 3, LEFT_TO_RIGHT)
     with pytest.raises(ValueError, match="it is empty"):
-        split(torch.zeros(2, 8, 8, dtype=torch.bool), 2, LEFT_TO_RIGHT)
+        parted(torch.zeros(2, 8, 8, dtype=torch.bool), 2, LEFT_TO_RIGHT)
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -74,7 +78,7 @@ def test_the_demos_two_things_from_their_common_mask(seed):
     """Wandering so far that they overlap in some frames."""
     shot = clip(("wolf", "pig"), "snow", 16, 2.5, seed)
     masks, frames = torch.from_numpy(shot.masks), torch.from_numpy(shot.frames).float() / 255
-    found = split(masks.any(0), 2, LEFT_TO_RIGHT, lambda now, before: dis_flow(frames[now], frames[before]))
+    found = parted(masks.any(0), 2, LEFT_TO_RIGHT, lambda now, before: dis_flow(frames[now], frames[before]))
     for one, true in zip(found, masks, strict=True):
         assert (one & true).sum() / (one | true).sum() > 0.9
 

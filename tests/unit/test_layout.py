@@ -6,6 +6,7 @@ import torch
 
 from pack.videograin.core import attention_clusters
 from pack.videograin.core.attention_clusters import AttentionInputs, AttentionRows, ClusterLayout, WordMaps
+from pack.videograin.core.attention_keys import AttentionKeys
 from pack.videograin.views import cluster_map
 
 
@@ -21,12 +22,45 @@ def moving_blocks(frames=5, size=12, seed=0):
     return features, truth.flatten(1)
 
 
-@pytest.mark.parametrize("scope", attention_clusters.SCOPES)
+@pytest.mark.parametrize("scope", [attention_clusters.PER_FRAME, attention_clusters.WHOLE_CLIP])
 def test_clusters_follow_the_objects_with_constant_numbers(scope):
     features, truth = moving_blocks()
     labels = attention_clusters.cluster(features, 3, scope, seed=0)
     pairs = {(a, b) for a, b in zip(labels.flatten().tolist(), truth.flatten().tolist(), strict=True)}
     assert len(pairs) == 3  # one number per object, in every frame
+
+
+def test_clusters_of_one_frame_are_carried_to_the_others_by_keys():
+    features, truth = moving_blocks()
+    keys = torch.nn.functional.normalize(features, dim=-1)
+    labels = attention_clusters.cluster(features[2:3], 3, attention_clusters.PER_FRAME, seed=0)[0]
+    found = attention_clusters.carried(labels, 2, keys, 3)
+    assert torch.equal(found[2], labels)
+    pairs = set(zip(found.flatten().tolist(), truth.flatten().tolist(), strict=True))
+    assert len(pairs) == 3  # one number per object, in every frame
+
+
+def test_a_cluster_that_fills_a_frame_is_carried():
+    """Then no other cluster is sure of anything."""
+    keys = torch.nn.functional.normalize(torch.rand(3, 9, 4, generator=torch.Generator().manual_seed(0)), dim=-1)
+    assert (attention_clusters.carried(torch.full((9,), 1), 0, keys, 2) == 1).all()
+
+
+def test_keys_of_several_grids_are_compared_on_one():
+    """Each layer counts the same, however long its keys and however many the steps."""
+    g = torch.Generator().manual_seed(4)
+    fine, coarse = torch.randn(2, 16, 5, generator=g), torch.randn(2, 4, 3, generator=g)
+    store = AttentionKeys({("a",): 5, ("b",): 3}, (2, 2))
+    store.see(("a",), 7 * fine, (4, 4))
+    assert store.unseen == {("b",)}
+    for _ in range(2):
+        store.see(("b",), coarse, (2, 2))
+    store.see(("c",), coarse, (2, 2))  # another layer's
+    found = store.features()
+    assert found.shape == (2, 4, 8) and not store.unseen
+    torch.testing.assert_close(found.norm(dim=-1), torch.ones(2, 4))
+    unit = torch.nn.functional.normalize(coarse, dim=-1)
+    torch.testing.assert_close(2 * found[..., 5:] @ found[..., 5:].mT, unit @ unit.mT)
 
 
 def test_a_long_clip_is_clustered_by_some_of_its_tokens(monkeypatch):

@@ -2,7 +2,8 @@
 
 Features are summed while the network runs once more on the source. Memory holds one sum on the CPU, for any number of
 layers and steps, and one frame's attention; averaging, blur and K-Means work on the sum in place. The released code
-clusters each frame alone and does not match the numbers; here a cluster keeps its number through the clip.
+clusters each frame alone and does not match the numbers; here a cluster keeps its number through the clip: numbers are
+matched, or one frame's clusters are carried to the others by keys.
 """
 
 from __future__ import annotations
@@ -16,10 +17,14 @@ import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor
 
+from .label_propagation import Settings, propagate
+
 ROWS, INPUTS = FEATURES = ("attention rows", "attention inputs")
-PER_FRAME, WHOLE_CLIP = SCOPES = ("per frame", "whole clip")
+PER_FRAME, WHOLE_CLIP, FOLLOWED = SCOPES = ("per frame", "whole clip", "followed")
 
 FITTED = 2**26  # most numbers that one K-Means is fitted to, 64 frames of 1024 tokens: it copies its input
+
+CARRIED = Settings(recent=1, sure=0.0, handicap=0.0)  # clusters cover a frame: each one before counts, sure or not
 
 Allocate = Callable[[Sequence[int]], Tensor]  # allocates: a shape -> an uninitialised float32 tensor on the CPU
 
@@ -77,8 +82,8 @@ def blur_rows(rows: Tensor, height: int, width: int, cells: int) -> Tensor:
     return rows
 
 
-class AttentionInputs:
-    """A faster feature: the input of each self-attention, summed over steps, layers side by side.
+class SummedLayers:
+    """Numbers of each token in some layers, summed over steps, layers side by side.
 
     widths: channels of each layer; other layers are ignored. `allocate` allocates (frames, tokens, sum of widths) float32.
     """
@@ -86,16 +91,20 @@ class AttentionInputs:
     def __init__(self, widths: dict[tuple, int], allocate: Allocate = torch.empty):
         ends = list(accumulate(widths.values()))
         self.columns = {site: slice(end - width, end) for (site, width), end in zip(widths.items(), ends, strict=True)}
-        self.allocate, self.total, self.width = allocate, None, sum(widths.values())
+        self.widths, self.allocate, self.total = widths, allocate, None
 
     def add(self, site: tuple, x: Tensor) -> None:
-        """Adds one layer's input. x: (frames, tokens, dim), the normed hidden states."""
+        """Adds one layer's numbers. x: (frames, tokens, channels)."""
         if site not in self.columns:
             return
         if self.total is None:
-            self.total = self.allocate((*x.shape[:2], self.width)).zero_()
+            self.total = self.allocate((*x.shape[:2], sum(self.widths.values()))).zero_()
         for kept, frame in zip(self.total[..., self.columns[site]], x, strict=True):
             kept += frame.to(kept)
+
+
+class AttentionInputs(SummedLayers):
+    """A faster feature: the normed hidden states that enter each self-attention."""
 
     def features(self) -> Tensor:
         """The features, (frames, tokens, sum of widths) float32 on the CPU; each layer: mean 0, spread 1. In place."""
@@ -135,7 +144,7 @@ def cluster(
 ) -> Tensor:
     """K-Means labels; a cluster has the same number in every frame.
 
-    Args: features (frames, tokens, C) float32; scope, one of SCOPES: each frame alone, numbers matched from frame to
+    Args: features (frames, tokens, C) float32; scope, PER_FRAME or WHOLE_CLIP: each frame alone, numbers matched from frame to
     frame by the centroids, or all frames at once (a long clip is fitted to a sample of its tokens); tell, called with
     the phase and step as text.
     Returns (frames, tokens) int64. Raises ValueError for more clusters than a frame has tokens.
@@ -164,6 +173,23 @@ def cluster(
         previous = centroids
         labels.append(found)
     return torch.stack(labels)
+
+
+def carried(labels: Tensor, frame: int, keys: Tensor, clusters: int, device: torch.device | None = None) -> Tensor:
+    """One frame's cluster labels (tokens,) in every frame, (frames, tokens) int64: a token has those of the tokens most like it.
+
+    keys: (frames, tokens, C), whose products are similarities (attention_keys). device: to compare them on.
+    """
+    found = torch.empty(keys.shape[:2], dtype=torch.int64)
+    found[frame] = labels
+
+    def settle(number: int, shares: Tensor) -> Tensor:
+        found[number] = shares.argmax(1)
+        return F.one_hot(found[number], clusters).float()
+
+    for _ in propagate(keys, {frame: F.one_hot(labels, clusters).float()}, CARRIED, settle, device):
+        pass
+    return found
 
 
 def match(centroids: Tensor, previous: Tensor) -> Tensor:

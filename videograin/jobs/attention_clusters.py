@@ -21,48 +21,69 @@ from ..comfyui.spill_to_disk import allocate
 from ..comfyui.validate import require_family, require_text
 from ..comfyui.wrappers import for_inversion
 from ..core.attention_clusters import (
+    FOLLOWED,
+    PER_FRAME,
     ROWS,
     AttentionInputs,
     AttentionRows,
     ClusterLayout,
     WordMaps,
     blur_rows,
+    carried,
     cluster,
     name_clusters,
 )
+from ..core.attention_keys import AttentionKeys, telling
 from ..core.cells import CELL
 from ..core.inversion_record import Inversion
 from ..core.phrase_search import SMALL_WORDS, occurrences
 from ..features.attention_probe import AUTO, BLOCKS, Onlooker, Probe
 from ..features.engine import At, Call
-from .look import choose_level, evenly, look, noisy
+from .look import choose_level, evenly, look, noisy, unseen
 
 
 class Observer(Onlooker):
-    """What Attention Layout collects while the model looks at the source, under its first prompt."""
+    """What Attention Layout collects while the model looks at the source, under its first prompt.
+
+    frames: those whose features are kept. keys: of the whole clip, if they are wanted.
+    """
 
     node = "Attention Layout"
 
-    def __init__(self, level: int, blocks: str, features: AttentionRows | AttentionInputs, words: WordMaps | None):
+    def __init__(
+        self,
+        level: int,
+        blocks: str,
+        features: AttentionRows | AttentionInputs,
+        words: WordMaps | None,
+        frames: slice = slice(None),
+        keys: AttentionKeys | None = None,
+    ):
         super().__init__(level, blocks)
-        self.features, self.words = features, words
+        self.features, self.words, self.frames, self.keys = features, words, frames, keys
 
     def held_bytes(self, tokens: int) -> int:
         maps = 3 if isinstance(self.features, AttentionRows) else 0  # of a frame: scores, their softmax, the sum
-        return maps * 4 * (tokens // self.level**2) ** 2
+        keys = 2 * 4 * tokens * max(self.keys.widths.values()) if self.keys else 0  # of a frame: at both grids
+        return maps * 4 * (tokens // self.level**2) ** 2 + keys
+
+    def wants(self, site: Site, level: int) -> bool:
+        return super().wants(site, level) or (self.keys is not None and site in self.keys.widths)
 
     def see_hidden(self, call: Call, site: Site, x: Tensor) -> None:
-        if isinstance(self.features, AttentionInputs):
-            self.features.add(site, x[: call.frames])
+        if isinstance(self.features, AttentionInputs) and site in self.features.widths:
+            self.features.add(site, x[: call.frames][self.frames])
             self.seen = True
 
     def see_self(self, at: At, q: Tensor, k: Tensor) -> None:
-        if isinstance(self.features, AttentionRows):
-            self.features.add(at.site, q[0], k[0], at.heads)
+        if self.keys is not None:
+            self.keys.see(at.site, k[0], (at.grid.height, at.grid.width))
+        if isinstance(self.features, AttentionRows) and super().wants(at.site, at.level):
+            self.features.add(at.site, q[0][self.frames], k[0][self.frames], at.heads)
             self.seen = True
 
     def see_cross(self, at: At, q: Tensor, k: Tensor) -> None:
-        if self.words is not None:
+        if self.words is not None and super().wants(at.site, at.level):
             self.words.add(q[0], k[0], at.heads)
 
 
@@ -115,7 +136,8 @@ def attention_layout(
         positions = word_positions(clip, settings.prompt, candidate_words(settings.prompt, settings.words))
     if positions:
         rows_to_keys(clip, model, "Attention Layout")
-    rows_wanted, blocks = settings.feature == ROWS, settings.blocks
+    rows_wanted, blocks, followed = settings.feature == ROWS, settings.blocks, settings.scope == FOLLOWED
+    middle, rows = len(inversion.source) // 2, -(-height // divisor)
     observer = Observer(
         level=divisor,
         blocks=blocks,
@@ -123,16 +145,37 @@ def attention_layout(
         if rows_wanted
         else AttentionInputs(widths(model, divisor, blocks), _allocate),
         words=WordMaps(positions) if positions else None,
+        frames=slice(middle, middle + 1) if followed else slice(None),
+        keys=wanted_keys(model, height, width, divisor) if followed else None,
     )
     observe(model, inversion, conditioning, settings.steps, observer, settings.start)
-    found, rows = observer.features.features(), -(-height // observer.level)
+    found = observer.features.features()
     if rows_wanted:
         found = blur_rows(found, rows, found.shape[2] // rows, settings.blur | 1)
-    labels = cluster(found, settings.clusters, settings.scope, settings.seed, tell)
+    labels = cluster(found, settings.clusters, PER_FRAME if followed else settings.scope, settings.seed, tell)
+    if followed:
+        tell("Following the clusters")
+        labels = carried(labels[0], middle, clip_keys(observer.keys), settings.clusters, model.load_device)
     names = ("",) * settings.clusters
     if observer.words is not None:
         names = name_clusters(labels, observer.words.maps(), list(positions), settings.clusters)
     return ClusterLayout(labels.view(len(labels), rows, -1), names, height * CELL, width * CELL)
+
+
+def wanted_keys(model: ModelPatcher, height: int, width: int, level: int) -> AttentionKeys:
+    """An empty store of the keys that Track Regions compares, for the tokens of a level; height, width: of the latent."""
+    network = model.model.diffusion_model
+    backbone = registry.of(network)
+    channels = backbone.widths(network)
+    sites = telling(backbone.sites(network), height, width)
+    return AttentionKeys({site: channels[site] for site in sites}, (-(-height // level), -(-width // level)), _allocate)
+
+
+def clip_keys(keys: AttentionKeys) -> Tensor:
+    """The keys that were seen, (frames, tokens, C). Raises ValueError where a layer was hidden."""
+    if keys.unseen:
+        raise unseen(Observer.node, min(keys.unseen))
+    return keys.features()
 
 
 def widths(model: ModelPatcher, level: int, blocks: str) -> dict[Site, int]:

@@ -16,7 +16,7 @@ from ..comfyui.validate import require_family
 from ..core.label_propagation import Settings
 from ..masks.grabcut import painted
 from ..masks.marks import STROKES, Mark
-from .track_regions import Marks, Tracked, enlargement, from_frames, track
+from .track_regions import Known, Marks, Tracked, enlargement, from_frames, track
 
 
 def follow_marks_by_model(
@@ -29,7 +29,7 @@ def follow_marks_by_model(
     """
     require_family(model, node)
     shown = from_frames(model, vae, frames, enlargement(model, frames), node)
-    found = track(model, shown, frames, starts, Settings())
+    found = track(model, shown, frames, Known(starts), Settings())
     for masks, each, known in zip(found.masks, marks, starts, strict=True):
         for frame in {mark.frame for mark in each if mark.kind in STROKES} - set(known):
             here = [mark for mark in each if mark.frame == frame]

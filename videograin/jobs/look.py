@@ -7,6 +7,7 @@ from comfy.model_patcher import ModelPatcher
 from torch import Tensor
 from tqdm.auto import tqdm
 
+from ..backbones.base import Site
 from ..comfyui.progress import Notes
 from ..comfyui.wrappers import noting
 from ..core.cross_frame import LEVELS
@@ -76,3 +77,11 @@ def look(
             f"The model has no self-attention in the chosen blocks at 1/{onlooker.level} of the latent's grid. Change "
             f"{onlooker.node}'s `level` or `blocks`."
         )
+
+
+def unseen(node: str, site: Site) -> ValueError:
+    """The error for a layer whose self-attention was hidden from a node."""
+    return ValueError(
+        f"{node} could not see self-attention at block {site[0]} {site[1]}: another node on its `model` tiles or merges "
+        "tokens there, as HyperTile and ToMe do. Connect the MODEL from before that node."
+    )

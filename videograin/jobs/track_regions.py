@@ -24,6 +24,7 @@ from ..comfyui.progress import Notes, watcher
 from ..comfyui.spill_to_disk import allocate
 from ..comfyui.validate import noise_level, require_family
 from ..comfyui.wrappers import noting, with_plan
+from ..core.attention_keys import finest, on_grid, telling
 from ..core.cells import CELL
 from ..core.inversion_record import Inversion
 from ..core.label_propagation import Settings, propagate, shares
@@ -33,9 +34,8 @@ from ..features.attention_probe import Onlooker, Probe
 from ..features.engine import At
 from ..masks.guided_filter import guided
 from .invert import walk_clip
-from .look import require_uncached
+from .look import require_uncached, unseen
 
-MAX_TOKENS = 4096  # of a frame: two frames' pairs are then 64 MiB
 TOGETHER = 8  # frames in a call of the network
 NOISY, INVERTED = 100, 200  # training steps at which frames are looked at, with noise of ours and on their own path
 
@@ -44,11 +44,21 @@ Marks = Mapping[int, Tensor]  # of one region: the numbers of the frames that ma
 
 
 class Shown(NamedTuple):
-    """What the network is shown of a clip: latents (F, C, h, w) in the sampler's space, at a noise level. node: whose work it is."""
+    """What the network is shown of a clip: latents (F, C, h, w) in the sampler's space, at a noise level.
+
+    node: the one that shows it, for messages.
+    """
 
     latents: Tensor
     sigma: float
     node: str
+
+
+class Known(NamedTuple):
+    """What is known of the regions. inside: (F, H, W) bool, what they cover together, if every pixel of it is of one of them."""
+
+    marks: Sequence[Marks]
+    inside: Tensor | None = None
 
 
 class Tracked(NamedTuple):
@@ -62,15 +72,12 @@ class Keys(Onlooker):
     """The keys of some frames: of all layers at the finest grid, and of the decoder's last one before it."""
 
     def __init__(self, model: ModelPatcher, height: int, width: int, node: str):
-        self.node = node
-        network = model.model.diffusion_model
+        network, self.node = model.model.diffusion_model, node
         backbone = registry.of(network)
-        levels = backbone.sites(network)
+        levels, widths = backbone.sites(network), backbone.widths(network)
         super().__init__(finest(levels, height, width), "all")
         self.grid = -(-height // self.level), -(-width // self.level)
-        before = [site for site in levels if levels[site] == 2 * self.level and site[0] == "output"]
-        self.sites = [site for site in levels if levels[site] == self.level] + before[-1:]
-        widths = backbone.widths(network)
+        self.sites = telling(levels, height, width)
         self.width = sum(widths[site] for site in self.sites)
         self.found: dict[Site, Tensor] = {}
 
@@ -81,28 +88,15 @@ class Keys(Onlooker):
         return site in self.sites
 
     def see_self(self, at: At, q: Tensor, k: Tensor) -> None:
-        keys = F.normalize(k[0].float(), dim=-1)
-        if (at.grid.height, at.grid.width) != self.grid:
-            picture = keys.transpose(1, 2).unflatten(2, (at.grid.height, at.grid.width))
-            keys = F.normalize(F.interpolate(picture, self.grid, mode="bilinear").flatten(2).transpose(1, 2), dim=-1)
-        self.found[at.site] = keys
+        self.found[at.site] = on_grid(k[0], (at.grid.height, at.grid.width), self.grid)
         self.seen = True
 
     def features(self) -> Tensor:
         """(f, n, C) of the frames seen last: the product of two tokens is the mean of their layers' cosines."""
         missing = [site for site in self.sites if site not in self.found]
         if missing:
-            raise ValueError(
-                f"{self.node} could not see self-attention at block {missing[0][0]} {missing[0][1]}: another node on its `model` "
-                "tiles or merges tokens there, as HyperTile and ToMe do. Connect the MODEL from before that node."
-            )
+            raise unseen(self.node, missing[0])
         return torch.cat([self.found[site] for site in self.sites], -1) / len(self.sites) ** 0.5
-
-
-def finest(levels: dict[Site, int], height: int, width: int) -> int:
-    """The finest level of a decoder's self-attention with at most MAX_TOKENS tokens a frame, or its coarsest."""
-    found = sorted({level for site, level in levels.items() if site[0] == "output"})
-    return next((n for n in found if -(-height // n) * -(-width // n) <= MAX_TOKENS), found[-1])
 
 
 def enlargement(model: ModelPatcher, frames: Tensor) -> int:
@@ -124,8 +118,8 @@ def from_frames(model: ModelPatcher, vae: VAE, frames: Tensor, enlarge: int, nod
     channels = model.get_model_object("latent_format").latent_channels
     if found[0].ndim != 4 or found[0].shape[1] != channels:
         raise ValueError(
-            f"{node}' `vae` makes latents of shape {tuple(found[0].shape)}, but the model takes pictures of {channels} "
-            "channels. Connect the checkpoint's own VAE."
+            f"The `vae` of {node} makes latents of shape {tuple(found[0].shape)}, but the model takes pictures of "
+            f"{channels} channels. Connect the checkpoint's own VAE."
         )
     clean = model.model.process_latent_in(torch.cat(found).float())
     noise = torch.randn(clean[:1].shape, generator=torch.Generator().manual_seed(0))
@@ -138,8 +132,8 @@ def from_inversion(model: ModelPatcher, inversion: Inversion, node: str) -> Show
     channels = model.get_model_object("latent_format").latent_channels
     if inversion.source.shape[1] != channels:
         raise ValueError(
-            f"{node}' `inversion` has {inversion.source.shape[1]} channels, but the model's latents have {channels}. Connect "
-            "the MODEL that the clip was inverted with."
+            f"The `inversion` of {node} has {inversion.source.shape[1]} channels, but the model's latents have {channels}. "
+            "Connect the MODEL that the clip was inverted with."
         )
     sigma = noise_level(model.get_model_object("model_sampling"), INVERTED)
     level = min((s for s in inversion.sigmas.tolist() if s > 0), key=lambda s: abs(s - sigma))
@@ -153,7 +147,8 @@ def look(model: ModelPatcher, shown: Shown, conditioning: list | None) -> tuple[
     keys, together = Keys(model, height, width, shown.node), min(TOGETHER, frames)
     features = allocate(
         (frames, keys.grid[0] * keys.grid[1], keys.width), torch.float16, shown.node,
-        "Free space there, or take a shorter clip, or Track Regions with `enlarge` 1.", f"for {frames} frames", "keys of the clip",
+        "Free space there, take smaller frames or a shorter clip, or Track Regions with `enlarge` 1.", f"for {frames} frames",
+        "keys of the clip",
     )  # fmt: skip
     starts = sorted({min(start, frames - together) for start in range(0, frames, together)})  # every call as large
     notes, left = Notes(), TimeLeft(len(starts))
@@ -183,13 +178,13 @@ def only_words(model: ModelPatcher, conditioning: list | None, node: str) -> lis
     width = model.model.model_config.unet_config.get("context_dim")
     if not isinstance(width, int):
         raise ValueError(
-            f"{node}' `model` needs words of its own kind. Connect any prompt to the `conditioning` of Track Regions."
+            f"The `model` of {node} needs words of its own kind. Use Track Regions, with any prompt as its `conditioning`."
         )
     return [[torch.zeros(1, 77, width), {"pooled_output": torch.zeros(1, 1280)}]]
 
 
 def track(
-    model: ModelPatcher, shown: Shown, frames: Tensor, marks: Sequence[Marks], settings: Settings, conditioning: list | None = None
+    model: ModelPatcher, shown: Shown, frames: Tensor, known: Known, settings: Settings, conditioning: list | None = None
 ) -> Tracked:  # fmt: skip
     """The marked regions in every frame (F, H, W, 3). shown: the same clip. Masks have the frames' size.
 
@@ -197,12 +192,12 @@ def track(
     """
     require_family(model, shown.node)
     keys, grid = look(model, shown, conditioning)
-    tokens = Tokens(keys, colours(frames, grid), sorted({frame for each in marks for frame in each}))
-    return followed(tokens, grid, frames, marks, settings, model.load_device)
+    tokens = Tokens(keys, colours(frames, grid), sorted({frame for each in known.marks for frame in each}))
+    return followed(tokens, grid, frames, known, settings, model.load_device)
 
 
 def followed(
-    features: Tensor | Tokens, grid: tuple[int, int], frames: Tensor, marks: Sequence[Marks], settings: Settings,
+    features: Tensor | Tokens, grid: tuple[int, int], frames: Tensor, known: Known, settings: Settings,
     device: torch.device,
 ) -> Tracked:  # fmt: skip
     """The marked regions in every frame, by features of its tokens, whose products are similarities.
@@ -210,6 +205,7 @@ def followed(
     Regions that the same frames mark are followed together, others apart: a frame says nothing of a region that it does not
     mark, and another mark of one region changes no other.
     """
+    marks, inside = known
     found, sure = torch.zeros(len(marks), *frames.shape[:3], dtype=torch.bool), torch.ones(len(marks), len(frames))
     strength = torch.zeros(len(marks), len(frames), grid[0] * grid[1])
     groups = groups_of(marks)
@@ -218,15 +214,16 @@ def followed(
     done = count(1)
     for marked, regions in groups.items():
         masks = torch.stack([torch.stack([marks[k][frame] for frame in marked]) for k in regions])
-        known = {frame: shares(masks[:, i], *grid) for i, frame in enumerate(marked)}
+        labels = {frame: shares(masks[:, i], *grid) for i, frame in enumerate(marked)}
         for k, given in zip(regions, masks, strict=True):
             found[k, list(marked)] = given > 0.5
 
         def settle(frame: int, labels: Tensor, regions: list[int] = regions) -> Tensor:
-            found[regions, frame] = at_pixels(labels, grid, frames[frame, ..., :3].cpu())
+            where = None if inside is None else inside[frame]
+            found[regions, frame] = at_pixels(labels, grid, frames[frame, ..., :3].cpu(), where)
             return shares(found[regions, frame], *grid)
 
-        for each in propagate(features, known, settings, settle, device):
+        for each in propagate(features, labels, settings, settle, device):
             sure[regions, each.frame], strength[regions, each.frame] = each.confidence, each.labels[:, :-1].T
             watch(next(done) / total)
     if len(groups) > 1:
@@ -252,13 +249,15 @@ def settle_claims(found: Tensor, strength: Tensor, marks: Sequence[Marks], grid:
         found[:, frame] &= given | (claims.argmax(0) == regions)
 
 
-def at_pixels(labels: Tensor, grid: tuple[int, int], picture: Tensor) -> Tensor:
+def at_pixels(labels: Tensor, grid: tuple[int, int], picture: Tensor, inside: Tensor | None = None) -> Tensor:
     """The strongest label of each pixel as masks without the background's, (K, H, W) bool.
 
-    Args: labels (n, K + 1); picture (H, W, 3) float in 0 to 1, whose edges they take.
+    Args: labels (n, K + 1); picture (H, W, 3) float in 0 to 1, whose edges they take; inside (H, W) bool, the pixels that
+    are not the background's, if that is known.
     """
     size = tuple(picture.shape[:2])
     soft = F.interpolate(labels.T.unflatten(1, grid)[None], size, mode="bilinear")[0]
     radius = 2 + round(max(size[0] / grid[0], size[1] / grid[1]) / 2)  # half a token and a little
-    owner = guided(soft, picture, radius).argmax(0)
-    return torch.stack([owner == k for k in range(labels.shape[1] - 1)])
+    strength = guided(soft, picture, radius)
+    owner = strength.argmax(0) if inside is None else strength[:-1].argmax(0)
+    return torch.stack([(owner == k) & (inside is None or inside) for k in range(labels.shape[1] - 1)])

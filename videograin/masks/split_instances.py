@@ -8,6 +8,7 @@ the nearest expected outline. So things that meet and part again keep their numb
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -21,31 +22,21 @@ CLAIM = 0.25  # share of a thing's expected area that must lie in a part for the
 Back = Callable[[int, int], Tensor]  # frame numbers (now, before) -> the flow from now to before, (H, W, 2)
 
 
-def split(mask: Tensor, count: int, order: str, back: Back | None = None) -> Tensor:
-    """The things in a mask; each keeps its number through the clip.
+class Apart(NamedTuple):
+    """The frame that shows the things best apart, and the things there, (K, H, W) bool."""
 
-    Args: mask (F, H, W) bool; count >= 1, the number of things; order, one of ORDERS, taken in the frame where they are
-    most distinct (sizes: over all frames); back, optical flow, None to expect things at their last place.
-    Returns (count, F, H, W) bool, disjoint, with the mask as union. Raises ValueError if no frame has so many parts.
+    frame: int
+    things: np.ndarray
+
+
+def apart(mask: Tensor, count: int) -> Apart:
+    """The frame whose count-th largest part is the largest, its parts shared among the `count` largest.
+
+    mask (F, H, W) bool; count >= 1. Raises ValueError if no frame has so many parts.
     """
-    masks = mask.numpy()
-    first, seeds = best_apart(masks, count)
-    found = np.zeros((count, *masks.shape), bool)
-    found[:, first] = shared_out(masks[first], seeds)
-    for ahead in (range(first + 1, len(masks)), range(first - 1, -1, -1)):
-        expected, last = found[:, first], first
-        for frame in ahead:
-            expected = carried(expected, None if back is None else back(frame, last))
-            found[:, frame] = shared_out(masks[frame], expected)
-            visible = found[:, frame].any((1, 2))  # a hidden thing stays expected at its last place
-            expected, last = np.where(visible[:, None, None], found[:, frame], expected), frame
-    return torch.from_numpy(found[_sorted(found, first, order)])
-
-
-def best_apart(masks: np.ndarray, count: int) -> tuple[int, np.ndarray]:
-    """The frame whose count-th largest part is the largest, and its `count` largest parts, (count, H, W) bool."""
     from scipy.ndimage import label
 
+    masks = mask.numpy()
     parts = [label(frame)[0] for frame in masks]
     sizes = [np.bincount(each.ravel())[1:] for each in parts]
     smallest = [np.sort(each)[-count] if len(each) >= count else 0 for each in sizes]
@@ -57,7 +48,26 @@ def best_apart(masks: np.ndarray, count: int) -> tuple[int, np.ndarray]:
             + (". The things touch in every frame" if most else ", it is empty")
         )
     largest = 1 + np.argsort(-sizes[frame], kind="stable")[:count]
-    return frame, np.stack([parts[frame] == number for number in largest])
+    return Apart(frame, shared_out(masks[frame], np.stack([parts[frame] == number for number in largest])))
+
+
+def split(mask: Tensor, start: Apart, order: str, back: Back | None = None) -> Tensor:
+    """The things in a mask; each keeps its number through the clip.
+
+    Args: mask (F, H, W) bool; start, as `apart` finds it; order, one of ORDERS; back, optical flow, None to expect things
+    at their last place. Returns (K, F, H, W) bool, disjoint, with the mask as union.
+    """
+    masks, (first, things) = mask.numpy(), start
+    found = np.zeros((len(things), *masks.shape), bool)
+    found[:, first] = things
+    for ahead in (range(first + 1, len(masks)), range(first - 1, -1, -1)):
+        expected, last = things, first
+        for frame in ahead:
+            expected = carried(expected, None if back is None else back(frame, last))
+            found[:, frame] = shared_out(masks[frame], expected)
+            visible = found[:, frame].any((1, 2))  # a hidden thing stays expected at its last place
+            expected, last = np.where(visible[:, None, None], found[:, frame], expected), frame
+    return in_order(torch.from_numpy(found), start, order)
 
 
 def shared_out(mask: np.ndarray, expected: np.ndarray) -> np.ndarray:
@@ -89,9 +99,10 @@ def carried(things: np.ndarray, flow: Tensor | None) -> np.ndarray:
     return np.where(moved.any((1, 2), keepdims=True), moved, things)
 
 
-def _sorted(found: np.ndarray, first: int, order: str) -> np.ndarray:
-    """The things' numbers in the given order."""
+def in_order(found: Tensor, start: Apart, order: str) -> Tensor:
+    """Things (K, F, H, W) bool in one of ORDERS: as they stand where they are best apart, or by size over all frames."""
     if order == LARGE_TO_SMALL:
-        return np.argsort(-found.sum((1, 2, 3)), kind="stable")
+        return found[torch.argsort(found.sum((1, 2, 3)), descending=True, stable=True)]
     axis = 1 if order == LEFT_TO_RIGHT else 0
-    return np.argsort([np.argwhere(thing)[:, axis].mean() for thing in found[:, first]], kind="stable")
+    middles = [np.argwhere(thing)[:, axis].mean() for thing in start.things]
+    return found[torch.from_numpy(np.argsort(middles, kind="stable"))]

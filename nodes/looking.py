@@ -1,0 +1,27 @@
+"""How Track Regions and Split Instances show a clip to the MODEL: encoded by a VAE, or as it was inverted."""
+
+from torch import Tensor
+
+from ..videograin.core.cells import CELL, cut_like
+from ..videograin.core.inversion_record import Inversion
+
+
+def require_one(node: str, vae, inversion: Inversion | None) -> None:
+    """Raises ValueError unless exactly one of the two is connected."""
+    if (vae is None) == (inversion is None):
+        raise ValueError(
+            f"{node} has {'neither `vae` nor `inversion`' if vae is None else 'both `vae` and `inversion`'}. Connect "
+            "one of them: the VAE of the checkpoint, or an INVERSION of these frames."
+        )
+
+
+def as_inverted(node: str, frames: Tensor, inversion: Inversion) -> Tensor:
+    """Frames as the inversion's latents show them. Raises ValueError for another clip's."""
+    height, width = (side * CELL for side in inversion.source.shape[-2:])
+    frames = cut_like(frames, (height, width))
+    if len(frames) != len(inversion.source) or tuple(frames.shape[1:3]) != (height, width):
+        raise ValueError(
+            f"The `frames` of {node} are {len(frames)} of {frames.shape[2]}×{frames.shape[1]} pixels, but its `inversion` is of "
+            f"{len(inversion.source)} of {width}×{height}. Connect the frames that were inverted."
+        )
+    return frames
