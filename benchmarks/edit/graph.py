@@ -60,7 +60,7 @@ def edit_graph(one: Example, method: Method, setup: Setup) -> Prompt:
         latent = graph.add("encode", "VAEEncode", pixels=frames, vae=["loader", 2])
         frames = graph.add("decode", "VAEDecode", samples=latent, vae=["loader", 2])
     if method.paste:
-        frames = pasted(graph, one, frames)
+        frames = pasted(graph, one, frames, method.followed)
     graph.add("collect", "BenchmarkCollect", images=frames)
     return graph.prompt
 
@@ -97,9 +97,33 @@ def mask_of(graph: Graph, one: Example, numbers: tuple[int, ...]) -> Link:
     return graph.add(f"mask {text}", "BenchmarkMask", case=one.case.name, areas=text)
 
 
-def pasted(graph: Graph, one: Example, frames: Link) -> Link:
+def followed_mask(graph: Graph, one: Example, numbers: tuple[int, ...]) -> Link:
+    """The union of areas, of which only the first frame's masks are true: the model follows them."""
+    things = [number for number, area in enumerate(areas(one)) if not area.is_place]
+    given = {f"mask_{place}": mask_of(graph, one, (number,)) for place, number in enumerate(things, 1)}
+    shown = {"model": LOADED, "vae": ["loader", 2], "frames": ["clip", 0], "marked_frames": "0", "enlarge": 2}
+    track, _ = graph.add("track", "VideoGrainTrackRegions", **shown, **given)
+    if any(number not in things for number in numbers):  # the place is what no thing covers
+        everything = numbers == tuple(range(len(areas(one))))
+        return mask_of(graph, one, numbers) if everything else _inverted(graph, [[track, n] for n in things])
+    return _united(graph, [[track, things.index(number)] for number in numbers])
+
+
+def _united(graph: Graph, masks: list[Link]) -> Link:
+    found = masks[0]
+    for other in masks[1:]:
+        name = f"{found[0]} {found[1]} or {other[1]}"
+        found = graph.add(name, "MaskComposite", destination=found, source=other, x=0, y=0, operation="or")
+    return found
+
+
+def _inverted(graph: Graph, masks: list[Link]) -> Link:
+    return graph.add("not any", "InvertMask", mask=_united(graph, masks))
+
+
+def pasted(graph: Graph, one: Example, frames: Link, followed: bool = False) -> Link:
     """The source's own pixels outside the soft edge of what may change: the end of every edit that has masks."""
-    mask = mask_of(graph, one, changed(one))
+    mask = (followed_mask if followed else mask_of)(graph, one, changed(one))
     return graph.add("paste", "VideoGrainPasteEdit", source=["clip", 0], edited=frames, mask=mask)
 
 
@@ -165,6 +189,10 @@ class Sampling:
     def link(self, name: str, output: int = 0) -> Link:
         return [f"{self.part.name}{name}", output]
 
+    def mask(self, numbers: tuple[int, ...]) -> Link:
+        """The union of areas, as the method has it."""
+        return (followed_mask if self.method.followed else mask_of)(self.graph, self.one, numbers)
+
     def inflated(self) -> Link:
         """The MODEL for the inversion and, through more nodes, for the edit."""
         model = self.model
@@ -205,7 +233,7 @@ class Sampling:
             }  # as its help says of small pictures
             model = self.node("place", "VideoGrainPlaceObjects", model=model, **words, **self.chain(merged=True))
         if self.method.blend:
-            kept = {"mode": self.method.blend, "mask": mask_of(self.graph, self.one, self.part.changes), "grow": 0}
+            kept = {"mode": self.method.blend, "mask": self.mask(self.part.changes), "grow": 0}
             path = {"inversion": self.link("invert", 1)}
             if self.method.blend == IRJS:
                 path = {"source": latent, "noise": self.method.noise}
@@ -245,7 +273,7 @@ class Sampling:
                 by_phrase.setdefault(phrase if merged else f"{number} {phrase}", []).append(number)
         chain: dict[str, Link] = {}
         for numbers in by_phrase.values():
-            mask, phrase = mask_of(self.graph, self.one, tuple(numbers)), self.part.phrases[numbers[0]]
+            mask, phrase = self.mask(tuple(numbers)), self.part.phrases[numbers[0]]
             link = self.node(f"region {numbers[0]}", "VideoGrainRegionPrompt", mask=mask, phrase=phrase, **chain)
             chain = {"regions": link}
         return chain

@@ -27,6 +27,7 @@ class Method:
     blend: mode of Latent Blend. noise: of the mode "irjs".
     passes: one area is edited after the other, each from an inversion of the edit before.
     adapted: a LoRA learns the first frame of a first edit before the edit that counts (VIA's test-time adaptation).
+    followed: masks are true in the first frame only; Track Regions makes the others.
     paste: the source's pixels are pasted outside the edit. watched: the attention inside areas is measured.
     """
 
@@ -43,6 +44,7 @@ class Method:
     noise: str = blending.FRESH
     passes: bool = False
     adapted: bool = False
+    followed: bool = False
     paste: bool = False
     watched: bool = False
 

@@ -41,14 +41,15 @@ def crops(edits: Sequence[Edited], judges: Judges) -> Image.Image:
         x, y = i % ACROSS * (CROP + 4), i // ACROSS * (CROP + 32)
         image.paste(Image.fromarray(picture[..., :3]).resize((CROP, CROP), Image.Resampling.LANCZOS), (x, y + 28))
         right = reading.agree(i, wanted, asked)
-        draw.text((x + 2, y), said(wanted), RIGHT if right else WRONG, font)
+        draw.text((x + 2, y), said(wanted, asked), RIGHT if right else WRONG, font)
         if not right:
-            draw.text((x + 2, y + 13), " / ".join(said(answer) for answer in reading.answers[i]), WRONG, font)
+            draw.text((x + 2, y + 13), " / ".join(said(answer, asked) for answer in reading.answers[i]), WRONG, font)
     return image
 
 
-def said(answer: Answer) -> str:
-    return " ".join(word for word in answer if word)
+def said(answer: Answer, asked: tuple[str, ...]) -> str:
+    """What counts of an answer, in words."""
+    return " ".join(getattr(answer, what) for what in asked if getattr(answer, what))
 
 
 def sheet(rows: dict[str, Sequence[np.ndarray]], titles: Sequence[str]) -> Image.Image:

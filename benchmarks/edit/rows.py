@@ -73,4 +73,5 @@ CLAIMED = {
     "passes": _ours("our default, one region after the other", replace(DEFAULT, passes=True)),
     "depth": _ours("our default + ControlNet for depth", replace(DEFAULT, control=True)),
 }
-ROWS = HEADLINE | CLAIMED
+FOLLOWED = {"followed": _ours("our default, masks by Track Regions", replace(DEFAULT, followed=True))}
+ROWS = HEADLINE | CLAIMED | FOLLOWED

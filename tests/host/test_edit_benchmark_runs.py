@@ -16,7 +16,7 @@ from pack.benchmarks.ruler import suite
 FRAMES = 2
 PARTS = (
     "sdedit", "set-mask", "draw-paste-0.4", "default", "unblended", "passes", "fatezero-shape", "fatezero-style",
-    "reatco-place", "reatco-irjs", "via-anchors", "via-adapted", "depth",
+    "reatco-place", "reatco-irjs", "via-anchors", "via-adapted", "depth", "followed",
 )  # fmt: skip
 
 
