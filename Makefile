@@ -57,8 +57,8 @@ bench-gate:  ## does the edit benchmark's score tell stickers from edits? minute
 bench-reconstruction:  ## does every frame come back from inversion? 25 clips, to benchmarks/RECONSTRUCTION.md: an hour
 	@tree="$$($(PROVISION) --print-comfyui)" && $(python) benchmarks/reconstruction.py --tree "$$tree"
 
-bench-track:  ## how well Track Regions follows things, to benchmarks/TRACK.md: a quarter of an hour
-	@tree="$$($(PROVISION) --print-comfyui)" && $(python) benchmarks/track.py --tree "$$tree"
+bench-track:  ## how well Track Regions follows things, to benchmarks/TRACK.md: an hour
+	@tree="$$($(PROVISION) --print-comfyui)" && $(python) benchmarks/track.py --tree "$$tree" $(ARGS)
 
 bench-track-split:  ## how well Split Instances tells apart what crosses, into benchmarks/TRACK.md: ten minutes
 	@tree="$$($(PROVISION) --print-comfyui)" && $(python) benchmarks/track_split.py --tree "$$tree"
