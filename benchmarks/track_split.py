@@ -20,17 +20,18 @@ MODEL, FLOW = WAYS = ("with a MODEL", "without (optical flow)")
 def clips():
     import numpy as np
 
-    from pack.benchmarks.track import FRAMES, HIDING, hiding_clip
+    from pack.benchmarks.track_clips import SETS, hiding_clip
     from pack.videograin.toybox import world
     from pack.videograin.toybox.lively import Lively, lively_clip
 
+    frames = SETS["development"].frames
     for seed in PASSING + TWINS:
         rng = np.random.default_rng([seed, 43])
         names, place = rng.choice(list(world.OBJECTS), 2, replace=False), str(rng.choice(list(world.PLACES)))
         names, kind = ([str(names[0])] * 2, "twins") if seed in TWINS else (list(map(str, names)), "passing")
-        yield f"{kind}-{seed}", lively_clip(names, place, FRAMES, seed, Lively(passing=True))
-    for seed in HIDING[:3]:  # in the last one the two touch in every frame, which the node refuses
-        yield f"hiding-{seed}", hiding_clip(seed)
+        yield f"{kind}-{seed}", lively_clip(names, place, frames, seed, Lively(passing=True))
+    for seed in SETS["development"].hiding[:3]:  # in the last one the two touch in every frame, which the node refuses
+        yield f"hiding-{seed}", hiding_clip(seed, frames)
 
 
 def split_both_ways(model, vae, frames, truth):
