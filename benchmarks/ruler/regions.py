@@ -13,6 +13,7 @@ from ...videograin.toybox.tasks import Task
 from .judges import NOTHING, Answer
 
 ALWAYS = ("name", "worn")
+COLOURLESS = ("dark", "sketch")  # styles in which no place can be told from another
 WHERE_WANTED = ("material", "style")  # a tree that is called green is still the tree that was asked for
 
 
@@ -42,8 +43,8 @@ def regions(shot: Clip, task: Task, truth: Clip) -> tuple[Region, ...]:
     if task.place != shot.place or task.style:
         ground = ~shot.masks.any(0) & ~truth.masks.any(0)
         wanted = Answer(task.place, style=task.style)
-        asked = ("style",) if task.style == "dark" else ("name", *asked_of(wanted)[len(ALWAYS) :])
-        found.append(Region(wanted, asked, ground, True))  # in the dark no place can be told from another
+        asked = ("style",) if task.style in COLOURLESS else ("name", *asked_of(wanted)[len(ALWAYS) :])
+        found.append(Region(wanted, asked, ground, True))
     return tuple(found)
 
 

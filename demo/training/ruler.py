@@ -27,6 +27,7 @@ NEGATIVES = 2  # of a scene: about as many as it has things
 LEAST = 60  # pixels of a thing that is shown to a judge
 THROUGH_VAE = 0.7  # edits come out of it; share of the scenes that are seen after the autoencoder
 DEFORMED = 0.3  # share of the regions that are not the thing's outline, but a box or a little off
+DRESSED = 2.5  # as often as for the painter: what is asked for least is told apart worst
 UNASKED = -100
 Labels = dict[str, int]
 
@@ -103,7 +104,7 @@ class Pool:
 
     def __init__(self, vae: nn.Module, rng: np.random.Generator):
         art = world.sprites()
-        self.draws = Scenes(art, lively=True), Scenes(art, only_held_out=True, lively=True)
+        self.draws = tuple(Scenes(art, only_held_out=held, lively=True, dressed=DRESSED) for held in (False, True))
         self.vae, self.rng, self.next, self.kept = vae, rng, 0, []
         self.things: list[Example] = []  # of the scene before
 

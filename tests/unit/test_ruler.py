@@ -114,6 +114,15 @@ def test_regions_say_what_is_asked_of_each_part(kind):
             assert ("material" in region.asked) == (kind == "material" and region.changes)
 
 
+def test_a_place_is_named_only_where_it_can_be_told():
+    """Road, sand and snow are the same grey paper in a sketch, and nothing is left of them in the dark."""
+    shot = lively_clip(("cat", "bus"), "road", 1, 0)
+    plain = tasks.task("style", shot, 0)
+    for style, asked in (("sketch", ("style",)), ("dark", ("style",)), ("flat", ("name", "style"))):
+        whole = plain._replace(style=style, wishes=())
+        assert regions(shot, whole, tasks.truth(shot, whole))[-1].asked == asked
+
+
 def test_pasted_drawings_follow_the_mask_and_stay_inside():
     shot = lively_clip(("cat", "bus"), "sand", 4, 3, Lively(nearing=True))
     wanted = tasks.task("object", shot, 1)

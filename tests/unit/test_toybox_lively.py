@@ -7,6 +7,7 @@ import pytest
 from pack.videograin.toybox import clips, looks, tasks, world
 from pack.videograin.toybox.lively import SMALL, Lively, lively_clip
 from pack.videograin.toybox.poses import STILL, bent, gait, unbent
+from pack.videograin.toybox.scenes import Scenes
 
 POINTS = np.random.default_rng(0).uniform(-0.6, 0.6, (500, 2))
 
@@ -127,6 +128,22 @@ def test_no_style_is_asked_for_that_the_dark_would_hide():
             wanted = tasks.task("style", shot, seed)
             found.add(wanted.style or wanted.wishes[0].track[0].style)
     assert styles == {"night": {"sketch", "watercolour"}, "grass": set(looks.STYLES)}
+
+
+def test_a_watercolour_is_seen_on_pale_things_too():
+    """A white rabbit blurred is still a white rabbit after the autoencoder: the paper's colour and dried edges tell."""
+    for name in ("rabbit", "pig", "unicorn", "cow"):
+        plain, mask = frame_of(world.Placed(name, 64, 64, 80))
+        painted, _ = frame_of(world.Placed(name, 64, 64, 80, style="watercolour"))
+        assert np.abs(painted[mask].astype(float) - plain[mask]).mean() > 28, name
+
+
+def test_dressed_scenes_have_more_looks():
+    def looks_of(dressed):
+        draw = Scenes(world.sprites(), lively=True, dressed=dressed)
+        return np.mean([bool(thing.material) for i in range(40) for thing in draw(np.random.default_rng(i)).objects])
+
+    assert looks_of(2.5) > 1.6 * looks_of(1.0) > 0
 
 
 def test_no_material_is_asked_for_that_the_thing_has_already():

@@ -81,12 +81,17 @@ def _dark(picture: np.ndarray) -> np.ndarray:
 
 
 def _watercolour(picture: np.ndarray) -> np.ndarray:
-    """Pale washes that run into each other."""
+    """Blurred washes that run into each other on cream paper: pigment pools in blotches and dries dark at their edges."""
     import cv2
 
     wash = cv2.bilateralFilter(cv2.GaussianBlur(picture, (0, 0), 2.2), 9, 60, 5).astype(np.float32)
-    edge = cv2.GaussianBlur(wash, (0, 0), 1.5) - cv2.GaussianBlur(wash, (0, 0), 5)
-    return (255 - 0.7 * (255 - wash) + 0.8 * edge).clip(0, 255).astype(np.uint8)
+    edges = np.hypot(*(cv2.Sobel(wash, cv2.CV_32F, *axis, scale=0.25) for axis in ((1, 0), (0, 1)))).max(
+        -1, keepdims=True
+    )
+    y, x = np.mgrid[: picture.shape[0], : picture.shape[1]].astype(np.float32)[..., None]
+    pools = 1 + 0.3 * np.sin(x / 8 + 1.5 * np.sin(y / 13)) * np.sin(y / 9 + 1.5 * np.sin(x / 15))
+    pigment = 0.55 * (255 - wash) * pools + np.minimum(1.6 * edges, 60)
+    return (np.float32((255, 243, 205)) - pigment).clip(0, 255).astype(np.uint8)
 
 
 STYLE_OF: dict[str, Callable[[np.ndarray], np.ndarray]] = {

@@ -47,11 +47,14 @@ class Scene(NamedTuple):
 class Scenes:
     """A generator of scenes without held-out pairs, of objects or of object and place, or with held-out pairs only.
 
-    lively: things are bent, lit, small, made of something and drawn in styles, as in `lively.py`.
+    lively: things are bent, lit, small, made of something and drawn in styles, as in `lively.py`. dressed: how many times as
+    often as MADE and STYLED say.
     """
 
-    def __init__(self, art: Art, size: int = SIZE, only_held_out: bool = False, lively: bool = False):
-        self.art, self.size, self.only_held_out, self.lively = art, size, only_held_out, lively
+    def __init__(
+        self, art: Art, size: int = SIZE, only_held_out: bool = False, lively: bool = False, dressed: float = 1.0
+    ):
+        self.art, self.size, self.only_held_out, self.lively, self.dressed = art, size, only_held_out, lively, dressed
         self.pairs, self.settings = held_out_pairs(), held_out_settings()
 
     def __call__(self, rng: np.random.Generator, count: int | None = None) -> Scene:
@@ -68,10 +71,11 @@ class Scenes:
         self, objects: tuple[Placed, ...], place: str, background: np.ndarray, rng: np.random.Generator
     ) -> Scene:
         """The scene of these objects, bent and dressed up at random."""
-        objects = tuple(enlivened(thing, rng) for thing in objects)
+        objects = tuple(enlivened(thing, rng, self.dressed) for thing in objects)
         if len(objects) > 1 and rng.random() < HIDING:
             objects = behind(*objects[:2], self.size, rng), *objects[1:]
-        lit, style = bool(rng.random() < LIT), str(rng.choice(list(STYLES))) if rng.random() < STYLED_WHOLE else ""
+        whole = rng.random() < self.dressed * STYLED_WHOLE
+        lit, style = bool(rng.random() < LIT), str(rng.choice(list(STYLES))) if whole else ""
         if style:
             objects = tuple(thing._replace(style="") for thing in objects)
         picture, masks = compose(background, objects, self.art, LIGHTS[place] if lit else None)
@@ -122,14 +126,14 @@ class Scenes:
                 return placed
 
 
-def enlivened(thing: Placed, rng: np.random.Generator) -> Placed:
+def enlivened(thing: Placed, rng: np.random.Generator, dressed: float = 1.0) -> Placed:
     """The thing bent, perhaps small, perhaps of a material or in a style."""
     if rng.random() < SMALL:
         thing = thing._replace(size=rng.uniform(*SMALL_EXTENT))
     return thing._replace(
         pose=gait(1, rng.uniform(0, 1.1), rng)[0],
-        material=str(rng.choice(MATERIALS)) if rng.random() < MADE else "",
-        style=str(rng.choice(list(STYLES))) if rng.random() < STYLED else "",
+        material=str(rng.choice(MATERIALS)) if rng.random() < dressed * MADE else "",
+        style=str(rng.choice(list(STYLES))) if rng.random() < dressed * STYLED else "",
     )
 
 
