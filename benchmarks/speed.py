@@ -25,6 +25,7 @@ BENCHES = {  # benchmark -> its devices
     "end to end": ("cuda",),
     "long": ("cpu",),
     "paths": ("cpu",),
+    "follow": ("cpu", "cuda"),
     "toy": ("cpu",),
 }
 ATTENTION_TASKS = ("times", "memory", "fast_error")
@@ -118,6 +119,10 @@ def measure(what: str, task: Row) -> Any:
         from pack.benchmarks.timing import long
 
         return long.chunks(**task)
+    if what == "follow":
+        from pack.benchmarks.timing import follow
+
+        return follow.follow(**task)
     if what == "profile":
         from pack.benchmarks.timing import toy
 
@@ -169,6 +174,12 @@ def long(device: str, counts: tuple[int, ...], length: int, steps: int, tree: Pa
     return long_rows(alone("chunks", device, tree, frames=frames, steps=steps, length=length) for frames in counts)
 
 
+def follow(device: str, frames: int, tree: Path) -> list[Row]:
+    from pack.benchmarks.timing.rows import FOLLOWED
+
+    return [row for case in FOLLOWED for row in alone("follow", device, tree, case=case, frames=frames) or ()]
+
+
 def benchmark(bench: str, device: str, chosen: argparse.Namespace, tree: Path) -> list[Row]:
     """The rows of one benchmark on one kind of device; none where it is for the other."""
     quick = chosen.quick
@@ -184,6 +195,8 @@ def benchmark(bench: str, device: str, chosen: argparse.Namespace, tree: Path) -
         return [row] if row else []
     if bench == "long":
         return long(device, *LONG[sizes], tree)
+    if bench == "follow":
+        return follow(device, 2 if quick else 8, tree)
     if bench == "paths":
         return alone("linking", device, tree, frames=4 if quick else 16, size=128 if quick else 512)
     return alone("profile", device, tree, steps=2 if quick else None)

@@ -56,6 +56,11 @@ LONG = """\
 *Edit in Chunks* on the demo model, 192×192 pixels, 2 steps, chunks of 16 frames that share 4, and 4 anchors in each:
 inversion, edit, blend, VAE. A frame of several chunks costs more than one of a single chunk by the shared frames and the anchors,
 which are worked on again in each; the next chunks cost no more than these. Peak memory is what is held beyond the clip and the result."""
+FOLLOW = """\
+## Following regions
+
+*Track Regions*, two regions marked in the first frame, by the frame: showing it to the network, and comparing its tokens
+with those of the marked frame and of the last three. Encoding is not in it."""
 TOY = """\
 ## The demo's edit
 
@@ -119,6 +124,13 @@ COLUMNS: dict[str, list[Column]] = {
         ("seconds", number("seconds", "{:.3g}")),
         ("peak MiB", number("peak_mb", "{:.0f}")),
     ],
+    "follow": [
+        ("frames", number("frames", "{}")),
+        ("part", number("case", "{}")),
+        ("seconds a frame", number("seconds", "{:.3g}")),
+        ("÷ one pass of the network", number("ratio_to_pass")),
+        ("peak MiB", number("peak_mb", "{:.0f}")),
+    ],
     "toy": [
         ("part", number("case", "{}")),
         ("seconds", number("seconds", "{:.2f}")),
@@ -132,6 +144,7 @@ SECTIONS = {
     "end to end": END_TO_END,
     "long": LONG,
     "paths": PATHS,
+    "follow": FOLLOW,
     "toy": TOY,
 }
 KINDS = {
@@ -140,13 +153,14 @@ KINDS = {
     "end to end": ("CUDA",),
     "long": ("CPU",),
     "paths": ("CPU",),
+    "follow": ("CPU", "CUDA"),
     "toy": ("CPU",),
 }
 
 
 def columns(bench: str, device: str) -> list[Column]:
     """The columns. On a CPU without seconds, which differ from CPU to CPU; the shares of a step's time stay."""
-    hidden = ("seconds",) if device == "CPU" and bench != "toy" else ()
+    hidden = ("seconds", "seconds a frame") if device == "CPU" and bench != "toy" else ()
     return [column for column in COLUMNS[bench] if column[0] not in hidden]
 
 

@@ -13,6 +13,7 @@ FIELDS = ("bench", "device", "seconds", "ratio_to_sdpa", "dense_over_ours", "ext
 SDPA, OURS, FAST, GROUPED, DENSE = FORMS = (
     "plain full-frame SDPA", "ST-Layout", "ST-Layout, `fast`", "ST-Layout, grouped keys", "dense recipe",
 )  # fmt: skip
+FOLLOWED = DEMO, SD = ("demo model, 192×192 doubled", "SD 1.5 size, 512×512")
 PER_FRAME, FULL_FRAME, ST_LAYOUT = MODES = ("per frame", "full frame", "ST-Layout")
 
 
