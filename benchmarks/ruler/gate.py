@@ -35,6 +35,9 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--split", choices=list(suite.SPLITS), default="development")
     parser.add_argument("--seed", type=int, help="of the first clip; nothing is written")
     parser.add_argument("--clips", type=int, help="only the first so many; nothing is written")
+    parser.add_argument(
+        "--frames", type=int, default=FRAMES, help=f"of each clip (default: {FRAMES}); nothing is written"
+    )
     return parser.parse_args()
 
 
@@ -50,15 +53,15 @@ def autoencoder() -> Callable[[np.ndarray], np.ndarray]:
     return restored
 
 
-def rows(cases: list[suite.Case], tell: Callable[[str], None]) -> list[dict[str, Any]]:
+def rows(cases: list[suite.Case], frames: int, tell: Callable[[str], None]) -> list[dict[str, Any]]:
     """The score of each known edit of each clip."""
     restored, judges, found = autoencoder(), Judges.load(), []
     for case in cases:
-        _, shot, task = suite.example(case, FRAMES)
+        _, shot, task = suite.example(case, frames)
         held = standard(shot, task, restored, case.seed)
         edits = {"unedited": shot.frames, "pasted": pasted(shot, task), "truth": held.truth.frames}
-        for name, frames in edits.items():
-            found.append({"case": case.name, "kind": case.kind, "row": name, **score(held, restored(frames), judges)})
+        for name, edited in edits.items():
+            found.append({"case": case.name, "kind": case.kind, "row": name, **score(held, restored(edited), judges)})
         tell(f"{case.name} {case.kind:10} " + "  ".join(f"{one['row']} {one['strict']:.0%}" for one in found[-3:]))
     return found
 
@@ -78,7 +81,7 @@ def summary(found: list[dict[str, Any]]) -> dict[str, dict[str, list[float]]]:
 def main() -> int:
     chosen = arguments()
     cases = suite.cases(chosen.split, chosen.seed)[: chosen.clips]
-    means = summary(rows(cases, lambda line: print(line, flush=True)))
+    means = summary(rows(cases, chosen.frames, lambda line: print(line, flush=True)))
     passed = True
     for row, (low, high) in BARS.items():
         value, *_ = means[row]["strict"]
@@ -86,7 +89,7 @@ def main() -> int:
         print(
             f"{row:10} strict {value:6.1%}   asked {low:.0%} to {high:.0%}   {'' if low <= value <= high else 'NOT MET'}"
         )
-    if chosen.seed is None and chosen.clips is None:
+    if chosen.seed is None and chosen.clips is None and chosen.frames == FRAMES:
         FILE.write_text(
             json.dumps({"split": chosen.split, "frames": FRAMES, "passed": passed, "rows": means}, indent=1) + "\n"
         )
