@@ -9,11 +9,10 @@ from ..videograin.comfyui.progress import tell
 from ..videograin.core.cells import cut_like, on_cells
 from ..videograin.core.regions import frame_masks
 from ..videograin.jobs.split_instances import split_by_model
-from ..videograin.jobs.track_regions import from_frames, from_inversion
 from ..videograin.masks.split_instances import LEFT_TO_RIGHT, ORDERS, Apart, apart, split
 from ..videograin.views import instance_list
 from .declared import declared
-from .looking import as_inverted, require_one
+from .looking import as_inverted, require_one, shown
 from .types import Category, Inversion
 
 NODE = "Split Instances"
@@ -112,11 +111,7 @@ class SplitInstances(io.ComfyNode):
         start = _apart(mask, instances)
         found = None
         if model is not None:
-            clip = (
-                from_inversion(model, inversion, NODE)
-                if vae is None
-                else from_frames(model, vae, frames, ENLARGE, NODE)
-            )
+            clip = shown(NODE, model, vae, inversion, frames, ENLARGE)
             found = split_by_model(model, clip, frames, mask, start, order)
         alike = model is not None and found is None
         if found is None:
@@ -127,8 +122,8 @@ class SplitInstances(io.ComfyNode):
             report += f"\n{ALIKE}"
             tell(ALIKE)  # it stays on the node
         masks = [*found.float(), *[torch.zeros_like(found[0]).float()] * (MOST - instances)]
-        shown = previews.shown("instances", {"rows": _rows(found, titles, frames)})
-        return io.NodeOutput(*masks, instance_list.coloured(found), report, ui=shown)
+        view = previews.shown("instances", {"rows": _rows(found, titles, frames)})
+        return io.NodeOutput(*masks, instance_list.coloured(found), report, ui=view)
 
 
 def _fitted(mask, frames, inversion):

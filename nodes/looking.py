@@ -4,6 +4,7 @@ from torch import Tensor
 
 from ..videograin.core.cells import CELL, cut_like
 from ..videograin.core.inversion_record import Inversion
+from ..videograin.jobs.track_regions import Shown, from_frames, from_inversion
 
 
 def require_one(node: str, vae, inversion: Inversion | None) -> None:
@@ -13,6 +14,13 @@ def require_one(node: str, vae, inversion: Inversion | None) -> None:
             f"{node} has {'neither `vae` nor `inversion`' if vae is None else 'both `vae` and `inversion`'}. Connect "
             "one of them: the VAE of the checkpoint, or an INVERSION of these frames."
         )
+
+
+def shown(node: str, model, vae, inversion: Inversion | None, frames: Tensor, enlarge: int) -> Shown:
+    """Frames (F, H, W, 3) as the MODEL is shown them, by the one of both that is connected; enlarge: only by a VAE."""
+    if inversion is not None:
+        return from_inversion(model, inversion, node)
+    return from_frames(model, vae, frames, enlarge, node)
 
 
 def as_inverted(node: str, frames: Tensor, inversion: Inversion) -> Tensor:

@@ -8,11 +8,11 @@ from ..videograin.core.cells import CELL, on_cells
 from ..videograin.core.frame_numbers import parse_frames
 from ..videograin.core.label_propagation import Settings
 from ..videograin.core.regions import fitted, frame_masks
-from ..videograin.jobs.track_regions import Known, from_frames, from_inversion, track
+from ..videograin.jobs.track_regions import Known, track
 from ..videograin.masks.track_report import report
 from ..videograin.views.instance_list import over
 from .declared import declared
-from .looking import as_inverted, require_one
+from .looking import as_inverted, require_one, shown
 from .types import Category, Inversion
 
 NODE = "Track Regions"
@@ -112,17 +112,12 @@ class TrackRegions(io.ComfyNode):
                 mask_4=None, vae=None, inversion=None, conditioning=None, recent: int = SHARED.recent) -> io.NodeOutput:  # fmt: skip
         marked = _marked(marked_frames, len(frames))
         given = {n: mask for n, mask in enumerate((mask_1, mask_2, mask_3, mask_4), 1) if mask is not None}
-        require_one("Track Regions", vae, inversion)
+        require_one(NODE, vae, inversion)
         if inversion is not None:
-            frames = as_inverted("Track Regions", frames, inversion)
-        masks = torch.stack([_mask(n, mask, marked, frames) for n, mask in given.items()])
-        shown = (
-            from_frames(model, vae, frames, enlarge, NODE)
-            if inversion is None
-            else from_inversion(model, inversion, NODE)
-        )
-        marks = [dict(zip(marked, each, strict=True)) for each in masks]
-        found = track(model, shown, frames, Known(marks), Settings(recent=recent), conditioning)
+            frames = as_inverted(NODE, frames, inversion)
+        marks = [dict(zip(marked, _mask(n, mask, marked, frames), strict=True)) for n, mask in given.items()]
+        clip = shown(NODE, model, vae, inversion, frames, enlarge)
+        found = track(model, clip, frames, Known(marks), Settings(recent=recent), conditioning)
         outputs = dict(zip(given, found.masks.float(), strict=True))
         empty = torch.zeros(frames.shape[:3])
         text = report(found.masks, found.confidence, marked, list(given))

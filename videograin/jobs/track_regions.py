@@ -214,7 +214,7 @@ def followed(
     done = count(1)
     for marked, regions in groups.items():
         masks = torch.stack([torch.stack([marks[k][frame] for frame in marked]) for k in regions])
-        labels = {frame: shares(masks[:, i], *grid) for i, frame in enumerate(marked)}
+        starts = {frame: shares(masks[:, i], *grid) for i, frame in enumerate(marked)}
         for k, given in zip(regions, masks, strict=True):
             found[k, list(marked)] = given > 0.5
 
@@ -223,7 +223,7 @@ def followed(
             found[regions, frame] = at_pixels(labels, grid, frames[frame, ..., :3].cpu(), where)
             return shares(found[regions, frame], *grid)
 
-        for each in propagate(features, labels, settings, settle, device):
+        for each in propagate(features, starts, settings, settle, device):
             sure[regions, each.frame], strength[regions, each.frame] = each.confidence, each.labels[:, :-1].T
             watch(next(done) / total)
     if len(groups) > 1:
