@@ -160,16 +160,11 @@ def page(found):
 
 def part(name, results):
     """What was measured on one set of clips."""
-    from pack.benchmarks.ruler.statistics import mean_interval
-
     hiding = [r for r in results if r["clip"].startswith("hiding")]
     lively = [r for r in results if r not in hiding]
 
     def of(row, key, among):
         return [each["rows"][row][key] for each in among]
-
-    def interval(values):
-        return "{:.3f} ({:.3f} to {:.3f})".format(*mean_interval(values))
 
     def minus(row, key):
         return interval([a - b for a, b in zip(of(OURS, key, results), of(row, key, results), strict=True)])
@@ -213,6 +208,13 @@ def told(frames):
         "hits": sum(unsure and wrong for unsure, wrong in shown),
         "missed": sum(not seen and share >= LEAST for _, seen, share, _ in frames),
     }
+
+
+def interval(values):
+    """The mean over clips and its interval, in words."""
+    from pack.benchmarks.ruler.statistics import mean_interval
+
+    return "{:.3f} ({:.3f} to {:.3f})".format(*mean_interval(values))
 
 
 def mean(values):

@@ -10,9 +10,11 @@ import sys
 import tempfile
 from pathlib import Path
 
+from track import OTHERS as TITLE
+from track import PAGE, interval, mean
+
 HERE = Path(__file__).resolve().parent
-OUT, PAGE = HERE / "out" / "track_split.json", HERE / "TRACK.md"
-TITLE = "## Split Instances"
+OUT = HERE / "out" / "track_split.json"
 PASSING, TWINS = tuple(range(7200, 7208)), tuple(range(7400, 7404))  # seeds
 MODEL, FLOW = WAYS = ("with a MODEL", "without (optical flow)")
 
@@ -90,18 +92,12 @@ things differ. A mask that misses or adds parts was not tried.
 
 
 def section(results):
-    from pack.benchmarks.ruler.statistics import mean_interval
-    from pack.benchmarks.track import mean
-
     def of(way, *kinds):
         return [
             mean(each["rows"][way])
             for each in results
             if each["clip"].split("-")[0] in (kinds or ("passing", "hiding"))
         ]
-
-    def interval(values):
-        return "{:.3f} ({:.3f} to {:.3f})".format(*mean_interval(values))
 
     def row(way):
         masks = [j for each in results if "twins" not in each["clip"] for j in each["rows"][way]]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from ...proof.graph import Graph, Link, Prompt
@@ -99,26 +100,26 @@ def mask_of(graph: Graph, one: Example, numbers: tuple[int, ...]) -> Link:
 
 def followed_mask(graph: Graph, one: Example, numbers: tuple[int, ...]) -> Link:
     """The union of areas, of which only the first frame's masks are true: the model follows them."""
-    things = [number for number, area in enumerate(areas(one)) if not area.is_place]
-    given = {f"mask_{place}": mask_of(graph, one, (number,)) for place, number in enumerate(things, 1)}
+    found = areas(one)
+    things = [number for number, area in enumerate(found) if not area.is_place]  # from 0 on: places come last
+    given = {f"mask_{number + 1}": mask_of(graph, one, (number,)) for number in things}
     shown = {"model": LOADED, "vae": ["loader", 2], "frames": ["clip", 0], "marked_frames": "0", "enlarge": 2}
     track, _ = graph.add("track", "VideoGrainTrackRegions", **shown, **given)
-    if any(number not in things for number in numbers):  # the place is what no thing covers
-        everything = numbers == tuple(range(len(areas(one))))
-        return mask_of(graph, one, numbers) if everything else _inverted(graph, [[track, n] for n in things])
-    return _united(graph, [[track, things.index(number)] for number in numbers])
+    if not any(found[number].is_place for number in numbers):
+        return _united(graph, track, numbers)
+    if len(numbers) == len(found):  # all of the frame
+        return mask_of(graph, one, numbers)
+    return graph.add("not any", "InvertMask", mask=_united(graph, track, things))  # the place is what no thing covers
 
 
-def _united(graph: Graph, masks: list[Link]) -> Link:
-    found = masks[0]
-    for other in masks[1:]:
-        name = f"{found[0]} {found[1]} or {other[1]}"
-        found = graph.add(name, "MaskComposite", destination=found, source=other, x=0, y=0, operation="or")
+def _united(graph: Graph, node: str, outputs: Sequence[int]) -> Link:
+    """The union of some of a node's masks."""
+    first, *others = outputs
+    found = [node, first]
+    for other in others:
+        name = f"{found[0]} {found[1]} or {other}"
+        found = graph.add(name, "MaskComposite", destination=found, source=[node, other], x=0, y=0, operation="or")
     return found
-
-
-def _inverted(graph: Graph, masks: list[Link]) -> Link:
-    return graph.add("not any", "InvertMask", mask=_united(graph, masks))
 
 
 def pasted(graph: Graph, one: Example, frames: Link, followed: bool = False) -> Link:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import nodes as host
 import torch
 
+from ...videograin.comfyui.validate import noise_level
 from ...videograin.core.label_propagation import Settings
 from ...videograin.core.token_likeness import Tokens, colours
 from ...videograin.jobs import demo_model
@@ -29,8 +30,7 @@ def follow(case: str, frames: int, device: torch.device) -> list[Row]:
         model, words = random_unet(device.type == "cuda"), prompts(1, side)[0]
     latents = torch.randn(frames, 4, side // 8, side // 8, generator=torch.Generator().manual_seed(2))
     pictures = torch.rand(frames, side, side, 3, generator=torch.Generator().manual_seed(3))
-    sigma = float(model.get_model_object("model_sampling").sigmas[NOISY])
-    shown = Shown(latents, sigma, "Track Regions")
+    shown = Shown(latents, noise_level(model.get_model_object("model_sampling"), NOISY), "Track Regions")
     boxes = torch.zeros(2, side, side)
     boxes[0, side // 4 : side // 2, side // 8 : side // 3], boxes[1, side // 2 :, side // 2 : side * 3 // 4] = 1, 1
 
