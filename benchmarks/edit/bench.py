@@ -18,7 +18,7 @@ from ..ruler.judges import Judges
 from ..ruler.score import Standard, score, standard
 from . import claims, pictures, report
 from .claims import CLAIMS
-from .graph import Setup
+from .parts import Setup
 from .pictures import Edited
 from .rows import HEADLINE, OURS, ROWS
 from .run import Runner

@@ -13,26 +13,17 @@ from ...videograin.core.latent_blend import IRJS
 from ...videograin.toybox import world
 from ..ruler.suite import Example
 from .areas import areas, changed, sides_named
-from .method import DRAWN, INVERSION, NOISE, NOISED, OUTSIDE_WORDS, Method
+from .method import BY_WORLD, DRAWN, INVERSION, NOISE, NOISED, OUTSIDE_WORDS, Method
+from .parts import SAMPLER, Setup, changed_areas, drawings, mask_of
 
 LOADED: Link = ["loader", 0]
+SEEDED = 0.4  # share of the noise under which drawings begin, as in the stock recipe
 LEARNING = {  # of a LoRA from one frame
     "batch_size": 1, "grad_accumulation_steps": 1, "steps": 60, "learning_rate": 5e-4, "rank": 8, "optimizer": "AdamW",
     "loss_function": "MSE", "seed": 0, "training_dtype": "fp32", "lora_dtype": "fp32", "quantized_backward": False,
     "algorithm": "LoRA", "gradient_checkpointing": False, "checkpoint_depth": 1, "offloading": False,
     "existing_lora": "[None]", "bucket_mode": False, "bypass_mode": False,
 }  # fmt: skip
-
-
-class Setup(NamedTuple):
-    """The settings that all methods of a run share."""
-
-    frames: int = 8
-    steps: int = 20  # in the inversion, and again in the edit
-    refinements: int = 1
-    cfg: float = 7.5
-    denoise: float = 0.7  # SDEdit's
-    noise: int = 0  # added to the samplers' seeds
 
 
 class Pass(NamedTuple):
@@ -55,6 +46,11 @@ def edit_graph(one: Example, method: Method, setup: Setup) -> Prompt:
     if method.adapted:
         first = edited(graph, frames, Sampling(graph, one, method, setup, whole(one, True)._replace(name="first ")))
         model = _adapted(graph, one, first)
+    if method.seeded == BY_WORLD:
+        frames = graph.add("truth", "BenchmarkClip", case=one.case.name, drawn=True)
+    elif method.seeded:
+        graph.add("negative", "CLIPTextEncode", text="", clip=["loader", 1])
+        frames = drawings(graph, one, setup, changed_areas(one))
     for part in _passes(one, method):
         frames = edited(graph, frames, Sampling(graph, one, method, setup, part, model))
     if method.start == DRAWN:
@@ -90,12 +86,6 @@ def _adapted(graph: Graph, one: Example, frames: Link) -> Link:
 
 def digest(prompt: Prompt) -> str:
     return hashlib.sha256(json.dumps(prompt, sort_keys=True).encode()).hexdigest()[:16]
-
-
-def mask_of(graph: Graph, one: Example, numbers: tuple[int, ...]) -> Link:
-    """The union of areas."""
-    text = ",".join(map(str, numbers))
-    return graph.add(f"mask {text}", "BenchmarkMask", case=one.case.name, areas=text)
 
 
 def followed_mask(graph: Graph, one: Example, numbers: tuple[int, ...]) -> Link:
@@ -164,25 +154,59 @@ class Sampling:
         if self.method.control:
             self.graph.add("control", "BenchmarkControl", case=self.one.case.name)
         if self.method.start == INVERSION:
-            self.invert(inflated, latent)
+            source = (
+                self.node("source", "VAEEncode", pixels=["clip", 0], vae=["loader", 2])
+                if self.method.seeded
+                else latent
+            )
+            self.invert(inflated, source)
         model = self.directed(inflated, latent)
         positive, negative = self.prompts()
         if self.method.watched:
             model = self.node("watch", "BenchmarkWatch", model=model, regions=positive)
-        drawn = {"model": model, "positive": positive, "negative": negative, "cfg": self.setup.cfg,
-                 "steps": self.setup.steps, "sampler_name": "euler", "scheduler": "ddim_uniform"}  # fmt: skip
-        if self.method.start in (NOISED, NOISE):
-            denoise = 1.0 if self.method.start == NOISE else self.setup.denoise
-            if self.method.start == NOISE:  # of another clip than the source's
-                latent = self.node("one noise", "LatentBatchSeedBehavior", samples=latent, seed_behavior="fixed")
-            start = {"seed": self.one.case.seed + self.setup.noise, "latent_image": latent, "denoise": denoise}
-            return self.node("sample", "KSampler", **drawn, **start)
-        start = {"add_noise": "disable", "noise_seed": self.one.case.seed + self.setup.noise, "latent_image": self.link("invert"),
-                 "start_at_step": 0, "end_at_step": 10000, "return_with_leftover_noise": "disable"}  # fmt: skip
-        sampled = self.node("sample", "KSamplerAdvanced", **drawn, **start)
+        drawn = {"model": model, "positive": positive, "negative": negative, "cfg": self.setup.cfg}
+        if self.method.seeded or self.method.start == NOISE:  # of another clip than the source's
+            latent = self.node("one noise", "LatentBatchSeedBehavior", samples=latent, seed_behavior="fixed")
+        if self.method.noise_mask:
+            latent = self.node("noise mask", "SetLatentNoiseMask", samples=latent, mask=self.mask(self.part.changes))
+        if self.method.start == INVERSION:
+            return self.from_seeds(drawn, latent) if self.method.seeded else self.from_inversion(drawn)
+        denoise = SEEDED if self.method.seeded else self.setup.denoise if self.method.start == NOISED else 1.0
+        start = {"seed": self.seed, "latent_image": latent, "denoise": denoise, "steps": self.setup.steps}
+        return self.node("sample", "KSampler", **drawn, **start, **SAMPLER)
+
+    @property
+    def seed(self) -> int:
+        return self.one.case.seed + self.setup.noise
+
+    def from_inversion(self, drawn: dict) -> Link:
+        start = {"add_noise": "disable", "noise_seed": self.seed, "latent_image": self.link("invert"), "start_at_step": 0,
+                 "end_at_step": 10000, "return_with_leftover_noise": "disable", "steps": self.setup.steps}  # fmt: skip
+        sampled = self.node("sample", "KSamplerAdvanced", **drawn, **start, **SAMPLER)
         if self.method.watched:  # a MODEL with a watch is for one sampling: no other may get it from the host's cache
             self.graph.prompt[f"{self.part.name}watch"]["inputs"]["ticket"] = digest(self.graph.prompt)
         return sampled
+
+    def from_seeds(self, drawn: dict, latent: Link) -> Link:
+        """From noised drawings, while the rest of the clip is on its inverted path: noise of two kinds side by side."""
+        levels = {
+            "model": drawn["model"],
+            "scheduler": SAMPLER["scheduler"],
+            "steps": self.setup.steps,
+            "denoise": SEEDED,
+        }
+        sigmas = self.node("levels", "BasicScheduler", **levels)
+        noise = self.node("noise", "RandomNoise", noise_seed=self.seed)
+        noised = self.node("noised", "AddNoise", model=drawn["model"], noise=noise, sigmas=sigmas, latent_image=latent)
+        euler = self.node("euler", "KSamplerSelect", sampler_name=SAMPLER["sampler_name"])
+        start = {
+            "add_noise": False,
+            "noise_seed": self.seed,
+            "sampler": euler,
+            "sigmas": sigmas,
+            "latent_image": noised,
+        }
+        return self.node("sample", "SamplerCustom", **drawn, **start)
 
     def node(self, name: str, node: str, **inputs) -> Link:
         return self.graph.add(f"{self.part.name}{name}", node, **inputs)

@@ -9,6 +9,7 @@ from ...videograin.core.cross_frame import ALL
 from ...videograin.core.st_layout import Settings
 
 DRAWN, NOISED, NOISE, INVERSION = "drawn", "noised", "noise", "inversion"
+BY_MODEL, BY_WORLD = "model", "world"  # who drew what an edit begins from
 EVERYWHERE, OUTSIDE_WORDS = "everywhere", "outside words"  # of self fusion
 
 
@@ -18,6 +19,9 @@ class Method:
 
     start: the world's own drawing of the edit; the source half covered by fresh noise;
         noise alone; or the inverted source.
+    seeded: what is in the clip before it is covered by 40 % of the noise: BY_MODEL, new things drawn alone and laid along their
+        masks; BY_WORLD, the drawn truth, which nobody has; "" for the source as it is.
+    noise_mask: outside stands the source under the sampler's own noise.
     Live in the inversion too: key_set, of self-attention; anchors, frames that every frame sees too; control, the
         ControlNet for depth.
     st_layout: choices of ST-Layout Attention, None without it; then every area gets a Region Prompt.
@@ -32,6 +36,8 @@ class Method:
     """
 
     start: str = INVERSION
+    seeded: str = ""
+    noise_mask: bool = False
     key_set: str = ALL
     anchors: bool = False
     control: bool = False
@@ -51,4 +57,4 @@ class Method:
     @property
     def directed(self) -> bool:
         """Whether masks say which thing becomes what; else only words do."""
-        return self.st_layout is not None or self.place or self.start == DRAWN
+        return self.st_layout is not None or self.place or self.start == DRAWN or self.paste

@@ -10,7 +10,7 @@ from typing import Any
 
 from ..ruler.statistics import bootstrapped, holm, mean_interval
 from .claims import CLAIMS
-from .graph import Setup
+from .parts import Setup
 from .rows import OURS, ROWS, STOCK
 
 SHOWN = {  # number -> its label and form

@@ -12,8 +12,9 @@ from ...videograin.core.cross_frame import MIDDLE, OWN
 from ...videograin.core.latent_blend import INVERSION, IRJS
 from ..ruler.suite import Example
 from . import stock
-from .graph import Setup, edit_graph
-from .method import DRAWN, EVERYWHERE, NOISE, NOISED, OUTSIDE_WORDS, Method
+from .graph import edit_graph
+from .method import BY_MODEL, BY_WORLD, DRAWN, EVERYWHERE, NOISE, NOISED, OUTSIDE_WORDS, Method
+from .parts import Setup
 
 
 class Row(NamedTuple):
@@ -73,5 +74,30 @@ CLAIMED = {
     "passes": _ours("our default, one region after the other", replace(DEFAULT, passes=True)),
     "depth": _ours("our default + ControlNet for depth", replace(DEFAULT, control=True)),
 }
+# As the stock recipe, but with keys of all frames.
+SEEDED = replace(FULL, start=NOISED, seeded=BY_MODEL, noise_mask=True, paste=True)
+WORDS = replace(st_layout.DEFAULT, self_strength=0.0)
+SEEDED_REGIONS = replace(SEEDED, st_layout=st_layout.DEFAULT)
+QUICK = replace(FROM_NOISE, noise_mask=True, paste=True)  # without an inversion
+QUICK_REGIONS = replace(QUICK, st_layout=st_layout.DEFAULT)
+STARTS = {  # start x regions x outside, and parts of the regions alone
+    "inverted": _ours("inverted noise, no regions", replace(FULL, blend=INVERSION, paste=True)),
+    "regions-no-self": _ours("our default, words' regions only", replace(DEFAULT, st_layout=WORDS)),
+    "seeded": _ours("drawings, no regions", SEEDED),
+    "seeded-regions": _ours("drawings, regions", SEEDED_REGIONS),
+    "seeded-path": _ours(
+        "drawings, no regions, inverted path outside", replace(FULL, seeded=BY_MODEL, blend=INVERSION, paste=True)
+    ),
+    "seeded-path-regions": _ours("drawings, regions, inverted path outside", replace(DEFAULT, seeded=BY_MODEL)),
+    "seeded-no-self": _ours("drawings, words' regions only", replace(SEEDED, st_layout=WORDS)),
+    "seeded-no-cross": _ours(
+        "drawings, self modulation only", replace(SEEDED, st_layout=replace(st_layout.DEFAULT, cross_strength=0.0))
+    ),
+    "seeded-own-keys": _ours("drawings, regions, own keys", replace(SEEDED_REGIONS, key_set=OWN)),
+    "truth-0.4": _ours("the drawn edit, no regions, denoise 0.4", replace(SEEDED, seeded=BY_WORLD)),
+    "truth-0.4-regions": _ours("the drawn edit, regions, denoise 0.4", replace(SEEDED_REGIONS, seeded=BY_WORLD)),
+    "fresh": _ours("fresh noise, no regions", QUICK),
+    "fresh-regions": _ours("fresh noise, regions", QUICK_REGIONS),
+}
 FOLLOWED = {"followed": _ours("our default, masks by Track Regions", replace(DEFAULT, followed=True))}
-ROWS = HEADLINE | CLAIMED | FOLLOWED
+ROWS = HEADLINE | CLAIMED | STARTS | FOLLOWED

@@ -13,12 +13,12 @@ import numpy as np
 from ...proof.graph import Prompt
 from ...proof.host import Host
 from ..ruler.suite import Example
-from .graph import Setup
 from .nodes import Outcome, nodes
+from .parts import Setup
 from .rows import ROWS
 from .store import Store
 
-MORE = ("nodes_images.py", "nodes_train.py")  # of stock nodes
+MORE = ("nodes_custom_sampler.py", "nodes_images.py", "nodes_train.py")  # of stock nodes
 UNTIMED = ("loader", "clip", "control")  # the same for every row: files and the clip itself
 
 

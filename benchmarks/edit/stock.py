@@ -6,10 +6,10 @@ All end in the source's own pixels outside the soft edge of what may change, as 
 from __future__ import annotations
 
 from ...proof.graph import Graph, Link, Prompt
-from ...videograin.toybox import world
 from ..ruler.suite import Example
-from .areas import Area, areas
-from .graph import Setup, mask_of, pasted
+from .areas import areas
+from .graph import pasted
+from .parts import Changed, Setup, alone, changed_areas, drawings, mask_of, sample, words
 
 EACH, EACH_SOFTER, TOGETHER, REDRAWN, STICKER = RECIPES = (
     "noise mask, one by one",
@@ -19,8 +19,6 @@ EACH, EACH_SOFTER, TOGETHER, REDRAWN, STICKER = RECIPES = (
     "draw, paste",
 )
 DENOISE = {EACH: 1.0, EACH_SOFTER: 0.75, TOGETHER: 1.0, REDRAWN: 0.4}
-DRAWINGS = 3  # of each new thing, of which the best is taken
-SAMPLER = {"sampler_name": "euler", "scheduler": "ddim_uniform"}
 
 
 def stock_graph(one: Example, recipe: str, setup: Setup) -> Prompt:
@@ -29,10 +27,10 @@ def stock_graph(one: Example, recipe: str, setup: Setup) -> Prompt:
     graph.add("clip", "BenchmarkClip", case=one.case.name, drawn=False)
     graph.add("loader", "BenchmarkModel")
     graph.add("negative", "CLIPTextEncode", text="", clip=["loader", 1])
-    changed = [(number, area) for number, area in enumerate(areas(one)) if area.changes]
+    changed = changed_areas(one)
     frames = ["clip", 0]
     if recipe in (REDRAWN, STICKER):
-        frames = _drawings(graph, one, setup, changed)
+        frames = drawings(graph, one, setup, changed)
     if recipe != STICKER:
         latent = graph.add("latent", "VAEEncode", pixels=frames, vae=["loader", 2])
         latent = graph.add("one noise", "LatentBatchSeedBehavior", samples=latent, seed_behavior="fixed")
@@ -43,71 +41,32 @@ def stock_graph(one: Example, recipe: str, setup: Setup) -> Prompt:
     return graph.prompt
 
 
-Changed = list[tuple[int, Area]]
-
-
 def _each(graph: Graph, one: Example, setup: Setup, changed: Changed, latent: Link, denoise: float) -> Link:
     """One region after the other, each with its own mask and words."""
     for number, area in changed:
         mask = mask_of(graph, one, (number,))
         latent = graph.add(f"noise mask {number}", "SetLatentNoiseMask", samples=latent, mask=mask)
-        latent = _sample(
-            graph, f"sample {number}", one, setup, latent, _words(graph, number, alone(one, area)), denoise
-        )
+        latent = sample(graph, f"sample {number}", one, setup, latent, words(graph, number, alone(one, area)), denoise)
     return latent
 
 
 def _together(graph: Graph, one: Example, setup: Setup, changed: Changed, latent: Link, denoise: float) -> Link:
     """All regions at once: every region's words in its mask, and the whole prompt everywhere."""
-    words = _words(graph, "whole", one.task.prompt)
+    text = words(graph, "whole", one.task.prompt)
     for number, area in enumerate(areas(one)):
         mask = mask_of(graph, one, (number,))
         own = graph.add(
-            f"masked {number}", "ConditioningSetMask", conditioning=_words(graph, number, alone(one, area)), mask=mask,
+            f"masked {number}", "ConditioningSetMask", conditioning=words(graph, number, alone(one, area)), mask=mask,
             strength=1.0, set_cond_area="default",
         )  # fmt: skip
-        words = graph.add(f"with {number}", "ConditioningCombine", conditioning_1=words, conditioning_2=own)
-    return _once(graph, one, setup, changed, latent, denoise, words)
+        text = graph.add(f"with {number}", "ConditioningCombine", conditioning_1=text, conditioning_2=own)
+    return _once(graph, one, setup, changed, latent, denoise, text)
 
 
 def _once(
-    graph: Graph, one: Example, setup: Setup, changed: Changed, latent: Link, denoise: float, words: Link | None = None
+    graph: Graph, one: Example, setup: Setup, changed: Changed, latent: Link, denoise: float, text: Link | None = None
 ) -> Link:
     mask = mask_of(graph, one, tuple(number for number, _ in changed))
     latent = graph.add("noise mask", "SetLatentNoiseMask", samples=latent, mask=mask)
-    words = words or _words(graph, "whole", one.task.prompt)
-    return _sample(graph, "sample", one, setup, latent, words, denoise)
-
-
-def _drawings(graph: Graph, one: Example, setup: Setup, changed: Changed) -> Link:
-    """The clip with each new thing, drawn alone, along its mask's track."""
-    frames = ["clip", 0]
-    for number, area in changed:
-        if area.is_place or not area.word:  # there is no thing to draw
-            continue
-        empty = graph.add("empty", "EmptyLatentImage", width=world.SIZE, height=world.SIZE, batch_size=DRAWINGS)
-        words = _words(graph, number, alone(one, area))
-        drawn = _sample(graph, f"draw {number}", one, setup, empty, words, 1.0)
-        pictures = graph.add(f"drawn {number}", "VAEDecode", samples=drawn, vae=["loader", 2])
-        frames = graph.add(
-            f"along {number}", "BenchmarkAlong", frames=frames, drawings=pictures, mask=mask_of(graph, one, (number,)),
-            word=area.word.split()[0],
-        )  # fmt: skip
-    return frames
-
-
-def alone(one: Example, area: Area) -> str:
-    """The words of one region by itself: the thing and the place."""
-    place = world.PLACES[one.task.place]
-    return area.phrase if area.phrase == place else f"{area.phrase} {place}"
-
-
-def _words(graph: Graph, name: int | str, text: str) -> Link:
-    return graph.add(f"words {name}", "CLIPTextEncode", text=text, clip=["loader", 1])
-
-
-def _sample(graph: Graph, name: str, one: Example, setup: Setup, latent: Link, words: Link, denoise: float) -> Link:
-    return graph.add(
-        name, "KSampler", model=["loader", 0], positive=words, negative=["negative", 0], latent_image=latent,
-        seed=one.case.seed + setup.noise, steps=setup.steps, cfg=setup.cfg, denoise=denoise, **SAMPLER,
-    )  # fmt: skip
+    text = text or words(graph, "whole", one.task.prompt)
+    return sample(graph, "sample", one, setup, latent, text, denoise)

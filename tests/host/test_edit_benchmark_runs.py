@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from pack.benchmarks.edit import graph
-from pack.benchmarks.edit.graph import Setup
+from pack.benchmarks.edit.parts import Setup
 from pack.benchmarks.edit.rows import ROWS
 from pack.benchmarks.edit.run import Runner, signature
 from pack.benchmarks.ruler import suite

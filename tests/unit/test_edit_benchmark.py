@@ -8,7 +8,7 @@ import pytest
 
 from pack.benchmarks.edit import claims, pictures, report
 from pack.benchmarks.edit.areas import areas, sides_named
-from pack.benchmarks.edit.graph import Setup
+from pack.benchmarks.edit.parts import Setup
 from pack.benchmarks.edit.rows import HEADLINE, ROWS, STOCK, WORDS_ONLY
 from pack.benchmarks.edit.store import Store
 from pack.benchmarks.ruler import suite
