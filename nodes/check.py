@@ -7,7 +7,7 @@ import torch
 from comfy_api.latest import io
 
 from ..videograin.comfyui.progress import Notes
-from ..videograin.core.region_presence import LIMIT, doubted, line
+from ..videograin.core.region_presence import LIMIT, doubted, verdict
 from ..videograin.jobs.region_check import Checked, check
 from ..videograin.views.doubt_marks import marked
 from .declared import declared
@@ -25,25 +25,20 @@ class RegionCheck(io.ComfyNode):
             category=Category.CHECK,
             description=(
                 "Says after the sampler which regions look empty or wrong, and in which frames. The model that edited the "
-                "clip is asked: does a region's own text explain it better than what was there before?"
+                "clip is asked: do a region's own words explain it better than no words?"
             ),
             search_aliases=["quality check", "empty region", "failed edit", "verify edit", "best seed", "score"],
             is_output_node=True,  # it can stand at the end of a branch
             inputs=[
                 io.Model.Input(
                     "model",
-                    tooltip="The checkpoint's MODEL, or the sampler's: what our nodes put on it does not act here.",
+                    tooltip="The checkpoint's MODEL, or the sampler's: what VideoGrain's nodes put on it does not act here.",
                 ),
                 io.Clip.Input("clip", tooltip="The text encoder of the checkpoint."),
                 io.Latent.Input("latent", tooltip="The finished clip, from the sampler."),
-                Regions.Input("regions", tooltip="The regions of the edit, from Regions or the last Region Prompt."),
-                io.String.Input(
-                    "source_prompt",
-                    default="",
-                    multiline=True,
-                    optional=True,
-                    tooltip="What the clip showed before, for regions that do not know it: those of Regions, and of Region "
-                    "Prompts with `was`, do.",
+                Regions.Input(
+                    "regions",
+                    tooltip="The regions of the edit, from Regions or the last Region Prompt. One that was to stay as it is, or is most of the picture, is not checked.",
                 ),
                 io.Image.Input(
                     "frames",
@@ -85,14 +80,12 @@ class RegionCheck(io.ComfyNode):
 
     @classmethod
     @declared
-    def execute(
-        cls, model, clip, latent, regions, source_prompt: str = "", frames=None, limit: float = LIMIT
-    ) -> io.NodeOutput:
+    def execute(cls, model, clip, latent, regions, frames=None, limit: float = LIMIT) -> io.NodeOutput:
         _require(latent, regions, frames)
         notes = Notes()
-        found = check(model, clip, latent["samples"], regions, source_prompt, notes)
+        found = check(model, clip, latent["samples"], regions, notes)
         doubts = [doubted(scores, limit) for scores in found.scores]
-        lines = [line(n, *each, limit) for n, each in enumerate(zip(found.questions, found.scores, strict=True), 1)]
+        lines = [verdict(n, *each, limit) for n, each in enumerate(zip(found.questions, found.scores, strict=True), 1)]
         for text, where in zip(lines, doubts, strict=True):
             if where:
                 notes.add(text)
@@ -123,9 +116,8 @@ def _json(found: Checked) -> str:
     rows = [
         {
             "region": number,
-            "words": asked.own,
-            "was": asked.old,
-            "scores": [None if isnan(s) else round(s, 4) for s in scores],
+            "words": asked.words,
+            "scores": [None if isnan(score) else round(score, 4) for score in scores],
         }
         for number, (asked, scores) in enumerate(zip(found.questions, found.scores, strict=True), 1)
     ]

@@ -45,39 +45,31 @@ class RegionPrompt(io.ComfyNode):
                     tooltip="Factor on ST-Layout Attention's strength inside this region, 0 to 2; 0 leaves it alone.",
                 ),
                 Regions.Input("regions", optional=True, tooltip="Regions of the Region Prompt before this one."),
-                io.String.Input(
-                    "was",
-                    default="",
-                    optional=True,
-                    advanced=True,
-                    tooltip="What the area shows before the edit, such as “a wolf”. Only Region Check reads it.",
-                ),
             ],
             outputs=[Regions.Output(display_name="regions", tooltip="The regions so far, for Bind Region Prompts.")],
         )
 
     @classmethod
-    def execute(cls, mask, phrase, strength=1.0, regions=(), was="") -> io.NodeOutput:
+    def execute(cls, mask, phrase, strength=1.0, regions=()) -> io.NodeOutput:
         """A list of masks is the clip of one region; with a list of as many phrases, each mask is its own region."""
         phrases = phrase if isinstance(phrase, list) else [phrase]
         if len(phrases) < 2:
-            return cls.region(mask, phrase, strength, regions, was)
-        masks, strengths, before = (value if isinstance(value, list) else [value] for value in (mask, strength, was))
-        if len(masks) != len(phrases) or any(len(each) not in (1, len(phrases)) for each in (strengths, before)):
+            return cls.region(mask, phrase, strength, regions)
+        masks, strengths = (value if isinstance(value, list) else [value] for value in (mask, strength))
+        if len(masks) != len(phrases) or len(strengths) not in (1, len(phrases)):
             raise ValueError(
-                f"Region Prompt's `phrase` is a list of {len(phrases)}, but its `mask` is one of {len(masks)}, its "
-                f"`strength` one of {len(strengths)} and its `was` one of {len(before)}. Connect as many masks as phrases for a "
-                "region each, or a single phrase, to which all masks belong."
+                f"Region Prompt's `phrase` is a list of {len(phrases)}, but its `mask` is one of {len(masks)} and its "
+                f"`strength` one of {len(strengths)}. Connect as many masks as phrases for a region each, or a single phrase, to "
+                "which all masks belong."
             )
         for number, (one, words) in enumerate(zip(masks, phrases, strict=True)):
-            strength, was = (each[number % len(each)] for each in (strengths, before))
-            regions = cls.region(one, words, strength, regions, was).args[0]
+            regions = cls.region(one, words, strengths[number % len(strengths)], regions).args[0]
         return io.NodeOutput(regions)
 
     @classmethod
     @declared
-    def region(cls, mask, phrase: str, strength: float = 1.0, regions=(), was: str = "") -> io.NodeOutput:
-        region = Region(frame_masks(mask).cpu(), phrase.strip(), strength, was.strip())
+    def region(cls, mask, phrase: str, strength: float = 1.0, regions=()) -> io.NodeOutput:
+        region = Region(frame_masks(mask).cpu(), phrase.strip(), strength)
         if region.empty:
             raise ValueError(
                 f"Region Prompt's `mask` for the phrase {region.name} is empty: no pixel of any frame is above 0.5. "

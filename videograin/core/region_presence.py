@@ -1,7 +1,7 @@
 """Region presence: whether a region shows what its words say, by how well a denoiser explains it with them.
 
-A finished clip gets a little noise, the same in every frame, which the denoiser removes under the region's own words and
-under the old ones. Where the new thing is there, its own words leave the smaller error.
+A finished clip gets a little noise, the same in every frame, which the denoiser removes once under a region's own words and
+once under none. Where the thing is there, its words help.
 """
 
 from __future__ import annotations
@@ -16,27 +16,29 @@ from torch import Tensor
 from .frame_numbers import frames_text, runs
 from .regions import Region
 
-TIMESTEPS = (250, 450, 650)  # training steps of the noise
-LIMIT = 0.19  # of a score; below, the region is doubted
-LEAST = 4.0  # latent cells, of which a smaller part of a region is not judged
+TIMESTEPS = (50, 100, 175)  # training steps of the noise
+LIMIT = 0.12  # of a score; below, a region is doubted
+LEAST = 4.0  # latent cells: where less of a region shows, it is not judged
+MOST = 0.5  # of the picture: more is a place, which the model sees without words
+NO_WORDS = ""
 
 
 class Question(NamedTuple):
-    """What is asked of a region: is it `own`, or still `old`? why: it is not asked at all; empty where it is."""
+    """What is asked of a region: do these words explain it better than none? why: it is not asked; else empty."""
 
-    own: str
-    old: str
+    words: str
     why: str = ""
 
 
-def question(region: Region, source_prompt: str) -> Question:
-    """The question of a region. source_prompt: the old words, where the region has none of its own."""
-    own, old = region.phrase.strip(), (region.was or source_prompt).strip()
-    if not own:
-        return Question(own, old, "it has no words of its own")
-    if own.casefold() == old.casefold():
-        return Question(own, old, "its words are those of before")
-    return Question(own, old)
+def question(region: Region) -> Question:
+    words = region.phrase.strip()
+    if not words:
+        return Question(words, "it has no words of its own")
+    if words.casefold() == region.was.strip().casefold():
+        return Question(words, "its words are those of before")
+    if float((region.mask > 0.5).float().mean()) > MOST:
+        return Question(words, "it is most of the picture, and the model sees a place without words")
+    return Question(words)
 
 
 def noises(clean: Tensor) -> list[Tensor]:
@@ -50,14 +52,15 @@ def error(denoised: Tensor, clean: Tensor, sigma: float) -> Tensor:
     return ((denoised - clean) / sigma).float().square().mean(1)
 
 
-def scores(own: Tensor, old: Tensor, mask: Tensor) -> list[float]:
-    """How much worse the old words explain a region than its own, relative to their error: below 0 where better.
+def scores(own: Tensor, without: Tensor, mask: Tensor) -> list[float]:
+    """How much worse no words explain a region than its own, relative to their error; below 0 where better.
 
-    Args: own, old (F, h, w), errors; mask (F, H, W) bool. NaN for frames that show less than LEAST of the region.
+    Args: own, without (F, h, w), errors under the region's words and under none; mask (F, H, W) bool. One number a frame,
+    NaN where less than LEAST of the region shows.
     """
     share = F.interpolate(mask[:, None].float(), own.shape[-2:], mode="area")[:, 0]
-    inside = [(errors * share).sum((1, 2)) for errors in (own, old)]
-    found = inside[1] / inside[0].clamp_min(1e-12) - 1
+    left, other = ((errors * share).sum((1, 2)) for errors in (own, without))
+    found = other / left.clamp_min(1e-12) - 1
     return found.masked_fill(share.sum((1, 2)) < LEAST, nan).tolist()
 
 
@@ -66,9 +69,9 @@ def doubted(found: list[float], limit: float) -> list[int]:
     return [frame for frame, score in enumerate(found) if score < limit]
 
 
-def line(number: int, asked: Question, found: list[float], limit: float) -> str:
+def verdict(number: int, asked: Question, found: list[float], limit: float) -> str:
     """What is to be said of a region, as in "region 2 (“frog”) looks empty or wrong in frames 3 to 8"."""
-    name = f"region {number} (“{asked.own}”)" if asked.own else f"region {number}"
+    name = f"region {number} (“{asked.words}”)" if asked.words else f"region {number}"
     if asked.why:
         return f"{name} is not checked: {asked.why}"
     if all(map(isnan, found)):

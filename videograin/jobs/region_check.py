@@ -1,4 +1,4 @@
-"""Region Check: the MODEL is shown a finished clip under each region's own words and under the old ones."""
+"""Region Check: the MODEL is shown a finished clip under each region's own words and under none."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ..comfyui.progress import Notes, watcher
 from ..comfyui.prompts import require_clip
 from ..comfyui.validate import noise_level, require_family, require_text
 from ..comfyui.wrappers import noting, with_plan
-from ..core.region_presence import TIMESTEPS, Question, error, noises, question, scores
+from ..core.region_presence import NO_WORDS, TIMESTEPS, Question, error, noises, question, scores
 from ..core.regions import Regions, clip_masks
 from ..core.time_left import TimeLeft
 from ..features.base import REGION_MASK
@@ -34,9 +34,7 @@ class Checked(NamedTuple):
     scores: list[list[float]]
 
 
-def check(
-    model: ModelPatcher, clip: Any, samples: Tensor, regions: Regions, source_prompt: str, notes: Notes
-) -> Checked:
+def check(model: ModelPatcher, clip: Any, samples: Tensor, regions: Regions, notes: Notes) -> Checked:
     """Checks every region of a finished clip. samples: as in a LATENT.
 
     Raises ValueError where model, latent, regions and words do not fit each other, before the network is called.
@@ -44,21 +42,19 @@ def check(
     require_family(model, NODE)
     _require(model, samples)
     masks = clip_masks(regions, len(samples), tuple(samples.shape[-2:]), REGION_MASK)
-    questions = [question(region, source_prompt) for region in regions]
-    _require_old(questions)
     require_clip(clip, f"{NODE}'s `clip`")
-    wanted = dict.fromkeys(text for asked in questions if not asked.why for text in (asked.own, asked.old))
-    texts = {text: clip.encode_from_tokens_scheduled(clip.tokenize(text)) for text in wanted}
+    questions = [question(region) for region in regions]
+    wanted = dict.fromkeys(asked.words for asked in questions if not asked.why)
+    texts = (
+        {text: clip.encode_from_tokens_scheduled(clip.tokenize(text)) for text in (NO_WORDS, *wanted)} if wanted else {}
+    )
     require_text(model, (encoded for each in texts.values() for encoded, _ in each), f"What {NODE}'s `clip` encodes")
     found = errors(model, model.model.process_latent_in(samples.float().cpu()), texts, notes)
-    return Checked(
-        masks,
-        questions,
-        [
-            [] if asked.why else scores(found[asked.own], found[asked.old], mask)
-            for asked, mask in zip(questions, masks, strict=True)
-        ],
-    )
+    numbers = [
+        [] if asked.why else scores(found[asked.words], found[NO_WORDS], mask)
+        for asked, mask in zip(questions, masks, strict=True)
+    ]
+    return Checked(masks, questions, numbers)
 
 
 def errors(model: ModelPatcher, clean: Tensor, texts: Mapping[str, list], notes: Notes) -> dict[str, Tensor]:
@@ -109,12 +105,3 @@ def _require(model: ModelPatcher, samples: Tensor) -> None:
             f"A step-skipping cache ({cache}) is active on {NODE}'s `model`, and a skipped call tells nothing of the clip. "
             "Connect the MODEL from before the cache node."
         )
-
-
-def _require_old(questions: list[Question]) -> None:
-    for number, asked in enumerate(questions, 1):
-        if not asked.why and not asked.old:
-            raise ValueError(
-                f"{NODE} does not know what was there before region {number} “{asked.own}”. Write what the clip showed into "
-                "`source_prompt`, or what the thing was into Region Prompt's `was`."
-            )
