@@ -17,7 +17,7 @@ from .frame_numbers import frames_text, runs
 from .regions import Region
 
 TIMESTEPS = (50, 100, 175)  # training steps of the noise
-LIMIT = 0.12  # of a score; below, a region is doubted
+LIMIT = 0.1  # of a score; below, a region is doubted
 LEAST = 4.0  # latent cells: where less of a region shows, it is not judged
 MOST = 0.5  # of the picture: more is a place, which the model sees without words
 NO_WORDS = ""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from itertools import count
 from typing import Any, NamedTuple
 
@@ -63,32 +63,45 @@ def errors(model: ModelPatcher, clean: Tensor, texts: Mapping[str, list], notes:
     clean: (F, C, h, w) in the sampler's space. texts: CONDITIONING by text. Each frame is shown alone, without what our
     nodes have put on the MODEL.
     """
-    plain = noting(with_plan(without_windows(model), ()), notes)
-    path, sampling = registry.of(model.model.diffusion_model).path, model.get_model_object("model_sampling")
+    plain, sampling = noting(with_plan(without_windows(model), ()), notes), model.get_model_object("model_sampling")
     levels = [noise_level(sampling, timestep) for timestep in TIMESTEPS]
-    calls = [(level, noise, part) for level, noise in zip(levels, noises(clean), strict=True) for part in _parts(clean)]
+    parts = [slice(start, start + TOGETHER) for start in range(0, len(clean), TOGETHER)]
+    calls = [Call(level, noise, part) for level, noise in zip(levels, noises(clean), strict=True) for part in parts]
     watch, left, done = watcher(), TimeLeft(len(texts) * len(calls)), count(1)
-    found = {text: torch.zeros(len(clean), *clean.shape[-2:]) for text in texts}
-    for text, conditioning in texts.items():
 
-        def walk(denoiser, x, sigmas, extra_args, callback, disable, total=found[text]):
-            for sigma, noise, part in calls:
-                some = clean[part]
-                shown = path.noisy(some, noise.expand_as(some), sigma).to(x)
-                denoised = denoiser(shown, x.new_full((len(some),), sigma), **extra_args)
-                total[part] += error(denoised, some.to(x), sigma).cpu() / len(levels)
-                step = next(done)
-                notes.tell(f"Looking: {step} of {left.total}{left.words(step)}")
-                watch(step / left.total)
-            return x
+    def tick() -> None:
+        step = next(done)
+        notes.tell(f"Looking: {step} of {left.total}{left.words(step)}")
+        watch(step / left.total)
 
-        sigmas = torch.tensor([*sorted(levels, reverse=True), 0.0])
-        walk_clip(plain, {"positive": conditioning}, clean[:TOGETHER], sigmas, walk, on_step=lambda *_: None)
-    return found
+    return {text: _errors_under(plain, conditioning, clean, calls, tick) for text, conditioning in texts.items()}
 
 
-def _parts(clean: Tensor) -> list[slice]:
-    return [slice(start, start + TOGETHER) for start in range(0, len(clean), TOGETHER)]
+class Call(NamedTuple):
+    """A call of the network: some frames of the clip under a noise of a level."""
+
+    sigma: float
+    noise: Tensor
+    frames: slice
+
+
+def _errors_under(
+    model: ModelPatcher, conditioning: list, clean: Tensor, calls: Sequence[Call], tick: Callable[[], None]
+) -> Tensor:
+    path, total = registry.of(model.model.diffusion_model).path, torch.zeros(len(clean), *clean.shape[-2:])
+
+    def walk(denoiser, x, sigmas, extra_args, callback, disable):
+        for sigma, noise, frames in calls:
+            some = clean[frames]
+            shown = path.noisy(some, noise.expand_as(some), sigma).to(x)
+            denoised = denoiser(shown, x.new_full((len(some),), sigma), **extra_args)
+            total[frames] += error(denoised, some.to(x), sigma).cpu() / len(TIMESTEPS)
+            tick()
+        return x
+
+    sigmas = torch.tensor([*sorted({call.sigma for call in calls}, reverse=True), 0.0])
+    walk_clip(model, {"positive": conditioning}, clean[:TOGETHER], sigmas, walk, on_step=lambda *_: None)
+    return total
 
 
 def _require(model: ModelPatcher, samples: Tensor) -> None:
