@@ -8,6 +8,7 @@ from ..videograin.comfyui.validate import tell_if_newer
 from .anchors import AnchorAttention
 from .attention import FullFrameAttention, STLayoutAttention
 from .blend import LatentBlend
+from .check import RegionCheck
 from .chunks import EditInChunks
 from .demo import DemoClip, LoadDemoModel
 from .evaluate import EvaluateEdit
@@ -67,4 +68,5 @@ class VideoGrainExtension(ComfyExtension):
             Regions,
             InvertClip,
             TrackRegions,
+            RegionCheck,
         ]

@@ -132,7 +132,7 @@ class Regions(io.ComfyNode):
         pairs = [(words.rows[a].number, words.rows[b].number, share) for a, b, share in doubles(areas)]
         for one, other, share in pairs:
             notes.add(f"Rows {one} and {other} cover the same pixels ({share:.0%}).")
-        regions = tuple(Region(area, row.phrase) for area, row in zip(areas, words.rows, strict=True))
+        regions = tuple(Region(area, row.phrase, was=row.thing) for area, row in zip(areas, words.rows, strict=True))
         ui = previews.shown("rows", _view(frames, given, clip, areas, pairs))
         return io.NodeOutput(regions, words.source, words.edited, ui=ui)
 

@@ -34,6 +34,7 @@ class Outcome:
 
     def __init__(self):
         self.frames: np.ndarray | None = None  # (F, H, W, 3) uint8
+        self.latent: Tensor | None = None  # (F, C, h, w), where it is kept
         self.calls: list[tuple[float, int]] = []  # of the network: when, and for how many pictures
         self.watches: dict[str, Watch] = {}  # by ticket; a MODEL from the host's cache keeps its own
 
@@ -173,8 +174,23 @@ def nodes(find: Callable[[str], Example], outcome: Outcome) -> list[type[io.Comf
             outcome.frames = in_bytes(images)
             return io.NodeOutput()
 
+    class BenchmarkKeep(io.ComfyNode):
+        @classmethod
+        def define_schema(cls) -> io.Schema:
+            return io.Schema(
+                node_id="BenchmarkKeep",
+                category=CATEGORY,
+                inputs=[io.Latent.Input("latent")],
+                is_output_node=True,
+            )
+
+        @classmethod
+        def execute(cls, latent: dict) -> io.NodeOutput:
+            outcome.latent = latent["samples"].cpu()
+            return io.NodeOutput()
+
     between = [BenchmarkControl, BenchmarkMask, BenchmarkAlong, BenchmarkWatch]
-    return [BenchmarkModel, BenchmarkClip, *between, BenchmarkCollect]
+    return [BenchmarkModel, BenchmarkClip, *between, BenchmarkCollect, BenchmarkKeep]
 
 
 def in_bytes(images: Tensor) -> np.ndarray:

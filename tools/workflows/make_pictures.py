@@ -178,6 +178,17 @@ EDIT = [
         "VideoGrainEvaluateEdit",
         links={"source": "clip.frames", "edited": "edited.IMAGE", "regions": "right.regions"},
     ),
+    Node(
+        "check",  # of the clip as it was: both regions are wrong
+        "VideoGrainRegionCheck",
+        links={
+            "model": "model.model",
+            "clip": "model.clip",
+            "latent": "latent.LATENT",
+            "regions": "right.regions",
+            "frames": "clip.frames",
+        },
+    ),
 ]
 # Nodes that are shown with their views.
 VIEWS = (
@@ -197,6 +208,7 @@ OUTPUTS = {
     "VideoGrainSTLayoutAttention": ("show.points", 1),
     "VideoGrainLatentBlend": ("edited.IMAGE", 4),
     "VideoGrainEvaluateEdit": ("judge.plot", 1),
+    "VideoGrainRegionCheck": ("check.picture", 4),
 }
 # Nodes that no workflow has, shown at their places here.
 LOOSE = ("VideoGrainInjectSourceFeatures", "VideoGrainVaryNoise", "VideoGrainInvertClip")

@@ -29,11 +29,13 @@ class Region(NamedTuple):
     mask: (frames or 1, height, width) float in [0, 1]; above 0.5 is inside. A single mask is used for all frames.
     phrase: the words of the prompt bound to it; empty for an editable area without words of its own.
     strength: factor on the modulation of the queries inside, 0 or more.
+    was: what it shows before the edit, in words, for Region Check; empty if that is not known.
     """
 
     mask: Tensor
     phrase: str = ""
     strength: float = 1.0
+    was: str = ""
 
     @property
     def empty(self) -> bool:

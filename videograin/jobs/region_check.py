@@ -1,0 +1,120 @@
+"""Region Check: the MODEL is shown a finished clip under each region's own words and under none."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from itertools import count
+from typing import Any, NamedTuple
+
+import torch
+from comfy.model_patcher import ModelPatcher
+from torch import Tensor
+
+from ..backbones import registry
+from ..comfyui.context_windows import without_windows
+from ..comfyui.progress import Notes, watcher
+from ..comfyui.prompts import require_clip
+from ..comfyui.validate import noise_level, require_family, require_text
+from ..comfyui.wrappers import noting, with_plan
+from ..core.region_presence import NO_WORDS, TIMESTEPS, Question, error, noises, question, scores
+from ..core.regions import Regions, clip_masks
+from ..core.time_left import TimeLeft
+from ..features.base import REGION_MASK
+from .invert import step_cache, walk_clip
+
+NODE = "Region Check"
+TOGETHER = 8  # frames in a call of the network
+
+
+class Checked(NamedTuple):
+    """A clip that was checked. masks: (K, F, H, W) bool. scores: of each region, one a frame; none where it is not asked."""
+
+    masks: Tensor
+    questions: list[Question]
+    scores: list[list[float]]
+
+
+def check(model: ModelPatcher, clip: Any, samples: Tensor, regions: Regions, notes: Notes) -> Checked:
+    """Checks every region of a finished clip. samples: as in a LATENT.
+
+    Raises ValueError where model, latent, regions and words do not fit each other, before the network is called.
+    """
+    require_family(model, NODE)
+    _require(model, samples)
+    masks = clip_masks(regions, len(samples), tuple(samples.shape[-2:]), REGION_MASK)
+    require_clip(clip, f"{NODE}'s `clip`")
+    questions = [question(region) for region in regions]
+    wanted = dict.fromkeys(asked.words for asked in questions if not asked.why)
+    texts = (
+        {text: clip.encode_from_tokens_scheduled(clip.tokenize(text)) for text in (NO_WORDS, *wanted)} if wanted else {}
+    )
+    require_text(model, (encoded for each in texts.values() for encoded, _ in each), f"What {NODE}'s `clip` encodes")
+    found = errors(model, model.model.process_latent_in(samples.float().cpu()), texts, notes)
+    numbers = [
+        [] if asked.why else scores(found[asked.words], found[NO_WORDS], mask)
+        for asked, mask in zip(questions, masks, strict=True)
+    ]
+    return Checked(masks, questions, numbers)
+
+
+def errors(model: ModelPatcher, clean: Tensor, texts: Mapping[str, list], notes: Notes) -> dict[str, Tensor]:
+    """Errors of removing noise from a clip under each text, (F, h, w), the mean over noise levels.
+
+    clean: (F, C, h, w) in the sampler's space. texts: CONDITIONING by text. Each frame is shown alone, without what our
+    nodes have put on the MODEL.
+    """
+    plain, sampling = noting(with_plan(without_windows(model), ()), notes), model.get_model_object("model_sampling")
+    levels = [noise_level(sampling, timestep) for timestep in TIMESTEPS]
+    parts = [slice(start, start + TOGETHER) for start in range(0, len(clean), TOGETHER)]
+    calls = [Call(level, noise, part) for level, noise in zip(levels, noises(clean), strict=True) for part in parts]
+    watch, left, done = watcher(), TimeLeft(len(texts) * len(calls)), count(1)
+
+    def tick() -> None:
+        step = next(done)
+        notes.tell(f"Looking: {step} of {left.total}{left.words(step)}")
+        watch(step / left.total)
+
+    return {text: _errors_under(plain, conditioning, clean, calls, tick) for text, conditioning in texts.items()}
+
+
+class Call(NamedTuple):
+    """A call of the network: some frames of the clip under a noise of a level."""
+
+    sigma: float
+    noise: Tensor
+    frames: slice
+
+
+def _errors_under(
+    model: ModelPatcher, conditioning: list, clean: Tensor, calls: Sequence[Call], tick: Callable[[], None]
+) -> Tensor:
+    path, total = registry.of(model.model.diffusion_model).path, torch.zeros(len(clean), *clean.shape[-2:])
+
+    def walk(denoiser, x, sigmas, extra_args, callback, disable):
+        for sigma, noise, frames in calls:
+            some = clean[frames]
+            shown = path.noisy(some, noise.expand_as(some), sigma).to(x)
+            denoised = denoiser(shown, x.new_full((len(some),), sigma), **extra_args)
+            total[frames] += error(denoised, some.to(x), sigma).cpu() / len(TIMESTEPS)
+            tick()
+        return x
+
+    sigmas = torch.tensor([*sorted({call.sigma for call in calls}, reverse=True), 0.0])
+    walk_clip(model, {"positive": conditioning}, clean[:TOGETHER], sigmas, walk, on_step=lambda *_: None)
+    return total
+
+
+def _require(model: ModelPatcher, samples: Tensor) -> None:
+    channels = model.get_model_object("latent_format").latent_channels
+    if samples.ndim != 4 or samples.shape[1] != channels or not samples.numel():
+        raise ValueError(
+            f"{NODE}'s `latent` is {tuple(samples.shape)}, but the model's clips are (frames, {channels}, height, width), at "
+            "least one frame. Connect the LATENT of the sampler that used this checkpoint."
+        )
+    if not samples.isfinite().all():
+        raise ValueError(f"{NODE}'s `latent` contains NaN or infinite values. Look at the sampler that made it.")
+    if cache := step_cache(model):
+        raise ValueError(
+            f"A step-skipping cache ({cache}) is active on {NODE}'s `model`, and a skipped call tells nothing of the clip. "
+            "Connect the MODEL from before the cache node."
+        )
