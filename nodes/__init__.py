@@ -23,6 +23,7 @@ from .paste import PasteEdit
 from .placement import PlaceObjects
 from .regions import BindRegionPrompts, RegionPrompt
 from .rows import Regions
+from .seed import SeedRegions
 from .show import ShowAttention
 from .source import InjectSourceFeatures
 from .track import TrackRegions
@@ -67,4 +68,5 @@ class VideoGrainExtension(ComfyExtension):
             Regions,
             InvertClip,
             TrackRegions,
+            SeedRegions,
         ]

@@ -73,5 +73,6 @@ CLAIMED = {
     "passes": _ours("our default, one region after the other", replace(DEFAULT, passes=True)),
     "depth": _ours("our default + ControlNet for depth", replace(DEFAULT, control=True)),
 }
+SEEDED = {"seeded-0.4": Row(stock.SEEDED, lambda one, setup: stock.stock_graph(one, stock.SEEDED, setup))}
 FOLLOWED = {"followed": _ours("our default, masks by Track Regions", replace(DEFAULT, followed=True))}
-ROWS = HEADLINE | CLAIMED | FOLLOWED
+ROWS = HEADLINE | CLAIMED | FOLLOWED | SEEDED

@@ -11,14 +11,15 @@ from ..ruler.suite import Example
 from .areas import Area, areas
 from .graph import Setup, mask_of, pasted
 
-EACH, EACH_SOFTER, TOGETHER, REDRAWN, STICKER = RECIPES = (
+EACH, EACH_SOFTER, TOGETHER, REDRAWN, STICKER, SEEDED = RECIPES = (
     "noise mask, one by one",
     "noise mask, one by one, denoise 0.75",
     "set mask, all at once",
     "draw, paste, denoise 0.4",
     "draw, paste",
+    "Seed Regions, noise mask, denoise 0.4",
 )
-DENOISE = {EACH: 1.0, EACH_SOFTER: 0.75, TOGETHER: 1.0, REDRAWN: 0.4}
+DENOISE = {EACH: 1.0, EACH_SOFTER: 0.75, TOGETHER: 1.0, REDRAWN: 0.4, SEEDED: 0.4}
 DRAWINGS = 3  # of each new thing, of which the best is taken
 SAMPLER = {"sampler_name": "euler", "scheduler": "ddim_uniform"}
 
@@ -33,10 +34,12 @@ def stock_graph(one: Example, recipe: str, setup: Setup) -> Prompt:
     frames = ["clip", 0]
     if recipe in (REDRAWN, STICKER):
         frames = _drawings(graph, one, setup, changed)
+    elif recipe == SEEDED:
+        frames = _seeded(graph, one, setup, changed)
     if recipe != STICKER:
         latent = graph.add("latent", "VAEEncode", pixels=frames, vae=["loader", 2])
         latent = graph.add("one noise", "LatentBatchSeedBehavior", samples=latent, seed_behavior="fixed")
-        sampled = {EACH: _each, EACH_SOFTER: _each, TOGETHER: _together, REDRAWN: _once}[recipe]
+        sampled = {EACH: _each, EACH_SOFTER: _each, TOGETHER: _together, REDRAWN: _once, SEEDED: _once}[recipe]
         latent = sampled(graph, one, setup, changed, latent, DENOISE[recipe])
         frames = graph.add("decode", "VAEDecode", samples=latent, vae=["loader", 2])
     graph.add("collect", "BenchmarkCollect", images=pasted(graph, one, frames))
@@ -82,9 +85,7 @@ def _once(
 def _drawings(graph: Graph, one: Example, setup: Setup, changed: Changed) -> Link:
     """The clip with each new thing, drawn alone, along its mask's track."""
     frames = ["clip", 0]
-    for number, area in changed:
-        if area.is_place or not area.word:  # there is no thing to draw
-            continue
+    for number, area in _things(changed):
         empty = graph.add("empty", "EmptyLatentImage", width=world.SIZE, height=world.SIZE, batch_size=DRAWINGS)
         words = _words(graph, number, alone(one, area))
         drawn = _sample(graph, f"draw {number}", one, setup, empty, words, 1.0)
@@ -94,6 +95,29 @@ def _drawings(graph: Graph, one: Example, setup: Setup, changed: Changed) -> Lin
             word=area.word.split()[0],
         )  # fmt: skip
     return frames
+
+
+def _things(changed: Changed) -> Changed:
+    """Those of the changed areas for which there is a thing to draw."""
+    return [(number, area) for number, area in changed if area.word and not area.is_place]
+
+
+def _seeded(graph: Graph, one: Example, setup: Setup, changed: Changed) -> Link:
+    """The clip with each new thing, drawn, cut out and laid in by our node."""
+    things, chain = [number for number, _ in _things(changed)], {}
+    if not things:
+        return ["clip", 0]
+    for number, area in enumerate(areas(one)):
+        mask = mask_of(graph, one, (number,))
+        chain = {
+            "regions": graph.add(f"region {number}", "VideoGrainRegionPrompt", mask=mask, phrase=area.phrase, **chain)
+        }
+    left_out = [str(number + 1) for number in range(len(areas(one))) if number not in things]
+    return graph.add(
+        "seed", "VideoGrainSeedRegions", frames=["clip", 0], model=["loader", 0], clip=["loader", 1], vae=["loader", 2],
+        place=world.PLACES[one.task.place], leave_out=", ".join(left_out), seed=one.case.seed + setup.noise, drawings=DRAWINGS,
+        steps=setup.steps, cfg=setup.cfg, fill=True, **SAMPLER, **chain,
+    )  # fmt: skip
 
 
 def alone(one: Example, area: Area) -> str:
