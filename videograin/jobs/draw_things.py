@@ -11,19 +11,22 @@ from typing import NamedTuple
 import nodes as host
 import numpy as np
 import torch
+import torch.nn.functional as F
 from comfy.model_patcher import ModelPatcher
 from comfy.sd import CLIP, VAE
 from torch import Tensor
 
+from ..backbones.base import Site
 from ..comfyui.context_windows import without_windows
 from ..comfyui.progress import Notes
 from ..comfyui.prompts import rows_to_keys
 from ..comfyui.wrappers import noting, with_plan
-from ..core.attention_clusters import WordMaps
+from ..core.attention_probs import phrase_shares
 from ..core.cells import CELL
 from ..features.attention_probe import AUTO, Onlooker, Probe
 from ..features.engine import At
 from ..masks.cut_out import clearness, cut_out
+from ..views.attention_maps import Average
 from .attention_clusters import candidate_words, word_positions
 from .invert import walk_clip
 from .look import choose_level
@@ -70,21 +73,26 @@ class Thing(NamedTuple):
 
 
 class Gaze(Onlooker):
-    """Where the attention to some words goes, in pictures that are shown at once."""
+    """Where the attention to some tokens goes, in pictures that are shown at once: at a level and at the next coarser.
+
+    grid: (height, width) of the level. positions: the tokens' in their text.
+    """
 
     node = NODE
 
-    def __init__(self, level: int, positions: dict[str, list[int]]):
+    def __init__(self, level: int, grid: tuple[int, int], positions: list[int]):
         super().__init__(level, "all")
-        self.words = WordMaps(positions)
+        self.grid, self.positions, self.maps = grid, positions, Average()
+
+    def wants(self, site: Site, level: int) -> bool:
+        return level in (self.level, 2 * self.level)
 
     def see_cross(self, at: At, q: Tensor, k: Tensor) -> None:
-        self.words.add(q[0], k[0], at.heads)
-        self.grid = at.grid.height, at.grid.width
-
-    def maps(self) -> np.ndarray:
-        """The words' mean in each picture, (n, h, w)."""
-        return self.words.maps().mean(0).unflatten(-1, self.grid).numpy()
+        tokens = torch.zeros(1, k.shape[2], dtype=torch.bool)
+        tokens[0, self.positions] = True
+        found = phrase_shares(q[0], k[0], at.heads, tokens, None)[0, 0]  # (n, queries)
+        found = found.unflatten(-1, (at.grid.height, at.grid.width)) / found.mean()
+        self.maps.add(F.interpolate(found[None], self.grid, mode="bilinear")[0])
 
 
 def side_of(size: tuple[int, int]) -> int:
@@ -125,7 +133,11 @@ def gaze(painter: Painter, phrase: str, pictures: Tensor, notes: Notes) -> np.nd
         )
     rows_to_keys(painter.clip, painter.model, NODE)
     shown = from_frames(painter.model, painter.vae, pictures, 1, NODE)
-    looker = Gaze(choose_level(AUTO, *shown.latents.shape[-2:]), positions)
+    height, width = shown.latents.shape[-2:]
+    level = choose_level(AUTO, height, width)
+    looker = Gaze(
+        level, (-(-height // level), -(-width // level)), [one for each in positions.values() for one in each]
+    )
 
     def walk(denoiser, x, sigmas, extra_args, callback, disable):
         denoiser(shown.latents.to(x), x.new_full((len(x),), shown.sigma), **extra_args)
@@ -133,7 +145,7 @@ def gaze(painter: Painter, phrase: str, pictures: Tensor, notes: Notes) -> np.nd
 
     model, sigmas = painter.plain(notes, Probe(looker)), torch.tensor([shown.sigma, 0.0])
     walk_clip(model, {"positive": painter.encoded(text)}, shown.latents, sigmas, walk)
-    return looker.maps()
+    return looker.maps.mean().numpy()
 
 
 def in_bytes(pictures: Tensor) -> np.ndarray:

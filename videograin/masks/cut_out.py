@@ -7,14 +7,19 @@ import numpy as np
 from .grabcut import by_hints
 from .region_track import touched
 
-SURE, LIKELY, UNLIKELY = 0.3, 0.12, 0.05  # attention, from 0 on the ground to 1 on the thing, which has dim parts too
+SURE, LIKELY, UNLIKELY = 0.4, 0.2, 0.1  # attention, from 0 on the ground to 1 on the thing, which has dim parts too
 REACH = 0.02  # how far the thing may go beyond its attention, in shares of the longer side
 SPECK = 0.05  # share of the largest part, below which another is none of the thing
 GROUND, THING = 0.5, 0.97  # quantiles of the attention that are taken for the two
 
 
 def levels(attention: np.ndarray) -> np.ndarray:
-    """Attention to a thing's name, (h, w), as 0 on the ground to 1 on the thing."""
+    """Attention to a thing's name, (h, w), as 0 on the ground to 1 on the thing.
+
+    Some names draw a network's attention everywhere but to the thing: it is high all around at the border then.
+    """
+    border = np.concatenate([attention[[0, -1]].ravel(), attention[1:-1, [0, -1]].ravel()])
+    attention = -attention if np.median(border) > attention.mean() else attention
     low, high = np.quantile(attention, (GROUND, THING))
     return ((attention - low) / max(high - low, 1e-9)).clip(0, 1)
 
