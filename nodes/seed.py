@@ -12,6 +12,42 @@ from .types import Category, Regions
 MOST = 4  # pictures of the user's own
 
 
+def _drawing() -> tuple:
+    """How things are drawn."""
+    shared = {"optional": True, "advanced": True}
+    return (
+        io.Int.Input(
+            "drawings", default=3, min=1, max=16, tooltip="How many are drawn of each thing, 1 to 16. The clearest is taken.", **shared
+        ),
+        io.Int.Input("steps", default=20, min=1, max=200, tooltip="Sampling steps of a drawing, 1 to 200.", **shared),
+        io.Float.Input(
+            "cfg", default=7.5, min=0.0, max=100.0, step=0.1, tooltip="How closely a drawing follows its words.", **shared
+        ),
+        io.Combo.Input(
+            "sampler_name", options=list(SAMPLER_NAMES), default="euler", tooltip="The sampler of a drawing.", **shared
+        ),
+        io.Combo.Input(
+            "scheduler", options=list(SCHEDULER_NAMES), default="normal", tooltip="The scheduler of a drawing.", **shared
+        ),
+    )  # fmt: skip
+
+
+def _picture(number: int) -> tuple:
+    """The sockets of a picture in place of a drawing."""
+    return (
+        io.Image.Input(
+            f"picture_{number}",
+            optional=True,
+            tooltip=f"A picture of your own for region {number}, in place of a drawing; the first, if there are several.",
+        ),
+        io.Mask.Input(
+            f"picture_mask_{number}",
+            optional=True,
+            tooltip=f"The thing in the picture for region {number}, 1 inside. Without it, or empty, the model looks for what the phrase names.",
+        ),
+    )
+
+
 class SeedRegions(io.ComfyNode):
     @classmethod
     def define_schema(cls) -> io.Schema:
@@ -20,66 +56,77 @@ class SeedRegions(io.ComfyNode):
             display_name="Seed Regions",
             category=Category.REGIONS,
             description=(
-                "Draws each region's new thing alone, cuts it out and lays it along the region through the clip. Encode the "
-                "frames, set `mask` as the noise mask, and a sampler with denoise 0.4 makes them one picture: no inversion."
+                "Draws each region's new thing alone, cuts it out and lays it along the region through the clip; your own "
+                "picture may take its place. A stock sampler with a noise mask and denoise 0.4 then makes it part of the clip, "
+                "without an inversion."
             ),
             search_aliases=[
-                "draw and paste", "sticker", "composite along mask", "image to video region", "reference image",
-                "replace with my picture", "insert object",
+                "draw and paste",
+                "sticker",
+                "paste along mask",
+                "composite",
+                "reference image",
+                "insert object",
+                "replace object with picture",
             ],
             is_input_list=True,  # a list of masks or frames is one clip
             inputs=[
                 io.Image.Input("frames", tooltip="The frames of the clip."),
-                Regions.Input("regions", tooltip="From Regions, or the last Region Prompt: a thing is drawn for each phrase."),
+                Regions.Input(
+                    "regions",
+                    tooltip="From Regions, or from the last Region Prompt. The thing that a region's phrase names is laid into it.",
+                ),
                 io.Model.Input(
-                    "model", tooltip="The checkpoint's MODEL. This pack's nodes on it (Full-Frame Attention and others) do not act here."
+                    "model",
+                    tooltip="The checkpoint's MODEL. It draws as without this pack's nodes, even if it has passed through them.",
                 ),
                 io.Clip.Input("clip", tooltip="The text encoder of the checkpoint."),
                 io.Vae.Input("vae", tooltip="The checkpoint's own VAE."),
                 io.String.Input(
                     "place",
                     default="",
-                    tooltip="Words behind each phrase for the drawing, such as “on grass”: the ground of the clip, so that light and "
-                    "colours fit.",
+                    tooltip="Words that follow each phrase where it is drawn, such as “on grass”: name the ground of the clip.",
                 ),
                 io.String.Input(
                     "leave_out",
                     default="",
-                    tooltip="Regions that stay as they are, by phrase or by number from 1, with commas: “the snow, 3”. Places, and "
-                    "things that do not change.",
+                    tooltip="Regions that stay as they are, by phrase or by number, separated by commas: “the snow, 3”. Write here what "
+                    "does not change, and what is a place and no thing.",
                 ),
                 io.Int.Input(
-                    "seed", default=0, min=0, max=2**53 - 1, control_after_generate=io.ControlAfterGenerate.fixed,
+                    "seed",
+                    default=0,
+                    min=0,
+                    max=2**53 - 1,
+                    control_after_generate=io.ControlAfterGenerate.fixed,
                     tooltip="Another seed, other drawings.",
                 ),
-                io.Int.Input("drawings", default=3, min=1, max=16, advanced=True, optional=True, tooltip="How many are drawn of each thing; the clearest is taken."),
-                io.Int.Input("steps", default=20, min=1, max=200, advanced=True, optional=True, tooltip="Sampling steps of a drawing."),
-                io.Float.Input("cfg", default=7.5, min=0.0, max=100.0, step=0.1, advanced=True, optional=True, tooltip="How strongly a drawing follows its words."),
-                io.Combo.Input("sampler_name", options=list(SAMPLER_NAMES), default="euler", advanced=True, optional=True, tooltip="The sampler of the drawings."),
-                io.Combo.Input("scheduler", options=list(SCHEDULER_NAMES), default="normal", advanced=True, optional=True, tooltip="The scheduler of the drawings."),
+                *_drawing(),
                 io.Boolean.Input(
-                    "fill", default=True, advanced=True, optional=True,
-                    tooltip="What shows of the old thing beside the new one gives way to the ground around it.",
+                    "fill",
+                    default=True,
+                    optional=True,
+                    advanced=True,
+                    tooltip="Fills what the new thing leaves bare of the old one with the ground around it, and 2 pixels beyond.",
                 ),
-                io.Conditioning.Input("negative", optional=True, tooltip="What drawings should not show. Without it, nothing is named."),
-                *(
-                    socket
-                    for number in range(1, MOST + 1)
-                    for socket in (
-                        io.Image.Input(f"picture_{number}", optional=True, tooltip=f"Your own picture for region {number}, in place of a drawing."),
-                        io.Mask.Input(
-                            f"picture_mask_{number}", optional=True,
-                            tooltip=f"1 on the thing in `picture_{number}`. Without it, or empty, the model cuts the thing out by its phrase.",
-                        ),
-                    )
+                io.Conditioning.Input(
+                    "negative", optional=True, tooltip="What drawings should not show. Not connected: an empty prompt."
                 ),
+                *(socket for number in range(1, MOST + 1) for socket in _picture(number)),
             ],
             outputs=[
-                io.Image.Output(display_name="frames", tooltip="The clip with the new things laid in, for VAE Encode."),
-                io.Mask.Output(display_name="mask", tooltip="Where the clip was changed, for each frame: for Set Latent Noise Mask and Paste Edit."),
-                io.Image.Output(display_name="drawn", tooltip="The pictures that were taken, darkened outside the thing."),
+                io.Image.Output(
+                    display_name="frames", tooltip="The clip with the new things laid in: RGB, for VAE Encode."
+                ),
+                io.Mask.Output(
+                    display_name="mask",
+                    tooltip="Where frames were changed: one mask per frame, for Set Latent Noise Mask and Paste Edit.",
+                ),
+                io.Image.Output(
+                    display_name="drawn", tooltip="The picture taken for each region, dark outside the thing."
+                ),
             ],
-        )  # fmt: skip
+        )
 
     @classmethod
     @declared

@@ -119,32 +119,32 @@ def clearest(painter: Painter, phrase: str, pictures: Tensor, notes: Notes) -> T
     return Thing(pictures[best], torch.from_numpy(shapes[best])) if shapes[best].any() else None
 
 
-def gaze(painter: Painter, phrase: str, pictures: Tensor, notes: Notes) -> np.ndarray:
-    """Attention to a phrase's words in pictures (n, H, W, 3) of its thing: (n, h, w), higher on the thing.
-
-    Raises ValueError for a phrase without a word that names a thing.
-    """
-    text = painter.words(phrase)
-    positions = word_positions(painter.clip, text, candidate_words(phrase, ""))
-    if not positions:
+def named(painter: Painter, phrase: str) -> list[int]:
+    """Where the tokens of a phrase's words stand in what is drawn. Raises ValueError where none of them names a thing."""
+    found = word_positions(painter.clip, painter.words(phrase), candidate_words(phrase, ""))
+    if not found:
         raise ValueError(
             f'{NODE} finds no word for a thing in the phrase "{phrase}". Write one, such as “a bear”, in the node that made the '
             "region, or name the region in `leave_out`."
         )
+    return [position for word in found.values() for position in word]
+
+
+def gaze(painter: Painter, phrase: str, pictures: Tensor, notes: Notes) -> np.ndarray:
+    """Attention to a phrase's words in pictures (n, H, W, 3) of its thing: (n, h, w), higher on the thing."""
+    positions = named(painter, phrase)
     rows_to_keys(painter.clip, painter.model, NODE)
     shown = from_frames(painter.model, painter.vae, pictures, 1, NODE)
     height, width = shown.latents.shape[-2:]
     level = choose_level(AUTO, height, width)
-    looker = Gaze(
-        level, (-(-height // level), -(-width // level)), [one for each in positions.values() for one in each]
-    )
+    looker = Gaze(level, (-(-height // level), -(-width // level)), positions)
 
     def walk(denoiser, x, sigmas, extra_args, callback, disable):
         denoiser(shown.latents.to(x), x.new_full((len(x),), shown.sigma), **extra_args)
         return x
 
     model, sigmas = painter.plain(notes, Probe(looker)), torch.tensor([shown.sigma, 0.0])
-    walk_clip(model, {"positive": painter.encoded(text)}, shown.latents, sigmas, walk)
+    walk_clip(model, {"positive": painter.encoded(painter.words(phrase))}, shown.latents, sigmas, walk)
     return looker.maps.mean().numpy()
 
 

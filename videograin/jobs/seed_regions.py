@@ -12,12 +12,12 @@ from torch import Tensor
 
 from ..comfyui.progress import Notes
 from ..comfyui.validate import require_family
-from ..core.regions import Regions, clip_masks, fitted
+from ..core.regions import Regions, clip_masks, fitted, require_a_mask_a_frame
 from ..features.base import REGION_MASK
 from ..masks.laying import along, bared, with_rim
 from ..masks.region_track import track
 from ..views.spotlight import spotlight
-from .draw_things import NODE, Painter, Thing, clearest, drawn, in_bytes, side_of
+from .draw_things import NODE, Painter, Thing, clearest, drawn, in_bytes, named, side_of
 from .look import require_uncached
 
 Own = Mapping[int, tuple[Tensor, Tensor | None]]  # a region's number -> an IMAGE, and a MASK of the thing in it
@@ -42,7 +42,7 @@ def changing(regions: Regions, leave_out: str) -> list[int]:
         if not found:
             known = ", ".join(f"{n} {region.name}" for n, region in enumerate(regions, 1))
             raise ValueError(
-                f"{NODE}'s `leave_out` names “{name}”, but its `regions` are {known}. Write one of these numbers or phrases."
+                f"{NODE}' `leave_out` names “{name}”, but its `regions` are {known}. Write one of these numbers or phrases."
             )
         left |= found
     kept = [number for number, region in enumerate(regions, 1) if region.phrase and number not in left]
@@ -66,6 +66,8 @@ def seed_regions(
     require_family(painter.model, NODE)
     require_uncached(painter.model, NODE)
     _check(own, numbers)
+    for n in numbers:
+        named(painter, regions[n - 1].phrase)
     masks = _masks(regions, frames)
     notes, side = Notes(), side_of(tuple(frames.shape[1:3]))
     things = {n: _thing(painter, n, regions[n - 1].phrase, side, own.get(n), notes) for n in numbers}
@@ -88,14 +90,15 @@ def seed_regions(
 def _check(own: Own, numbers: Sequence[int]) -> None:
     if lost := sorted(set(own) - set(numbers)):
         raise ValueError(
-            f"{NODE}'s `picture_{lost[0]}` is connected, but things are laid into the regions {', '.join(map(str, numbers))} only. "
+            f"{NODE}' `picture_{lost[0]}` is connected, but things are laid into the regions {', '.join(map(str, numbers))} only. "
             "Connect it to the socket with its region's number, or take the region out of `leave_out`."
         )
 
 
 def _masks(regions: Regions, frames: Tensor) -> np.ndarray:
     """The regions' masks at the frames' size, (K, F, H, W) bool."""
-    masks = clip_masks(regions, len(frames), whose=REGION_MASK)
+    require_a_mask_a_frame(regions, len(frames), f"{NODE}' `frames` has", REGION_MASK)
+    masks = clip_masks(regions, len(frames))
     return torch.stack([fitted(mask.float(), *frames.shape[1:3]) > 0.5 for mask in masks]).numpy()
 
 
