@@ -5,7 +5,7 @@ from comfy_api.latest import io
 
 from ..videograin.comfyui.prompts import require_clip
 from ..videograin.jobs.draw_things import Painter
-from ..videograin.jobs.seed_regions import changing, seed_regions
+from ..videograin.jobs.seed_regions import Placing, changing, seed_regions
 from .declared import declared
 from .types import Category, Regions
 
@@ -101,6 +101,15 @@ class SeedRegions(io.ComfyNode):
                     control_after_generate=io.ControlAfterGenerate.fixed,
                     tooltip="Another seed, other drawings.",
                 ),
+                io.Int.Input(
+                    "grow",
+                    default=0,
+                    min=0,
+                    max=512,
+                    optional=True,
+                    tooltip="Pixels, 0 to 512, that the new thing may stand out beyond its region. Raise it where things come out too "
+                    "small or cut off.",
+                ),
                 *_drawing(),
                 io.Boolean.Input(
                     "fill",
@@ -130,7 +139,7 @@ class SeedRegions(io.ComfyNode):
 
     @classmethod
     @declared
-    def execute(cls, frames, regions, model, clip, vae, place: str, leave_out: str, seed: int, drawings: int = 3, steps: int = 20,
+    def execute(cls, frames, regions, model, clip, vae, place: str, leave_out: str, seed: int, grow: int = 0, drawings: int = 3, steps: int = 20,
                 cfg: float = 7.5, sampler_name: str = "euler", scheduler: str = "normal", fill: bool = True, negative=None,
                 picture_1=None, picture_mask_1=None, picture_2=None, picture_mask_2=None, picture_3=None,
                 picture_mask_3=None, picture_4=None, picture_mask_4=None) -> io.NodeOutput:  # fmt: skip
@@ -141,5 +150,5 @@ class SeedRegions(io.ComfyNode):
         painter = Painter(
             model, clip, vae, negative, place.strip(), seed, drawings, steps, cfg, sampler_name, scheduler
         )
-        found = seed_regions(painter, frames, regions, changing(regions, leave_out), own, fill)
+        found = seed_regions(painter, frames, regions, changing(regions, leave_out), own, Placing(fill, grow))
         return io.NodeOutput(found.frames, found.changed.float(), found.pictures)

@@ -116,6 +116,14 @@ def test_fill_off_leaves_the_old_thing_beside_the_new_one(demo, passing):
     assert (found == frames).all(-1)[bare].float().mean() > 0.7
 
 
+def test_grow_lets_the_new_thing_stand_out_but_not_over_what_hides_it(demo, passing):
+    cat, firetruck = (region.mask > 0 for region in passing[1])
+    picture = {"picture_1": torch.ones(1, 40, 40, 3), "picture_mask_1": torch.ones(1, 40, 40)}
+    (_, tight, _), (_, wide, _) = (seeded(demo, passing, grow=grow, fill=False, **picture) for grow in (0, 12))
+    assert torch.equal(tight > 0, cat)
+    assert (wide > 0).sum() > 1.2 * cat.sum() and not (wide > 0)[firetruck].any()
+
+
 @pytest.mark.parametrize(
     ("inputs", "words"),
     [

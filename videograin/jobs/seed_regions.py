@@ -14,7 +14,7 @@ from ..comfyui.progress import Notes
 from ..comfyui.validate import require_family
 from ..core.regions import Regions, clip_masks, fitted, require_a_mask_a_frame
 from ..features.base import REGION_MASK
-from ..masks.laying import along, bared, with_rim
+from ..masks.laying import along, bared, widened
 from ..masks.region_track import track
 from ..views.spotlight import spotlight
 from .draw_things import NODE, Painter, Thing, clearest, drawn, in_bytes, named, side_of
@@ -54,13 +54,23 @@ def changing(regions: Regions, leave_out: str) -> list[int]:
     return kept
 
 
+class Placing(NamedTuple):
+    """How things are laid in.
+
+    fill: whether what they leave bare of the old ones gives way to the ground around. grow: pixels that they may stand out
+    beyond their regions.
+    """
+
+    fill: bool = True
+    grow: int = 0
+
+
 def seed_regions(
-    painter: Painter, frames: Tensor, regions: Regions, numbers: Sequence[int], own: Own, fill: bool
+    painter: Painter, frames: Tensor, regions: Regions, numbers: Sequence[int], own: Own, placing: Placing
 ) -> Seeded:
     """Lays a thing into some regions of a clip (F, H, W, 3).
 
-    Args: numbers of these regions, from 1; own, pictures in place of drawings; fill, whether what a new thing leaves bare
-    of the old one gives way to the ground around.
+    Args: numbers of these regions, from 1; own, pictures in place of drawings.
     Raises ValueError for a MODEL that cannot be looked into, and where a thing is not found in its pictures.
     """
     require_family(painter.model, NODE)
@@ -72,19 +82,28 @@ def seed_regions(
     notes, side = Notes(), side_of(tuple(frames.shape[1:3]))
     things = {n: _thing(painter, n, regions[n - 1].phrase, side, own.get(n), notes) for n in numbers}
     notes.tell("Laying the things in")
-    chosen = [n - 1 for n in numbers]
+    found, changed = _laid(in_bytes(frames), masks, things, placing)
+    inside = torch.from_numpy(changed)
+    mixed = torch.where(inside[..., None], torch.from_numpy(found).float() / 255, frames[..., :3].cpu().float())
+    return Seeded(mixed, inside, torch.cat([_preview(thing, side) for thing in things.values()]))
+
+
+def _laid(
+    frames: np.ndarray, masks: np.ndarray, things: Mapping[int, Thing], placing: Placing
+) -> tuple[np.ndarray, np.ndarray]:
+    """Frames with things on them, by their regions' numbers; and where they were changed, (F, H, W) bool."""
+    chosen = [n - 1 for n in things]
     changed = masks[chosen].any(0)
-    found = in_bytes(frames)
-    if fill:
-        changed = with_rim(changed, np.delete(masks, chosen, 0).any(0))
-        found = bared(found, changed, masks.any(0))
+    if placing.fill:
+        changed = widened(changed, np.delete(masks, chosen, 0).any(0))
+        frames = bared(frames, changed, masks.any(0))
     for n, thing in things.items():
         region = masks[n - 1]
         others = np.delete(masks, n - 1, 0).any(0) & ~region
-        along(found, in_bytes(thing.picture), thing.shape.numpy(), region, others, track(region, others))
-    inside = torch.from_numpy(changed)
-    laid = torch.where(inside[..., None], torch.from_numpy(found).float() / 255, frames[..., :3].cpu().float())
-    return Seeded(laid, inside, torch.cat([_preview(thing, side) for thing in things.values()]))
+        room = widened(region, others, placing.grow)
+        way = track(region, others)
+        changed |= along(frames, in_bytes(thing.picture), thing.shape.numpy(), room, others, way)
+    return frames, changed
 
 
 def _check(own: Own, numbers: Sequence[int]) -> None:

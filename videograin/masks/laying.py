@@ -18,7 +18,7 @@ def along(
 
     Args: frames (F, H, W, 3) uint8; picture (h, w, 3) uint8 and its shape (h, w) bool; room (F, H, W) bool, where it may
     show; others, what may hide it; way, the region's.
-    Returns where it shows, (F, H, W) bool.
+    Returns where it changed them, (F, H, W) bool.
     """
     shown = np.zeros(room.shape, bool)
     home = _home(shape, room[way.first], others[way.first])
@@ -27,7 +27,7 @@ def along(
             colours, cover = _moved(picture, shape, _after(way.maps[f], home), room.shape[1:])
             alpha = cover * _soft(room[f])
             frames[f] = (alpha[..., None] * colours + (1 - alpha[..., None]) * frames[f]).round().astype(np.uint8)
-            shown[f] = alpha > 0.5
+            shown[f] = alpha > 0
     return shown
 
 
@@ -72,15 +72,15 @@ def _soft(room: np.ndarray) -> np.ndarray:
     return (inside[2:-2, 2:-2] / EDGE).clip(0, 1)
 
 
-def with_rim(regions: np.ndarray, others: np.ndarray) -> np.ndarray:
-    """Regions (F, H, W) bool with the pixels around them where the old thing's edge still shows, but for others'."""
-    return np.stack([_wider(mask) for mask in regions]) & ~others
+def widened(masks: np.ndarray, others: np.ndarray, pixels: int = RIM) -> np.ndarray:
+    """Masks (F, H, W) bool, wider by some pixels but for others'; by default to where the old thing's edge still shows."""
+    return np.stack([_wider(mask, pixels) for mask in masks]) & ~others
 
 
-def _wider(mask: np.ndarray) -> np.ndarray:
+def _wider(mask: np.ndarray, pixels: int) -> np.ndarray:
     import cv2
 
-    kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * RIM + 1,) * 2)
+    kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * pixels + 1,) * 2)
     return cv2.dilate(mask.astype(np.uint8), kernel) > 0
 
 
@@ -93,7 +93,7 @@ def bared(frames: np.ndarray, areas: np.ndarray, things: np.ndarray) -> np.ndarr
 
     found = frames.copy()
     for f in np.flatnonzero(areas.any((1, 2))):
-        unknown = areas[f] | _wider(things[f])
+        unknown = areas[f] | _wider(things[f], RIM)
         if not unknown.all():
             filled = cv2.inpaint(np.ascontiguousarray(frames[f]), unknown.astype(np.uint8), 3, cv2.INPAINT_TELEA)
             found[f][areas[f]] = filled[areas[f]]
