@@ -5,7 +5,7 @@ from comfy_api.latest import io
 
 from ..videograin.comfyui.prompts import require_clip
 from ..videograin.jobs.draw_things import Painter
-from ..videograin.jobs.seed_regions import Placing, changing, seed_regions
+from ..videograin.jobs.seed_regions import Fit, Placing, changing, seed_regions
 from .declared import declared
 from .types import Category, Regions
 
@@ -101,14 +101,29 @@ class SeedRegions(io.ComfyNode):
                     control_after_generate=io.ControlAfterGenerate.fixed,
                     tooltip="Another seed, other drawings.",
                 ),
-                io.Int.Input(
-                    "grow",
-                    default=0,
-                    min=0,
-                    max=512,
+                io.Float.Input(
+                    "size",
+                    default=1.0,
+                    min=0.1,
+                    max=4.0,
+                    step=0.05,
                     optional=True,
-                    tooltip="Pixels, 0 to 512, that the new thing may stand out beyond its region. Raise it where things come out too "
-                    "small or cut off.",
+                    tooltip="Of the new thing, in sizes of the old one, 0.1 to 4. Larger or smaller, it stands on the same ground.",
+                ),
+                io.Boolean.Input(
+                    "bend",
+                    default=True,
+                    optional=True,
+                    tooltip="The new thing bends as the old one does, in every part. Off: it only moves, turns and stretches as a whole.",
+                ),
+                io.Combo.Input(
+                    "fit",
+                    options=list(Fit.words()),
+                    default=Fit.WHOLE.value,
+                    optional=True,
+                    advanced=True,
+                    tooltip="“whole” shows all of the new thing, as long as the old one was, also beyond the region's outline. “inside the "
+                    "region” cuts it off there.",
                 ),
                 *_drawing(),
                 io.Boolean.Input(
@@ -139,7 +154,8 @@ class SeedRegions(io.ComfyNode):
 
     @classmethod
     @declared
-    def execute(cls, frames, regions, model, clip, vae, place: str, leave_out: str, seed: int, grow: int = 0, drawings: int = 3, steps: int = 20,
+    def execute(cls, frames, regions, model, clip, vae, place: str, leave_out: str, seed: int, size: float = 1.0, bend: bool = True,
+                fit: str = Fit.WHOLE.value, drawings: int = 3, steps: int = 20,
                 cfg: float = 7.5, sampler_name: str = "euler", scheduler: str = "normal", fill: bool = True, negative=None,
                 picture_1=None, picture_mask_1=None, picture_2=None, picture_mask_2=None, picture_3=None,
                 picture_mask_3=None, picture_4=None, picture_mask_4=None) -> io.NodeOutput:  # fmt: skip
@@ -150,5 +166,7 @@ class SeedRegions(io.ComfyNode):
         painter = Painter(
             model, clip, vae, negative, place.strip(), seed, drawings, steps, cfg, sampler_name, scheduler
         )
-        found = seed_regions(painter, frames, regions, changing(regions, leave_out), own, Placing(fill, grow))
+        found = seed_regions(
+            painter, frames, regions, changing(regions, leave_out), own, Placing(Fit(fit), bend, size, fill)
+        )
         return io.NodeOutput(found.frames, found.changed.float(), found.pictures)

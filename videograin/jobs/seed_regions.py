@@ -12,9 +12,11 @@ from torch import Tensor
 
 from ..comfyui.progress import Notes
 from ..comfyui.validate import require_family
+from ..core.choices import Choice
 from ..core.regions import Regions, clip_masks, fitted, require_a_mask_a_frame
 from ..features.base import REGION_MASK
-from ..masks.laying import along, bared, widened
+from ..masks.body_motion import bending, rigid
+from ..masks.laying import along, bared, inside, whole, widened
 from ..masks.region_track import track
 from ..views.spotlight import spotlight
 from .draw_things import NODE, Painter, Thing, clearest, drawn, in_bytes, named, side_of
@@ -54,15 +56,24 @@ def changing(regions: Regions, leave_out: str) -> list[int]:
     return kept
 
 
+class Fit(Choice):
+    """How a new thing takes the old one's place."""
+
+    WHOLE = "whole"
+    INSIDE = "inside the region"
+
+
 class Placing(NamedTuple):
     """How things are laid in.
 
-    fill: whether what they leave bare of the old ones gives way to the ground around. grow: pixels that they may stand out
-    beyond their regions.
+    bend: whether they bend as the old ones do, or move as wholes. size: of WHOLE things, in sizes of the old ones. fill:
+    whether what they leave bare of the old ones gives way to the ground around.
     """
 
+    fit: Fit = Fit.WHOLE
+    bend: bool = True
+    size: float = 1.0
     fill: bool = True
-    grow: int = 0
 
 
 def seed_regions(
@@ -92,18 +103,23 @@ def _laid(
     frames: np.ndarray, masks: np.ndarray, things: Mapping[int, Thing], placing: Placing
 ) -> tuple[np.ndarray, np.ndarray]:
     """Frames with things on them, by their regions' numbers; and where they were changed, (F, H, W) bool."""
-    chosen = [n - 1 for n in things]
+    chosen, found = [n - 1 for n in things], frames.copy()
     changed = masks[chosen].any(0)
     if placing.fill:
         changed = widened(changed, np.delete(masks, chosen, 0).any(0))
-        frames = bared(frames, changed, masks.any(0))
+        found = bared(frames, changed, masks.any(0))
     for n, thing in things.items():
         region = masks[n - 1]
         others = np.delete(masks, n - 1, 0).any(0) & ~region
-        room = widened(region, others, placing.grow)
         way = track(region, others)
-        changed |= along(frames, in_bytes(thing.picture), thing.shape.numpy(), room, others, way)
-    return frames, changed
+        body = bending(frames, region, others, way) if placing.bend else rigid(region.shape[1:], way)
+        shape, first = thing.shape.numpy(), way.first
+        if placing.fit == Fit.WHOLE:
+            home, room = whole(shape, region[first], placing.size), ~others
+        else:
+            home, room = inside(shape, region[first], others[first]), region
+        changed = changed | widened(along(found, in_bytes(thing.picture), shape, room, body, home), ~room)
+    return found, changed
 
 
 def _check(own: Own, numbers: Sequence[int]) -> None:

@@ -1,67 +1,75 @@
-"""A cut-out picture laid along a region's track, and the old thing taken away where the new one leaves it bare."""
+"""A cut-out picture laid on a body that moves, and the old thing taken away where the new one leaves it bare."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from .region_track import Track, laid, moments
+from .affine import around, at, inverse
+from .body_motion import Body
+from .region_track import laid, moments
 
 SPILL = 1.0  # what a pixel of the picture beyond its region costs, of one of the region that is covered
-EDGE = 2.0  # pixels over which a laid picture fades into the frame, inside the region
+EDGE = 2.0  # pixels over which a laid picture fades into the frame, inside its room
 RIM = 2  # pixels around a region that still show the old thing's edge
 
 
+def whole(shape: np.ndarray, region: np.ndarray, growth: float = 1.0) -> np.ndarray:
+    """The map (2, 3) that lays a picture's shape (h, w) bool where a region (H, W) bool is: upright, the longest sides alike.
+
+    growth: of the new thing, in sizes of the old one; larger or smaller, it stands on the same ground.
+    """
+    (own, length), (there, old) = _square(shape), _square(region)
+    scale = growth * old / length
+    return around(scale * np.eye(2), own, there + np.array([0, 0.5 * old * (1 - growth)]))
+
+
+def _square(mask: np.ndarray) -> tuple[np.ndarray, float]:
+    """The middle (2,) and the longer side of a mask's box."""
+    y, x = (np.flatnonzero(mask.any(axis)) for axis in (1, 0))
+    return np.array([x[0] + x[-1], y[0] + y[-1]]) / 2, float(max(x[-1] - x[0], y[-1] - y[0]) + 1)
+
+
+def inside(shape: np.ndarray, region: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """The map (2, 3) that lays a picture's shape over a region: most of both covered, upright, in its own proportions."""
+    (own, _), (there, _) = moments(shape), moments(region)
+    turn = np.sqrt(region.sum() / shape.sum()) * np.eye(2)
+    return laid(shape, region, others, around(turn, own, there), SPILL)
+
+
 def along(
-    frames: np.ndarray, picture: np.ndarray, shape: np.ndarray, room: np.ndarray, others: np.ndarray, way: Track
+    frames: np.ndarray, picture: np.ndarray, shape: np.ndarray, room: np.ndarray, body: Body, home: np.ndarray
 ) -> np.ndarray:
-    """Lays a picture along a track, in place.
+    """Lays a picture on a body, in place.
 
     Args: frames (F, H, W, 3) uint8; picture (h, w, 3) uint8 and its shape (h, w) bool; room (F, H, W) bool, where it may
-    show; others, what may hide it; way, the region's.
+    show; home (2, 3), the map that lays it on the body at rest.
     Returns where it changed them, (F, H, W) bool.
     """
     shown = np.zeros(room.shape, bool)
-    home = _home(shape, room[way.first], others[way.first])
-    for f in range(len(frames)):
-        if way.shown(f):
-            colours, cover = _moved(picture, shape, _after(way.maps[f], home), room.shape[1:])
-            alpha = cover * _soft(room[f])
-            frames[f] = (alpha[..., None] * colours + (1 - alpha[..., None]) * frames[f]).round().astype(np.uint8)
-            shown[f] = alpha > 0
+    for f, places in enumerate(body.places):
+        if places is not None:
+            colours, cover = _moved(picture, shape, at(inverse(home), places))
+            alpha = (cover * _soft(room[f]))[..., None]
+            frames[f] = (alpha * colours + (1 - alpha) * frames[f]).round().astype(np.uint8)
+            shown[f] = alpha[..., 0] > 0
     return shown
 
 
-def _home(shape: np.ndarray, region: np.ndarray, others: np.ndarray) -> np.ndarray:
-    """The map (2, 3) that lays a picture's shape over a region: most of both covered, upright, in its own proportions."""
-    (own, _), (there, _) = moments(shape), moments(region)
-    scale = np.sqrt(region.sum() / shape.sum())
-    turn = scale * np.eye(2)
-    return laid(shape, region, others, np.concatenate([turn, (there - turn @ own)[:, None]], 1), SPILL)
-
-
-def _after(outer: np.ndarray, inner: np.ndarray) -> np.ndarray:
-    """The map (2, 3) that does `inner`, then `outer`."""
-    return np.concatenate([outer[:, :2] @ inner[:, :2], outer[:, :2] @ inner[:, 2:] + outer[:, 2:]], 1)
-
-
-def _moved(
-    picture: np.ndarray, shape: np.ndarray, turn: np.ndarray, size: tuple[int, int]
-) -> tuple[np.ndarray, np.ndarray]:
-    """The picture as a map lays it: colours (H, W, 3) float, and how much of each pixel it covers, (H, W), 0 to 1."""
+def _moved(picture: np.ndarray, shape: np.ndarray, places: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """What a picture shows at places (H, W, 2) of it: colours (H, W, 3) float, and how much of each pixel it covers, 0 to 1."""
     import cv2
 
-    scale = np.sqrt(abs(np.linalg.det(turn[:, :2])))
-    whole = np.concatenate([picture, 255 * shape[..., None].astype(np.uint8)], -1).astype(np.float32)
-    whole[..., :3] *= shape[..., None]  # the ground's colours stay behind
-    if scale < 1:  # else pixels would be skipped
-        small = tuple(max(1, round(side * scale)) for side in picture.shape[1::-1])
-        shares = np.array([small[0] / picture.shape[1], small[1] / picture.shape[0]])
-        whole = cv2.resize(whole, small, interpolation=cv2.INTER_AREA)
-        back = np.concatenate([np.diag(1 / shares), (0.5 / shares - 0.5)[:, None]], 1)
-        turn = _after(turn, back)
-    there = cv2.warpAffine(whole, turn, size[::-1], flags=cv2.INTER_LINEAR)
-    cover = there[..., 3] / 255
-    return there[..., :3] / np.maximum(cover, 1e-6)[..., None], cover
+    shown = np.concatenate([picture, 255 * shape[..., None].astype(np.uint8)], -1).astype(np.float32)
+    shown[..., :3] *= shape[..., None]  # the ground's colours stay behind
+    steps = np.linalg.norm(np.diff(places, axis=1), axis=-1)  # of the picture's pixels, for each of the frame's
+    shrunk = max(1.0, float(np.median(steps)))
+    small = tuple(max(1, round(side / shrunk)) for side in picture.shape[1::-1])  # else pixels would be skipped
+    shares = np.array(small) / picture.shape[1::-1]
+    there = ((places + 0.5) * shares - 0.5).astype(np.float32)
+    shown = cv2.resize(shown, small, interpolation=cv2.INTER_AREA)
+    found = cv2.remap(shown, there[..., 0], there[..., 1], cv2.INTER_LINEAR)
+    cover = found[..., 3] / 255
+    return found[..., :3] / np.maximum(cover, 1e-6)[..., None], cover
 
 
 def _soft(room: np.ndarray) -> np.ndarray:

@@ -11,6 +11,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from .affine import around
+
 LEAST = 8  # pixels of a region that show it
 TOUCHED = 0.05  # share of the outline at other things or the border from which the shape counts as partly hidden
 NEAR = 2  # pixels between two masks that touch
@@ -45,10 +47,10 @@ def track(masks: np.ndarray, others: np.ndarray) -> Track:
     for f in whole:
         there, now = moments(masks[f])
         turns[f] = _root(now) @ back
-        maps[f] = _around(turns[f], middle, there)
+        maps[f] = around(turns[f], middle, there)
     for f in seen:
         if f not in turns:
-            start = _around(_between(turns, f), middle, moments(masks[f])[0])
+            start = around(_between(turns, f), middle, moments(masks[f])[0])
             maps[f] = laid(masks[first], masks[f], others[f], start)
     return Track(int(first), maps)
 
@@ -73,11 +75,6 @@ def moments(mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def _root(covariance: np.ndarray) -> np.ndarray:
     values, vectors = np.linalg.eigh(covariance)
     return vectors @ np.diag(np.sqrt(values)) @ vectors.T
-
-
-def _around(turn: np.ndarray, middle: np.ndarray, there: np.ndarray) -> np.ndarray:
-    """The map (2, 3) that turns around `middle` and brings it there."""
-    return np.concatenate([turn, (there - turn @ middle)[:, None]], 1)
 
 
 def _between(turns: dict[int, np.ndarray], frame: int) -> np.ndarray:
@@ -109,7 +106,7 @@ def laid(
 
     def at(x: float, y: float, grown: float) -> np.ndarray:
         turn = np.exp(grown) * start[:, :2]
-        return _around(turn, middle, start @ [*middle, 1] + [x, y])
+        return around(turn, middle, start @ [*middle, 1] + [x, y])
 
     def score(place: tuple[float, float, float]) -> float:
         there = cv2.warpAffine(pixels, share * at(*place), size, flags=cv2.INTER_LINEAR)
