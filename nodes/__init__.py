@@ -24,6 +24,7 @@ from .paste import PasteEdit
 from .placement import PlaceObjects
 from .regions import BindRegionPrompts, RegionPrompt
 from .rows import Regions
+from .seed import SeedRegions
 from .show import ShowAttention
 from .source import InjectSourceFeatures
 from .track import TrackRegions
@@ -69,4 +70,5 @@ class VideoGrainExtension(ComfyExtension):
             InvertClip,
             TrackRegions,
             RegionCheck,
+            SeedRegions,
         ]

@@ -14,9 +14,8 @@ from ...videograin.toybox import world
 from ..ruler.suite import Example
 from .areas import areas, changed, sides_named
 from .method import BY_WORLD, DRAWN, INVERSION, NOISE, NOISED, OUTSIDE_WORDS, Method
-from .parts import SAMPLER, Setup, changed_areas, drawings, mask_of
+from .parts import LOADED, SAMPLER, Setup, changed_areas, drawings, mask_of
 
-LOADED: Link = ["loader", 0]
 SEEDED = 0.4  # share of the noise under which drawings begin, as in the stock recipe
 LEARNING = {  # of a LoRA from one frame
     "batch_size": 1, "grad_accumulation_steps": 1, "steps": 60, "learning_rate": 5e-4, "rank": 8, "optimizer": "AdamW",

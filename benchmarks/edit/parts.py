@@ -9,6 +9,7 @@ from ...videograin.toybox import world
 from ..ruler.suite import Example
 from .areas import Area, areas
 
+LOADED: Link = ["loader", 0]
 SAMPLER = {"sampler_name": "euler", "scheduler": "ddim_uniform"}
 DRAWINGS = 3  # of each new thing, of which the best is taken
 Changed = list[tuple[int, Area]]
@@ -31,6 +32,11 @@ def mask_of(graph: Graph, one: Example, numbers: tuple[int, ...]) -> Link:
     return graph.add(f"mask {text}", "BenchmarkMask", case=one.case.name, areas=text)
 
 
+def things(changed: Changed) -> Changed:
+    """Those of the changed areas for which there is a thing to draw."""
+    return [(number, area) for number, area in changed if area.word and not area.is_place]
+
+
 def changed_areas(one: Example) -> Changed:
     return [(number, area) for number, area in enumerate(areas(one)) if area.changes]
 
@@ -38,9 +44,7 @@ def changed_areas(one: Example) -> Changed:
 def drawings(graph: Graph, one: Example, setup: Setup, changed: Changed) -> Link:
     """The clip with each new thing, drawn alone, along its mask's track."""
     frames = ["clip", 0]
-    for number, area in changed:
-        if area.is_place or not area.word:  # there is no thing to draw
-            continue
+    for number, area in things(changed):
         empty = graph.add("empty", "EmptyLatentImage", width=world.SIZE, height=world.SIZE, batch_size=DRAWINGS)
         said = words(graph, number, alone(one, area))
         drawn = sample(graph, f"draw {number}", one, setup, empty, said, 1.0)
@@ -62,8 +66,10 @@ def words(graph: Graph, name: int | str, text: str) -> Link:
     return graph.add(f"words {name}", "CLIPTextEncode", text=text, clip=["loader", 1])
 
 
-def sample(graph: Graph, name: str, one: Example, setup: Setup, latent: Link, words: Link, denoise: float) -> Link:
+def sample(
+    graph: Graph, name: str, one: Example, setup: Setup, latent: Link, words: Link, denoise: float, model: Link = LOADED
+) -> Link:
     return graph.add(
-        name, "KSampler", model=["loader", 0], positive=words, negative=["negative", 0], latent_image=latent,
+        name, "KSampler", model=model, positive=words, negative=["negative", 0], latent_image=latent,
         seed=one.case.seed + setup.noise, steps=setup.steps, cfg=setup.cfg, denoise=denoise, **SAMPLER,
     )  # fmt: skip

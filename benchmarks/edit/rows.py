@@ -15,6 +15,7 @@ from . import stock
 from .graph import edit_graph
 from .method import BY_MODEL, BY_WORLD, DRAWN, EVERYWHERE, NOISE, NOISED, OUTSIDE_WORDS, Method
 from .parts import Setup
+from .seeds import Seeding, seeded_graph
 
 
 class Row(NamedTuple):
@@ -99,5 +100,19 @@ STARTS = {  # start x regions x outside, and parts of the regions alone
     "fresh": _ours("fresh noise, no regions", QUICK),
     "fresh-regions": _ours("fresh noise, regions", QUICK_REGIONS),
 }
+
+
+def _by_seeds(label: str, seeding: Seeding) -> Row:
+    return Row(label, lambda one, setup: seeded_graph(one, seeding, setup))
+
+
+LAID = {
+    f"laid-{share:g}": _by_seeds(f"Seed Regions, denoise {share:g}", Seeding(share)) for share in (0.15, 0.25, 0.4)
+} | {
+    "laid-stiff-0.25": _by_seeds("Seed Regions without bending, denoise 0.25", Seeding(0.25, bend=False)),
+    "laid-inside-0.25": _by_seeds("Seed Regions inside the old outline, denoise 0.25", Seeding(0.25, whole=False)),
+    "laid-regions-0.25": _by_seeds("Seed Regions, denoise 0.25, regions", Seeding(0.25, st_layout=st_layout.DEFAULT)),
+    "laid-keys-0.25": _by_seeds("Seed Regions, denoise 0.25, keys of all frames", Seeding(0.25, keys_of_all=True)),
+}
 FOLLOWED = {"followed": _ours("our default, masks by Track Regions", replace(DEFAULT, followed=True))}
-ROWS = HEADLINE | CLAIMED | STARTS | FOLLOWED
+ROWS = HEADLINE | CLAIMED | STARTS | LAID | FOLLOWED

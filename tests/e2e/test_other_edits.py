@@ -71,6 +71,13 @@ def test_one_object_changes_and_all_else_stays(edited):
     assert one.kept_beyond(one.truth.masks[1])
 
 
+def test_things_drawn_alone_and_laid_in_become_one_picture_with_the_clip(edited):
+    both = edited("draw_and_paste")
+    assert most(both.words(0), "pumpkin"), both.words(0)
+    assert most(both.words(1), "truck"), both.words(1)
+    assert both.kept_beyond(both.truth.masks.any(0))
+
+
 def test_a_part_is_added_and_the_rest_stays(edited):
     part = edited("part_edit")
     wanted = task("part", part.truth, part.seed)

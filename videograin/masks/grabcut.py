@@ -132,7 +132,7 @@ def cut(picture: np.ndarray, marks: list[Mark]) -> np.ndarray:
         if mark.kind in (ON, BESIDE):
             value = cv2.GC_BGD if mark.kind == BESIDE else cv2.GC_FGD
             cv2.circle(hint, mark.place, max(1, round(SEED * longer)), value, -1)
-    inside = _grabcut(picture, hint)
+    inside = by_hints(picture, hint)
     parts = cv2.connectedComponents(inside.astype(np.uint8))[1]
     held = {int(parts[y, x]) for x, y in points} if points and not boxes else set(np.unique(parts))
     return np.isin(parts, list(held - {0}))
@@ -159,10 +159,10 @@ def redraw(picture: np.ndarray, expected: np.ndarray) -> np.ndarray:
     hint[cv2.dilate(shape, kernel) > 0] = cv2.GC_PR_BGD
     hint[expected] = cv2.GC_PR_FGD
     hint[cv2.erode(shape, kernel, borderValue=1) > 0] = cv2.GC_FGD
-    return _grabcut(picture, hint) if (hint == cv2.GC_BGD).any() else expected
+    return by_hints(picture, hint) if (hint == cv2.GC_BGD).any() else expected
 
 
-def _grabcut(picture: np.ndarray, hint: np.ndarray) -> np.ndarray:
+def by_hints(picture: np.ndarray, hint: np.ndarray) -> np.ndarray:
     """GrabCut. hint: its labels, (H, W) uint8. Returns (H, W) bool."""
     import cv2
 

@@ -1,0 +1,119 @@
+"""workflows/draw_and_paste: each new thing is drawn alone and laid along its mask; a stock sampler makes them one picture."""
+
+from ..graph import Graph, Group, Node
+from ..parts import (
+    EDIT,
+    LAYOUT,
+    REGIONS,
+    clip_group,
+    decoded,
+    encoded,
+    encoded_text,
+    negative_prompt,
+    region,
+    result_group,
+)
+
+PROMPT = "a pumpkin and a truck on grass"
+
+clip = clip_group(
+    "1 Clip",
+    """\
+## What to edit
+A cat and a dog on grass, with a mask for each.""",
+    left="cat",
+    right="dog",
+    background="grass",
+    seed=2,
+)
+
+regions = Group(
+    "2 Regions",
+    REGIONS,
+    """\
+## What each becomes
+One Region Prompt for each thing: its mask and its new words. Masks by *Regions*, *Track Regions* or SAM 3 do as well.""",
+    columns=[
+        [
+            region("left", "Region Prompt (left)", "clip.left_mask", "a pumpkin"),
+            region("right", "Region Prompt (right)", "clip.right_mask", "a truck", before="left"),
+        ]
+    ],
+)
+
+drawings = Group(
+    "3 Drawings",
+    LAYOUT,
+    """\
+## Drawn alone, laid along
+Seed Regions draws three pictures of each phrase, takes the clearest, cuts it out and lays it along the mask. Look at \
+*Drawn*: another `seed` draws others, and a picture of your own may take the place of each.""",
+    columns=[
+        [
+            Node(
+                "seeded",
+                "VideoGrainSeedRegions",
+                links={
+                    "frames": "clip.frames", "regions": "right.regions", "model": "model.model", "clip": "model.clip",
+                    "vae": "model.vae",
+                },
+                values={"place": "on grass", "seed": 5, "scheduler": "ddim_uniform"},
+            )
+        ],
+        [
+            Node("drawn", "PreviewImage", "Drawn", links={"images": "seeded.drawn"}, height=300),
+            Node("laid", "PreviewImage", "Laid in", links={"images": "seeded.frames"}, height=300),
+        ],
+    ],
+)  # fmt: skip
+
+edit = Group(
+    "4 One picture",
+    EDIT,
+    """\
+## Stock nodes, no inversion
+The last 40 % of the steps, under the same noise for every frame and inside the mask only: light, edges and small faults \
+are mended, and the thing stays where it was laid. More *denoise* changes more, and flickers more.""",
+    columns=[
+        [
+            encoded("seeded.frames"),
+            Node("one", "LatentBatchSeedBehavior", links={"samples": "latent.LATENT"}, values={"seed_behavior": "fixed"}),
+            Node("masked", "SetLatentNoiseMask", links={"samples": "one.LATENT", "mask": "seeded.mask"}),
+        ],
+        [
+            encoded_text("words", "Prompt", {"clip": "model.clip"}, {"text": PROMPT}),
+            negative_prompt(),
+        ],
+        [
+            Node(
+                "sampler",
+                "KSampler",
+                links={
+                    "model": "model.model", "positive": "words.CONDITIONING", "negative": "negative.CONDITIONING",
+                    "latent_image": "masked.LATENT",
+                },
+                values={
+                    "seed": 1, "control_after_generate": "fixed", "steps": 20, "cfg": 7.5, "sampler_name": "euler",
+                    "scheduler": "ddim_uniform", "denoise": 0.4,
+                },
+            ),
+            decoded(),
+        ],
+    ],
+)  # fmt: skip
+
+result = result_group(
+    "5 Result",
+    """\
+## Everything else is the source
+The edit replaces the clip inside the mask and its soft edge; every pixel outside is the source's.""",
+    where={"mask": "seeded.mask"},
+    grow=0,  # the mask has a rim already
+    feather=4,
+)
+
+GRAPH = Graph(
+    "draw_and_paste",
+    columns=[[clip, regions], [drawings], [edit], [result]],
+    footage={"cat": "cat", "dog": "dog", "a pumpkin": "a fox", "a truck": "a sheep"},
+)

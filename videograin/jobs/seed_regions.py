@@ -1,0 +1,172 @@
+"""Seed Regions: a picture of each new thing, drawn alone by the model or the user's own, laid along its region's track."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from ..comfyui.progress import Notes
+from ..comfyui.validate import require_family
+from ..core.choices import Choice
+from ..core.regions import Regions, clip_masks, fitted, require_a_mask_a_frame
+from ..features.base import REGION_MASK
+from ..masks.body_motion import bending, rigid
+from ..masks.laying import along, bared, inside, whole, widened
+from ..masks.region_track import track
+from ..views.spotlight import spotlight
+from .draw_things import NODE, Painter, Thing, clearest, drawn, in_bytes, named, side_of
+from .look import require_uncached
+
+Own = Mapping[int, tuple[Tensor, Tensor | None]]  # a region's number -> an IMAGE, and a MASK of the thing in it
+
+
+class Seeded(NamedTuple):
+    """The clip with things laid in, (F, H, W, 3) float; where it was changed, (F, H, W) bool; the things' pictures."""
+
+    frames: Tensor
+    changed: Tensor
+    pictures: Tensor
+
+
+def changing(regions: Regions, leave_out: str) -> list[int]:
+    """The numbers, from 1, of the regions that get a thing: those with a phrase that are not left out.
+
+    leave_out: phrases or numbers, with commas. Raises ValueError for one that is no region's, and where no region remains.
+    """
+    left = set()
+    for name in filter(None, (part.strip() for part in leave_out.split(","))):
+        found = {n for n, region in enumerate(regions, 1) if name.lower() in (region.phrase.lower(), str(n))}
+        if not found:
+            known = ", ".join(f"{n} {region.name}" for n, region in enumerate(regions, 1))
+            raise ValueError(
+                f"{NODE}' `leave_out` names “{name}”, but its `regions` are {known}. Write one of these numbers or phrases."
+            )
+        left |= found
+    kept = [number for number, region in enumerate(regions, 1) if region.phrase and number not in left]
+    if not kept:
+        raise ValueError(
+            f"{NODE} has nothing to draw: of its `regions`, each has no phrase or is named in `leave_out`. Give one a phrase, or "
+            "take one out of `leave_out`."
+        )
+    return kept
+
+
+class Fit(Choice):
+    """How a new thing takes the old one's place."""
+
+    WHOLE = "whole"
+    INSIDE = "inside the region"
+
+
+class Placing(NamedTuple):
+    """How things are laid in.
+
+    bend: whether they bend as the old ones do, or move as wholes. size: of WHOLE things, in sizes of the old ones. fill:
+    whether what they leave bare of the old ones gives way to the ground around.
+    """
+
+    fit: Fit = Fit.WHOLE
+    bend: bool = True
+    size: float = 1.0
+    fill: bool = True
+
+
+def seed_regions(
+    painter: Painter, frames: Tensor, regions: Regions, numbers: Sequence[int], own: Own, placing: Placing
+) -> Seeded:
+    """Lays a thing into some regions of a clip (F, H, W, 3).
+
+    Args: numbers of these regions, from 1; own, pictures in place of drawings.
+    Raises ValueError for a MODEL that cannot be looked into, and where a thing is not found in its pictures.
+    """
+    require_family(painter.model, NODE)
+    require_uncached(painter.model, NODE)
+    _check(own, numbers)
+    for n in numbers:
+        named(painter, regions[n - 1].phrase)
+    masks = _masks(regions, frames)
+    notes, side = Notes(), side_of(tuple(frames.shape[1:3]))
+    things = {n: _thing(painter, n, regions[n - 1].phrase, side, own.get(n), notes) for n in numbers}
+    notes.tell("Laying the things in")
+    found, changed = _laid(in_bytes(frames), masks, things, placing)
+    inside = torch.from_numpy(changed)
+    mixed = torch.where(inside[..., None], torch.from_numpy(found).float() / 255, frames[..., :3].cpu().float())
+    return Seeded(mixed, inside, torch.cat([_preview(thing, side) for thing in things.values()]))
+
+
+def _laid(
+    frames: np.ndarray, masks: np.ndarray, things: Mapping[int, Thing], placing: Placing
+) -> tuple[np.ndarray, np.ndarray]:
+    """Frames with things on them, by their regions' numbers; and where they were changed, (F, H, W) bool."""
+    chosen, found = [n - 1 for n in things], frames.copy()
+    changed = masks[chosen].any(0)
+    if placing.fill:
+        changed = widened(changed, np.delete(masks, chosen, 0).any(0))
+        found = bared(frames, changed, masks.any(0))
+    for n, thing in things.items():
+        region = masks[n - 1]
+        others = np.delete(masks, n - 1, 0).any(0) & ~region
+        way = track(region, others)
+        body = bending(frames, region, others, way) if placing.bend else rigid(region.shape[1:], way)
+        shape, first = thing.shape.numpy(), way.first
+        if placing.fit == Fit.WHOLE:
+            home, room = whole(shape, region[first], placing.size), ~others
+        else:
+            home, room = inside(shape, region[first], others[first]), region
+        changed = changed | widened(along(found, in_bytes(thing.picture), shape, room, body, home), ~room)
+    return found, changed
+
+
+def _check(own: Own, numbers: Sequence[int]) -> None:
+    if lost := sorted(set(own) - set(numbers)):
+        raise ValueError(
+            f"{NODE}' `picture_{lost[0]}` is connected, but things are laid into the regions {', '.join(map(str, numbers))} only. "
+            "Connect it to the socket with its region's number, or take the region out of `leave_out`."
+        )
+
+
+def _masks(regions: Regions, frames: Tensor) -> np.ndarray:
+    """The regions' masks at the frames' size, (K, F, H, W) bool."""
+    require_a_mask_a_frame(regions, len(frames), f"{NODE}' `frames` has", REGION_MASK)
+    masks = clip_masks(regions, len(frames))
+    return torch.stack([fitted(mask.float(), *frames.shape[1:3]) > 0.5 for mask in masks]).numpy()
+
+
+def _thing(painter: Painter, number: int, phrase: str, side: int, own: tuple | None, notes: Notes) -> Thing:
+    if own is None:
+        notes.tell(f"Drawing {phrase} for region {number}")
+        thing = clearest(painter, phrase, drawn(painter, phrase, side, number, notes), notes)
+        cure = "Take another `seed` or more `drawings`, write the phrase another way, or connect a picture of your own"
+    else:
+        picture, mask = _own(*own, side)
+        if mask is not None and mask.any():
+            return Thing(picture, mask)
+        notes.tell(f"Cutting out {phrase} for region {number}")
+        thing = clearest(painter, phrase, picture[None], notes)
+        cure = f"Connect its mask to `picture_mask_{number}`"
+    if thing is None:
+        raise ValueError(f'{NODE} found no "{phrase}" in the pictures for region {number}. {cure}.')
+    return thing
+
+
+def _own(image: Tensor, mask: Tensor | None, side: int) -> tuple[Tensor, Tensor | None]:
+    """The first picture of an IMAGE, (h, w, 3), and of its MASK, (h, w) bool; no side is longer than `side` pixels."""
+    picture = image[:1, ..., :3].cpu().float()
+    share = side / max(picture.shape[1:3])
+    size = tuple(max(1, round(length * min(1, share))) for length in picture.shape[1:3])
+    small = F.interpolate(picture.movedim(-1, 1), size, mode="bilinear", antialias=True).movedim(1, -1)[0]
+    if mask is None:
+        return small, None
+    return small, F.interpolate(mask.reshape(-1, 1, *mask.shape[-2:])[:1].cpu().float(), size, mode="area")[0, 0] > 0.5
+
+
+def _preview(thing: Thing, side: int) -> Tensor:
+    """The picture, dark outside the thing, in a square: (1, side, side, 3)."""
+    shown = spotlight(thing.picture[None], thing.shape[None])
+    below, beside = (side - length for length in thing.shape.shape)
+    return F.pad(shown, (0, 0, 0, beside, 0, below))

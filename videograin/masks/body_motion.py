@@ -1,0 +1,125 @@
+"""How a thing's body moves within its track: every point of it, so that another picture can bend as the thing does.
+
+The track (region_track.py) says how the thing as a whole moves, turns and stretches. What is left is found by optical flow
+between the first frame of the track and each other one laid onto it, on flat ground, where the thing's outline counts as
+much as what is drawn inside. A point is at rest at the mean of its places over the frames: no frame shows a walking thing
+at rest, but what it does to one side, it does to the other one too.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import torch
+
+from ..core.optical_flow import dis_flow
+from .affine import after, at, grid, inverse, size
+from .region_track import Track
+
+SIDE = 192  # pixels of the picture in which the body is compared
+ROOM = 1.6  # its side, in sides of the thing
+NEAR, FAR = 0.03, 0.1  # of that side: windows over which motion is smoothed on the thing, and goes on beyond it
+SURE = 0.3  # share of a window that must show the thing
+
+
+class Body(NamedTuple):
+    """A body through the clip. places: of each frame (H, W, 2) float32, where a pixel's point is in the first frame, in pixels
+    (x, y), when the thing is at rest; None where it is out of sight.
+    """
+
+    places: tuple[np.ndarray | None, ...]
+
+
+def rigid(shape: tuple[int, int], way: Track) -> Body:
+    """The body of a thing that moves as a whole. shape: (H, W) of the frames."""
+    return Body(tuple(at(inverse(way.maps[f]), grid(shape)) if way.shown(f) else None for f in range(len(way.maps))))
+
+
+def bending(frames: np.ndarray, masks: np.ndarray, others: np.ndarray, way: Track) -> Body:
+    """The body of a region, masks (F, H, W) bool, of a clip (F, H, W, 3) uint8. others: alike, what may hide it."""
+    window = _window(masks[way.first])
+    shown = [f for f in range(len(frames)) if way.shown(f)]
+    there, back = {}, {}
+    for f in shown:
+        there[f], back[f] = _compared(frames, masks, others, way, f, window)
+    settled = _rest(there, way, window)
+    whole, found = grid(masks.shape[1:]), [None] * len(frames)
+    for f in shown:
+        point = at(window, at(inverse(way.maps[f]), whole))
+        point = point + _read(back[f], point)
+        found[f] = at(inverse(window), point + _read(settled, point)).astype(np.float32)
+    return Body(tuple(found))
+
+
+def _window(mask: np.ndarray) -> np.ndarray:
+    """The map (2, 3) from a frame into the picture in which the thing is compared."""
+    y, x = (np.flatnonzero(mask.any(axis)) for axis in (1, 0))
+    scale = SIDE / (ROOM * (max(x[-1] - x[0], y[-1] - y[0]) + 1))
+    middle = np.array([x[0] + x[-1], y[0] + y[-1]]) / 2
+    return np.concatenate([scale * np.eye(2), (SIDE / 2 - scale * middle)[:, None]], 1)
+
+
+def _compared(
+    frames: np.ndarray, masks: np.ndarray, others: np.ndarray, way: Track, frame: int, window: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """The flow (SIDE, SIDE, 2) in the window from the first frame to another one laid onto it, and back."""
+    first, onto = way.first, after(window, inverse(way.maps[frame]))
+    import cv2
+
+    hidden = _laid(others[frame], onto) | _laid(others[first], window)
+    shapes = _laid(masks[first], window) & ~hidden, _laid(masks[frame], onto) & ~hidden
+    pictures = [
+        cv2.warpAffine(frames[f], turn, (SIDE, SIDE), flags=cv2.INTER_LINEAR)
+        for f, turn in ((first, window), (frame, onto))
+    ]
+    inside = pictures[0][shapes[0]]
+    ground = 0 if inside.size and inside.mean() > 127 else 255  # the outline is then as clear as it can be
+    flat = [
+        torch.from_numpy(np.where(shape[..., None], picture, ground)).float() / 255
+        for picture, shape in zip(pictures, shapes, strict=True)
+    ]
+    flows = dis_flow(*flat).numpy(), dis_flow(*flat[::-1]).numpy()
+    return tuple(_smooth(flow, shape) for flow, shape in zip(flows, shapes, strict=True))
+
+
+def _smooth(flow: np.ndarray, inside: np.ndarray) -> np.ndarray:
+    """A flow (SIDE, SIDE, 2) without noise where the thing is, going on beyond it."""
+    import cv2
+
+    weight, found, known = inside.astype(np.float32), 0.0, 0.0
+    for window in (NEAR * SIDE, FAR * SIDE, SIDE / 2):
+        share = cv2.GaussianBlur(weight, (0, 0), window)[..., None]
+        mean = cv2.GaussianBlur(flow * weight[..., None], (0, 0), window) / np.maximum(share, 1e-6)
+        trust = np.clip(share / SURE, 0, 1)
+        found, known = found + (1 - known) * trust * mean, known + (1 - known) * trust
+    return found / np.maximum(known, 1e-6)
+
+
+def _rest(there: dict[int, np.ndarray], way: Track, window: np.ndarray) -> np.ndarray:
+    """From each point of the window, (SIDE, SIDE, 2), to its place at rest.
+
+    Places are compared as if the thing as a whole had neither moved nor changed its size.
+    """
+    points, frame = grid((SIDE, SIDE)), inverse(window)
+    middle = np.full(2, SIDE / 2)
+    centre, places = at(frame, middle), []
+    for f, flow in there.items():
+        turn = way.maps[f]
+        moved = (at(turn, at(frame, points + flow)) - at(turn, centre)) / size(turn)
+        places.append(moved * window[0, 0] + middle)
+    return (np.mean(places, 0) - points).astype(np.float32)
+
+
+def _laid(mask: np.ndarray, turn: np.ndarray) -> np.ndarray:
+    import cv2
+
+    return cv2.warpAffine(mask.astype(np.uint8) * 255, turn, (SIDE, SIDE), flags=cv2.INTER_LINEAR) > 127
+
+
+def _read(field: np.ndarray, points: np.ndarray) -> np.ndarray:
+    """A field (SIDE, SIDE, 2) at points (..., 2) of the window; beyond it, its edge."""
+    import cv2
+
+    x, y = points.astype(np.float32)[..., 0], points.astype(np.float32)[..., 1]
+    return cv2.remap(field.astype(np.float32), x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
