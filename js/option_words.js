@@ -103,6 +103,8 @@ const OPTIONS = {
     'top to bottom': ['从上到下', '上から下'],
     'large to small': ['从大到小', '大きい順'],
   },
+  // Seed Regions
+  fit: { whole: ['完整', '全体'], 'inside the region': ['限于区域内', '領域の中'] },
   // Bind Region Prompts
   missing_phrase: { error: ['报错停止', 'エラーで停止'], 'append it': ['追加', '追加する'] },
   // Full-Frame Attention

@@ -74,9 +74,9 @@ def test_a_picture_with_its_mask_is_laid_in_without_the_network(demo, passing):
     picture[..., 2] = 1
     shape[:, 5:45, 5:75] = 1
     found, _, drawn = seeded(demo, passing, idle, picture_1=picture, picture_mask_1=shape)
-    cat = passing[1][0].mask > 0
+    cat, firetruck = (region.mask > 0 for region in passing[1])
     blue = (found[..., 2] > 0.8) & (found[..., 0] < 0.2)
-    assert not (blue & ~cat).any() and (blue & cat).sum() > 0.4 * cat.sum()
+    assert not (blue & firetruck).any() and (blue & cat).sum() > 0.4 * cat.sum()
     assert drawn.shape[0] == 1 and drawn.shape[1] == drawn.shape[2]
 
 
@@ -112,16 +112,20 @@ def test_fill_off_leaves_the_old_thing_beside_the_new_one(demo, passing):
     shape[:, :, :20] = 0
     found, mask, _ = seeded(demo, passing, picture_1=picture, picture_mask_1=shape, fill=False)
     bare = (cat.mask > 0) & (found != 1).any(-1)
-    assert torch.equal(mask > 0, cat.mask > 0)
+    assert (mask > 0)[cat.mask > 0].all()
     assert (found == frames).all(-1)[bare].float().mean() > 0.7
 
 
-def test_grow_lets_the_new_thing_stand_out_but_not_over_what_hides_it(demo, passing):
+def test_a_thing_is_laid_whole_or_cut_off_but_never_over_what_hides_it(demo, passing):
     cat, firetruck = (region.mask > 0 for region in passing[1])
-    picture = {"picture_1": torch.ones(1, 40, 40, 3), "picture_mask_1": torch.ones(1, 40, 40)}
-    (_, tight, _), (_, wide, _) = (seeded(demo, passing, grow=grow, fill=False, **picture) for grow in (0, 12))
-    assert torch.equal(tight > 0, cat)
-    assert (wide > 0).sum() > 1.2 * cat.sum() and not (wide > 0)[firetruck].any()
+    picture = {"picture_1": torch.ones(1, 40, 40, 3), "picture_mask_1": torch.ones(1, 40, 40), "fill": False}
+    (_, tight, _), (_, wide, _), (_, large, _) = (
+        seeded(demo, passing, **picture, **placed) for placed in ({"fit": "inside the region"}, {}, {"size": 1.5})
+    )
+    assert not ((tight > 0) & ~cat).any() or (tight > 0).sum() < 1.2 * cat.sum()
+    assert (wide > 0).sum() > 1.2 * cat.sum() and (large > 0).sum() > 1.3 * (wide > 0).sum()
+    for mask in (tight, wide, large):
+        assert not (mask > 0)[firetruck].any()
 
 
 @pytest.mark.parametrize(

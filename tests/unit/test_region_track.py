@@ -4,8 +4,9 @@ import cv2
 import numpy as np
 import pytest
 
+from pack.videograin.masks.body_motion import rigid
 from pack.videograin.masks.cut_out import clearness, cut_out
-from pack.videograin.masks.laying import along, bared, widened
+from pack.videograin.masks.laying import along, bared, inside, widened
 from pack.videograin.masks.region_track import moments, touched, track
 
 SIDE = 160
@@ -89,7 +90,9 @@ def test_a_picture_lies_along_the_track_and_under_other_things():
     picture, drawn = np.zeros((60, 60, 3), np.uint8), np.zeros((60, 60), bool)
     cv2.circle(picture, (30, 30), 22, (250, 10, 10), -1)
     drawn[picture[..., 0] > 0] = True
-    shown = along(frames, picture, drawn, seen, other, track(seen, other))
+    way = track(seen, other)
+    home = inside(drawn, seen[way.first], other[way.first])
+    shown = along(frames, picture, drawn, seen, rigid(seen, way), home)
     assert not (shown & ~seen).any() and (frames[~seen] == 40).all()
     middles = [moments(each)[0] for each in frames[:3, ..., 0] > 145]
     assert np.allclose(np.diff(middles, axis=0), [8, 2], atol=1)

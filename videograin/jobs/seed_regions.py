@@ -112,12 +112,12 @@ def _laid(
         region = masks[n - 1]
         others = np.delete(masks, n - 1, 0).any(0) & ~region
         way = track(region, others)
-        body = bending(frames, region, others, way) if placing.bend else rigid(region.shape[1:], way)
-        shape, first = thing.shape.numpy(), way.first
+        body = bending(frames, region, others, way) if placing.bend else rigid(region, way)
+        shape = thing.shape.numpy()
         if placing.fit == Fit.WHOLE:
-            home, room = whole(shape, region[first], placing.size), ~others
+            home, room = whole(shape, body.rest, placing.size), ~others
         else:
-            home, room = inside(shape, region[first], others[first]), region
+            home, room = inside(shape, body.rest, others[way.first]), region
         changed = changed | widened(along(found, in_bytes(thing.picture), shape, room, body, home), ~room)
     return found, changed
 

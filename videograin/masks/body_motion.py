@@ -25,19 +25,24 @@ SURE = 0.3  # share of a window that must show the thing
 
 class Body(NamedTuple):
     """A body through the clip. places: of each frame (H, W, 2) float32, where a pixel's point is in the first frame, in pixels
-    (x, y), when the thing is at rest; None where it is out of sight.
+    (x, y), when the thing is at rest; None where it is out of sight. rest: its shape then, (H, W) bool.
     """
 
     places: tuple[np.ndarray | None, ...]
+    rest: np.ndarray
 
 
-def rigid(shape: tuple[int, int], way: Track) -> Body:
-    """The body of a thing that moves as a whole. shape: (H, W) of the frames."""
-    return Body(tuple(at(inverse(way.maps[f]), grid(shape)) if way.shown(f) else None for f in range(len(way.maps))))
+def rigid(masks: np.ndarray, way: Track) -> Body:
+    """The body of a region, (F, H, W) bool, that moves as a whole."""
+    whole = grid(masks.shape[1:])
+    places = (at(inverse(way.maps[f]), whole) if way.shown(f) else None for f in range(len(masks)))
+    return Body(tuple(places), masks[way.first])
 
 
 def bending(frames: np.ndarray, masks: np.ndarray, others: np.ndarray, way: Track) -> Body:
     """The body of a region, masks (F, H, W) bool, of a clip (F, H, W, 3) uint8. others: alike, what may hide it."""
+    import cv2
+
     window = _window(masks[way.first])
     shown = [f for f in range(len(frames)) if way.shown(f)]
     there, back = {}, {}
@@ -49,7 +54,12 @@ def bending(frames: np.ndarray, masks: np.ndarray, others: np.ndarray, way: Trac
         point = at(window, at(inverse(way.maps[f]), whole))
         point = point + _read(back[f], point)
         found[f] = at(inverse(window), point + _read(settled, point)).astype(np.float32)
-    return Body(tuple(found))
+    point = at(window, whole)
+    before = at(inverse(window), point - _read(settled, point)).astype(
+        np.float32
+    )  # the way to rest changes little nearby
+    rest = cv2.remap(masks[way.first].astype(np.float32), before[..., 0], before[..., 1], cv2.INTER_LINEAR) > 0.5
+    return Body(tuple(found), rest)
 
 
 def _window(mask: np.ndarray) -> np.ndarray:
