@@ -17,8 +17,8 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 OUT, LATENTS, PAGE = HERE / "out" / "check.json", HERE / "out" / "latents", HERE / "CHECK.md"
-OURS, ALL = "default", ""
-ROWS = {OURS: "our default", "noise-mask": "stock: noise mask, one by one"}
+OURS, ALL = "regions", ""
+ROWS = {OURS: "regions", "noise-mask": "stock: noise mask, one by one"}
 UNKNOWN = ("material", "style")  # tasks whose words the demo model does not know
 FRAMES, STEPS, BOTH = 4, 10, 2
 UNASKED = float("inf")  # a score that is never doubted
@@ -174,7 +174,7 @@ judges see the word that was asked ([RULER.md](RULER.md)); *clear*: where they a
 one scores lower than a right one. Materials and styles are left out: the demo model does not know their words. Places are
 not checked, and count as not told. `make bench-check` renews this page.
 
-The limit of the best F1 on clips of even number is {own:.2f} for our default alone and {both:.2f} for both ways; the node takes
+The limit of the best F1 on clips of even number is {own:.2f} for regions alone and {both:.2f} for both ways; the node takes
 {limit:.2f}, and so does the table. Tasks of even clips (instance, part, object, bigger, remove) are others than those of odd
 ones (class, background, swap, smaller, small).
 

@@ -57,13 +57,13 @@ CLAIMS = {
         "VIA: anchors keep a long clip from drifting", (OBJECT, BACKGROUND), "via-anchors", "per-frame", "drift", -1, 300
     ),
     "via-adapted": Claim(
-        "VIA: learning the first frame of an edit makes the rest alike", (OBJECT, CLASS), "via-adapted", "default", "word"
+        "VIA: learning the first frame of an edit makes the rest alike", (OBJECT, CLASS), "via-adapted", "regions", "word"
     ),
     "videograin-joint": Claim(
-        "VideoGrain: all regions at once are better than one after the other", (INSTANCE, SWAP), "default", "passes", "word"
+        "VideoGrain: all regions at once are better than one after the other", (INSTANCE, SWAP), "regions", "passes", "word"
     ),
     "videograin-depth": Claim(
-        "VideoGrain: a ControlNet for depth helps to keep what is there", (MATERIAL, CLASS), "depth", "default", "word"
+        "VideoGrain: a ControlNet for depth helps to keep what is there", (MATERIAL, CLASS), "depth", "regions", "word"
     ),
     "videograin-mass": Claim(
         "VideoGrain: a phrase's attention lies in its region (Fig. 7)", (INSTANCE, SWAP), "unblended", "unblended", "attn_in",

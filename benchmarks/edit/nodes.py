@@ -112,6 +112,22 @@ def nodes(find: Callable[[str], Example], outcome: Outcome) -> list[type[io.Comf
         def execute(cls, case: str, areas: str) -> io.NodeOutput:
             return io.NodeOutput(union(find(case), areas).float())
 
+    class BenchmarkDrawing(io.ComfyNode):
+        @classmethod
+        def define_schema(cls) -> io.Schema:
+            return io.Schema(
+                node_id="BenchmarkDrawing",
+                category=CATEGORY,
+                description="A new thing alone, as the world draws it.",
+                inputs=[io.String.Input("case"), io.Int.Input("number")],
+                outputs=[io.Image.Output(), io.Mask.Output()],
+            )
+
+        @classmethod
+        def execute(cls, case: str, number: int) -> io.NodeOutput:
+            drawn = torch.from_numpy(stickers.drawing(find(case).task.wishes[number]))[None].float() / 255
+            return io.NodeOutput(drawn[..., :3], drawn[..., 3])
+
     class BenchmarkWatch(io.ComfyNode):
         @classmethod
         def define_schema(cls) -> io.Schema:
@@ -189,7 +205,7 @@ def nodes(find: Callable[[str], Example], outcome: Outcome) -> list[type[io.Comf
             outcome.latent = latent["samples"].cpu()
             return io.NodeOutput()
 
-    between = [BenchmarkControl, BenchmarkMask, BenchmarkAlong, BenchmarkWatch]
+    between = [BenchmarkControl, BenchmarkMask, BenchmarkAlong, BenchmarkDrawing, BenchmarkWatch]
     return [BenchmarkModel, BenchmarkClip, *between, BenchmarkCollect, BenchmarkKeep]
 
 

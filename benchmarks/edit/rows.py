@@ -53,11 +53,24 @@ WORDS_ONLY = {  # no masks
     "per-frame": _ours("inversion, frame by frame", Method(key_set=OWN)),
 }
 OURS = "default"
+LAID = Seeding(denoise=0.25)
+
+
+def _default(one: Example, setup: Setup) -> Prompt:
+    """What the README says of each edit: another thing is laid in, what goes is painted over, all else is done by regions."""
+    if any(wish.track and wish.name != name for wish, name in zip(one.task.wishes, one.shot.names, strict=False)):
+        return seeded_graph(one, LAID, setup)
+    if any(not wish.track for wish in one.task.wishes):
+        return stock.stock_graph(one, stock.EACH, setup)
+    return edit_graph(one, DEFAULT, setup)
+
+
 HEADLINE = {
     "truth": _ours("*the drawn edit*", Method(start=DRAWN)),
     **STOCK,
     **WORDS_ONLY,
-    OURS: _ours("**our default**", DEFAULT),
+    "regions": _ours("regions on the inverted clip", DEFAULT),
+    OURS: Row("**our default**", _default),
 }
 CLAIMED = {
     "middle": _ours("inversion, keys of the middle frame", MIDDLE_FRAME),
@@ -67,13 +80,13 @@ CLAIMED = {
     "noise": _ours("text to video", FROM_NOISE),
     "reatco-place": _ours("ReAtCo: Place Objects", replace(FROM_NOISE, place=True)),
     "regions-noise": _ours("ST-Layout from noise", replace(FROM_NOISE, st_layout=st_layout.DEFAULT)),
-    "unpasted": _ours("our default, no paste", BLENDED),
-    "unblended": _ours("our default, no blend, no paste", replace(REGIONS, watched=True)),
+    "unpasted": _ours("regions, no paste", BLENDED),
+    "unblended": _ours("regions, no blend, no paste", replace(REGIONS, watched=True)),
     "reatco-irjs": _ours("ReAtCo: IRJS for our blend", replace(BLENDED, blend=IRJS)),
     "via-anchors": _ours("VIA: anchors", Method(key_set=OWN, anchors=True)),
-    "via-adapted": _ours("VIA: test-time adaptation under our default", replace(DEFAULT, adapted=True)),
-    "passes": _ours("our default, one region after the other", replace(DEFAULT, passes=True)),
-    "depth": _ours("our default + ControlNet for depth", replace(DEFAULT, control=True)),
+    "via-adapted": _ours("VIA: test-time adaptation under regions", replace(DEFAULT, adapted=True)),
+    "passes": _ours("regions, one region after the other", replace(DEFAULT, passes=True)),
+    "depth": _ours("regions + ControlNet for depth", replace(DEFAULT, control=True)),
 }
 # As the stock recipe, but with keys of all frames.
 SEEDED = replace(FULL, start=NOISED, seeded=BY_MODEL, noise_mask=True, paste=True)
@@ -83,7 +96,7 @@ QUICK = replace(FROM_NOISE, noise_mask=True, paste=True)  # without an inversion
 QUICK_REGIONS = replace(QUICK, st_layout=st_layout.DEFAULT)
 STARTS = {  # start x regions x outside, and parts of the regions alone
     "inverted": _ours("inverted noise, no regions", replace(FULL, blend=INVERSION, paste=True)),
-    "regions-no-self": _ours("our default, words' regions only", replace(DEFAULT, st_layout=WORDS)),
+    "regions-no-self": _ours("regions, words' regions only", replace(DEFAULT, st_layout=WORDS)),
     "seeded": _ours("drawings, no regions", SEEDED),
     "seeded-regions": _ours("drawings, regions", SEEDED_REGIONS),
     "seeded-path": _ours(
@@ -102,17 +115,22 @@ STARTS = {  # start x regions x outside, and parts of the regions alone
 }
 
 
-def _by_seeds(label: str, seeding: Seeding) -> Row:
-    return Row(label, lambda one, setup: seeded_graph(one, seeding, setup))
-
-
-LAID = {
-    f"laid-{share:g}": _by_seeds(f"Seed Regions, denoise {share:g}", Seeding(share)) for share in (0.15, 0.25, 0.4)
-} | {
-    "laid-stiff-0.25": _by_seeds("Seed Regions without bending, denoise 0.25", Seeding(0.25, bend=False)),
-    "laid-inside-0.25": _by_seeds("Seed Regions inside the old outline, denoise 0.25", Seeding(0.25, whole=False)),
-    "laid-regions-0.25": _by_seeds("Seed Regions, denoise 0.25, regions", Seeding(0.25, st_layout=st_layout.DEFAULT)),
-    "laid-keys-0.25": _by_seeds("Seed Regions, denoise 0.25, keys of all frames", Seeding(0.25, keys_of_all=True)),
+SEEDS = {
+    f"laid-{seeding.denoise:g}{how}": Row(
+        f"Seed Regions{label}, denoise {seeding.denoise:g}",
+        lambda one, setup, seeding=seeding: seeded_graph(one, seeding, setup),
+    )
+    for how, label, seeding in (
+        ("", "", Seeding(0.15)),
+        ("", "", LAID),
+        ("", "", Seeding(0.4)),
+        ("-stiff", " without bending", LAID._replace(bend=False)),
+        ("-inside", " inside the old outline", LAID._replace(whole=False)),
+        ("-own", " with the world's own pictures", LAID._replace(by_world=True)),
+        ("-own", " with the world's own pictures", Seeding(0.15, by_world=True)),
+        ("-keys", ", keys of all frames", LAID._replace(keys_of_all=True)),
+        ("-regions", ", regions", LAID._replace(st_layout=st_layout.DEFAULT)),
+    )
 }
-FOLLOWED = {"followed": _ours("our default, masks by Track Regions", replace(DEFAULT, followed=True))}
-ROWS = HEADLINE | CLAIMED | STARTS | LAID | FOLLOWED
+FOLLOWED = {"followed": _ours("regions, masks by Track Regions", replace(DEFAULT, followed=True))}
+ROWS = HEADLINE | CLAIMED | STARTS | SEEDS | FOLLOWED

@@ -16,12 +16,13 @@ from .parts import DRAWINGS, SAMPLER, Setup, changed_areas, mask_of, sample, thi
 
 class Seeding(NamedTuple):
     """denoise: share of the noise. bend: things bend as the old ones do. whole: they are laid whole, not cut off at the old
-    outline. keys_of_all: every frame sees all others. st_layout: choices of ST-Layout Attention, None without it.
+    outline. by_world: the pictures are the world's own drawings, as a user's own would be. keys_of_all: every frame sees all others. st_layout: choices of ST-Layout Attention, None without it.
     """
 
     denoise: float = 0.4
     bend: bool = True
     whole: bool = True
+    by_world: bool = False
     keys_of_all: bool = False
     st_layout: Settings | None = None
 
@@ -78,5 +79,11 @@ def _laid(graph: Graph, one: Example, seeding: Seeding, setup: Setup, regions: L
              "size": size, "bend": seeding.bend, "fit": "whole" if seeding.whole else "inside the region",
              "drawings": DRAWINGS, "steps": setup.steps, "cfg": setup.cfg, **SAMPLER}  # fmt: skip
     loaded = {"model": ["loader", 0], "clip": ["loader", 1], "vae": ["loader", 2]}
+    for number in drawn if seeding.by_world else ():
+        graph.add(f"drawn {number}", "BenchmarkDrawing", case=one.case.name, number=number)
+        seeds |= {
+            f"picture_{number + 1}": [f"drawn {number}", 0],
+            f"picture_mask_{number + 1}": [f"drawn {number}", 1],
+        }
     graph.add("seeds", "VideoGrainSeedRegions", frames=["clip", 0], regions=regions, **loaded, **seeds)
     return ["seeds", 0], ["seeds", 1]

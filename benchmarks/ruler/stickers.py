@@ -25,11 +25,11 @@ def pasted(shot: Clip, task: Task) -> np.ndarray:
     frames = shot.frames.copy()
     for wish in task.wishes:
         if wish.track:
-            frames = along(frames, _drawing(wish), wish.mask)
+            frames = along(frames, drawing(wish), wish.mask)
     return np.stack([drawn_as(task.style, frame) for frame in frames]) if task.style else frames
 
 
-def _drawing(wish: Wish) -> np.ndarray:
+def drawing(wish: Wish) -> np.ndarray:
     """The new thing alone as the world draws it, without light, (S, S, 4) uint8."""
     first, side = wish.track[0], 2 * int(DRAWN)
     middle = {"x": side / 2, "y": side / 2, "size": DRAWN}

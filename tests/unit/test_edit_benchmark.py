@@ -95,7 +95,7 @@ def test_areas_say_what_each_part_is_to_show(examples):
 
 def test_the_store_gives_back_what_it_kept_and_notices_every_change(examples, tmp_path):
     one, other = examples["instance"], examples["class"]
-    prompt = ROWS["default"].graph(one, SETUP)
+    prompt = ROWS["regions"].graph(one, SETUP)
     store = Store(tmp_path / "edit", "model")
     key = store.key(one, prompt)
     assert key == store.key(one, json.loads(json.dumps(prompt)))

@@ -46,8 +46,8 @@ drawings = Group(
     LAYOUT,
     """\
 ## Drawn alone, laid along
-Seed Regions draws three pictures of each phrase, takes the clearest, cuts it out and lays it along the mask. Look at \
-*Drawn*: another `seed` draws others, and a picture of your own may take the place of each.""",
+Seed Regions draws three pictures of each phrase, takes the clearest, cuts it out and lays it where the old thing was: it \
+moves, grows and bends with it. Look at *Drawn*: another `seed` draws others; a picture of your own may take the place of each.""",
     columns=[
         [
             Node(
@@ -72,7 +72,7 @@ edit = Group(
     EDIT,
     """\
 ## Stock nodes, no inversion
-The last 40 % of the steps, under the same noise for every frame and inside the mask only: light, edges and small faults \
+The last quarter of the noise, under the same noise for every frame and inside the mask only: light, edges and small faults \
 are mended, and the thing stays where it was laid. More *denoise* changes more, and flickers more.""",
     columns=[
         [
@@ -94,7 +94,7 @@ are mended, and the thing stays where it was laid. More *denoise* changes more, 
                 },
                 values={
                     "seed": 1, "control_after_generate": "fixed", "steps": 20, "cfg": 7.5, "sampler_name": "euler",
-                    "scheduler": "ddim_uniform", "denoise": 0.4,
+                    "scheduler": "ddim_uniform", "denoise": 0.25,
                 },
             ),
             decoded(),
