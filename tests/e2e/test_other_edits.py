@@ -75,7 +75,18 @@ def test_things_drawn_alone_and_laid_in_become_one_picture_with_the_clip(edited)
     both = edited("draw_and_paste")
     assert most(both.words(0), "pumpkin"), both.words(0)
     assert most(both.words(1), "truck"), both.words(1)
-    assert both.kept_beyond(both.truth.masks.any(0))
+    assert both.kept_beyond(np.stack([square(masks) for masks in both.truth.masks]).any(0))
+
+
+def square(masks: np.ndarray, growth: float = 1.3) -> np.ndarray:
+    """The room of a thing that is as long as the old one, masks (F, H, W) bool, a little larger since it bends."""
+    found = np.zeros_like(masks)
+    for room, mask in zip(found, masks, strict=True):
+        y, x = np.nonzero(mask)
+        half = growth / 2 * max(np.ptp(x), np.ptp(y))
+        top, left = (max(0, int((axis.min() + axis.max()) / 2 - half)) for axis in (y, x))
+        room[top : top + int(2 * half), left : left + int(2 * half)] = True
+    return found
 
 
 def test_a_part_is_added_and_the_rest_stays(edited):
