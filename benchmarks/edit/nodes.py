@@ -103,7 +103,7 @@ def nodes(find: Callable[[str], Example], outcome: Outcome) -> list[type[io.Comf
                 category=CATEGORY,
                 inputs=[
                     io.String.Input("case"),
-                    io.String.Input("areas", tooltip="Numbers with commas; together they are the mask."),
+                    io.String.Input("areas", tooltip="Numbers with commas, as `union` reads them."),
                 ],
                 outputs=[io.Mask.Output()],
             )
@@ -221,6 +221,8 @@ def hints(one: Example) -> Tensor:
 
 
 def union(one: Example, numbers: str) -> Tensor:
-    """The union of areas, (F, H, W) bool; numbers: of the areas, with commas."""
+    """The union of areas, (F, H, W) bool; numbers: of the areas, with commas; after "thing", those of the old things there."""
+    if numbers.startswith("thing "):
+        return torch.from_numpy(np.any([one.shot.masks[int(number)] for number in numbers[6:].split(",")], 0))
     found = areas(one)
     return torch.from_numpy(np.any([found[int(number)].mask for number in numbers.split(",")], 0))

@@ -8,7 +8,7 @@ from ...proof.graph import Graph, Link, Prompt
 from ...videograin.core.cross_frame import ALL
 from ...videograin.core.st_layout import Settings
 from ...videograin.toybox import world
-from ...videograin.toybox.tasks import GROWTH, SMALLER
+from ...videograin.toybox.tasks import BIGGER, GROWTH
 from ..ruler.suite import Example
 from .areas import areas, changed
 from .parts import DRAWINGS, SAMPLER, Setup, changed_areas, mask_of, sample, things, words
@@ -64,6 +64,10 @@ def _regions(graph: Graph, one: Example) -> Link:
     chain: dict[str, Link] = {}
     for number, area in enumerate(areas(one)):
         mask = mask_of(graph, one, (number,))
+        if (
+            one.case.kind == BIGGER and area.changes
+        ):  # the thing itself is marked, and `size` says how large the new one is
+            mask = graph.add(f"thing {number}", "BenchmarkMask", case=one.case.name, areas=f"thing {number}")
         chain = {
             "regions": graph.add(f"region {number}", "VideoGrainRegionPrompt", mask=mask, phrase=area.phrase, **chain)
         }
@@ -74,7 +78,7 @@ def _laid(graph: Graph, one: Example, seeding: Seeding, setup: Setup, regions: L
     """The frames with new things in them, and the mask of what may change."""
     drawn = [number for number, _ in things(changed_areas(one))]
     left_out = ", ".join(str(number + 1) for number in range(len(areas(one))) if number not in drawn)
-    size = GROWTH[SMALLER] if one.case.kind == SMALLER else 1.0  # for a bigger thing, the mask is as large as it
+    size = GROWTH.get(one.case.kind, 1.0)
     seeds = {"place": world.PLACES[one.task.place], "leave_out": left_out, "seed": one.case.seed + setup.noise,
              "size": size, "bend": seeding.bend, "fit": "whole" if seeding.whole else "inside the region",
              "drawings": DRAWINGS, "steps": setup.steps, "cfg": setup.cfg, **SAMPLER}  # fmt: skip
