@@ -16,7 +16,8 @@ from .parts import DRAWINGS, SAMPLER, Setup, changed_areas, mask_of, sample, thi
 
 class Seeding(NamedTuple):
     """denoise: share of the noise. bend: things bend as the old ones do. whole: they are laid whole, not cut off at the old
-    outline. by_world: the pictures are the world's own drawings, as a user's own would be. keys_of_all: every frame sees all others. st_layout: choices of ST-Layout Attention, None without it.
+    outline. by_world: the pictures are the world's own drawings, as a user's own would be. keys_of_all: every frame sees
+    all others. st_layout: choices of ST-Layout Attention, None without it.
     """
 
     denoise: float = 0.4
@@ -63,11 +64,10 @@ def seeded_graph(one: Example, seeding: Seeding, setup: Setup) -> Prompt:
 def _regions(graph: Graph, one: Example) -> Link:
     chain: dict[str, Link] = {}
     for number, area in enumerate(areas(one)):
-        mask = mask_of(graph, one, (number,))
-        if (
-            one.case.kind == BIGGER and area.changes
-        ):  # the thing itself is marked, and `size` says how large the new one is
+        if one.case.kind == BIGGER and area.changes:  # the thing itself is marked; `size` says how large the new one is
             mask = graph.add(f"thing {number}", "BenchmarkMask", case=one.case.name, areas=f"thing {number}")
+        else:
+            mask = mask_of(graph, one, (number,))
         chain = {
             "regions": graph.add(f"region {number}", "VideoGrainRegionPrompt", mask=mask, phrase=area.phrase, **chain)
         }
