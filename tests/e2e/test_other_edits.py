@@ -89,6 +89,22 @@ def square(masks: np.ndarray, growth: float = 1.3) -> np.ndarray:
     return found
 
 
+def test_new_noise_under_regions_edits_without_an_inversion(edited):
+    both = edited("without_inversion")
+    assert most(both.words(0), "bear"), both.words(0)
+    assert most(both.words(1), "frog"), both.words(1)
+    assert both.kept_beyond(both.truth.masks.any(0))
+
+
+def test_a_thing_goes_and_the_ground_comes_back(edited):
+    left = edited("remove")
+    gone = left.truth.masks[0]
+    traces = [seen.certainty for seen in left.seen(gone)]
+    assert max(traces) < 0.05, traces
+    assert left.words(1) == ["dog"] * len(left.frames)
+    assert left.kept_beyond(np.stack([binary_dilation(mask, np.ones((3, 3)), 6) for mask in gone]))
+
+
 def test_a_part_is_added_and_the_rest_stays(edited):
     part = edited("part_edit")
     wanted = task("part", part.truth, part.seed)

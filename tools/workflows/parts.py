@@ -155,6 +155,32 @@ def sampler(title: str, model: str, positive: str, negative: str, cfg: float, st
     return Node("sampler", "KSamplerAdvanced", title=title, links=links, values=values)
 
 
+def one_noise() -> Node:
+    """The latent to be given the same noise in every frame: `one.LATENT`."""
+    values = {"seed_behavior": "fixed"}
+    return Node("one", "LatentBatchSeedBehavior", links={"samples": "latent.LATENT"}, values=values)
+
+
+def noise_mask(mask: str) -> Node:
+    """That latent with noise inside a mask only: `masked.LATENT`."""
+    return Node("masked", "SetLatentNoiseMask", links={"samples": "one.LATENT", "mask": mask})
+
+
+def plain_sampler(model: str, positive: str, denoise: float, seed: int = 1) -> Node:
+    """The stock sampler, with noise of its own inside the noise mask: `sampler.LATENT`."""
+    links = {"model": model, "positive": positive, "negative": "negative.CONDITIONING", "latent_image": "masked.LATENT"}
+    values = {
+        "seed": seed,
+        "control_after_generate": "fixed",
+        "steps": 20,
+        "cfg": 7.5,
+        "sampler_name": "euler",
+        "scheduler": "ddim_uniform",
+        "denoise": denoise,
+    }
+    return Node("sampler", "KSampler", links=links, values=values)
+
+
 def decoded() -> Node:
     return Node("decoded", "VAEDecode", links={"samples": "sampler.LATENT", "vae": "model.vae"})
 

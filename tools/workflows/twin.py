@@ -205,10 +205,14 @@ def paper(node: Node) -> dict[str, Any]:
             return {"strength": 20.0, "end_percent": 0.5, "refinements": 20, "top_share": 0.2, "level": "1/4"}
         case "KSamplerAdvanced":
             return {"steps": STEPS, "cfg": 7.5 if node.values["cfg"] > 1 else 1.0}  # 1: the clip is only given back
+        case "KSampler" if node.values["denoise"] == 1:
+            return {"steps": STEPS}
         case "CLIPTextEncode" if node.title == "Negative prompt":
             return {"text": NEGATIVE}
         case "VideoGrainPasteEdit":
             return {name: round(wider * node.values[name]) for name in ("grow", "feather")}
+        case "GrowMask":
+            return {"expand": round(wider * node.values["expand"])}
         case "VideoGrainSaveInversion":
             return {"filename_prefix": node.values["filename_prefix"].replace("demo/", "sd15/")}
         case "VideoGrainLoadInversion":

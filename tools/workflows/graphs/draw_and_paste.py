@@ -10,6 +10,9 @@ from ..parts import (
     encoded,
     encoded_text,
     negative_prompt,
+    noise_mask,
+    one_noise,
+    plain_sampler,
     region,
     result_group,
 )
@@ -77,30 +80,19 @@ are mended, and the thing stays where it was laid. More *denoise* changes more, 
     columns=[
         [
             encoded("seeded.frames"),
-            Node("one", "LatentBatchSeedBehavior", links={"samples": "latent.LATENT"}, values={"seed_behavior": "fixed"}),
-            Node("masked", "SetLatentNoiseMask", links={"samples": "one.LATENT", "mask": "seeded.mask"}),
+            one_noise(),
+            noise_mask("seeded.mask"),
         ],
         [
             encoded_text("words", "Prompt", {"clip": "model.clip"}, {"text": PROMPT}),
             negative_prompt(),
         ],
         [
-            Node(
-                "sampler",
-                "KSampler",
-                links={
-                    "model": "model.model", "positive": "words.CONDITIONING", "negative": "negative.CONDITIONING",
-                    "latent_image": "masked.LATENT",
-                },
-                values={
-                    "seed": 1, "control_after_generate": "fixed", "steps": 20, "cfg": 7.5, "sampler_name": "euler",
-                    "scheduler": "ddim_uniform", "denoise": 0.25,
-                },
-            ),
+            plain_sampler("model.model", "words.CONDITIONING", denoise=0.25),
             decoded(),
         ],
     ],
-)  # fmt: skip
+)
 
 result = result_group(
     "5 Result",
