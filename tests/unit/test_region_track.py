@@ -6,7 +6,7 @@ import pytest
 
 from pack.videograin.masks.body_motion import rigid
 from pack.videograin.masks.cut_out import clearness, cut_out
-from pack.videograin.masks.laying import along, bared, inside, widened
+from pack.videograin.masks.laying import along, bared, cut_from, inside, widened
 from pack.videograin.masks.region_track import moments, touched, track
 
 SIDE = 160
@@ -92,7 +92,7 @@ def test_a_picture_lies_along_the_track_and_under_other_things():
     drawn[picture[..., 0] > 0] = True
     way = track(seen, other)
     home = inside(drawn, seen[way.first], other[way.first])
-    shown = along(frames, picture, drawn, seen, rigid(seen, way), home)
+    shown = along(frames, cut_from(picture, drawn), seen, rigid(seen, way), home)
     assert not (shown & ~seen).any() and (frames[~seen] == 40).all()
     middles = [moments(each)[0] for each in frames[:3, ..., 0] > 145]
     assert np.allclose(np.diff(middles, axis=0), [8, 2], atol=1)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -10,13 +10,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..comfyui.progress import Notes
-from ..comfyui.validate import require_family
+from ..comfyui.progress import Notes, watcher
+from ..comfyui.validate import require_family, require_text
 from ..core.choices import Choice
-from ..core.regions import Regions, clip_masks, fitted, require_a_mask_a_frame
+from ..core.regions import Regions, clip_masks, fitted, frame_masks, require_a_mask_a_frame
 from ..features.base import REGION_MASK
 from ..masks.body_motion import bending, rigid
-from ..masks.laying import along, bared, inside, whole, widened
+from ..masks.laying import along, bared, cut_from, inside, whole, widened
 from ..masks.region_track import track
 from ..views.spotlight import spotlight
 from .draw_things import NODE, Painter, Thing, clearest, drawn, in_bytes, named, side_of
@@ -34,26 +34,51 @@ class Seeded(NamedTuple):
 
 
 def changing(regions: Regions, leave_out: str) -> list[int]:
-    """The numbers, from 1, of the regions that get a thing: those with a phrase that are not left out.
+    """The numbers, from 1, of the regions that get a thing: those with a new phrase, but places beside them and what is left out.
 
     leave_out: phrases or numbers, with commas. Raises ValueError for one that is no region's, and where no region remains.
     """
-    left = set()
-    for name in filter(None, (part.strip() for part in leave_out.split(","))):
-        found = {n for n, region in enumerate(regions, 1) if name.lower() in (region.phrase.lower(), str(n))}
+    left = _left_out(regions, leave_out)
+    kept = [n for n, region in enumerate(regions, 1) if region.phrase not in ("", region.was) and n not in left]
+    if not kept:
+        raise ValueError(
+            f"{NODE} has nothing to draw: each of its `regions` has no phrase, keeps its words or is named in `leave_out`. Give one "
+            "a phrase, or take one out of `leave_out`."
+        )
+    things = [n for n in kept if not is_ground(frame_masks(regions[n - 1].mask))] or kept  # alone, it is a close view
+    for n in things:
+        if regions[n - 1].empty:
+            raise ValueError(
+                f"{NODE} has no place for region {n} {regions[n - 1].name}: no pixel of its mask is above 0.5 in any frame. Connect the "
+                "mask of the old thing, or name the region in `leave_out`."
+            )
+    return things
+
+
+def _left_out(regions: Regions, leave_out: str) -> set[int]:
+    left, text = set(), " ".join(leave_out.lower().split())
+    for n, region in sorted(enumerate(regions, 1), key=lambda each: -len(each[1].phrase)):
+        words = " ".join(region.phrase.lower().split())
+        if words and "," in words and words in text:  # commas of its own
+            left, text = left | {n}, text.replace(words, "")
+    for name in filter(None, (part.strip() for part in text.split(","))):
+        found = {n for n, region in enumerate(regions, 1) if name in (" ".join(region.phrase.lower().split()), str(n))}
         if not found:
             known = ", ".join(f"{n} {region.name}" for n, region in enumerate(regions, 1))
             raise ValueError(
                 f"{NODE}' `leave_out` names “{name}”, but its `regions` are {known}. Write one of these numbers or phrases."
             )
         left |= found
-    kept = [number for number, region in enumerate(regions, 1) if region.phrase and number not in left]
-    if not kept:
-        raise ValueError(
-            f"{NODE} has nothing to draw: of its `regions`, each has no phrase or is named in `leave_out`. Give one a phrase, or "
-            "take one out of `leave_out`."
-        )
-    return kept
+    return left
+
+
+def is_ground(masks: Tensor) -> bool:
+    """Whether a region, (F, H, W), is a place and no thing: it covers most of the picture, or reaches three of its borders."""
+    shown = masks[(masks > 0.5).flatten(1).any(1)] > 0.5
+    if not len(shown):
+        return False
+    borders = torch.stack([shown[:, 0].any(1), shown[:, -1].any(1), shown[..., 0].any(1), shown[..., -1].any(1)])
+    return bool(shown.float().mean() > 0.5) or bool((borders.sum(0) >= 3).float().mean() > 0.5)
 
 
 class Fit(Choice):
@@ -89,36 +114,56 @@ def seed_regions(
     _check(own, numbers)
     for n in numbers:
         named(painter, regions[n - 1].phrase)
+        texts = (text for text, _ in painter.encoded(painter.words(regions[n - 1].phrase)))
+        require_text(painter.model, texts, f"What {NODE}' `clip` encodes")
     masks = _masks(regions, frames)
     notes, side = Notes(), side_of(tuple(frames.shape[1:3]))
     things = {n: _thing(painter, n, regions[n - 1].phrase, side, own.get(n), notes) for n in numbers}
-    notes.tell("Laying the things in")
-    found, changed = _laid(in_bytes(frames), masks, things, placing)
+    found, changed = _laid(in_bytes(frames), masks, things, placing, _laying(notes, len(frames) * len(things)))
     inside = torch.from_numpy(changed)
     mixed = torch.where(inside[..., None], torch.from_numpy(found).float() / 255, frames[..., :3].cpu().float())
     return Seeded(mixed, inside, torch.cat([_preview(thing, side) for thing in things.values()]))
 
 
+def _laying(notes: Notes, frames: int) -> Callable[[], None]:
+    """Called for each frame and thing: moves the bar, and ends where the user has cancelled."""
+    watch, done = watcher(), 0
+
+    def tell() -> None:
+        nonlocal done
+        done += 1
+        notes.tell("Laying the things in")
+        watch(min(1.0, done / (2 * frames)))
+
+    return tell
+
+
 def _laid(
-    frames: np.ndarray, masks: np.ndarray, things: Mapping[int, Thing], placing: Placing
+    frames: np.ndarray, masks: np.ndarray, things: Mapping[int, Thing], placing: Placing, tell: Callable[[], None]
 ) -> tuple[np.ndarray, np.ndarray]:
     """Frames with things on them, by their regions' numbers; and where they were changed, (F, H, W) bool."""
     chosen, found = [n - 1 for n in things], frames.copy()
-    changed = masks[chosen].any(0)
+    places = [k for k, mask in enumerate(masks) if k not in chosen and is_ground(torch.from_numpy(mask))]
+    solid = masks.copy()
+    solid[places] = False  # a place hides nothing
+    changed = solid[chosen].any(0)
     if placing.fill:
-        changed = widened(changed, np.delete(masks, chosen, 0).any(0))
-        found = bared(frames, changed, masks.any(0))
-    for n, thing in things.items():
-        region = masks[n - 1]
-        others = np.delete(masks, n - 1, 0).any(0) & ~region
-        way = track(region, others)
-        body = bending(frames, region, others, way) if placing.bend else rigid(region, way)
-        shape = thing.shape.numpy()
+        changed = widened(changed, np.delete(solid, chosen, 0).any(0))
+        found = bared(frames, changed, solid.any(0))
+    for n in sorted(things, key=lambda n: -solid[n - 1].sum()):  # a hat comes onto the bear that it is part of
+        tell()
+        region = solid[n - 1]
+        others = np.delete(solid, n - 1, 0).any(0) & ~region
+        way = track(region, others, frames)
+        body = bending(frames, region, others, way, tell) if placing.bend else rigid(region, way)
+        shape = things[n].shape.numpy()
         if placing.fit == Fit.WHOLE:
             home, room = whole(shape, body.rest, placing.size), ~others
         else:
             home, room = inside(shape, body.rest, others[way.first]), region
-        changed = changed | widened(along(found, in_bytes(thing.picture), shape, room, body, home), ~room)
+        changed = changed | widened(
+            along(found, cut_from(in_bytes(things[n].picture), shape), room, body, home, tell), ~room
+        )
     return found, changed
 
 

@@ -30,6 +30,19 @@ def size(turn: np.ndarray) -> float:
     return float(np.sqrt(abs(np.linalg.det(turn[:, :2]))))
 
 
+def angle(turn: np.ndarray) -> float:
+    """By how much it turns things, in radians: its rotation nearest to it (polar decomposition)."""
+    left, _, right = np.linalg.svd(turn[:, :2])
+    nearest = left @ right
+    return float(np.arctan2(nearest[1, 0], nearest[0, 0]))
+
+
+def rotation(radians: float) -> np.ndarray:
+    """(2, 2), in the sense of `angle`."""
+    cos, sin = np.cos(radians), np.sin(radians)
+    return np.array([[cos, -sin], [sin, cos]])
+
+
 def grid(shape: tuple[int, ...]) -> np.ndarray:
     """The pixels of a picture (H, W) as points, (H, W, 2)."""
     y, x = np.mgrid[: shape[0], : shape[1]].astype(np.float64)

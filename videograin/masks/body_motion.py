@@ -8,58 +8,73 @@ at rest, but what it does to one side, it does to the other one too.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
 import torch
 
 from ..core.optical_flow import dis_flow
-from .affine import after, at, grid, inverse, size
+from .affine import after, angle, at, grid, inverse, rotation, size
 from .region_track import Track
 
 SIDE = 192  # pixels of the picture in which the body is compared
 ROOM = 1.6  # its side, in sides of the thing
 NEAR, FAR = 0.03, 0.1  # of that side: windows over which motion is smoothed on the thing, and goes on beyond it
+SWAY = np.radians(30)  # turns of less than that between two frames are those of a thing that sways
 SURE = 0.3  # share of a window that must show the thing
 
 
 class Body(NamedTuple):
-    """A body through the clip. places: of each frame (H, W, 2) float32, where a pixel's point is in the first frame, in pixels
-    (x, y), when the thing is at rest; None where it is out of sight. rest: its shape then, (H, W) bool.
+    """A body through the clip. way: of the thing as a whole. rest: its shape at rest in the first frame, (H, W) bool. window: the
+    map (2, 3) into the picture in which it is compared. flows: of each frame, back to the first one; settled: from there to
+    rest; both (SIDE, SIDE, 2). A thing that moves as a whole has none.
     """
 
-    places: tuple[np.ndarray | None, ...]
+    way: Track
     rest: np.ndarray
+    window: np.ndarray | None = None
+    flows: Mapping[int, np.ndarray] = MappingProxyType({})
+    settled: np.ndarray | None = None
+
+    def places(self, frame: int) -> np.ndarray | None:
+        """Where each pixel's point of a frame is in the first one when the thing is at rest, (H, W, 2); None out of sight."""
+        if not self.way.shown(frame):
+            return None
+        points = at(inverse(self.way.maps[frame]), grid(self.rest.shape))
+        if self.window is None:
+            return points
+        point = at(self.window, points)
+        point = point + _read(self.flows[frame], point)
+        return at(inverse(self.window), point + _read(self.settled, point))
 
 
 def rigid(masks: np.ndarray, way: Track) -> Body:
     """The body of a region, (F, H, W) bool, that moves as a whole."""
-    whole = grid(masks.shape[1:])
-    places = (at(inverse(way.maps[f]), whole) if way.shown(f) else None for f in range(len(masks)))
-    return Body(tuple(places), masks[way.first])
+    return Body(way, masks[way.first])
 
 
-def bending(frames: np.ndarray, masks: np.ndarray, others: np.ndarray, way: Track) -> Body:
-    """The body of a region, masks (F, H, W) bool, of a clip (F, H, W, 3) uint8. others: alike, what may hide it."""
+def bending(
+    frames: np.ndarray, masks: np.ndarray, others: np.ndarray, way: Track, tell: Callable[[], None] = lambda: None
+) -> Body:
+    """The body of a region, masks (F, H, W) bool, of a clip (F, H, W, 3) uint8. others: alike, what may hide it; tell: called
+    for each frame.
+    """
     import cv2
 
-    window = _window(masks[way.first])
-    shown = [f for f in range(len(frames)) if way.shown(f)]
-    there, back = {}, {}
-    for f in shown:
-        there[f], back[f] = _compared(frames, masks, others, way, f, window)
+    window, there, flows = _window(masks[way.first]), {}, {}
+    for f in range(len(frames)):
+        tell()
+        if way.shown(f):
+            there[f], flows[f] = _compared(frames, masks, others, way, f, window)
     settled = _rest(there, way, window)
-    whole, found = grid(masks.shape[1:]), [None] * len(frames)
-    for f in shown:
-        point = at(window, at(inverse(way.maps[f]), whole))
-        point = point + _read(back[f], point)
-        found[f] = at(inverse(window), point + _read(settled, point)).astype(np.float32)
-    point = at(window, whole)
+    point = at(window, grid(masks.shape[1:]))
     before = at(inverse(window), point - _read(settled, point)).astype(
         np.float32
     )  # the way to rest changes little nearby
     rest = cv2.remap(masks[way.first].astype(np.float32), before[..., 0], before[..., 1], cv2.INTER_LINEAR) > 0.5
-    return Body(tuple(found), rest)
+    return Body(way, rest if rest.any() else masks[way.first], window, flows, settled)
 
 
 def _window(mask: np.ndarray) -> np.ndarray:
@@ -109,15 +124,18 @@ def _smooth(flow: np.ndarray, inside: np.ndarray) -> np.ndarray:
 def _rest(there: dict[int, np.ndarray], way: Track, window: np.ndarray) -> np.ndarray:
     """From each point of the window, (SIDE, SIDE, 2), to its place at rest.
 
-    Places are compared as if the thing as a whole had neither moved nor changed its size.
+    Places are compared as if the thing as a whole had neither moved nor turned nor changed its size. A thing that sways
+    rests at the mean of its turns, one that tumbles as the first frame has it.
     """
     points, frame = grid((SIDE, SIDE)), inverse(window)
     middle = np.full(2, SIDE / 2)
+    angles = np.unwrap([angle(way.maps[f]) for f in there])
+    upright = angles.mean() if np.ptp(angles) < SWAY else 0.0
     centre, places = at(frame, middle), []
-    for f, flow in there.items():
+    for (f, flow), turned in zip(there.items(), angles, strict=True):
         turn = way.maps[f]
         moved = (at(turn, at(frame, points + flow)) - at(turn, centre)) / size(turn)
-        places.append(moved * window[0, 0] + middle)
+        places.append(moved @ rotation(upright - turned).T * window[0, 0] + middle)
     return (np.mean(places, 0) - points).astype(np.float32)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from .affine import around, at, inverse
@@ -37,30 +39,37 @@ def inside(shape: np.ndarray, region: np.ndarray, others: np.ndarray) -> np.ndar
 
 
 def along(
-    frames: np.ndarray, picture: np.ndarray, shape: np.ndarray, room: np.ndarray, body: Body, home: np.ndarray
+    frames: np.ndarray,
+    picture: np.ndarray,
+    room: np.ndarray,
+    body: Body,
+    home: np.ndarray,
+    tell: Callable[[], None] = lambda: None,
 ) -> np.ndarray:
     """Lays a picture on a body, in place.
 
-    Args: frames (F, H, W, 3) uint8; picture (h, w, 3) uint8 and its shape (h, w) bool; room (F, H, W) bool, where it may
-    show; home (2, 3), the map that lays it on the body at rest.
+    Args: frames (F, H, W, 3) uint8; picture (h, w, 4) uint8, a thing cut out; room (F, H, W) bool, where it may show; home
+    (2, 3), the map that lays it on the body at rest; tell, called for each frame.
     Returns where it changed them, (F, H, W) bool.
     """
-    shown = np.zeros(room.shape, bool)
-    for f, places in enumerate(body.places):
+    shown, back = np.zeros(room.shape, bool), inverse(home)
+    for f in range(len(frames)):
+        tell()
+        places = body.places(f)
         if places is not None:
-            colours, cover = _moved(picture, shape, at(inverse(home), places))
+            colours, cover = _moved(picture, at(back, places))
             alpha = (cover * _soft(room[f]))[..., None]
             frames[f] = (alpha * colours + (1 - alpha) * frames[f]).round().astype(np.uint8)
             shown[f] = alpha[..., 0] > 0
     return shown
 
 
-def _moved(picture: np.ndarray, shape: np.ndarray, places: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _moved(picture: np.ndarray, places: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """What a picture shows at places (H, W, 2) of it: colours (H, W, 3) float, and how much of each pixel it covers, 0 to 1."""
     import cv2
 
-    shown = np.concatenate([picture, 255 * shape[..., None].astype(np.uint8)], -1).astype(np.float32)
-    shown[..., :3] *= shape[..., None]  # the ground's colours stay behind
+    shown = picture.astype(np.float32)
+    shown[..., :3] *= shown[..., 3:] / 255  # the ground's colours stay behind
     steps = np.linalg.norm(np.diff(places, axis=1), axis=-1)  # of the picture's pixels, for each of the frame's
     shrunk = max(1.0, float(np.median(steps)))
     small = tuple(max(1, round(side / shrunk)) for side in picture.shape[1::-1])  # else pixels would be skipped
@@ -90,6 +99,11 @@ def _wider(mask: np.ndarray, pixels: int) -> np.ndarray:
 
     kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * pixels + 1,) * 2)
     return cv2.dilate(mask.astype(np.uint8), kernel) > 0
+
+
+def cut_from(picture: np.ndarray, shape: np.ndarray) -> np.ndarray:
+    """A thing (h, w, 4) uint8 cut out of its picture (h, w, 3) uint8 by its shape (h, w) bool."""
+    return np.concatenate([picture, 255 * shape[..., None].astype(np.uint8)], -1)
 
 
 def bared(frames: np.ndarray, areas: np.ndarray, things: np.ndarray) -> np.ndarray:

@@ -11,12 +11,15 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .affine import around
+from .affine import around, rotation
 
 LEAST = 8  # pixels of a region that show it
 TOUCHED = 0.05  # share of the outline at other things or the border from which the shape counts as partly hidden
 NEAR = 2  # pixels between two masks that touch
 FREE = 0.5  # what a pixel of free ground costs, of a pixel of the region that is covered
+FULL = 0.97  # share of the fullest frame's pixels from which the first such frame shows the shape as well
+STEP, STEPS = 5, 8  # degrees, and how many of them each way, that a thing may turn from one frame to the next
+SURELY = 0.85  # of the error without it, that a turn must leave at most: a bent thing looks turned by a little, too
 SEARCHED = 160  # pixels, the longer side of the picture in which shapes are laid
 
 
@@ -34,25 +37,78 @@ class Track(NamedTuple):
         return bool(np.isfinite(self.maps[frame]).all())
 
 
-def track(masks: np.ndarray, others: np.ndarray) -> Track:
-    """The track of a region, masks (F, H, W) bool, not empty; others, alike: what may hide it."""
+def track(masks: np.ndarray, others: np.ndarray, frames: np.ndarray | None = None) -> Track:
+    """The track of a region, masks (F, H, W) bool, not empty; others, alike: what may hide it.
+
+    frames: (F, H, W, 3) uint8, by whose colours it is found how the thing turns; without, it only leans and stretches.
+    """
     areas = masks.sum((1, 2))
     seen = np.flatnonzero(areas >= min(LEAST, areas.max()))
     whole = [f for f in seen if touched(masks[f], others[f]) <= TOUCHED]
-    first = max(whole or seen, key=lambda f: areas[f])
-    middle, spread = moments(masks[first])
-    back = np.linalg.inv(_root(spread))
-    maps = np.full((len(masks), 2, 3), np.nan)
-    turns = {}
-    for f in whole:
-        there, now = moments(masks[f])
-        turns[f] = _root(now) @ back
-        maps[f] = around(turns[f], middle, there)
+    fullest = max(areas[f] for f in whole or seen)
+    first = next(int(f) for f in whole or seen if areas[f] >= FULL * fullest)
+    maps, turns = np.full((len(masks), 2, 3), np.nan), Turns(masks, first, frames)
+    for f in sorted(whole, key=lambda f: abs(f - first)):
+        maps[f] = turns.of(f)
+    known, middle = {f: maps[f][:, :2] for f in whole}, moments(masks[first])[0]
     for f in seen:
-        if f not in turns:
-            start = around(_between(turns, f), middle, moments(masks[f])[0])
+        if f not in known:
+            start = around(_between(known, f), middle, moments(masks[f])[0])
             maps[f] = laid(masks[first], masks[f], others[f], start)
-    return Track(int(first), maps)
+    return Track(first, maps)
+
+
+class Turns:
+    """The map from the first frame to each other one that shows the thing whole: by the moments of both, and a turn.
+
+    Moments alone say nothing of turns: a bar that lies aslant may have been turned or sheared. The likest picture tells.
+    """
+
+    def __init__(self, masks: np.ndarray, first: int, frames: np.ndarray | None):
+        self.masks, self.first = masks, first
+        self.middle, spread = moments(masks[first])
+        self.back = np.linalg.inv(_root(spread))
+        self.clip = None if frames is None else _small(frames)
+        self.mask = _small(masks[first][None].astype(np.uint8))[0]
+        self.angles = {first: 0.0}  # degrees
+
+    def of(self, frame: int) -> np.ndarray:
+        near = self.angles[min(self.angles, key=lambda known: abs(known - frame))]
+        there, now = moments(self.masks[frame])
+        ways = {
+            angle: around(_root(now) @ rotation(np.radians(angle)) @ self.back, self.middle, there)
+            for angle in (_angles(near) if self.clip else [0.0])
+        }
+        self.angles[frame] = self._likest(ways, frame, near) if self.clip else 0.0
+        return ways[self.angles[frame]]
+
+    def _likest(self, ways: dict[float, np.ndarray], frame: int, near: float) -> float:
+        """The angle at which the first frame's thing looks most like this one's; `near`, unless another is clearly better."""
+        import cv2
+
+        first, there = self.clip[self.first], self.clip[frame]
+        share, size, errors = there.shape[1] / self.masks.shape[2], there.shape[1::-1], {}
+        for angle, way in ways.items():
+            small = np.concatenate([way[:, :2], share * way[:, 2:]], 1)
+            inside = cv2.warpAffine(self.mask, small, size) > 0
+            apart = np.abs(cv2.warpAffine(first, small, size).astype(np.int16) - there)[inside]
+            errors[angle] = float(apart.mean()) if apart.size else np.inf
+        best = min(errors, key=errors.__getitem__)
+        return best if errors[best] < SURELY * errors[near] else near
+
+
+def _angles(near: float) -> list[float]:
+    """Degrees that a thing may have turned by: none, and around those of the nearest frame that is known."""
+    return sorted({0.0, *(near + step for step in range(-STEPS * STEP, STEPS * STEP + 1, STEP))})
+
+
+def _small(pictures: np.ndarray) -> list[np.ndarray]:
+    """Pictures (F, H, W, ...) uint8, none longer than SEARCHED."""
+    import cv2
+
+    share = min(1.0, SEARCHED / max(pictures.shape[1:3]))
+    size = tuple(max(1, round(side * share)) for side in pictures.shape[2:0:-1])
+    return [cv2.resize(picture, size, interpolation=cv2.INTER_AREA) for picture in pictures]
 
 
 def touched(mask: np.ndarray, others: np.ndarray) -> float:
