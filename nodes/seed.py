@@ -57,7 +57,7 @@ class SeedRegions(io.ComfyNode):
             category=Category.REGIONS,
             description=(
                 "Draws each region's new thing alone, cuts it out and lays it along the region through the clip; your own "
-                "picture may take its place. A stock sampler with a noise mask and denoise 0.4 then makes it part of the clip, "
+                "picture may take its place. A stock sampler with a noise mask and denoise 0.25 then makes it part of the clip, "
                 "without an inversion."
             ),
             search_aliases=[
@@ -90,8 +90,8 @@ class SeedRegions(io.ComfyNode):
                 io.String.Input(
                     "leave_out",
                     default="",
-                    tooltip="Regions that stay as they are, by phrase or by number, separated by commas: “the snow, 3”. Write here what "
-                    "does not change, and what is a place and no thing.",
+                    tooltip="Regions that stay as they are, by phrase or by number, separated by commas: “a dog, 3”. Write here what "
+                    "does not change. Places (most of the picture) and rows that keep their words are left out anyway.",
                 ),
                 io.Int.Input(
                     "seed",
@@ -162,6 +162,13 @@ class SeedRegions(io.ComfyNode):
         require_clip(clip, "Seed Regions' `clip`")
         pictures = (picture_1, picture_2, picture_3, picture_4)
         masks = (picture_mask_1, picture_mask_2, picture_mask_3, picture_mask_4)
+        if alone := [
+            n for n, pair in enumerate(zip(pictures, masks, strict=True), 1) if pair[0] is None and pair[1] is not None
+        ]:
+            raise ValueError(
+                f"Seed Regions' `picture_mask_{alone[0]}` is connected, but `picture_{alone[0]}` is not. Connect the picture that it "
+                "belongs to, or take the mask off."
+            )
         own = {n: pair for n, pair in enumerate(zip(pictures, masks, strict=True), 1) if pair[0] is not None}
         painter = Painter(
             model, clip, vae, negative, place.strip(), seed, drawings, steps, cfg, sampler_name, scheduler

@@ -128,9 +128,46 @@ def test_a_thing_is_laid_whole_or_cut_off_but_never_over_what_hides_it(demo, pas
         assert not (mask > 0)[firetruck].any()
 
 
+def ground(passing):
+    return Region(1 - torch.stack([region.mask for region in passing[1]]).amax(0), "the grass")
+
+
+def test_a_place_hides_nothing_and_needs_not_be_left_out(demo, passing):
+    picture = {"picture_1": torch.ones(1, 40, 40, 3), "picture_mask_1": torch.ones(1, 40, 40)}
+    plain = seeded(demo, passing, **picture)
+    for place in (ground(passing), Region(ground(passing).mask, ""), Region(torch.ones(1, 192, 192), "the grass")):
+        beside = seeded(demo, passing, regions=(*passing[1], place), **picture)
+        assert all(torch.equal(a, b) for a, b in zip(beside, plain, strict=True))
+
+
+def test_rows_that_keep_their_words_stay(demo, passing):
+    cat, firetruck = passing[1]
+    kept = firetruck._replace(was=firetruck.phrase)
+    picture = {"picture_1": torch.ones(1, 40, 40, 3), "picture_mask_1": torch.ones(1, 40, 40)}
+    _, mask, drawn = seeded(demo, passing, regions=(cat, kept), leave_out="", **picture)
+    assert not mask[firetruck.mask > 0].any() and len(drawn) == 1
+
+
+def test_a_small_thing_on_a_large_one_is_seen_in_any_order(demo):
+    large, small = torch.zeros(2, 192, 192), torch.zeros(2, 192, 192)
+    large[:, 50:150, 50:150], small[:, 60:90, 80:110] = 1, 1
+    frames, shape = torch.full((2, 192, 192, 3), 0.5), torch.ones(1, 30, 30)
+    pair = Region(large, "a bear"), Region(small, "a cat")
+    for numbers in ((1, 2), (2, 1)):
+        pictures = {
+            f"picture_{numbers[0]}": torch.zeros(1, 30, 30, 3),
+            f"picture_{numbers[1]}": torch.ones(1, 30, 30, 3),
+        }
+        shapes = {f"picture_mask_{n}": shape for n in (1, 2)}
+        regions = tuple(pair[numbers.index(n)] for n in (1, 2))
+        found, *_ = seeded(demo, (frames, regions), leave_out="", bend=False, **pictures, **shapes)
+        assert (found[:, 70:80, 90:100] > 0.9).all(), numbers
+
+
 @pytest.mark.parametrize(
     ("inputs", "words"),
     [
+        ({"picture_mask_1": torch.ones(1, 8, 8)}, "`picture_mask_1` is connected, but `picture_1` is not"),
         ({"leave_out": "2, a wolf"}, "names “a wolf”, but its `regions` are 1 \"a pumpkin\", 2 \"a firetruck\""),
         ({"leave_out": "A pumpkin, 2"}, "has nothing to draw"),
         ({"picture_2": torch.ones(1, 8, 8, 3)}, "`picture_2` is connected, but things are laid into the regions 1 only"),
@@ -147,5 +184,10 @@ def test_a_phrase_without_a_thing_and_masks_of_another_clip(demo, passing):
     cat = passing[1][0]
     with pytest.raises(ValueError, match="finds no word for a thing in the phrase"):
         seeded(demo, passing, regions=(Region(cat.mask, "in the"),), leave_out="")
+    with pytest.raises(ValueError, match=r"has no place for region 1 .*in any frame"):
+        seeded(demo, passing, regions=(Region(0.4 * cat.mask, "a pumpkin"),), leave_out="")
+    red = seeded(demo, passing, regions=(cat, Region(passing[1][1].mask, "a red, round firetruck")), leave_out="a red,  round firetruck",
+                 picture_1=torch.ones(1, 8, 8, 3), picture_mask_1=torch.ones(1, 8, 8))  # fmt: skip
+    assert len(red[2]) == 1
     with pytest.raises(ValueError, match="has 2 masks, but Seed Regions' `frames` has 3"):
         seeded(demo, passing, regions=(Region(cat.mask[:2], "a pumpkin"),), leave_out="")
