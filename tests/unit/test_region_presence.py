@@ -81,6 +81,11 @@ def test_what_is_asked_of_a_region(region, why):
         (Question("frog"), [1, 1, 1, 0, 0, 0, 0, 0, 0, 1], "region 2 (“frog”) looks empty or wrong in frames 3 to 8"),
         (Question("frog"), [0, 1, float("nan")], "region 2 (“frog”) looks empty or wrong in frame 0"),
         (Question("frog"), [1, 1], "region 2 (“frog”) shows its words in every frame"),
+        (
+            Question("frog"),
+            [1, float("nan")],
+            "region 2 (“frog”) shows its words in the 1 of 2 frames in which it is large enough to tell",
+        ),
         (Question("frog"), [float("nan")] * 2, "region 2 (“frog”) is not checked: it is too small in every frame"),
         (Question("", why="it has no words of its own"), [], "region 2 is not checked: it has no words of its own"),
     ],

@@ -78,5 +78,11 @@ def verdict(number: int, asked: Question, found: list[float], limit: float) -> s
         return f"{name} is not checked: it is too small in every frame"
     frames = doubted(found, limit)
     if not frames:
-        return f"{name} shows its words in every frame"
+        seen = sum(not isnan(score) for score in found)
+        where = (
+            "every frame"
+            if seen == len(found)
+            else f"the {seen} of {len(found)} frames in which it is large enough to tell"
+        )
+        return f"{name} shows its words in {where}"
     return f"{name} looks empty or wrong in {frames_text(runs(frames))}"
