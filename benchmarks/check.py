@@ -100,7 +100,7 @@ def measured(clips):
     import torch
 
     from pack.benchmarks.edit.bench import Bench
-    from pack.benchmarks.edit.graph import Setup
+    from pack.benchmarks.edit.parts import Setup
     from pack.benchmarks.ruler import suite
     from pack.videograin.jobs import demo_model
 
