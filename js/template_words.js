@@ -11,10 +11,12 @@ export const TEXTS = {
   '2 Inversion': ['2 反演', '2 インバージョン'],
   '2 Regions': ['2 区域', '2 領域'],
   '3 Clusters': ['3 聚类', '3 クラスター'],
+  '3 Drawings': ['3 单独画出', '3 単独の絵'],
   '3 Edit in chunks': ['3 分块编辑', '3 分割して編集'],
   '3 Regions': ['3 区域', '3 領域'],
   '3 Result': ['3 结果', '3 結果'],
   '4 Edit': ['4 编辑', '4 編集'],
+  '4 One picture': ['4 融为一体', '4 1枚の絵に'],
   '4 Regions': ['4 区域', '4 領域'],
   '4 Result': ['4 结果', '4 結果'],
   '5 Edit': ['5 编辑', '5 編集'],
@@ -33,6 +35,8 @@ export const TEXTS = {
   'Before and after': ['编辑前后对比', '編集前後の比較'],
   'Save before and after': ['保存编辑前后对比', '編集前後の比較を保存'],
   // other titles
+  'Drawn': ['画出的物体', '描いた物体'],
+  'Laid in': ['放入之后', '置いたところ'],
   'Source clip': ['源视频', '元の動画'],
   'Save the source': ['保存源视频', '元の動画を保存'],
   'Start here': ['从这里开始', 'ここから始める'],
@@ -61,6 +65,26 @@ export const TEXTS = {
   '1. **Your clip**: *choose file to upload*. 16 frames of 512×512 at 8 a second are two seconds.\n2. **Regions**: in each row write what a thing *is* and what it *becomes*, and draw a box around it.\n3. **Run.** Look at the masks in *Regions*: a box in another frame helps where they are wrong.\n\nChange a word and run again: only the first run inverts the clip. Things look like stickers? Lower *strength*. Another result: another *seed*, and more *variation*.\n\nWeights: `v1-5-pruned-emaonly-fp16.safetensors` or any Stable Diffusion 1.5 checkpoint. Nobody has run this on a GPU yet.\n': [
     '1. **你的视频**：*选择要上传的文件*。每秒 8 帧，16 帧 512×512 的画面就是两秒。\n2. **区域**：在每一行写出物体*原来是*什么、*变成*什么，并画框圈住它。\n3. **运行。** 看一看“区域”里的遮罩：哪里不对，就在另一帧上再画一个框。\n\n改一个词，再运行一次：只有第一次运行需要反演视频。物体像贴纸？降低*强度*。想换一种结果？换一个*种子*，并加大*变化量*。\n\n权重：`v1-5-pruned-emaonly-fp16.safetensors`，或任意 Stable Diffusion 1.5 的 Checkpoint。还没有人在 GPU 上运行过这个工作流。\n',
     '1. **自分の動画**：*アップロードするファイルを選択*。512×512 が毎秒 8 枚、16 フレームで 2 秒です。\n2. **領域**：行ごとに*今は*何か、*変更後*は何かを書き、枠で囲みます。\n3. **実行する。** 「領域」でマスクを見ます。違うところは、別のフレームにも枠を描きます。\n\n言葉を変えてもう一度。インバージョンは最初の実行だけです。シールのように見える？ *強度*を下げます。別の結果は、別の*シード*と大きめの*変化量*で。\n\n重み：`v1-5-pruned-emaonly-fp16.safetensors`、または Stable Diffusion 1.5 のどのチェックポイントでも。GPU で動かした人はまだいません。\n',
+  ],
+  '## What to edit\nA cat and a dog on grass, with a mask for each.': [
+    '## 要编辑什么\n草地上的一只猫和一只狗，各有一个遮罩。',
+    '## 何を編集するか\n草の上の猫と犬。それぞれにマスクがあります。',
+  ],
+  '## What each becomes\nOne Region Prompt for each thing: its mask and its new words. Masks by *Regions*, *Track Regions* or SAM 3 do as well.': [
+    '## 各自变成什么\n每个物体一个“区域提示词”：它的遮罩和新的词语。*Regions*、*Track Regions* 或 SAM 3 的遮罩也可以。',
+    '## それぞれが何になるか\n物体ごとに「領域プロンプト」を1つ：マスクと新しい語句。*Regions*、*Track Regions*、SAM 3 のマスクでもかまいません。',
+  ],
+  '## Drawn alone, laid along\nSeed Regions draws three pictures of each phrase, takes the clearest, cuts it out and lays it where the old thing was: it moves, grows and bends with it. Look at *Drawn*: another `seed` draws others; a picture of your own may take the place of each.': [
+    '## 单独画出，放到原处\n“播种区域”给每个短语画三张图，取最清楚的一张，抠出来放到旧物体的位置：它随旧物体移动、变大、弯曲。看 *画出的物体*：换一个 `seed` 会画出别的；也可以用你自己的图片代替。',
+    '## 単独で描き、元の場所に置く\n「領域に種をまく」は語句ごとに絵を3枚描き、いちばんはっきりした1枚を切り抜いて、元の物体のあった所に置きます。元の物体と同じように動き、大きくなり、曲がります。*描いた物体* を見てください。`seed` を変えると別の絵になり、自分の画像で代えることもできます。',
+  ],
+  '## Stock nodes, no inversion\nThe last quarter of the noise, under the same noise for every frame and inside the mask only: light, edges and small faults are mended, and the thing stays where it was laid. More *denoise* changes more, and flickers more.': [
+    '## 核心节点，不需要反演\n只走噪波的最后四分之一，每帧用同一噪波，只在遮罩内：光线、边缘和小毛病得到修补，物体留在原处。*denoise* 越高，变化越大，闪烁也越多。',
+    '## 標準ノード、インバージョンなし\nノイズの最後の4分の1だけを、全フレーム同じノイズで、マスクの中だけで進めます。光、縁、小さな傷が直り、物体は置いた所にとどまります。*denoise* を上げると変化もちらつきも増えます。',
+  ],
+  '## Everything else is the source\nThe edit replaces the clip inside the mask and its soft edge; every pixel outside is the source\'s.': [
+    '## 其余都是源视频\n编辑结果只在遮罩及其柔和边缘内代替视频；外面的每个像素都是源视频的。',
+    '## ほかはすべて元のまま\nマスクとその柔らかい縁の中だけが編集に置き換わります。外のピクセルはすべて元の動画のものです。',
   ],
   '## The whole recipe\nInversion, regions, ST-Layout, blend, sampler, paste. *Steps* feeds the inversion and the sampler, which must agree. Full-Frame Attention stands before both. Vary Noise gives the seed something to do: with *variation* 0 every seed gives the same.': [
     '## 完整的流程\n反演、区域、ST-Layout、混合、采样器、粘贴。“步数”同时供给反演和采样器，两者必须一致。“全帧注意力”要放在两者之前。“变化噪波”让种子起作用：*变化量*为 0 时，换什么种子结果都一样。',

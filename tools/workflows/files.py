@@ -16,6 +16,7 @@ GALLERY = {
     "instance_edit_clusters": "4 Regions that the model finds",
     "long_clip": "5 A long clip in chunks",
     "any_generator": "6 Around any other generator",
+    "draw_and_paste": "7 New things laid in",
 }
 
 
