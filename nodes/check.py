@@ -29,6 +29,7 @@ class RegionCheck(io.ComfyNode):
             ),
             search_aliases=["quality check", "empty region", "failed edit", "verify edit", "best seed", "score"],
             is_output_node=True,  # it can stand at the end of a branch
+            is_input_list=True,  # a list of frames is one clip
             inputs=[
                 io.Model.Input(
                     "model",
