@@ -167,6 +167,7 @@ def test_a_small_thing_on_a_large_one_is_seen_in_any_order(demo):
 @pytest.mark.parametrize(
     ("inputs", "words"),
     [
+        ({"picture_1": torch.full((1, 8, 8, 3), float("nan"))}, "`picture_1` has pixels without a colour (NaN)"),
         ({"picture_mask_1": torch.ones(1, 8, 8)}, "`picture_mask_1` is connected, but `picture_1` is not"),
         ({"leave_out": "2, a wolf"}, "names “a wolf”, but its `regions` are 1 \"a pumpkin\", 2 \"a firetruck\""),
         ({"leave_out": "A pumpkin, 2"}, "has nothing to draw"),

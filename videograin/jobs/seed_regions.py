@@ -111,6 +111,12 @@ def seed_regions(
     """
     require_family(painter.model, NODE)
     require_uncached(painter.model, NODE)
+    for name, pictures in (("frames", frames), *((f"picture_{n}", picture) for n, (picture, _) in own.items())):
+        if not torch.isfinite(pictures).all():
+            raise ValueError(
+                f"{NODE}' `{name}` has pixels without a colour (NaN): the node that made it has failed. Connect another picture, or run "
+                "that node anew."
+            )
     _check(own, numbers)
     for n in numbers:
         named(painter, regions[n - 1].phrase)
