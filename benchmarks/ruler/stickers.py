@@ -11,6 +11,7 @@ from math import sqrt
 import numpy as np
 from PIL import Image
 
+from ...videograin.masks.laying import cut_from
 from ...videograin.toybox import world
 from ...videograin.toybox.clips import Clip
 from ...videograin.toybox.judge import CELL, WORDS, Judge
@@ -35,7 +36,7 @@ def drawing(wish: Wish) -> np.ndarray:
     middle = {"x": side / 2, "y": side / 2, "size": DRAWN}
     alone = world.Placed(first.name, **middle, worn=first.worn, material=first.material, style=first.style)
     picture, (mask,) = world.compose(np.full((side, side, 3), 128, np.uint8), [alone], world.sprites())
-    return np.concatenate([picture, 255 * mask[..., None].astype(np.uint8)], -1)
+    return cut_from(picture, mask)
 
 
 def cut_out(pictures: np.ndarray, word: str, judge: Judge) -> np.ndarray | None:
@@ -51,7 +52,7 @@ def cut_out(pictures: np.ndarray, word: str, judge: Judge) -> np.ndarray | None:
     if not shown[best].any():
         return None
     mask = shown[best].repeat_interleave(CELL, 0).repeat_interleave(CELL, 1).numpy()
-    return np.concatenate([pictures[best], 255 * mask[..., None].astype(np.uint8)], -1)
+    return cut_from(pictures[best], mask)
 
 
 def along(frames: np.ndarray, drawing: np.ndarray, masks: np.ndarray) -> np.ndarray:

@@ -26,6 +26,7 @@ from ..core.cells import CELL
 from ..features.attention_probe import AUTO, Onlooker, Probe
 from ..features.engine import At
 from ..masks.cut_out import clearness, cut_out
+from ..masks.grabcut import in_bytes
 from ..views.attention_maps import Average
 from .attention_clusters import candidate_words, word_positions
 from .invert import walk_clip
@@ -146,7 +147,3 @@ def gaze(painter: Painter, phrase: str, pictures: Tensor, notes: Notes) -> np.nd
     model, sigmas = painter.plain(notes, Probe(looker)), torch.tensor([shown.sigma, 0.0])
     walk_clip(model, {"positive": painter.encoded(painter.words(phrase))}, shown.latents, sigmas, walk)
     return looker.maps.mean().numpy()
-
-
-def in_bytes(pictures: Tensor) -> np.ndarray:
-    return (pictures[..., :3].float().cpu().clamp(0, 1) * 255).round().byte().numpy()

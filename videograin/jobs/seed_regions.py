@@ -16,10 +16,11 @@ from ..core.choices import Choice
 from ..core.regions import Regions, clip_masks, fitted, frame_masks, require_a_mask_a_frame
 from ..features.base import REGION_MASK
 from ..masks.body_motion import bending, rigid
+from ..masks.grabcut import in_bytes
 from ..masks.laying import along, bared, cut_from, inside, whole, widened
 from ..masks.region_track import track
 from ..views.spotlight import spotlight
-from .draw_things import NODE, Painter, Thing, clearest, drawn, in_bytes, named, side_of
+from .draw_things import NODE, Painter, Thing, clearest, drawn, named, side_of
 from .look import require_uncached
 
 Own = Mapping[int, tuple[Tensor, Tensor | None]]  # a region's number -> an IMAGE, and a MASK of the thing in it

@@ -17,7 +17,7 @@ import torch
 
 from ..core.optical_flow import dis_flow
 from .affine import after, angle, at, grid, inverse, rotation, size
-from .region_track import Track
+from .region_track import Track, square
 
 SIDE = 192  # pixels of the picture in which the body is compared
 ROOM = 1.6  # its side, in sides of the thing
@@ -70,18 +70,16 @@ def bending(
             there[f], flows[f] = _compared(frames, masks, others, way, f, window)
     settled = _rest(there, way, window)
     point = at(window, grid(masks.shape[1:]))
-    before = at(inverse(window), point - _read(settled, point)).astype(
-        np.float32
-    )  # the way to rest changes little nearby
+    # Where a point at rest was in the first frame: the way to rest changes little nearby.
+    before = at(inverse(window), point - _read(settled, point)).astype(np.float32)
     rest = cv2.remap(masks[way.first].astype(np.float32), before[..., 0], before[..., 1], cv2.INTER_LINEAR) > 0.5
     return Body(way, rest if rest.any() else masks[way.first], window, flows, settled)
 
 
 def _window(mask: np.ndarray) -> np.ndarray:
     """The map (2, 3) from a frame into the picture in which the thing is compared."""
-    y, x = (np.flatnonzero(mask.any(axis)) for axis in (1, 0))
-    scale = SIDE / (ROOM * (max(x[-1] - x[0], y[-1] - y[0]) + 1))
-    middle = np.array([x[0] + x[-1], y[0] + y[-1]]) / 2
+    middle, side = square(mask)
+    scale = SIDE / (ROOM * side)
     return np.concatenate([scale * np.eye(2), (SIDE / 2 - scale * middle)[:, None]], 1)
 
 
@@ -89,9 +87,9 @@ def _compared(
     frames: np.ndarray, masks: np.ndarray, others: np.ndarray, way: Track, frame: int, window: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """The flow (SIDE, SIDE, 2) in the window from the first frame to another one laid onto it, and back."""
-    first, onto = way.first, after(window, inverse(way.maps[frame]))
     import cv2
 
+    first, onto = way.first, after(window, inverse(way.maps[frame]))
     hidden = _laid(others[frame], onto) | _laid(others[first], window)
     shapes = _laid(masks[first], window) & ~hidden, _laid(masks[frame], onto) & ~hidden
     pictures = [

@@ -48,7 +48,7 @@ def follow(
     brushed = {mark.frame for mark in marks if mark.kind == BRUSH}
     marks = [*marks, *(box for box in boxes_between(marks, frames.shape[1:3], flow) if box.frame not in brushed)]
     starts = _starts(marks)
-    pictures = _bytes(frames)
+    pictures = in_bytes(frames)
     found, unclear, done = np.zeros(pictures.shape[:3], bool), {}, 0
     for start in starts:
         found[start] = drawn(pictures[start], [mark for mark in marks if mark.frame == start])
@@ -75,7 +75,7 @@ def marked_masks(frames: Tensor, marks: list[Mark]) -> dict[int, Tensor]:
     """The thing in the frames (F, H, W, 3) in which it is marked and found: {frame: (H, W) bool}, ascending."""
     found = {}
     for start in _starts(marks):
-        mask = drawn(_bytes(frames[start]), [mark for mark in marks if mark.frame == start])
+        mask = drawn(in_bytes(frames[start]), [mark for mark in marks if mark.frame == start])
         if mask.any():
             found[start] = torch.from_numpy(mask)
     return found
@@ -86,8 +86,9 @@ def drawn(picture: np.ndarray, marks: list[Mark]) -> np.ndarray:
     return painted(cut(picture, [mark for mark in marks if mark.kind not in STROKES]), marks)
 
 
-def _bytes(frames: Tensor) -> np.ndarray:
-    return (frames[..., :3].cpu().clamp(0, 1) * 255).round().byte().numpy()
+def in_bytes(frames: Tensor) -> np.ndarray:
+    """Frames (..., H, W, 3 or more) in 0…1 as uint8, without alpha."""
+    return (frames[..., :3].float().cpu().clamp(0, 1) * 255).round().byte().numpy()
 
 
 def _starts(marks: list[Mark]) -> list[int]:

@@ -8,7 +8,7 @@ import numpy as np
 
 from .affine import around, at, inverse
 from .body_motion import Body
-from .region_track import laid, moments
+from .region_track import laid, moments, square
 
 SPILL = 1.0  # what a pixel of the picture beyond its region costs, of one of the region that is covered
 EDGE = 2.0  # pixels over which a laid picture fades into the frame, inside its room
@@ -20,15 +20,9 @@ def whole(shape: np.ndarray, region: np.ndarray, growth: float = 1.0) -> np.ndar
 
     growth: of the new thing, in sizes of the old one; larger or smaller, it stands on the same ground.
     """
-    (own, length), (there, old) = _square(shape), _square(region)
+    (own, length), (there, old) = square(shape), square(region)
     scale = growth * old / length
     return around(scale * np.eye(2), own, there + np.array([0, 0.5 * old * (1 - growth)]))
-
-
-def _square(mask: np.ndarray) -> tuple[np.ndarray, float]:
-    """The middle (2,) and the longer side of a mask's box."""
-    y, x = (np.flatnonzero(mask.any(axis)) for axis in (1, 0))
-    return np.array([x[0] + x[-1], y[0] + y[-1]]) / 2, float(max(x[-1] - x[0], y[-1] - y[0]) + 1)
 
 
 def inside(shape: np.ndarray, region: np.ndarray, others: np.ndarray) -> np.ndarray:

@@ -102,12 +102,17 @@ def _angles(near: float) -> list[float]:
     return sorted({0.0, *(near + step for step in range(-STEPS * STEP, STEPS * STEP + 1, STEP))})
 
 
+def _searched(shape: tuple[int, int]) -> tuple[float, tuple[int, int]]:
+    """How much smaller a picture (H, W) is where shapes are laid, and its (width, height) then."""
+    share = min(1.0, SEARCHED / max(shape))
+    return share, tuple(max(1, round(side * share)) for side in shape[::-1])
+
+
 def _small(pictures: np.ndarray) -> list[np.ndarray]:
     """Pictures (F, H, W, ...) uint8, none longer than SEARCHED."""
     import cv2
 
-    share = min(1.0, SEARCHED / max(pictures.shape[1:3]))
-    size = tuple(max(1, round(side * share)) for side in pictures.shape[2:0:-1])
+    _, size = _searched(pictures.shape[1:3])
     return [cv2.resize(picture, size, interpolation=cv2.INTER_AREA) for picture in pictures]
 
 
@@ -116,9 +121,9 @@ def touched(mask: np.ndarray, others: np.ndarray) -> float:
     import cv2
 
     kernel = np.ones((2 * NEAR + 1,) * 2, np.uint8)
-    wide, around = (np.pad(part, NEAR, constant_values=edge) for part, edge in ((mask, False), (others, True)))
+    wide, beside = (np.pad(part, NEAR, constant_values=edge) for part, edge in ((mask, False), (others, True)))
     ring = (cv2.dilate(wide.astype(np.uint8), kernel) > 0) & ~wide
-    return float((ring & around).sum() / max(1, ring.sum()))
+    return float((ring & beside).sum() / max(1, ring.sum()))
 
 
 def moments(mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -126,6 +131,12 @@ def moments(mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     points = np.argwhere(mask)[:, ::-1].astype(float)
     middle = points.mean(0)
     return middle, (points - middle).T @ (points - middle) / len(points) + 1e-3 * np.eye(2)
+
+
+def square(mask: np.ndarray) -> tuple[np.ndarray, float]:
+    """The middle (2,) and the longer side of a mask's box, in pixels."""
+    y, x = (np.flatnonzero(mask.any(axis)) for axis in (1, 0))
+    return np.array([x[0] + x[-1], y[0] + y[-1]]) / 2, float(max(x[-1] - x[0], y[-1] - y[0]) + 1)
 
 
 def _root(covariance: np.ndarray) -> np.ndarray:
@@ -154,8 +165,7 @@ def laid(
     """
     import cv2
 
-    share = min(1.0, SEARCHED / max(region.shape))
-    size = tuple(max(1, round(side * share)) for side in region.shape[::-1])
+    share, size = _searched(region.shape)
     gain = cv2.resize(region - free * (~region & ~others), size, interpolation=cv2.INTER_AREA).astype(np.float32)
     pixels = shape.astype(np.float32)
     middle, _ = moments(shape)
@@ -185,8 +195,8 @@ def _found(shape: np.ndarray, gain: np.ndarray, start: np.ndarray) -> np.ndarray
     if not len(rows):
         return np.zeros(2)
     part = shown[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
-    around = np.pad(gain, ((part.shape[0],) * 2, (part.shape[1],) * 2))
-    gains = cv2.matchTemplate(around, part, cv2.TM_CCORR)
+    padded = np.pad(gain, ((part.shape[0],) * 2, (part.shape[1],) * 2))
+    gains = cv2.matchTemplate(padded, part, cv2.TM_CCORR)
     y, x = np.unravel_index(int(gains.argmax()), gains.shape)
     return np.array([x - part.shape[1] - (columns[0] - reach), y - part.shape[0] - (rows[0] - reach)], float)
 
