@@ -14,9 +14,8 @@ from ...videograin.toybox import world
 from ..ruler.suite import Example
 from .areas import areas, changed, sides_named
 from .method import BY_WORLD, DRAWN, INVERSION, NOISE, NOISED, OUTSIDE_WORDS, Method
-from .parts import LOADED, SAMPLER, Setup, changed_areas, drawings, mask_of
+from .parts import LOADED, OVER_DRAWINGS, SAMPLER, Setup, changed_areas, drawings, mask_of
 
-SEEDED = 0.4  # share of the noise under which drawings begin, as in the stock recipe
 LEARNING = {  # of a LoRA from one frame
     "batch_size": 1, "grad_accumulation_steps": 1, "steps": 60, "learning_rate": 5e-4, "rank": 8, "optimizer": "AdamW",
     "loss_function": "MSE", "seed": 0, "training_dtype": "fp32", "lora_dtype": "fp32", "quantized_backward": False,
@@ -170,9 +169,15 @@ class Sampling:
             latent = self.node("noise mask", "SetLatentNoiseMask", samples=latent, mask=self.mask(self.part.changes))
         if self.method.start == INVERSION:
             return self.from_seeds(drawn, latent) if self.method.seeded else self.from_inversion(drawn)
-        denoise = SEEDED if self.method.seeded else self.setup.denoise if self.method.start == NOISED else 1.0
-        start = {"seed": self.seed, "latent_image": latent, "denoise": denoise, "steps": self.setup.steps}
+        start = {"seed": self.seed, "latent_image": latent, "denoise": self.denoise, "steps": self.setup.steps}
         return self.node("sample", "KSampler", **drawn, **start, **SAMPLER)
+
+    @property
+    def denoise(self) -> float:
+        """The share of the noise that a sampler adds."""
+        if self.method.seeded:
+            return OVER_DRAWINGS
+        return self.setup.denoise if self.method.start == NOISED else 1.0
 
     @property
     def seed(self) -> int:
@@ -188,24 +193,13 @@ class Sampling:
 
     def from_seeds(self, drawn: dict, latent: Link) -> Link:
         """From noised drawings, while the rest of the clip is on its inverted path: noise of two kinds side by side."""
-        levels = {
-            "model": drawn["model"],
-            "scheduler": SAMPLER["scheduler"],
-            "steps": self.setup.steps,
-            "denoise": SEEDED,
-        }
-        sigmas = self.node("levels", "BasicScheduler", **levels)
+        levels = {"scheduler": SAMPLER["scheduler"], "steps": self.setup.steps, "denoise": self.denoise}
+        sigmas = self.node("levels", "BasicScheduler", model=drawn["model"], **levels)
         noise = self.node("noise", "RandomNoise", noise_seed=self.seed)
         noised = self.node("noised", "AddNoise", model=drawn["model"], noise=noise, sigmas=sigmas, latent_image=latent)
         euler = self.node("euler", "KSamplerSelect", sampler_name=SAMPLER["sampler_name"])
-        start = {
-            "add_noise": False,
-            "noise_seed": self.seed,
-            "sampler": euler,
-            "sigmas": sigmas,
-            "latent_image": noised,
-        }
-        return self.node("sample", "SamplerCustom", **drawn, **start)
+        start = {"add_noise": False, "noise_seed": self.seed, "sampler": euler, "sigmas": sigmas}
+        return self.node("sample", "SamplerCustom", **drawn, **start, latent_image=noised)
 
     def node(self, name: str, node: str, **inputs) -> Link:
         return self.graph.add(f"{self.part.name}{name}", node, **inputs)

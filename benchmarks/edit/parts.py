@@ -11,6 +11,7 @@ from .areas import Area, areas
 
 LOADED: Link = ["loader", 0]
 SAMPLER = {"sampler_name": "euler", "scheduler": "ddim_uniform"}
+OVER_DRAWINGS = 0.4  # share of the noise under which drawings that were pasted begin
 DRAWINGS = 3  # of each new thing, of which the best is taken
 Changed = list[tuple[int, Area]]
 

@@ -9,7 +9,7 @@ from ...proof.graph import Graph, Link, Prompt
 from ..ruler.suite import Example
 from .areas import areas
 from .graph import pasted
-from .parts import Changed, Setup, alone, changed_areas, drawings, mask_of, sample, words
+from .parts import OVER_DRAWINGS, Changed, Setup, alone, changed_areas, drawings, mask_of, sample, words
 
 EACH, EACH_SOFTER, TOGETHER, REDRAWN, STICKER = RECIPES = (
     "noise mask, one by one",
@@ -18,7 +18,7 @@ EACH, EACH_SOFTER, TOGETHER, REDRAWN, STICKER = RECIPES = (
     "draw, paste, denoise 0.4",
     "draw, paste",
 )
-DENOISE = {EACH: 1.0, EACH_SOFTER: 0.75, TOGETHER: 1.0, REDRAWN: 0.4}
+DENOISE = {EACH: 1.0, EACH_SOFTER: 0.75, TOGETHER: 1.0, REDRAWN: OVER_DRAWINGS}
 
 
 def stock_graph(one: Example, recipe: str, setup: Setup) -> Prompt:
