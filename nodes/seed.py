@@ -162,14 +162,7 @@ class SeedRegions(io.ComfyNode):
         require_clip(clip, "Seed Regions' `clip`")
         pictures = (picture_1, picture_2, picture_3, picture_4)
         masks = (picture_mask_1, picture_mask_2, picture_mask_3, picture_mask_4)
-        if alone := [
-            n for n, pair in enumerate(zip(pictures, masks, strict=True), 1) if pair[0] is None and pair[1] is not None
-        ]:
-            raise ValueError(
-                f"Seed Regions' `picture_mask_{alone[0]}` is connected, but `picture_{alone[0]}` is not. Connect the picture that it "
-                "belongs to, or take the mask off."
-            )
-        own = {n: pair for n, pair in enumerate(zip(pictures, masks, strict=True), 1) if pair[0] is not None}
+        own = _own(dict(enumerate(zip(pictures, masks, strict=True), 1)))
         painter = Painter(
             model, clip, vae, negative, place.strip(), seed, drawings, steps, cfg, sampler_name, scheduler
         )
@@ -177,3 +170,14 @@ class SeedRegions(io.ComfyNode):
             painter, frames, regions, changing(regions, leave_out), own, Placing(Fit(fit), bend, size, fill)
         )
         return io.NodeOutput(found.frames, found.changed.float(), found.pictures)
+
+
+def _own(pairs: dict) -> dict:
+    """The pictures that are connected, with their masks, by their regions' numbers."""
+    for number, (picture, mask) in pairs.items():
+        if picture is None and mask is not None:
+            raise ValueError(
+                f"Seed Regions' `picture_mask_{number}` is connected, but `picture_{number}` is not. Connect the picture that it "
+                "belongs to, or take the mask off."
+            )
+    return {number: pair for number, pair in pairs.items() if pair[0] is not None}
