@@ -142,7 +142,7 @@ def test_a_place_hides_nothing_and_needs_not_be_left_out(demo, passing):
 
 def test_rows_that_keep_their_words_stay(demo, passing):
     cat, firetruck = passing[1]
-    kept = firetruck._replace(was=firetruck.phrase)
+    kept = firetruck._replace(was=firetruck.phrase.title())
     picture = {"picture_1": torch.ones(1, 40, 40, 3), "picture_mask_1": torch.ones(1, 40, 40)}
     _, mask, drawn = seeded(demo, passing, regions=(cat, kept), leave_out="", **picture)
     assert not mask[firetruck.mask > 0].any() and len(drawn) == 1

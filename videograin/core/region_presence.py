@@ -34,7 +34,7 @@ def question(region: Region) -> Question:
     words = region.phrase.strip()
     if not words:
         return Question(words, "it has no words of its own")
-    if words.casefold() == region.was.strip().casefold():
+    if region.kept:
         return Question(words, "its words are those of before")
     if float((region.mask > 0.5).float().mean()) > MOST:
         return Question(words, "it is most of the picture, and the model sees a place without words")

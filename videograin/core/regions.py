@@ -29,7 +29,7 @@ class Region(NamedTuple):
     mask: (frames or 1, height, width) float in [0, 1]; above 0.5 is inside. A single mask is used for all frames.
     phrase: the words of the prompt bound to it; empty for an editable area without words of its own.
     strength: factor on the modulation of the queries inside, 0 or more.
-    was: what it shows before the edit, in words, for Region Check; empty if that is not known.
+    was: what it shows before the edit, in words; empty if that is not known.
     """
 
     mask: Tensor
@@ -41,6 +41,12 @@ class Region(NamedTuple):
     def empty(self) -> bool:
         """Whether no pixel of any frame is inside."""
         return not bool((self.mask > 0.5).any())
+
+    @property
+    def kept(self) -> bool:
+        """Whether its words are those of before."""
+        words = self.phrase.strip().casefold()
+        return words != "" and words == self.was.strip().casefold()
 
     @property
     def name(self) -> str:

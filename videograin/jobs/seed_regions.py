@@ -40,7 +40,7 @@ def changing(regions: Regions, leave_out: str) -> list[int]:
     leave_out: phrases or numbers, with commas. Raises ValueError for one that is no region's, and where no region remains.
     """
     left = _left_out(regions, leave_out)
-    kept = [n for n, region in enumerate(regions, 1) if region.phrase not in ("", region.was) and n not in left]
+    kept = [n for n, region in enumerate(regions, 1) if region.phrase and not region.kept and n not in left]
     if not kept:
         raise ValueError(
             f"{NODE} has nothing to draw: each of its `regions` has no phrase, keeps its words or is named in `leave_out`. Give one "
