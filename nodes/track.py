@@ -8,7 +8,9 @@ from ..videograin.core.cells import CELL, on_cells
 from ..videograin.core.frame_numbers import parse_frames
 from ..videograin.core.label_propagation import Settings
 from ..videograin.core.regions import fitted, frame_masks
-from ..videograin.jobs.track_regions import Known, track
+from ..videograin.jobs.track_regions import Known, Tracked, track
+from ..videograin.masks.grabcut import in_bytes
+from ..videograin.masks.room import carried, parse_rooms
 from ..videograin.masks.track_report import report
 from ..videograin.views.instance_list import over
 from .declared import declared
@@ -87,6 +89,14 @@ class TrackRegions(io.ComfyNode):
                     tooltip="Frames remembered besides the marked ones, for things that turn, bend or come nearer; a frame that "
                     "is not sure is not remembered. 0 compares with the marked frames alone.",
                 ),
+                io.String.Input(
+                    "rooms",
+                    default="",
+                    optional=True,
+                    advanced=True,
+                    tooltip="Masks that are room for what is not there yet, such as a hat, and the thing that each moves with: "
+                    "“2:1” moves mask 2 with thing 1. There is nothing in them that could be followed.",
+                ),
             ],
             outputs=[
                 *(
@@ -109,20 +119,36 @@ class TrackRegions(io.ComfyNode):
     @classmethod
     @declared
     def execute(cls, model, frames, mask_1, marked_frames: str = "0", enlarge: int = 2, mask_2=None, mask_3=None,
-                mask_4=None, vae=None, inversion=None, conditioning=None, recent: int = SHARED.recent) -> io.NodeOutput:  # fmt: skip
+                mask_4=None, vae=None, inversion=None, conditioning=None, recent: int = SHARED.recent,
+                rooms: str = "") -> io.NodeOutput:  # fmt: skip
         marked = _marked(marked_frames, len(frames))
         given = {n: mask for n, mask in enumerate((mask_1, mask_2, mask_3, mask_4), 1) if mask is not None}
+        pairs = parse_rooms(rooms, "Track Regions' `rooms`", given)
         require_one(NODE, vae, inversion)
         if inversion is not None:
             frames = as_inverted(NODE, frames, inversion)
-        marks = [dict(zip(marked, _mask(n, mask, marked, frames), strict=True)) for n, mask in given.items()]
+        marks = {n: dict(zip(marked, _mask(n, mask, marked, frames), strict=True)) for n, mask in given.items()}
         clip = shown(NODE, model, vae, inversion, frames, enlarge)
-        found = track(model, clip, frames, Known(marks), Settings(recent=recent), conditioning)
+        things = [n for n in given if n not in pairs]
+        found = track(model, clip, frames, Known([marks[n] for n in things]), Settings(recent=recent), conditioning)
+        found = _with_rooms(found, things, marks, pairs, frames) if pairs else found
         outputs = dict(zip(given, found.masks.float(), strict=True))
         empty = torch.zeros(frames.shape[:3])
         text = report(found.masks, found.confidence, marked, list(given))
         tell(text)  # it stays on the node
         return io.NodeOutput(*(outputs.get(n, empty) for n in range(1, MOST + 1)), over(found.masks, frames), text)
+
+
+def _with_rooms(found: Tracked, things: list[int], marks: dict, pairs: dict[int, int], frames) -> Tracked:
+    """What was followed, and each room along with its thing; all that is given, in its order."""
+    masks, clip = found.masks.numpy(), in_bytes(frames)
+    rows = {n: (found.masks[i], found.confidence[i]) for i, n in enumerate(things)}
+    for room, thing in pairs.items():
+        own = things.index(thing)
+        others = masks[[i for i in range(len(things)) if i != own]].any(0)
+        given = {frame: (mask > 0.5).numpy() for frame, mask in marks[room].items()}
+        rows[room] = torch.from_numpy(carried(given, masks[own], others, clip)), found.confidence[own]
+    return Tracked(*(torch.stack(parts) for parts in zip(*(rows[n] for n in marks), strict=True)))
 
 
 def _marked(text: str, count: int) -> tuple[int, ...]:

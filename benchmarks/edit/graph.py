@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
 from typing import NamedTuple
 
 from ...proof.graph import Graph, Link, Prompt
@@ -13,6 +12,7 @@ from ...videograin.core.latent_blend import IRJS
 from ...videograin.toybox import world
 from ..ruler.suite import Example
 from .areas import areas, changed, sides_named
+from .followed import followed_mask
 from .method import BY_WORLD, DRAWN, INVERSION, NOISE, NOISED, OUTSIDE_WORDS, Method
 from .parts import LOADED, OVER_DRAWINGS, SAMPLER, Setup, changed_areas, drawings, mask_of
 
@@ -84,30 +84,6 @@ def _adapted(graph: Graph, one: Example, frames: Link) -> Link:
 
 def digest(prompt: Prompt) -> str:
     return hashlib.sha256(json.dumps(prompt, sort_keys=True).encode()).hexdigest()[:16]
-
-
-def followed_mask(graph: Graph, one: Example, numbers: tuple[int, ...]) -> Link:
-    """The union of areas, of which only the first frame's masks are true: the model follows them."""
-    found = areas(one)
-    things = [number for number, area in enumerate(found) if not area.is_place]  # from 0 on: places come last
-    given = {f"mask_{number + 1}": mask_of(graph, one, (number,)) for number in things}
-    shown = {"model": LOADED, "vae": ["loader", 2], "frames": ["clip", 0], "marked_frames": "0", "enlarge": 2}
-    track, _ = graph.add("track", "VideoGrainTrackRegions", **shown, **given)
-    if not any(found[number].is_place for number in numbers):
-        return _united(graph, track, numbers)
-    if len(numbers) == len(found):  # all of the frame
-        return mask_of(graph, one, numbers)
-    return graph.add("not any", "InvertMask", mask=_united(graph, track, things))  # the place is what no thing covers
-
-
-def _united(graph: Graph, node: str, outputs: Sequence[int]) -> Link:
-    """The union of some of a node's masks."""
-    first, *others = outputs
-    found = [node, first]
-    for other in others:
-        name = f"{found[0]} {found[1]} or {other}"
-        found = graph.add(name, "MaskComposite", destination=found, source=[node, other], x=0, y=0, operation="or")
-    return found
 
 
 def pasted(graph: Graph, one: Example, frames: Link, followed: bool = False) -> Link:

@@ -33,6 +33,11 @@ def mask_of(graph: Graph, one: Example, numbers: tuple[int, ...]) -> Link:
     return graph.add(f"mask {text}", "BenchmarkMask", case=one.case.name, areas=text)
 
 
+def old_thing(graph: Graph, one: Example, number: int) -> Link:
+    """The mask of a thing as the clip shows it, without the room that its edit may take."""
+    return graph.add(f"thing {number}", "BenchmarkMask", case=one.case.name, areas=f"thing {number}")
+
+
 def things(changed: Changed) -> Changed:
     """Those of the changed areas for which there is a thing to draw."""
     return [(number, area) for number, area in changed if area.word and not area.is_place]

@@ -130,6 +130,7 @@ SEEDS = {
         ("-own", " with the world's own pictures", Seeding(0.15, by_world=True)),
         ("-keys", ", keys of all frames", LAID._replace(keys_of_all=True)),
         ("-regions", ", regions", LAID._replace(st_layout=st_layout.DEFAULT)),
+        ("-followed", ", masks by Track Regions", LAID._replace(followed=True)),
     )
 }
 FOLLOWED = {"followed": _ours("regions, masks by Track Regions", replace(DEFAULT, followed=True))}

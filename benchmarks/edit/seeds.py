@@ -11,13 +11,14 @@ from ...videograin.toybox import world
 from ...videograin.toybox.tasks import BIGGER, GROWTH
 from ..ruler.suite import Example
 from .areas import areas, changed
-from .parts import DRAWINGS, SAMPLER, Setup, changed_areas, mask_of, sample, things, words
+from .followed import followed_mask
+from .parts import DRAWINGS, SAMPLER, Setup, changed_areas, mask_of, old_thing, sample, things, words
 
 
 class Seeding(NamedTuple):
     """denoise: share of the noise. bend: things bend as the old ones do. whole: they are laid whole, not cut off at the old
     outline. by_world: the pictures are the world's own drawings, as a user's own would be. keys_of_all: every frame sees
-    all others. st_layout: choices of ST-Layout Attention, None without it.
+    all others. st_layout: choices of ST-Layout Attention, None without it. followed: masks are true in the first frame only.
     """
 
     denoise: float = 0.4
@@ -26,6 +27,7 @@ class Seeding(NamedTuple):
     by_world: bool = False
     keys_of_all: bool = False
     st_layout: Settings | None = None
+    followed: bool = False
 
 
 def seeded_graph(one: Example, seeding: Seeding, setup: Setup) -> Prompt:
@@ -35,11 +37,11 @@ def seeded_graph(one: Example, seeding: Seeding, setup: Setup) -> Prompt:
     graph.add("loader", "BenchmarkModel")
     graph.add("negative", "CLIPTextEncode", text="", clip=["loader", 1])
     drawn = things(changed_areas(one))
-    regions = _regions(graph, one) if drawn or seeding.st_layout else None
+    regions = _regions(graph, one, seeding.followed) if drawn or seeding.st_layout else None
     if drawn:
         frames, mask = _laid(graph, one, seeding, setup, regions)
     else:
-        frames, mask = ["clip", 0], mask_of(graph, one, changed(one))
+        frames, mask = ["clip", 0], (followed_mask if seeding.followed else mask_of)(graph, one, changed(one))
     latent = graph.add("latent", "VAEEncode", pixels=frames, vae=["loader", 2])
     latent = graph.add("one noise", "LatentBatchSeedBehavior", samples=latent, seed_behavior="fixed")
     latent = graph.add("noise mask", "SetLatentNoiseMask", samples=latent, mask=mask)
@@ -61,13 +63,16 @@ def seeded_graph(one: Example, seeding: Seeding, setup: Setup) -> Prompt:
     return graph.prompt
 
 
-def _regions(graph: Graph, one: Example) -> Link:
+def _regions(graph: Graph, one: Example, followed: bool) -> Link:
     chain: dict[str, Link] = {}
     for number, area in enumerate(areas(one)):
-        if one.case.kind == BIGGER and area.changes:  # the thing itself is marked; `size` says how large the new one is
-            mask = graph.add(f"thing {number}", "BenchmarkMask", case=one.case.name, areas=f"thing {number}")
+        bare = (
+            one.case.kind == BIGGER and area.changes
+        )  # the thing itself is marked; `size` says how large the new one is
+        if followed:
+            mask = followed_mask(graph, one, (number,), with_room=not bare)
         else:
-            mask = mask_of(graph, one, (number,))
+            mask = old_thing(graph, one, number) if bare else mask_of(graph, one, (number,))
         chain = {
             "regions": graph.add(f"region {number}", "VideoGrainRegionPrompt", mask=mask, phrase=area.phrase, **chain)
         }

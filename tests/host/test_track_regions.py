@@ -120,6 +120,23 @@ def drifting(count):
     return torch.where(masks[..., None] > 0, torch.tensor([0.9, 0.3, 0.1]), ground), masks
 
 
+def test_room_for_a_hat_moves_with_its_wearer(demo):
+    """Nothing in it can be followed: alone it is lost on the ground, with its thing it stays above it."""
+    model, _, vae = demo
+    frames, masks = drifting(7)
+    hat = torch.zeros(1, 64, 64)
+    hat[:, 6:20, 14:26] = 1
+    wanted = torch.stack([torch.roll(hat[0], 3 * frame, 1) for frame in range(7)]) > 0.5
+
+    def followed(**rooms):
+        result = TrackRegions.execute(model, frames, masks[:1], vae=vae, enlarge=1, mask_2=hat, **rooms).result
+        return result[1], result[5]
+
+    (alone, _), (moved, text) = followed(), followed(rooms="2:1")
+    assert min(similarity(moved, wanted)) > 0.75 > min(similarity(alone, wanted))
+    assert text.count("sure in every frame") == 2
+
+
 def test_a_deep_network_is_read_at_its_finest_decoder_grid():
     model = rig.random_unet()
     keys = track_regions.Keys(model, 16, 16, "Track Regions")
@@ -138,6 +155,7 @@ def test_a_deep_network_is_read_at_its_finest_decoder_grid():
         ({"marked_frames": "one"}, "`marked_frames` has “one”, which is no frame number"),
         ({"mask_1": torch.ones(3, 192, 192)}, "`mask_1` has 3 masks. Give one for each of the 1 `marked_frames`, or one for each"),
         ({"mask_2": torch.zeros(1, 192, 192)}, "`mask_2` is empty in the marked frame 0: no pixel is above 0.5"),
+        ({"rooms": "2:1"}, "`rooms` names mask 2, which is not connected. Connect it, or leave it out"),
         ({"vae": None}, "neither `vae` nor `inversion`. Connect one of them"),
         ({"enlarge": 3}, "`enlarge` is 3, but must be from 1 to 2"),
     ],
