@@ -3,11 +3,12 @@
 from comfy_api.latest import io
 
 from ..videograin.comfyui import previews
+from ..videograin.comfyui.progress import watcher
 from ..videograin.core.attention_clusters import FEATURES, PER_FRAME, ROWS, SCOPES, describe
 from ..videograin.core.cells import cut_like
 from ..videograin.features.attention_probe import AUTO, BLOCKS
 from ..videograin.jobs.attention_clusters import LayoutSettings, attention_layout
-from ..videograin.masks.cluster_choice import chosen_mask, parse_choice
+from ..videograin.masks.cluster_choice import chosen_mask, mask_by_colours, parse_choice
 from ..videograin.views.cluster_map import picker, picture
 from .declared import declared
 from .types import Category, Inversion, Layout
@@ -191,8 +192,14 @@ class ClustersToMask(io.ComfyNode):
                 io.Image.Input(
                     "frames",
                     optional=True,
-                    tooltip="The frames of the clip, to see them under the clusters while picking. The mask does not "
-                    "depend on them.",
+                    tooltip="The frames of the clip, to see them under the clusters while picking, and for `edges`.",
+                ),
+                io.Boolean.Input(
+                    "edges",
+                    default=True,
+                    optional=True,
+                    tooltip="With `frames`: outlines follow the colours of the picture. Off: they follow the grid on which the "
+                    "model attends, smoothed.",
                 ),
             ],
             outputs=[
@@ -202,7 +209,7 @@ class ClustersToMask(io.ComfyNode):
 
     @classmethod
     @declared
-    def execute(cls, layout, clusters: str, invert: bool = False, frames=None) -> io.NodeOutput:
+    def execute(cls, layout, clusters: str, invert: bool = False, frames=None, edges: bool = True) -> io.NodeOutput:
         if frames is not None and len(frames) != len(layout.labels):
             raise ValueError(
                 f"Clusters to Mask's `frames` has {len(frames)} frames, but the layout has {len(layout.labels)}. Connect "
@@ -213,8 +220,12 @@ class ClustersToMask(io.ComfyNode):
         pictures = [] if frames is None else previews.pictures(frames, "clusters", PICKER_SIDE)
         view = {**picker(layout, clusters, invert), "pictures": pictures}
         try:
-            mask = chosen_mask(layout, parse_choice(layout, clusters, "Clusters to Mask's `clusters`"), invert)
+            picks = parse_choice(layout, clusters, "Clusters to Mask's `clusters`")
         except ValueError:
             previews.show_before_failing("clusters", view)  # so that the user can pick again
             raise
+        if frames is None or not edges:
+            mask = chosen_mask(layout, picks, invert)
+        else:
+            mask = mask_by_colours(layout, picks, frames, watcher(), invert)
         return io.NodeOutput(mask, ui=previews.shown("clusters", view))

@@ -37,6 +37,18 @@ def layout() -> ClusterLayout:
     return ClusterLayout(labels, ("grass", "dog"), 64, 96)
 
 
+def test_the_mask_follows_the_colours_of_the_frames_that_are_seen():
+    frames = torch.full((2, 64, 96, 3), 0.2)
+    frames[:, 19:45, 13:46] = 0.9  # the dog, not quite in its tokens
+    by_grid, by_colours, off = (
+        ClustersToMask.execute(layout(), "1@(20, 20, 0)", **given).args[0] > 0.5
+        for given in ({}, {"frames": frames}, {"frames": frames, "edges": False})
+    )
+    dog = frames[..., 0] > 0.5
+    assert (by_grid & dog).sum() / (by_grid | dog).sum() < 0.93 < (by_colours & dog).sum() / (by_colours | dog).sum()
+    assert torch.equal(by_grid, off)
+
+
 def test_pictures_keep_their_colours_and_shape_and_are_shrunk_but_never_enlarged():
     frames = torch.rand(3, 5, 7, 1).expand(-1, -1, -1, 3).repeat_interleave(8, 1).repeat_interleave(8, 2)
     files = pictures(frames, "test", 1024)

@@ -4,7 +4,15 @@ import pytest
 import torch
 
 from pack.videograin.core.attention_clusters import ClusterLayout
-from pack.videograin.masks.cluster_choice import Pick, chosen_mask, chosen_tokens, connected_part, parse_choice, token
+from pack.videograin.masks.cluster_choice import (
+    Pick,
+    chosen_mask,
+    chosen_tokens,
+    connected_part,
+    mask_by_colours,
+    parse_choice,
+    token,
+)
 
 
 def example():
@@ -111,3 +119,43 @@ def test_masks_are_at_frame_size():
     mask = chosen_mask(layout, parse_choice(layout, "1@(70,30,0)", "`clusters`"))
     assert mask.shape == (5, 64, 192) and set(mask.unique().tolist()) == {0.0, 1.0}
     assert mask[0, 20:36, 68:84].all() and not mask[0, :, 96:].any()
+
+
+# ---- outlines by colour ---------------------------------------------------------------------------------------------
+
+
+def discs():
+    """Two discs on a ground, in pixels and in tokens of 8: the layout, the frames, and each disc's true mask."""
+    y, x = torch.meshgrid(torch.arange(64.0), torch.arange(96.0), indexing="ij")
+    truth = torch.stack([(y - 31) ** 2 + (x - middle) ** 2 < 17**2 for middle in (26, 68)])
+    colours = torch.tensor([[0.9, 0.2, 0.1], [0.1, 0.3, 0.9]])
+    picture = torch.full((64, 96, 3), 0.6)
+    for mask, colour in zip(truth, colours, strict=True):
+        picture = torch.where(mask[..., None], colour, picture)
+    covered = torch.nn.functional.avg_pool2d(truth.float()[None], 8)[0]
+    labels = torch.where(covered.amax(0) > 0.5, covered.argmax(0) + 1, 0)
+    return ClusterLayout(labels[None], ("", "", ""), 64, 96), picture[None], truth
+
+
+def overlap(mask, truth):
+    return float(((mask > 0.5) & truth).sum() / ((mask > 0.5) | truth).sum())
+
+
+def test_outlines_follow_the_colours_of_the_frames():
+    layout, frames, truth = discs()
+    for number, wanted in enumerate(truth, 1):
+        by_grid = chosen_mask(layout, [Pick(number)])[0]
+        by_colours = mask_by_colours(layout, [Pick(number)], frames, lambda _: None)[0]
+        assert overlap(by_grid, wanted) < 0.95 < 0.97 < overlap(by_colours, wanted)
+
+
+def test_masks_by_colours_share_out_the_frame():
+    """Every pixel is in one cluster's mask; of several clusters, in the mask of all; and in one of a mask and its inverse."""
+    layout, frames, _ = discs()
+    done = []
+    each = [mask_by_colours(layout, [Pick(number)], frames, lambda _: None) for number in range(3)]
+    both = mask_by_colours(layout, [Pick(1), Pick(2)], frames, done.append)
+    assert torch.equal(sum(each), torch.ones(1, 64, 96)) and torch.equal(each[1] + each[2], both) and done == [1.0]
+    assert torch.equal(1 - both, mask_by_colours(layout, [Pick(1), Pick(2)], frames, lambda _: None, invert=True))
+    part = mask_by_colours(layout, [Pick(2, (68, 31, 0))], frames, lambda _: None)
+    assert torch.equal(part, each[2])

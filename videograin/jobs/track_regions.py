@@ -32,7 +32,7 @@ from ..core.time_left import TimeLeft
 from ..core.token_likeness import Tokens, colours
 from ..features.attention_probe import Onlooker, Probe
 from ..features.engine import At
-from ..masks.guided_filter import guided
+from ..masks.guided_filter import at_pixels
 from .invert import walk_clip
 from .look import require_uncached, unseen
 
@@ -220,7 +220,7 @@ def followed(
 
         def settle(frame: int, labels: Tensor, regions: list[int] = regions) -> Tensor:
             where = None if inside is None else inside[frame]
-            found[regions, frame] = at_pixels(labels, grid, frames[frame, ..., :3].cpu(), where)
+            found[regions, frame] = owned(labels, grid, frames[frame, ..., :3].cpu(), where)
             return shares(found[regions, frame], *grid)
 
         for each in propagate(features, starts, settings, settle, device):
@@ -249,15 +249,12 @@ def settle_claims(found: Tensor, strength: Tensor, marks: Sequence[Marks], grid:
         found[:, frame] &= given | (claims.argmax(0) == regions)
 
 
-def at_pixels(labels: Tensor, grid: tuple[int, int], picture: Tensor, inside: Tensor | None = None) -> Tensor:
+def owned(labels: Tensor, grid: tuple[int, int], picture: Tensor, inside: Tensor | None = None) -> Tensor:
     """The strongest label of each pixel as masks without the background's, (K, H, W) bool.
 
     Args: labels (n, K + 1); picture (H, W, 3) float in 0 to 1, whose edges they take; inside (H, W) bool, the pixels that
     are not the background's, if that is known.
     """
-    size = tuple(picture.shape[:2])
-    soft = F.interpolate(labels.T.unflatten(1, grid)[None], size, mode="bilinear")[0]
-    radius = 2 + round(max(size[0] / grid[0], size[1] / grid[1]) / 2)  # half a token and a little
-    strength = guided(soft, picture, radius)
+    strength = at_pixels(labels, grid, picture)
     owner = strength.argmax(0) if inside is None else strength[:-1].argmax(0)
     return torch.stack([(owner == k) & (inside is None or inside) for k in range(labels.shape[1] - 1)])

@@ -7,12 +7,15 @@ covers pixel x 310, y 200 of frame 0; the part is followed through the other fra
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from ..core.attention_clusters import ClusterLayout, at_frame_size
+from .guided_filter import at_pixels
 
 PLACE = re.compile(r"\(\s*(\d+)\s*,\s*(\d+)\s*,\s*(\d+)\s*\)", re.ASCII)
 
@@ -94,6 +97,22 @@ def chosen_mask(layout: ClusterLayout, picks: list[Pick], invert: bool = False) 
     """A choice, or with `invert` everything else, as masks of frame size, (frames, height, width) float32, 0 or 1."""
     mask = at_frame_size(layout, chosen_tokens(layout, picks))
     return 1 - mask if invert else mask
+
+
+def mask_by_colours(
+    layout: ClusterLayout, picks: list[Pick], frames: Tensor, watch: Callable[[float], None], invert: bool = False
+) -> Tensor:
+    """As chosen_mask, with outlines that follow the colours of the frames (F, height, width, 3), not the grid of tokens.
+
+    What is chosen is one label beside those of all other clusters: a pixel is in the mask where it is the strongest.
+    """
+    labels = torch.where(chosen_tokens(layout, picks), len(layout.names), layout.labels)
+    found, grid = [], tuple(labels.shape[1:])
+    for here, picture in zip(labels, frames, strict=True):
+        shares = F.one_hot(here.flatten(), len(layout.names) + 1).float()
+        found.append(at_pixels(shares, grid, picture[..., :3].float().cpu()).argmax(0) == len(layout.names))
+        watch(len(found) / len(frames))
+    return (torch.stack(found) ^ invert).float()
 
 
 def connected_part(inside: Tensor, frame: int, row: int, column: int) -> Tensor:
