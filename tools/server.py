@@ -64,19 +64,21 @@ class Server:
         comfyui: Path,
         pack: Path | None,
         *,
+        others: tuple[Path, ...] = (),
         base: Path | None = None,
         options: tuple[str, ...] = (),
         start_timeout: float = 300,
     ):
         """
         Args: python, the interpreter that has ComfyUI's packages; comfyui, its folder; pack, this repository, or None
-            for a ComfyUI without it; base, an existing folder to keep models, inputs and outputs in (default: a
+            for a ComfyUI without it; others, packs beside it; base, an existing folder to keep models, inputs and outputs in (default: a
             temporary one); options, further ComfyUI command-line options; start_timeout in seconds.
         """
         self.python, self.comfyui, self.pack = Path(python), Path(comfyui), pack and Path(pack)
         self._temporary = None if base else tempfile.TemporaryDirectory(prefix="videograin-host-")
         self.base = Path(base or self._temporary.name)
         self.log_path = self.base / "server.log"
+        self.others = others
         self._options, self._start_timeout = options, start_timeout
         self._peak_rss = 0.0
 
@@ -85,10 +87,11 @@ class Server:
     def __enter__(self) -> "Server":
         for folder in FOLDERS:
             (self.base / folder).mkdir(parents=True, exist_ok=True)
-        link = self.base / "custom_nodes" / "videograin"
-        link.unlink(missing_ok=True)
-        if self.pack:
-            link.symlink_to(self.pack.resolve(), target_is_directory=True)
+        for name, pack in {"videograin": self.pack, **{pack.name: pack for pack in self.others}}.items():
+            link = self.base / "custom_nodes" / name
+            link.unlink(missing_ok=True)
+            if pack:
+                link.symlink_to(pack.resolve(), target_is_directory=True)
         self.port = _free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self._start()

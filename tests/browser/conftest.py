@@ -4,6 +4,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from shipped import STAND_INS
 
 from pack.tools.frontend import SETTINGS, chromium
 from pack.tools.provision import NEWEST, provision
@@ -24,7 +25,7 @@ def browser():
 def server(browser):
     """After the browser: without Chromium nothing is started."""
     host = provision(NEWEST)
-    with Server(host.python, host.comfyui, ROOT) as running:
+    with Server(host.python, host.comfyui, ROOT, others=STAND_INS) as running:
         running.post("/settings", SETTINGS)
         yield running
 

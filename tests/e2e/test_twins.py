@@ -8,7 +8,8 @@ import pytest
 from shipped import TWINS, prompt, require_nodes
 
 FILES = {("CheckpointLoaderSimple", "ckpt_name"), ("ControlNetLoader", "control_net_name"),
-         ("VideoGrainLoadVideoFrames", "file"), ("VideoGrainLoadInversion", "file")}  # fmt: skip
+         ("VideoGrainLoadVideoFrames", "file"), ("VideoGrainLoadInversion", "file"),
+         ("ADE_AnimateDiffLoaderGen1", "model_name")}  # fmt: skip
 
 
 @pytest.mark.parametrize("name", TWINS)

@@ -10,7 +10,7 @@ import rig
 import torch
 from compatibility import COMPOSED, claim
 from fused import cross_fused, self_fused
-from neighbours import assert_composes, motion_modules, prompts, sliding_windows, window_by_window
+from neighbours import assert_composes, prompts, window_by_window
 from placed import PROMPT, encoded, placed
 from recipe import half, st_layout
 
@@ -18,6 +18,7 @@ from pack.nodes.attention import FullFrameAttention
 from pack.nodes.blend import LatentBlend
 from pack.nodes.inversion import DDIMInversion
 from pack.nodes.source import InjectSourceFeatures
+from pack.tools.animatediff_stand_in import with_layers, with_windows
 
 pytestmark = pytest.mark.usefixtures("inference_mode")
 
@@ -46,6 +47,11 @@ CAUSAL = pytest.mark.parametrize(
 def bright(frames):
     """Hints that a random ControlNet tells apart."""
     return torch.randn(frames, 128, 128, 3, generator=torch.Generator().manual_seed(frames)) * 300
+
+
+def sliding_windows(model):
+    """As AnimateDiff-Evolved has them: 3 frames, 1 of them the last window's."""
+    return with_windows(model, 3, 1)
 
 
 def plain_step(model, positive, negative, x, hints):
@@ -119,13 +125,13 @@ def test_animatediffs_windows(unet):
 
 @claim("neighbour", "AnimateDiff-Evolved motion modules", COMPOSED)
 def test_motion_modules(unet):
-    assert_composes(motion_modules, unet, *prompts())
+    assert_composes(with_layers, unet, *prompts())
 
 
 @claim("neighbour", "AnimateDiff-Evolved motion modules", COMPOSED)
 def test_motion_modules_are_not_another_model(unet):
     """They are in the network only while it is loaded: an inversion stays that of the same model when it is not."""
-    model = FullFrameAttention.execute(motion_modules(unet), "all frames").args[0]
+    model = FullFrameAttention.execute(with_layers(unet), "all frames").args[0]
     noise, inversion, _ = DDIMInversion.execute(model, rig.text(1), {"samples": rig.latent()}, 3, "normal", 1).args
     plain = DDIMInversion.execute(unet, rig.text(1), {"samples": rig.latent()}, 3, "normal", 1).args[0]
     assert rig.rms(noise["samples"] - plain["samples"]) > 1e-3 * rig.rms(plain["samples"])

@@ -1,17 +1,12 @@
 """Stand-ins for other packs, patching a MODEL the way each real one does, and what must come out with them."""
 
-from functools import partial
-
-import comfy.patcher_extension
-import comfy.samplers
 import oracle as exact
 import rig
 import torch
 from comfy.ldm.modules.attention import optimized_attention
-from einops import rearrange
 from recipe import st_layout
-from torch import nn
 
+from pack.tools.animatediff_stand_in import pyramid
 from pack.videograin.core.phrase_tokens import KEY
 
 BLOCKS = [("input", i) for i in range(12)] + [("middle", 0)] + [("output", i) for i in range(12)]
@@ -134,47 +129,6 @@ def with_override(model, override):
 
 # ---- windows --------------------------------------------------------------------------------------------------------
 
-PYRAMID = {3: [1.0, 2.0, 1.0]}  # core's weights of a window's frames, and AnimateDiff-Evolved's
-
-
-def sliding_windows(model, windows=((0, 1, 2), (2, 3, 4)), total=5):
-    """AnimateDiff-Evolved's windows: a CALC_COND_BATCH wrapper that says in `ad_params` which frames a call holds.
-
-    `ad_params` come from a sampling function of its own, in the place of core's while a run lasts.
-    """
-
-    def evolved(ordinary, model, x, timestep, uncond, cond, scale, model_options, **more):
-        options = {**model_options["transformer_options"], "ad_params": {"full_length": total, "sub_idxs": None}}
-        return ordinary(
-            model, x, timestep, uncond, cond, scale, {**model_options, "transformer_options": options}, **more
-        )
-
-    def outer(executor, *args, **kwargs):
-        ordinary = comfy.samplers.sampling_function
-        comfy.samplers.sampling_function = partial(evolved, ordinary)
-        try:
-            return executor(*args, **kwargs)
-        finally:
-            comfy.samplers.sampling_function = ordinary
-
-    def slide(executor, network, conds, x, timestep, model_options):
-        sums, counts = [torch.zeros_like(x) for _ in conds], torch.zeros(total, 1, 1, 1)
-        shown = model_options["transformer_options"]["ad_params"]
-        for window in windows:
-            frames = list(window)
-            shown |= {"context_length": len(window), "sub_idxs": frames}
-            part = executor(network, conds, x[frames], timestep[frames], model_options)
-            weights = torch.tensor(PYRAMID[len(window)]).view(-1, 1, 1, 1)
-            for out, result in zip(sums, part, strict=True):
-                out[frames] += result * weights
-            counts[frames] += weights
-        return [out / counts for out in sums]
-
-    model = model.clone()
-    model.add_wrapper_with_key(comfy.patcher_extension.WrappersMP.OUTER_SAMPLE, "ADE", outer)
-    model.add_wrapper_with_key(comfy.patcher_extension.WrappersMP.CALC_COND_BATCH, "ADE", slide)
-    return model
-
 
 def window_by_window(unet, positive, negative, x, anchors, step, hints=None):
     """What windows of three frames out of five give, each run alone; anchors: frames put before a window and cut off.
@@ -187,7 +141,7 @@ def window_by_window(unet, positive, negative, x, anchors, step, hints=None):
         part = cut(positive, shown)
         model = truth(unet, part, len(shown))
         out = step(model, part, negative, x[shown], None if hints is None else hints[shown])[len(anchor) :]
-        weights = torch.tensor(PYRAMID[3]).view(-1, 1, 1, 1)
+        weights = pyramid(3)  # core has the same
         total[window] += out * weights
         counts[window] += weights
     return total / counts
@@ -197,44 +151,6 @@ def cut(positive, frames):
     """A bound prompt for some frames."""
     regions = positive[0][1][KEY].regions
     return exact.bound(positive, tuple(region._replace(mask=region.mask[frames]) for region in regions))
-
-
-class MotionModule(nn.Module):
-    """Attention along time at every pixel, as an AnimateDiff layer has it."""
-
-    def __init__(self, channels):
-        super().__init__()
-        generator = torch.Generator().manual_seed(channels)
-        self.weight = nn.Parameter(torch.randn(3, channels, channels, generator=generator) / (2 * channels**0.5), False)
-
-    def forward(self, x, frames):
-        tokens = rearrange(x, "(c f) d h w -> (c h w) f d", f=frames)
-        q, k, v = (tokens @ weight for weight in self.weight)
-        moved = (q @ k.transpose(1, 2) / q.shape[-1] ** 0.5).softmax(-1) @ v
-        back = rearrange(moved, "(c h w) f d -> (c f) d h w", c=len(x) // frames, h=x.shape[2])
-        return x + 0.5 * back
-
-
-def motion_modules(model):
-    """As AnimateDiff-Evolved does: layers put into the network's blocks while it is loaded, called by a patch."""
-    network, model = model.model.diffusion_model, model.clone()
-    blocks = [network.input_blocks[1], network.input_blocks[3], network.output_blocks[5]]
-    layers = [MotionModule(channels) for channels in (32, 64, 64)]
-
-    def inject(patcher):
-        for block, layer in zip(blocks, layers, strict=True):
-            block.insert(1, layer)  # before the spatial transformer, whose number in the block grows
-
-    def eject(patcher):
-        for block in blocks:
-            del block[1]
-
-    def call(layer, x, emb, context, options, *rest):
-        return layer(x, len(x) // len(options["cond_or_uncond"]))
-
-    model.set_injections("ADE", [comfy.patcher_extension.PatcherInjection(inject=inject, eject=eject)])
-    model.set_model_patch((MotionModule, call), "forward_timestep_embed_patch")
-    return model
 
 
 # ---- text encoders --------------------------------------------------------------------------------------------------

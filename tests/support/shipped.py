@@ -2,10 +2,11 @@
 
 import pytest
 
-from pack.tools.workflows.files import AFTER, GALLERY, ROOT, path_of, prompt, saved, titled
+from pack.tools.workflows.files import AFTER, GALLERY, ROOT, STAND_INS, path_of, prompt, saved, titled
 
 __all__ = [
-    "AFTER", "DEMO", "GALLERY", "NAMES", "ROOT", "TWINS", "path_of", "prompt", "require_nodes", "saved", "shortened", "titled",
+    "AFTER", "DEMO", "GALLERY", "NAMES", "ROOT", "STAND_INS", "TWINS", "path_of", "prompt", "require_nodes", "saved", "shortened",
+    "titled",
 ]  # fmt: skip
 NAMES = sorted(path.name.removesuffix(".api.json") for path in (ROOT / "demo").glob("*.api.json"))
 TWINS = [name for name in NAMES if name.endswith("_sd15")]  # need weights and clips of one's own

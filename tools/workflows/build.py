@@ -15,10 +15,10 @@ NOTE = "Nobody's graph:\n\nmade by a program,\n\nthrown away."  # a shorter note
 
 
 def build(page: Page, graph: Graph, packages: dict[str, dict[str, str]] | None = None) -> dict[str, Any]:
-    """Replaces the open graph; returns its `width`, `height` and the `ids` of its nodes. packages: properties of "pack" nodes and of "core" nodes."""
+    """Replaces the open graph; returns its `width`, `height` and the `ids` of its nodes. packages: properties of nodes whose type begins so; the first that fits."""
     described = {
         "columns": dataclasses.asdict(graph)["columns"],
-        "packages": packages or {"pack": {}, "core": {}},
+        "packages": packages or {},
         "blueprints": {path.stem: json.loads(path.read_text()) for path in (ROOT / "subgraphs").glob("*.json")},
     }
     return page.evaluate(BUILD.read_text(), described)

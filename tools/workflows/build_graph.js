@@ -30,8 +30,8 @@
     for (const [name, value] of Object.entries(described.values)) {
       node.widgets[find(node.widgets, name, described.key)].value = value
     }
-    const ours = described.type.startsWith('VideoGrain')
-    if (!node.subgraph && described.type !== 'MarkdownNote') Object.assign(node.properties, packages[ours ? 'pack' : 'core'])
+    const pack = Object.keys(packages).find((prefix) => described.type.startsWith(prefix))
+    if (!node.subgraph && described.type !== 'MarkdownNote') Object.assign(node.properties, packages[pack])
     if (described.weights) node.properties.models = [described.weights]
     made[described.key] = node
   }

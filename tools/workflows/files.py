@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
+STAND_INS = (ROOT / "tools" / "animatediff_stand_in.py",)  # for packs of others that a workflow needs
 AFTER = {"re_edit": "save_inversion"}  # workflow -> the workflow that writes its input file
 # Workflow -> its title in ComfyUI's template gallery, which is its file's name; numbers since the server sorts nothing.
 # All others are in docs/graphs/.

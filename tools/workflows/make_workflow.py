@@ -30,7 +30,7 @@ from tools.provision import provision  # noqa: E402
 from tools.server import Prompt, Server  # noqa: E402
 from tools.workflows.blueprint import NAME as BLUEPRINT  # noqa: E402
 from tools.workflows.build import build  # noqa: E402
-from tools.workflows.files import GALLERY, ROOT, path_of, titled, write_json  # noqa: E402
+from tools.workflows.files import GALLERY, ROOT, STAND_INS, path_of, titled, write_json  # noqa: E402
 from tools.workflows.graph import App, Graph, Group  # noqa: E402
 from tools.workflows.twin import GRAPHS, SUFFIX, is_workflow, twin  # noqa: E402
 
@@ -71,8 +71,9 @@ def titled_as_in_the_gallery(graph: Graph) -> Graph:
 def make(page: Page, name: str, host_version: str) -> tuple[dict[str, Any], Prompt]:
     """One described graph, built in the page, in the frontend's format and in the API's."""
     packages = {
-        "pack": {"cnr_id": "videograin", "ver": PACK_VERSION},
-        "core": {"cnr_id": "comfy-core", "ver": host_version},
+        "VideoGrain": {"cnr_id": "videograin", "ver": PACK_VERSION},
+        "ADE_": {"cnr_id": "comfyui-animatediff-evolved", "ver": "1.5.7"},
+        "": {"cnr_id": "comfy-core", "ver": host_version},
     }
     graph = described(name)
     size = build(page, graph, packages)
@@ -188,7 +189,7 @@ def main() -> None:
     parser.add_argument("--screenshots", type=Path, help="folder for pictures of the opened workflows")
     options = parser.parse_args()
     host = provision()
-    with Server(host.python, host.comfyui, ROOT) as server:
+    with Server(host.python, host.comfyui, ROOT, others=STAND_INS) as server:
         server.post("/settings", SETTINGS | {"Comfy.Minimap.Visible": False})
         with chromium() as browser:
             prompts = {name: write(browser, server, name, options.screenshots) for name in options.names}

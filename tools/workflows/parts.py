@@ -28,12 +28,12 @@ def demo_video(title: str | None = None, side: int = 192, frames: int = 8) -> No
 
 def inversion_group(
     title: str, note: str, of: str = "clip.frames", words: str | None = None, hints: str | None = None,
-    key_set: str = "all frames", told: str = "clip.caption", **walk: Any,
+    key_set: str = "all frames", told: str = "clip.caption", model: str = "model.model", **walk: Any,
 ) -> Group:  # fmt: skip
     """DDIM inversion of the clip, with Full-Frame Attention.
 
     of: the frames. words: the source prompt, if it does not come from the output `told`. hints: frames for a ControlNet.
-    walk: DDIM Inversion's widgets that differ from the first workflow's.
+    model: the MODEL, where other nodes change it before the inversion and the edit. walk: DDIM Inversion's widgets that differ from the first workflow's.
     """
     prompt = "source.CONDITIONING"
     guided = [apply_control("source_hints", "Apply ControlNet (inversion)", prompt, prompt, hints)] if hints else []
@@ -51,13 +51,12 @@ def inversion_group(
         title,
         INVERSION,
         note,
-        columns=[[full_frames(key_set), encoded(of), source_prompt(words, told)], [*guided, inversion]],
+        columns=[[full_frames(key_set, model), encoded(of), source_prompt(words, told)], [*guided, inversion]],
     )
 
 
-def full_frames(key_set: str = "all frames") -> Node:
-    values = {"key_set": key_set}
-    return Node("frames", "VideoGrainFullFrameAttention", links={"model": "model.model"}, values=values)
+def full_frames(key_set: str = "all frames", model: str = "model.model") -> Node:
+    return Node("frames", "VideoGrainFullFrameAttention", links={"model": model}, values={"key_set": key_set})
 
 
 def source_prompt(words: str | None = None, told: str = "clip.caption") -> Node:
