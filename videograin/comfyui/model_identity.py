@@ -32,8 +32,8 @@ def require_origin(inversion: Inversion, model: ModelPatcher, plan: Plan, whose:
     if inversion.model_id != identity:
         raise ValueError(
             f"The clip was inverted with another model ({inversion.model_name}, {inversion.model_id}) than {whose} "
-            f"({model_name(model)}, {identity}). Checkpoint, LoRAs, LoRA strengths and ModelSampling nodes must be the "
-            "same as in DDIM Inversion."
+            f"({model_name(model)}, {identity}). Checkpoint, LoRAs, LoRA strengths, motion modules and ModelSampling nodes "
+            "must be the same as in DDIM Inversion."
         )
 
 
