@@ -6,6 +6,7 @@ weights are random, whatever file is chosen.
 """
 
 from functools import partial
+from pathlib import Path
 from typing import ClassVar
 
 import comfy.model_base
@@ -24,7 +25,9 @@ AUTO, EXISTING, OWN = "autoselect", "use existing", "sqrt_linear (AnimateDiff)"
 SHARE = {"default": 0.0, "min": 0.0, "max": 1.0, "step": 0.001}
 FUSED = ["pyramid", "relative", "flat", "overlap-linear"]
 
-folder_paths.add_model_folder_path(FOLDER, f"{folder_paths.models_dir}/{FOLDER}")
+folder = Path(folder_paths.models_dir) / FOLDER
+folder.mkdir(parents=True, exist_ok=True)
+folder_paths.add_model_folder_path(FOLDER, str(folder))
 
 
 # ---- layers ---------------------------------------------------------------------------------------------------------

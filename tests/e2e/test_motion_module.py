@@ -24,12 +24,10 @@ def graph(server):
     for file, frames in zip(files, (made.frames, *masks), strict=True):
         write(file, frames, "libx264", 8)
     module = server.base / "models" / MODULE
-    module.parent.mkdir()
     module.touch()
     yield on_the_demo_model(prompt("motion_module_sd15"))
     for file in (*files, module):
         file.unlink()
-    module.parent.rmdir()
 
 
 def on_the_demo_model(graph: dict) -> dict:
@@ -68,33 +66,25 @@ def differ(a, b) -> bool:
 def test_it_runs_and_the_module_acts_in_the_inversion_and_in_the_edit(server, graph):
     noise, _ = latents(server, graph)
     assert len(noise) == FRAMES
-    # On the checkpoint's own noise levels, so that nothing but the layers and windows is compared.
+    # On the checkpoint's own noise levels, so that layers and windows alone are compared.
     graph = changed(graph, "AnimateDiff Loader", beta_schedule="use existing")
-    (inverted, edited), without = latents(server, graph), bypassed(graph)
+    inverted, edited = latents(server, graph)
     assert differ(inverted, noise)
+    without = changed(graph, "Full-Frame Attention", model=[titled(graph, "Load Checkpoint"), 0])  # bypassed
     assert differ(latents(server, without)[0], inverted)
-    again, only_inverted = latents(
-        server, changed(with_a_plain_branch(graph), "ST-Layout Attention (Regions)", model=["plain", 0])
-    )
-    assert (again == inverted).all() and differ(only_inverted, edited)
+    again, edited_without = latents(server, with_the_module_in_the_inversion_alone(graph))
+    assert (again == inverted).all() and differ(edited_without, edited)
     whole = changed(graph, "Context Options (16 frames)", context_length=FRAMES)
     assert differ(latents(server, whole)[1], edited)
 
 
-def bypassed(graph: dict) -> dict:
-    """As the frontend sends it when AnimateDiff Loader is bypassed."""
-    return changed(graph, "Full-Frame Attention", model=[titled(graph, "Load Checkpoint"), 0])
+def test_a_sampler_without_the_module_is_refused(server, graph):
+    """The module has noise levels of its own, so the sampler would not start where the inversion ended."""
+    with pytest.raises(PromptError, match=r"inverted with another model .* motion modules"):
+        latents(server, with_the_module_in_the_inversion_alone(graph))
 
 
-def with_a_plain_branch(graph: dict) -> dict:
+def with_the_module_in_the_inversion_alone(graph: dict) -> dict:
     plain = copy.deepcopy(graph[titled(graph, "Full-Frame Attention")])
     plain["inputs"]["model"] = [titled(graph, "Load Checkpoint"), 0]
-    plain["_meta"]["title"] = "Full-Frame Attention without the module"
-    return {**graph, "plain": plain}
-
-
-def test_a_module_before_the_inversion_alone_is_refused(server, graph):
-    """The module has noise levels of its own, so the sampler does not start where the inversion ended."""
-    graph = changed(with_a_plain_branch(graph), "ST-Layout Attention (Regions)", model=["plain", 0])
-    with pytest.raises(PromptError, match=r"inverted with another model .* motion modules"):
-        latents(server, graph)
+    return changed({**graph, "plain": plain}, "ST-Layout Attention (Regions)", model=["plain", 0])

@@ -22,7 +22,7 @@ draws, so they stand before the inversion *and* the sampler, like Full-Frame Att
 “autoselect” takes the module's own noise levels, for both.
 
 **Needs** the pack [ComfyUI-AnimateDiff-Evolved](https://github.com/Kosinkadink/ComfyUI-AnimateDiff-Evolved), and \
-`{MODULE.name}` in *models/{MODULE.directory}*. `mm_sd15_v2` does too; with v1, leave *clip_norm* off.
+`{MODULE.name}` in *models/{MODULE.directory}*. `mm_sd15_v2` will do too; with a v1 module, leave *clip_norm* off.
 
 **More than {FRAMES} frames:** raise *cap* on every loader. A module was trained on {FRAMES} frames, so Context Options \
 shows the model that many at a time.
