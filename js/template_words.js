@@ -78,9 +78,9 @@ export const TEXTS = {
     '## 单独画出，放到原处\n“播种区域”给每个短语画三张图，取最清楚的一张，抠出来放到旧物体的位置：它随旧物体移动、变大、弯曲。看 *画出的物体*：换一个 `seed` 会画出别的；也可以用你自己的图片代替。',
     '## 単独で描き、元の場所に置く\n「領域に種をまく」は語句ごとに絵を3枚描き、いちばんはっきりした1枚を切り抜いて、元の物体のあった所に置きます。元の物体と同じように動き、大きくなり、曲がります。*描いた物体* を見てください。`seed` を変えると別の絵になり、自分の画像で代えることもできます。',
   ],
-  '## Stock nodes, no inversion\nThe last quarter of the noise, under the same noise for every frame and inside the mask only: light, edges and small faults are mended, and the thing stays where it was laid. More *denoise* changes more, and flickers more.': [
-    '## 核心节点，不需要反演\n只走噪波的最后四分之一，每帧用同一噪波，只在遮罩内：光线、边缘和小毛病得到修补，物体留在原处。*denoise* 越高，变化越大，闪烁也越多。',
-    '## 標準ノード、インバージョンなし\nノイズの最後の4分の1だけを、全フレーム同じノイズで、マスクの中だけで進めます。光、縁、小さな傷が直り、物体は置いた所にとどまります。*denoise* を上げると変化もちらつきも増えます。',
+  '## Stock nodes, no inversion\nThe last quarter of the noise, under the same noise for every frame and inside the mask only: light, edges and small faults are mended, and the thing stays where it was laid. More *denoise* changes more, and flickers more. Steady Edit then takes out what flickers, along the motion of the old things.': [
+    '## 核心节点，不需要反演\n只走噪波的最后四分之一，每帧用同一噪波，只在遮罩内：光线、边缘和小毛病得到修补，物体留在原处。*denoise* 越高，变化越大，闪烁也越多。然后“稳定编辑”沿着原来物体的运动去除闪烁。',
+    '## 標準ノード、インバージョンなし\nノイズの最後の4分の1だけを、全フレーム同じノイズで、マスクの中だけで進めます。光、縁、小さな傷が直り、物体は置いた所にとどまります。*denoise* を上げると変化もちらつきも増えます。そのあと「編集を安定させる」が、元の物の動きに沿ってちらつきを取ります。',
   ],
   '## Everything else is the source\nThe edit replaces the clip inside the mask and its soft edge; every pixel outside is the source\'s.': [
     '## 其余都是源视频\n编辑结果只在遮罩及其柔和边缘内代替视频；外面的每个像素都是源视频的。',

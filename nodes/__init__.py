@@ -27,6 +27,7 @@ from .rows import Regions
 from .seed import SeedRegions
 from .show import ShowAttention
 from .source import InjectSourceFeatures
+from .steady import SteadyEdit
 from .track import TrackRegions
 from .vary import VaryNoise
 from .video import BeforeAfterVideo, LoadVideoFrames
@@ -71,4 +72,5 @@ class VideoGrainExtension(ComfyExtension):
             TrackRegions,
             RegionCheck,
             SeedRegions,
+            SteadyEdit,
         ]

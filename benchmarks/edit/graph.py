@@ -50,7 +50,11 @@ def edit_graph(one: Example, method: Method, setup: Setup) -> Prompt:
         graph.add("negative", "CLIPTextEncode", text="", clip=["loader", 1])
         frames = drawings(graph, one, setup, changed_areas(one))
     for part in _passes(one, method):
-        frames = edited(graph, frames, Sampling(graph, one, method, setup, part, model))
+        sampling = Sampling(graph, one, method, setup, part, model)
+        frames = edited(graph, frames, sampling)
+        if method.steady:
+            clip = {"source": ["clip", 0], "edited": frames}
+            frames = graph.add("steady", "VideoGrainSteadyEdit", **clip, **sampling.chain())
     if method.start == DRAWN:
         latent = graph.add("encode", "VAEEncode", pixels=frames, vae=["loader", 2])
         frames = graph.add("decode", "VAEDecode", samples=latent, vae=["loader", 2])

@@ -32,6 +32,7 @@ class Method:
     passes: one area is edited after the other, each from an inversion of the edit before.
     adapted: a LoRA learns the first frame of a first edit before the edit that counts (VIA's test-time adaptation).
     followed: masks are true in the first frame only; Track Regions makes the others.
+    steady: with Steady Edit, at its end.
     paste: the source's pixels are pasted outside the edit. watched: the attention inside areas is measured.
     """
 
@@ -51,6 +52,7 @@ class Method:
     passes: bool = False
     adapted: bool = False
     followed: bool = False
+    steady: bool = False
     paste: bool = False
     watched: bool = False
 

@@ -130,8 +130,10 @@ SEEDS = {
         ("-own", " with the world's own pictures", Seeding(0.15, by_world=True)),
         ("-keys", ", keys of all frames", LAID._replace(keys_of_all=True)),
         ("-regions", ", regions", LAID._replace(st_layout=st_layout.DEFAULT)),
+        ("-steady", ", Steady Edit", LAID._replace(steady=True)),
         ("-followed", ", masks by Track Regions", LAID._replace(followed=True)),
     )
 }
+STEADY = {"regions-steady": _ours("regions, Steady Edit", replace(DEFAULT, steady=True))}
 FOLLOWED = {"followed": _ours("regions, masks by Track Regions", replace(DEFAULT, followed=True))}
-ROWS = HEADLINE | CLAIMED | STARTS | SEEDS | FOLLOWED
+ROWS = HEADLINE | CLAIMED | STARTS | SEEDS | STEADY | FOLLOWED

@@ -19,6 +19,7 @@ class Seeding(NamedTuple):
     """denoise: share of the noise. bend: things bend as the old ones do. whole: they are laid whole, not cut off at the old
     outline. by_world: the pictures are the world's own drawings, as a user's own would be. keys_of_all: every frame sees
     all others. st_layout: choices of ST-Layout Attention, None without it. followed: masks are true in the first frame only.
+    steady: with Steady Edit.
     """
 
     denoise: float = 0.4
@@ -28,6 +29,7 @@ class Seeding(NamedTuple):
     keys_of_all: bool = False
     st_layout: Settings | None = None
     followed: bool = False
+    steady: bool = False
 
 
 def seeded_graph(one: Example, seeding: Seeding, setup: Setup) -> Prompt:
@@ -58,6 +60,8 @@ def seeded_graph(one: Example, seeding: Seeding, setup: Setup) -> Prompt:
         text = words(graph, "whole", one.task.prompt)
     latent = sample(graph, "sample", one, setup, latent, text, seeding.denoise, model)
     frames = graph.add("decode", "VAEDecode", samples=latent, vae=["loader", 2])
+    if seeding.steady and drawn:
+        frames = graph.add("steady", "VideoGrainSteadyEdit", source=["clip", 0], edited=frames, regions=regions)
     pasted = graph.add("paste", "VideoGrainPasteEdit", source=["clip", 0], edited=frames, mask=mask)
     graph.add("collect", "BenchmarkCollect", images=pasted)
     return graph.prompt

@@ -224,7 +224,7 @@ PLACES = {
     ),
     "save_inversion": ("VideoGrainSaveInversion",),
     "re_edit": ("VideoGrainLoadInversion",),
-    "draw_and_paste": ("VideoGrainSeedRegions",),
+    "draw_and_paste": ("VideoGrainSeedRegions", "VideoGrainSteadyEdit"),
     "fatezero": ("VideoGrainSelfAttentionFusion", "VideoGrainCrossAttentionFusion"),
     "place_objects": ("VideoGrainPlaceObjects",),
     "long_clip": ("VideoGrainEditInChunks",),

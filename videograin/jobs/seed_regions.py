@@ -13,12 +13,13 @@ from torch import Tensor
 from ..comfyui.progress import Notes, watcher
 from ..comfyui.validate import require_family, require_text
 from ..core.choices import Choice
-from ..core.regions import Regions, clip_masks, fitted, frame_masks, require_a_mask_a_frame
+from ..core.regions import Regions, frame_masks
 from ..features.base import REGION_MASK
 from ..masks.body_motion import bending, rigid
 from ..masks.grabcut import in_bytes
 from ..masks.laying import along, bared, cut_from, inside, whole, widened
 from ..masks.region_track import track
+from ..masks.solid import is_ground, masks_of
 from ..views.spotlight import spotlight
 from .draw_things import NODE, Painter, Thing, clearest, drawn, named, side_of
 from .look import require_uncached
@@ -73,15 +74,6 @@ def _left_out(regions: Regions, leave_out: str) -> set[int]:
     return left
 
 
-def is_ground(masks: Tensor) -> bool:
-    """Whether a region, (F, H, W), is a place and no thing: it covers most of the picture, or reaches three of its borders."""
-    shown = masks[(masks > 0.5).flatten(1).any(1)] > 0.5
-    if not len(shown):
-        return False
-    borders = torch.stack([shown[:, 0].any(1), shown[:, -1].any(1), shown[..., 0].any(1), shown[..., -1].any(1)])
-    return bool(shown.float().mean() > 0.5) or bool((borders.sum(0) >= 3).float().mean() > 0.5)
-
-
 class Fit(Choice):
     """How a new thing takes the old one's place."""
 
@@ -123,7 +115,7 @@ def seed_regions(
         named(painter, regions[n - 1].phrase)
         texts = (text for text, _ in painter.encoded(painter.words(regions[n - 1].phrase)))
         require_text(painter.model, texts, f"What {NODE}' `clip` encodes")
-    masks = _masks(regions, frames)
+    masks = masks_of(regions, frames, f"{NODE}'", REGION_MASK).numpy()
     notes, side = Notes(), side_of(tuple(frames.shape[1:3]))
     things = {n: _thing(painter, n, regions[n - 1].phrase, side, own.get(n), notes) for n in numbers}
     found, changed = _laid(in_bytes(frames), masks, things, placing, _laying(notes, len(frames) * len(things)))
@@ -180,13 +172,6 @@ def _check(own: Own, numbers: Sequence[int]) -> None:
             f"{NODE}' `picture_{lost[0]}` is connected, but things are laid into the regions {', '.join(map(str, numbers))} only. "
             "Connect it to the socket with its region's number, or take the region out of `leave_out`."
         )
-
-
-def _masks(regions: Regions, frames: Tensor) -> np.ndarray:
-    """The regions' masks at the frames' size, (K, F, H, W) bool."""
-    require_a_mask_a_frame(regions, len(frames), f"{NODE}' `frames` has", REGION_MASK)
-    masks = clip_masks(regions, len(frames))
-    return torch.stack([fitted(mask.float(), *frames.shape[1:3]) > 0.5 for mask in masks]).numpy()
 
 
 def _thing(painter: Painter, number: int, phrase: str, side: int, own: tuple | None, notes: Notes) -> Thing:

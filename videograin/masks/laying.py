@@ -52,7 +52,7 @@ def along(
         places = body.places(f)
         if places is not None:
             colours, cover = _moved(picture, at(back, places))
-            alpha = (cover * _soft(room[f]))[..., None]
+            alpha = (cover * soft(room[f]))[..., None]
             frames[f] = (alpha * colours + (1 - alpha) * frames[f]).round().astype(np.uint8)
             shown[f] = alpha[..., 0] > 0
     return shown
@@ -75,7 +75,7 @@ def _moved(picture: np.ndarray, places: np.ndarray) -> tuple[np.ndarray, np.ndar
     return found[..., :3] / np.maximum(cover, 1e-6)[..., None], cover
 
 
-def _soft(room: np.ndarray) -> np.ndarray:
+def soft(room: np.ndarray) -> np.ndarray:
     """A mask (H, W) bool that rises from 0 at its outline to 1 within EDGE pixels; the frame's border is no outline."""
     import cv2
 

@@ -76,7 +76,7 @@ edit = Group(
     """\
 ## Stock nodes, no inversion
 The last quarter of the noise, under the same noise for every frame and inside the mask only: light, edges and small faults \
-are mended, and the thing stays where it was laid. More *denoise* changes more, and flickers more.""",
+are mended, and the thing stays where it was laid. More *denoise* changes more, and flickers more. Steady Edit then takes out what flickers, along the motion of the old things.""",
     columns=[
         [
             encoded("seeded.frames"),
@@ -90,6 +90,11 @@ are mended, and the thing stays where it was laid. More *denoise* changes more, 
         [
             plain_sampler("model.model", "words.CONDITIONING", denoise=0.25),
             decoded(),
+            Node(
+                "steady",
+                "VideoGrainSteadyEdit",
+                links={"source": "clip.frames", "edited": "decoded.IMAGE", "regions": "right.regions"},
+            ),
         ],
     ],
 )
@@ -100,6 +105,7 @@ result = result_group(
 ## Everything else is the source
 The edit replaces the clip inside the mask and its soft edge; every pixel outside is the source's.""",
     where={"mask": "seeded.mask"},
+    edited="steady.frames",
     grow=0,  # the mask has a rim already
     feather=4,
 )
