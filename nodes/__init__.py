@@ -22,6 +22,7 @@ from .marks import PointsToRegion
 from .motion import FlowGuidedAttention
 from .paste import PasteEdit
 from .placement import PlaceObjects
+from .preview import PreviewSeeds
 from .regions import BindRegionPrompts, RegionPrompt
 from .rows import Regions
 from .seed import SeedRegions
@@ -73,4 +74,5 @@ class VideoGrainExtension(ComfyExtension):
             RegionCheck,
             SeedRegions,
             SteadyEdit,
+            PreviewSeeds,
         ]

@@ -22,7 +22,7 @@ def require_origin(inversion: Inversion, model: ModelPatcher, plan: Plan, whose:
     plan: the model's. whose: for the message, "Some Node's `model`".
     """
     here = describe(plan)
-    if inversion.key_sets != here:
+    if inversion.key_sets and inversion.key_sets != here:
         raise ValueError(
             f'The clip was inverted with self-attention seeing "{inversion.key_sets}", but {whose} sees "{here}". '
             "Put the same Full-Frame Attention, Anchor Attention and Flow-Guided Attention before DDIM Inversion and "

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -101,6 +101,34 @@ class Editing:
         """The run is over: what stays on the node speaks of no time left. Raises as `tell`."""
         if self.shown >= 0:
             self.notes.tell(f"Editing: step {self.steps} of {self.steps}")
+
+
+class SeedProgress:
+    """Progress of previews: one bar over all of them, the seed and its step as text, pictures on the way.
+
+    looks: whether they are looked at when all are made, which counts as one more.
+    """
+
+    def __init__(self, model: ModelPatcher, seeds: Sequence[int], steps: int, looks: bool, notes: Notes):
+        self.previewer = latent_preview.get_previewer(model.load_device, model.model.latent_format)
+        self.seeds, self.steps, self.notes = seeds, steps, notes
+        self.bar = comfy.utils.ProgressBar((len(seeds) + looks) * steps)
+        self.left = TimeLeft(len(seeds) * steps)
+
+    def of(self, number: int) -> Callable:
+        """A callback for the preview of this number, as core's samplers call it."""
+
+        def on_step(step: int, denoised: Tensor, x: Tensor, total: int) -> None:
+            done = number * self.steps + min(step + 1, self.steps)
+            where = f"Seed {self.seeds[number]} ({number + 1} of {len(self.seeds)}): step {step + 1} of {total}"
+            self.notes.tell(where + self.left.words(done))
+            preview = self.previewer.decode_latent_to_preview_image("JPEG", denoised) if self.previewer else None
+            self.bar.update_absolute(done, preview=preview)
+
+        return on_step
+
+    def looking(self, share: float) -> None:
+        self.bar.update_absolute(round((len(self.seeds) + share) * self.steps))
 
 
 class ClipProgress:

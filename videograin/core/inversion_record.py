@@ -26,7 +26,7 @@ class Inversion(NamedTuple):
     latents: (levels, frames, C, h, w) float32 or float16 on the CPU, in the sampler's space, from noise to clean.
     sigmas: (levels,) float32, descending; the last is 0 in all common schedules.
     source: (frames, C, h, w), the clip's LATENT samples, bit for bit.
-    key_sets: `KeySets.describe` during inversion. model_id: identity of the weights. model_name: for messages.
+    key_sets: `KeySets.describe` during inversion; empty for a part, which is checked before it is cut. model_id: identity of the weights. model_name: for messages.
     """
 
     latents: Tensor
@@ -35,6 +35,11 @@ class Inversion(NamedTuple):
     key_sets: str
     model_id: str
     model_name: str
+
+    def of_frame(self, number: int) -> Inversion:
+        """That of one frame alone, with its own levels."""
+        one = slice(number, number + 1)
+        return self._replace(latents=self.latents[:, one], source=self.source[one], key_sets="")
 
     def at(self, sigma: float) -> Tensor:
         """Z(sigma): the source at a noise level, (frames, C, h, w) float32; sigma is clamped to the stored levels."""

@@ -6,6 +6,7 @@ once under none. Where the thing is there, its words help.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from math import isnan, nan
 from typing import NamedTuple
 
@@ -62,6 +63,11 @@ def scores(own: Tensor, without: Tensor, mask: Tensor) -> list[float]:
     left, other = ((errors * share).sum((1, 2)) for errors in (own, without))
     found = other / left.clamp_min(1e-12) - 1
     return found.masked_fill(share.sum((1, 2)) < LEAST, nan).tolist()
+
+
+def lowest(found: Sequence[float]) -> float:
+    """The lowest of the regions' scores of a picture, which is as good as its worst region; NaN where none is judged."""
+    return min((score for score in found if not isnan(score)), default=nan)
 
 
 def doubted(found: list[float], limit: float) -> list[int]:

@@ -113,6 +113,13 @@ class Record:
     def claims(self) -> Claims:
         return {}
 
+    def of_frame(self, number: int, frames: int) -> Record:
+        """The same for one frame alone of a clip of so many: what it holds frame by frame is cut.
+
+        Raises ValueError where it is of a clip of another length.
+        """
+        return self
+
     def uncuttable(self, node: str) -> str | None:
         """Why it cannot act in a part of a clip; None where it can. node: that cuts the clip, for the message."""
         return (
@@ -205,6 +212,20 @@ class Feature:
     def cross_attention(self, at: At, number: int, q: Tensor, k: Tensor, own: Own) -> Own | None:
         """One cond's cross-attention around `own`, q (f, n, d), k (f, m, d); None where it does not act."""
         return None
+
+
+def one_of(clip: Tensor, number: int, frames: int, whose: str) -> Tensor:
+    """One frame of a tensor with a row for each, as a clip of its own; a single row serves every frame.
+
+    whose: for the message. Raises ValueError where it is of a clip of another length than `frames`.
+    """
+    if len(clip) == 1:
+        return clip
+    if len(clip) != frames:
+        raise ValueError(
+            f"{whose} is of {len(clip)} frames, but the latent has {frames}. Connect the same clip to both."
+        )
+    return clip[number : number + 1]
 
 
 def as_heads(x: Tensor, heads: int) -> Tensor:

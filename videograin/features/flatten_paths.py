@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from zlib import crc32
 
 import torch
@@ -43,6 +43,17 @@ class Motion(Record):
         source = "layer" if self.layer_queries else "dense"
         return f"flow {mark:08x} ({source} queries) at {', '.join(f'1/{level}' for level in self.levels)}"
 
+    def of_frame(self, number: int, frames: int) -> Motion:
+        self.require_frames(frames)
+        return replace(self, flow=self.flow[:0], hidden=None)  # no way leads from it
+
+    def require_frames(self, frames: int) -> None:
+        if len(self.flow) + 1 != frames:
+            raise ValueError(
+                f"Flow-Guided Attention saw a clip of {len(self.flow) + 1} frames, but the latent has {frames}. Connect the same "
+                "frames to its `images` as to VAE Encode."
+            )
+
     def uncuttable(self, node: str) -> str:
         return (
             f"{node}'s `model` has passed through Flow-Guided Attention, whose motion paths run through the whole clip. "
@@ -61,12 +72,7 @@ class AlongPaths(Feature):
         self._paths: dict[tuple[Area, tuple[int, ...], Grid], Tensor] = {}
 
     def check(self, claims: Claims) -> None:
-        frames = len(self.record.flow) + 1
-        if frames != self.run.frames:
-            raise ValueError(
-                f"Flow-Guided Attention saw a clip of {frames} frames, but the latent has {self.run.frames}. Connect the same "
-                "frames to its `images` as to VAE Encode."
-            )
+        self.record.require_frames(self.run.frames)
         warn_size(self.run, "The frames of Flow-Guided Attention", self.record.flow[..., 0])
 
     def acts_in(self, call: Call, kind: str) -> bool:

@@ -7,7 +7,7 @@ returned there leads a deterministic sampler onto the source's path.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -29,7 +29,7 @@ from ..core.latent_blend import (
 from ..core.noise_path import next_level
 from ..core.regions import clip_masks
 from ..core.samplers import is_random
-from .base import NOISE_MASK, REGION_MASK, Claim, Claimed, Claims, Feature, Record, size_of, warn_size
+from .base import NOISE_MASK, REGION_MASK, Claim, Claimed, Claims, Feature, Record, one_of, size_of, warn_size
 from .engine import Run, Step
 
 
@@ -65,6 +65,11 @@ class Blend(Record):
 
     def claims(self) -> Claims:
         return {Claim.BACKGROUND: Claimed(self.start_percent, self.end_percent)}
+
+    def of_frame(self, number: int, frames: int) -> Blend:
+        source = one_of(self.source, number, frames, "Latent Blend's source")
+        mask = self.mask if self.mask is None else one_of(self.mask, number, frames, "Latent Blend's `mask`")
+        return replace(self, inversion=self.inversion and self.inversion.of_frame(number), source=source, mask=mask)
 
     def uncuttable(self, node: str) -> str:
         return (

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
 from ..core.inversion_record import Inversion
-from .base import Feature, Record
+from .base import Feature, Record, one_of
 from .engine import Call, Cond, Half, Run
 
 Place = tuple  # a kind of tensor and its address, as in ("attn1", "output", 4, 0)
@@ -28,6 +28,11 @@ class SourceRecord(Record):
     @property
     def source_prompt(self) -> list:
         return self.conditioning
+
+    def of_frame(self, number: int, frames: int) -> SourceRecord:
+        """Its prompt stays: who cuts the clip's prompts cuts this one too."""
+        one_of(self.inversion.source, number, frames, f"{self.node}'s `inversion`")
+        return replace(self, inversion=self.inversion.of_frame(number))
 
 
 class SourceReader(Feature):

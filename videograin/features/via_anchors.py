@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ..backbones.base import Need
@@ -53,6 +53,9 @@ class Anchors(Record):
     def describe(self) -> str:
         which = f"frames {', '.join(map(str, self.frames))}" if self.frames else f"{self.count} frames"
         return f"anchors ({which}; {self.mode}; {self.gather})"
+
+    def of_frame(self, number: int, frames: int) -> Anchors:
+        return self if self.neutral else replace(self, count=1, frames=())
 
     def uncuttable(self, node: str) -> None:
         return None

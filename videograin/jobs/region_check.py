@@ -25,6 +25,8 @@ from .invert import step_cache, walk_clip
 NODE = "Region Check"
 TOGETHER = 8  # frames in a call of the network
 
+Watch = Callable[[float], None]  # told the share that is done, 0 to 1
+
 
 class Checked(NamedTuple):
     """A clip that was checked. masks: (K, F, H, W) bool. scores: of each region, one a frame; none where it is not asked."""
@@ -40,34 +42,61 @@ def check(model: ModelPatcher, clip: Any, samples: Tensor, regions: Regions, not
     Raises ValueError where model, latent, regions and words do not fit each other, before the network is called.
     """
     require_family(model, NODE)
-    _require(model, samples)
+    require_latent(model, samples, NODE, "Connect the LATENT of the sampler that used this checkpoint.")
     masks = clip_masks(regions, len(samples), tuple(samples.shape[-2:]), REGION_MASK)
-    require_clip(clip, f"{NODE}'s `clip`")
+    return answered(model, asking(model, clip, regions, NODE), samples, masks, notes)
+
+
+class Asking(NamedTuple):
+    """What is asked of the regions of a clip, and by which texts: CONDITIONING by text, empty where nothing is asked."""
+
+    questions: list[Question]
+    texts: dict[str, list]
+
+
+def asking(model: ModelPatcher, clip: Any, regions: Regions, node: str) -> Asking:
+    """What is to be asked. node: that asks, for messages. Raises ValueError where the MODEL could not answer."""
+    require_clip(clip, f"{node}'s `clip`")
     questions = [question(region) for region in regions]
     wanted = dict.fromkeys(asked.words for asked in questions if not asked.why)
     texts = (
         {text: clip.encode_from_tokens_scheduled(clip.tokenize(text)) for text in (NO_WORDS, *wanted)} if wanted else {}
     )
-    require_text(model, (encoded for each in texts.values() for encoded, _ in each), f"What {NODE}'s `clip` encodes")
-    found = errors(model, model.model.process_latent_in(samples.float().cpu()), texts, notes)
+    require_text(model, (encoded for each in texts.values() for encoded, _ in each), f"What {node}'s `clip` encodes")
+    if cache := step_cache(model):
+        raise ValueError(
+            f"A step-skipping cache ({cache}) is active on {node}'s `model`, and a skipped call tells nothing of the clip. "
+            "Connect the MODEL from before the cache node."
+        )
+    return Asking(questions, texts)
+
+
+def answered(
+    model: ModelPatcher, asked: Asking, samples: Tensor, masks: Tensor, notes: Notes, watch: Watch | None = None
+) -> Checked:
+    """The scores of a clip. samples: as in a LATENT. masks: (K, F, H, W) bool. watch: in place of the node's own bar."""
+    clean = model.model.process_latent_in(samples.float().cpu())
+    found = errors(model, clean, asked.texts, notes, watch)
     numbers = [
-        [] if asked.why else scores(found[asked.words], found[NO_WORDS], mask)
-        for asked, mask in zip(questions, masks, strict=True)
+        [] if each.why else scores(found[each.words], found[NO_WORDS], mask)
+        for each, mask in zip(asked.questions, masks, strict=True)
     ]
-    return Checked(masks, questions, numbers)
+    return Checked(masks, asked.questions, numbers)
 
 
-def errors(model: ModelPatcher, clean: Tensor, texts: Mapping[str, list], notes: Notes) -> dict[str, Tensor]:
+def errors(
+    model: ModelPatcher, clean: Tensor, texts: Mapping[str, list], notes: Notes, watch: Watch | None = None
+) -> dict[str, Tensor]:
     """Errors of removing noise from a clip under each text, (F, h, w), the mean over noise levels.
 
-    clean: (F, C, h, w) in the sampler's space. texts: CONDITIONING by text. Each frame is shown alone, without what our
-    nodes have put on the MODEL.
+    clean: (F, C, h, w) in the sampler's space. texts: CONDITIONING by text. watch: is told the share that is done. Each
+    frame is shown alone, without what our nodes have put on the MODEL.
     """
     plain, sampling = noting(with_plan(without_windows(model), ()), notes), model.get_model_object("model_sampling")
     levels = [noise_level(sampling, timestep) for timestep in TIMESTEPS]
     parts = [slice(start, start + TOGETHER) for start in range(0, len(clean), TOGETHER)]
     calls = [Call(level, noise, part) for level, noise in zip(levels, noises(clean), strict=True) for part in parts]
-    watch, left, done = watcher(), TimeLeft(len(texts) * len(calls)), count(1)
+    watch, left, done = watch or watcher(), TimeLeft(len(texts) * len(calls)), count(1)
 
     def tick() -> None:
         step = next(done)
@@ -104,17 +133,13 @@ def _errors_under(
     return total
 
 
-def _require(model: ModelPatcher, samples: Tensor) -> None:
+def require_latent(model: ModelPatcher, samples: Tensor, node: str, fix: str) -> None:
+    """Raises ValueError for a LATENT that is no clip of the MODEL's. fix: what to connect, for the message."""
     channels = model.get_model_object("latent_format").latent_channels
     if samples.ndim != 4 or samples.shape[1] != channels or not samples.numel():
         raise ValueError(
-            f"{NODE}'s `latent` is {tuple(samples.shape)}, but the model's clips are (frames, {channels}, height, width), at "
-            "least one frame. Connect the LATENT of the sampler that used this checkpoint."
+            f"{node}'s `latent` is {tuple(samples.shape)}, but the model's clips are (frames, {channels}, height, width), at "
+            f"least one frame. {fix}"
         )
     if not samples.isfinite().all():
-        raise ValueError(f"{NODE}'s `latent` contains NaN or infinite values. Look at the sampler that made it.")
-    if cache := step_cache(model):
-        raise ValueError(
-            f"A step-skipping cache ({cache}) is active on {NODE}'s `model`, and a skipped call tells nothing of the clip. "
-            "Connect the MODEL from before the cache node."
-        )
+        raise ValueError(f"{node}'s `latent` contains NaN or infinite values. Look at the node that made it.")

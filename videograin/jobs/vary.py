@@ -41,15 +41,23 @@ def vary_noise(
     return {**noise, "samples": varied(samples, blend_mask(areas, *cells), fresh, variation)}
 
 
+def is_of(noise: Tensor, inversion: Inversion) -> bool:
+    """Whether a clip's noise, as LATENT has it, is that of an inversion, unvaried."""
+    held = inversion.latents[0].float().cpu().flatten()
+    if noise.numel() != held.numel():
+        return False
+    own = noise.float().cpu().flatten()
+    return bool(F.cosine_similarity(own - own.mean(), held - held.mean(), dim=0) >= ALIKE)
+
+
 def _require_its_own(samples: Tensor, inversion: Inversion) -> None:
-    level = inversion.latents[0].float()
+    level = inversion.latents[0]
     if samples.shape != level.shape:
         raise ValueError(
             f"Vary Noise's `noise` is {tuple(samples.shape)}, but its `inversion` is of a clip {tuple(level.shape)}. Connect both "
             "outputs of one DDIM Inversion."
         )
-    own, held = samples.float().cpu().flatten(), level.cpu().flatten()
-    if F.cosine_similarity(own - own.mean(), held - held.mean(), dim=0) < ALIKE:
+    if not is_of(samples, inversion):
         raise ValueError(
             "Vary Noise's `noise` is not the noise of its `inversion`. Connect both outputs of one DDIM Inversion (or of Load "
             "Inversion), the noise from before any other Vary Noise."
