@@ -61,13 +61,6 @@ class PreviewSeeds(io.ComfyNode):
                     control_after_generate=io.ControlAfterGenerate.fixed,
                     tooltip="The first seed; the others follow it.",
                 ),
-                io.Int.Input(
-                    "steps",
-                    default=6,
-                    min=1,
-                    max=200,
-                    tooltip="Sampling steps of a preview, 1 to 200. A few are enough.",
-                ),
                 io.Float.Input("cfg", default=7.5, min=0.0, max=100.0, step=0.1, tooltip="As in the sampler."),
                 io.Float.Input(
                     "denoise",
@@ -84,6 +77,15 @@ class PreviewSeeds(io.ComfyNode):
                     max=64,
                     tooltip="The number, on the sheet, of the preview whose seed goes on. 1 has the best score; look, and take another "
                     "if you like it more.",
+                ),
+                io.Int.Input(
+                    "steps",
+                    default=6,
+                    min=1,
+                    max=200,
+                    optional=True,
+                    advanced=True,
+                    tooltip="Sampling steps of a preview, 1 to 200. A few show what the seed makes; more show it more exactly.",
                 ),
                 io.Combo.Input(
                     "sampler_name",
@@ -131,8 +133,8 @@ class PreviewSeeds(io.ComfyNode):
 
     @classmethod
     @declared
-    def execute(cls, model, clip, vae, positive, negative, latent, regions, frame: int, variations: int, seed: int, steps: int,
-                cfg: float, denoise: float, pick: int, sampler_name: str = "euler", scheduler: str = "normal",
+    def execute(cls, model, clip, vae, positive, negative, latent, regions, frame: int, variations: int, seed: int,
+                cfg: float, denoise: float, pick: int, steps: int = 6, sampler_name: str = "euler", scheduler: str = "normal",
                 variation: float = 0.0) -> io.NodeOutput:  # fmt: skip
         if pick > variations:
             raise ValueError(

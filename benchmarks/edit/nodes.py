@@ -35,6 +35,7 @@ class Outcome:
     def __init__(self):
         self.frames: np.ndarray | None = None  # (F, H, W, 3) uint8
         self.latent: Tensor | None = None  # (F, C, h, w), where it is kept
+        self.text = ""  # that is read
         self.calls: list[tuple[float, int]] = []  # of the network: when, and for how many pictures
         self.watches: dict[str, Watch] = {}  # by ticket; a MODEL from the host's cache keeps its own
 
@@ -205,8 +206,23 @@ def nodes(find: Callable[[str], Example], outcome: Outcome) -> list[type[io.Comf
             outcome.latent = latent["samples"].cpu()
             return io.NodeOutput()
 
+    class BenchmarkRead(io.ComfyNode):
+        @classmethod
+        def define_schema(cls) -> io.Schema:
+            return io.Schema(
+                node_id="BenchmarkRead",
+                category=CATEGORY,
+                inputs=[io.String.Input("text", force_input=True)],
+                is_output_node=True,
+            )
+
+        @classmethod
+        def execute(cls, text: str) -> io.NodeOutput:
+            outcome.text = text
+            return io.NodeOutput()
+
     between = [BenchmarkControl, BenchmarkMask, BenchmarkAlong, BenchmarkDrawing, BenchmarkWatch]
-    return [BenchmarkModel, BenchmarkClip, *between, BenchmarkCollect, BenchmarkKeep]
+    return [BenchmarkModel, BenchmarkClip, *between, BenchmarkCollect, BenchmarkKeep, BenchmarkRead]
 
 
 def in_bytes(images: Tensor) -> np.ndarray:

@@ -77,9 +77,9 @@ def small_unet(**changes) -> comfy.model_patcher.ModelPatcher:
     return random_unet(**{**shape, **changes})
 
 
-def controlnet():
-    """A ControlNet for `random_unet` with random weights, for ControlNetApply nodes."""
-    shape = {name: SD15_SHAPE[name] for name in ("image_size", "in_channels", "model_channels", "channel_mult",
+def controlnet(**changes):
+    """A ControlNet for `random_unet` with the same changes and random weights, for ControlNetApply nodes."""
+    shape = {name: {**SD15_SHAPE, **changes}[name] for name in ("image_size", "in_channels", "model_channels", "channel_mult",
              "num_res_blocks", "transformer_depth", "transformer_depth_middle", "context_dim", "use_spatial_transformer", "legacy")}  # fmt: skip
     network = comfy.cldm.cldm.ControlNet(
         **shape, hint_channels=3, num_heads=HEADS, operations=comfy.ops.disable_weight_init

@@ -5,7 +5,17 @@ from math import isnan
 import pytest
 import torch
 
-from pack.videograin.core.region_presence import LEAST, Question, doubted, error, noises, question, scores, verdict
+from pack.videograin.core.region_presence import (
+    LEAST,
+    Question,
+    doubted,
+    error,
+    noises,
+    question,
+    scores,
+    together,
+    verdict,
+)
 from pack.videograin.core.regions import Region
 
 LOOKS = {"red": 1.0, "blue": -1.0, "": 0.0}  # a word -> what a denoiser expects in every cell
@@ -92,3 +102,13 @@ def test_what_is_asked_of_a_region(region, why):
 )
 def test_a_region_in_words(asked, found, text):
     assert verdict(2, asked, found, 0.5) == text
+
+
+def test_regions_together_are_those_that_are_judged():
+    assert together([0.5, float("nan"), 0.1]) == pytest.approx(0.3)
+    assert isnan(together([float("nan")])) and isnan(together([]))
+
+
+def test_a_region_that_nothing_changes_does_not_hide_the_others():
+    """It scores lowest, and alike in every picture."""
+    assert together([-0.2, 0.4]) > together([-0.2, 0.3])

@@ -178,6 +178,20 @@ EDIT = [
         "VideoGrainEvaluateEdit",
         links={"source": "clip.frames", "edited": "edited.IMAGE", "regions": "right.regions"},
     ),
+    Node("masked", "SetLatentNoiseMask", links={"samples": "latent.LATENT", "mask": "both.MASK"}),
+    Node(
+        "previews",
+        "VideoGrainPreviewSeeds",
+        links={
+            "model": "st.model",
+            "clip": "model.clip",
+            "vae": "model.vae",
+            "positive": "bind.conditioning",
+            "negative": "negative.CONDITIONING",
+            "latent": "masked.LATENT",
+            "regions": "right.regions",
+        },
+    ),
     Node(
         "check",  # of the clip as it was: both regions are wrong
         "VideoGrainRegionCheck",
@@ -209,6 +223,7 @@ OUTPUTS = {
     "VideoGrainLatentBlend": ("edited.IMAGE", 4),
     "VideoGrainEvaluateEdit": ("judge.plot", 1),
     "VideoGrainRegionCheck": ("check.picture", 4),
+    "VideoGrainPreviewSeeds": ("previews.sheet", 1),
 }
 # Nodes that no workflow has, shown at their places here.
 LOOSE = ("VideoGrainInjectSourceFeatures", "VideoGrainVaryNoise", "VideoGrainInvertClip")

@@ -65,9 +65,13 @@ def scores(own: Tensor, without: Tensor, mask: Tensor) -> list[float]:
     return found.masked_fill(share.sum((1, 2)) < LEAST, nan).tolist()
 
 
-def lowest(found: Sequence[float]) -> float:
-    """The lowest of the regions' scores of a picture, which is as good as its worst region; NaN where none is judged."""
-    return min((score for score in found if not isnan(score)), default=nan)
+def together(found: Sequence[float]) -> float:
+    """The mean of the regions' scores of a picture; NaN where none is judged.
+
+    The mean, not the lowest: a region that nothing changes has the same score in every picture, and might be the lowest.
+    """
+    judged = [score for score in found if not isnan(score)]
+    return sum(judged) / len(judged) if judged else nan
 
 
 def doubted(found: list[float], limit: float) -> list[int]:

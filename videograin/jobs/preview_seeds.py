@@ -26,7 +26,7 @@ from ..comfyui.validate import require_family, require_text
 from ..comfyui.wrappers import noting, with_plan
 from ..core.inversion_record import Inversion
 from ..core.phrase_tokens import binding_of
-from ..core.region_presence import Question, lowest
+from ..core.region_presence import Question, together
 from ..core.regions import Regions, clip_masks, require_a_mask_a_frame
 from ..features.base import REGION_MASK, Record
 from .look import evenly
@@ -34,7 +34,9 @@ from .region_check import answered, asking, require_latent
 from .vary import is_of, vary_noise
 
 NODE = "Preview Seeds"
+WHOSE = "Preview Seeds'"  # for messages
 NOISY = 0.3  # of the highest noise level: no clip's latent is spread as widely
+ROUNDING = 1e-4  # of a latent's largest value
 MIDDLE = -1  # for a frame
 
 Start = Callable[[int], tuple[Tensor, Tensor]]  # a seed's noise and latent, (1, C, h, w) both
@@ -74,7 +76,7 @@ class Trial:
 
 
 class Preview(NamedTuple):
-    """A seed's frame, (H, W, 3). score: the lowest of the regions', NaN where none is judged. scores: one a region, NaN too."""
+    """A seed's frame, (H, W, 3). score: the mean of the regions', NaN where none is judged. scores: one a region, NaN too."""
 
     seed: int
     picture: Tensor
@@ -88,7 +90,7 @@ def preview_seeds(trial: Trial, clip: Any, vae: Any, seeds: list[int]) -> tuple[
     Raises ValueError for what does not fit together, before the network is called, and where seeds make no difference.
     """
     _check(trial, vae)
-    asked, notes = asking(trial.model, clip, trial.regions, NODE), Notes()
+    asked, notes = asking(trial.model, clip, trial.regions, WHOSE), Notes()
     one, levels = _of_frame(trial, notes), _levels(trial)
     progress = SeedProgress(trial.model, seeds, len(levels) - 1, bool(asked.texts), notes)
     samples = _sampled(one, _start(trial, one), levels, seeds, progress)
@@ -97,7 +99,7 @@ def preview_seeds(trial: Trial, clip: Any, vae: Any, seeds: list[int]) -> tuple[
         masks = clip_masks(one.regions, len(samples), tuple(samples.shape[-2:]), REGION_MASK)
         scores = answered(trial.model, asked, samples, masks, notes, progress.looking).scores
     by_seed = [list(each) for each in zip(*(each or [float("nan")] * len(seeds) for each in scores), strict=True)]
-    found = map(Preview, seeds, _decoded(vae, samples), map(lowest, by_seed), by_seed)
+    found = map(Preview, seeds, _decoded(vae, samples), map(together, by_seed), by_seed)
     ranked = sorted(found, key=lambda preview: float("inf") if isnan(preview.score) else -preview.score)
     notes.tell(_told(ranked, asked.questions, trial.number))
     return ranked, asked.questions
@@ -169,7 +171,7 @@ def _sampled(one: Trial, start: Start, levels: Tensor, seeds: list[int], progres
             disable_pbar=not comfy.utils.PROGRESS_BAR_ENABLED, seed=seed,
         )  # fmt: skip
         found.append(edited.cpu())
-        if number == 1 and torch.equal(*found):
+        if number == 1 and _alike(*found):
             raise ValueError(
                 f"{NODE} gets the same picture from seeds {seeds[0]} and {seed}: nothing may change in this frame. Choose a `frame` in "
                 "which the mask of the edit shows."
@@ -177,12 +179,17 @@ def _sampled(one: Trial, start: Start, levels: Tensor, seeds: list[int], progres
     return torch.cat(found)
 
 
+def _alike(one: Tensor, other: Tensor) -> bool:
+    """Whether two latents are the same but for rounding."""
+    return bool((one - other).abs().max() < ROUNDING * one.abs().max())
+
+
 def _decoded(vae: Any, samples: Tensor) -> list[Tensor]:
     found = [vae.decode(samples[one : one + 1]) for one in range(len(samples))]
     pictures = [pixels.reshape(-1, *pixels.shape[-3:])[0].cpu() for pixels in found]
     if broken_frames(torch.stack(pictures)):
         raise ValueError(
-            f"{NODE}'s `vae` decodes to NaN or infinite values, though the latent is sound. Start ComfyUI with --fp32-vae, or "
+            f"{WHOSE} `vae` decodes to NaN or infinite values, though the latent is sound. Start ComfyUI with --fp32-vae, or "
             "connect another VAE."
         )
     return pictures
@@ -203,18 +210,18 @@ def _told(ranked: list[Preview], asked: list[Question], number: int) -> str:
 def _check(trial: Trial, vae: Any) -> None:
     model, samples = trial.model, trial.latent["samples"]
     require_family(model, NODE)
-    require_latent(model, samples, NODE, "Connect what the sampler gets as `latent_image`.")
+    require_latent(model, samples, WHOSE, "Connect what the sampler gets as `latent_image`.")
     if trial.number >= trial.frames:
         raise ValueError(
-            f"{NODE}'s `frame` is {trial.frame}, but its `latent` has the frames 0 to {trial.frames - 1}. Choose one of them, or "
+            f"{WHOSE} `frame` is {trial.frame}, but its `latent` has the frames 0 to {trial.frames - 1}. Choose one of them, or "
             f"{MIDDLE} for the middle one."
         )
     if vae is None:
-        raise ValueError(f"{NODE}'s `vae` is empty: the loader found none in its checkpoint. Load one with Load VAE.")
+        raise ValueError(f"{WHOSE} `vae` is empty: the loader found none in its checkpoint. Load one with Load VAE.")
     if not trial.regions:
-        raise ValueError(f"{NODE}'s `regions` is empty. Connect those of Regions, or of the last Region Prompt.")
+        raise ValueError(f"{WHOSE} `regions` is empty. Connect those of Regions, or of the last Region Prompt.")
     for name in ("positive", "negative"):
-        require_text(model, (text for text, _ in getattr(trial, name)), f"{NODE}'s `{name}`")
+        require_text(model, (text for text, _ in getattr(trial, name)), f"{WHOSE} `{name}`")
     bound = (binding.regions for _, notes in trial.positive if (binding := binding_of(notes)))
     for regions in (trial.regions, *bound):
         require_a_mask_a_frame(regions, trial.frames, "the latent has", REGION_MASK)
@@ -228,24 +235,24 @@ def _check_start(trial: Trial) -> None:
         spread = model.model.process_latent_in(samples.float().cpu()).std()
         if spread > NOISY * float(model.get_model_object("model_sampling").sigma_max):
             raise ValueError(
-                f"{NODE}'s `latent` is noise already, but its `model` carries no inversion that says whose. Connect the MODEL "
+                f"{WHOSE} `latent` is noise already, but its `model` carries no inversion that says whose. Connect the MODEL "
                 "behind Latent Blend, with the `inversion` of the same DDIM Inversion, or the LATENT of VAE Encode for an edit "
                 "from fresh noise."
             )
         if trial.variation:
             raise ValueError(
-                f"{NODE}'s `variation` is for edits that start from inverted noise, but its `model` carries no inversion: the "
+                f"{WHOSE} `variation` is for edits that start from inverted noise, but its `model` carries no inversion: the "
                 "sampler's noise is fresh already. Set it to 0."
             )
         return
-    require_origin(inversion, model, records(model), f"{NODE}'s `model`")
+    require_origin(inversion, model, records(model), f"{WHOSE} `model`")
     if not is_of(samples, inversion):
         raise ValueError(
-            f"{NODE}'s `latent` is not the noise of the inversion that its `model` carries. Connect `noise` of the same DDIM "
+            f"{WHOSE} `latent` is not the noise of the inversion that its `model` carries. Connect `noise` of the same DDIM "
             "Inversion, from before Vary Noise: `variation` does here what that node does."
         )
     if not trial.variation:
         raise ValueError(
             "This edit does not depend on a seed: it starts from the inverted noise. Put Vary Noise before the sampler, connect "
-            f"{NODE}'s `seed` to its `seed`, and set {NODE}'s `variation` to Vary Noise's."
+            f"{WHOSE} `seed` to its `seed`, and set {WHOSE} `variation` to Vary Noise's."
         )

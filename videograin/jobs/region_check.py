@@ -23,6 +23,7 @@ from ..features.base import REGION_MASK
 from .invert import step_cache, walk_clip
 
 NODE = "Region Check"
+WHOSE = "Region Check's"  # for messages
 TOGETHER = 8  # frames in a call of the network
 
 Watch = Callable[[float], None]  # told the share that is done, 0 to 1
@@ -42,9 +43,9 @@ def check(model: ModelPatcher, clip: Any, samples: Tensor, regions: Regions, not
     Raises ValueError where model, latent, regions and words do not fit each other, before the network is called.
     """
     require_family(model, NODE)
-    require_latent(model, samples, NODE, "Connect the LATENT of the sampler that used this checkpoint.")
+    require_latent(model, samples, WHOSE, "Connect the LATENT of the sampler that used this checkpoint.")
     masks = clip_masks(regions, len(samples), tuple(samples.shape[-2:]), REGION_MASK)
-    return answered(model, asking(model, clip, regions, NODE), samples, masks, notes)
+    return answered(model, asking(model, clip, regions, WHOSE), samples, masks, notes)
 
 
 class Asking(NamedTuple):
@@ -54,18 +55,18 @@ class Asking(NamedTuple):
     texts: dict[str, list]
 
 
-def asking(model: ModelPatcher, clip: Any, regions: Regions, node: str) -> Asking:
-    """What is to be asked. node: that asks, for messages. Raises ValueError where the MODEL could not answer."""
-    require_clip(clip, f"{node}'s `clip`")
+def asking(model: ModelPatcher, clip: Any, regions: Regions, whose: str) -> Asking:
+    """What is to be asked. whose: of the node that asks, for messages. Raises ValueError where the MODEL could not answer."""
+    require_clip(clip, f"{whose} `clip`")
     questions = [question(region) for region in regions]
     wanted = dict.fromkeys(asked.words for asked in questions if not asked.why)
     texts = (
         {text: clip.encode_from_tokens_scheduled(clip.tokenize(text)) for text in (NO_WORDS, *wanted)} if wanted else {}
     )
-    require_text(model, (encoded for each in texts.values() for encoded, _ in each), f"What {node}'s `clip` encodes")
+    require_text(model, (encoded for each in texts.values() for encoded, _ in each), f"What {whose} `clip` encodes")
     if cache := step_cache(model):
         raise ValueError(
-            f"A step-skipping cache ({cache}) is active on {node}'s `model`, and a skipped call tells nothing of the clip. "
+            f"A step-skipping cache ({cache}) is active on {whose} `model`, and a skipped call tells nothing of the clip. "
             "Connect the MODEL from before the cache node."
         )
     return Asking(questions, texts)
@@ -133,13 +134,13 @@ def _errors_under(
     return total
 
 
-def require_latent(model: ModelPatcher, samples: Tensor, node: str, fix: str) -> None:
-    """Raises ValueError for a LATENT that is no clip of the MODEL's. fix: what to connect, for the message."""
+def require_latent(model: ModelPatcher, samples: Tensor, whose: str, fix: str) -> None:
+    """Raises ValueError for a LATENT that is no clip of the MODEL's. whose, fix: for the message."""
     channels = model.get_model_object("latent_format").latent_channels
     if samples.ndim != 4 or samples.shape[1] != channels or not samples.numel():
         raise ValueError(
-            f"{node}'s `latent` is {tuple(samples.shape)}, but the model's clips are (frames, {channels}, height, width), at "
+            f"{whose} `latent` is {tuple(samples.shape)}, but the model's clips are (frames, {channels}, height, width), at "
             f"least one frame. {fix}"
         )
     if not samples.isfinite().all():
-        raise ValueError(f"{node}'s `latent` contains NaN or infinite values. Look at the node that made it.")
+        raise ValueError(f"{whose} `latent` contains NaN or infinite values. Look at the node that made it.")

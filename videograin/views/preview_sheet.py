@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
+from math import ceil
+
 import numpy as np
 import torch
 import torch.nn.functional as F
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
-ACROSS, MARGIN, BAR, COLUMNS = 320, 8, 34, 4  # pixels: of a picture, around it, of its caption
+ACROSS, MARGIN, BAR = 320, 8, 34  # pixels: of a picture, around it, of its caption
 INK, CHOSEN = (30, 30, 30), (0, 110, 60)
 
 
 def sheet(pictures: Tensor, captions: list[tuple[str, str]], chosen: int) -> Tensor:
-    """Pictures (n, H, W, 3) float in 0…1 in rows of COLUMNS, the chosen one with a frame: (1, h, w, 3) float32.
+    """Pictures (n, H, W, 3) float in 0…1 in about as many rows as columns, the chosen one with a frame: (1, h, w, 3) float32.
 
     chosen: its place, from 0. captions: of each, what stands on the left and on the right below it, in ASCII: the font has little more.
     """
     height, width = pictures.shape[1:3]
     size = (max(1, round(ACROSS * height / width)), ACROSS)
-    across = min(len(pictures), COLUMNS)
+    across = ceil(len(pictures) ** 0.5)
     rows = -(-len(pictures) // across)
     step = size[0] + BAR + MARGIN, ACROSS + MARGIN
     image = Image.new("RGB", (across * step[1] + MARGIN, rows * step[0] + MARGIN), "white")
