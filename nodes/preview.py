@@ -152,9 +152,9 @@ class PreviewSeeds(io.ComfyNode):
         return io.NodeOutput(pictures, shown, ranked[pick - 1].seed, scores, ui={"images": files})
 
 
-def _caption(number: int, preview: Preview) -> tuple[str, str]:
+def _caption(number: int, preview: Preview) -> str:
     score = "not checked" if isnan(preview.score) else f"score {preview.score:.2f}"
-    return f"{number}:  seed {preview.seed}", score
+    return f"{number}: seed {preview.seed}\n{score}"
 
 
 def _row(preview: Preview, asked: list) -> dict:

@@ -12,6 +12,7 @@ import recipe
 import rig
 import torch
 from placed import PROMPT, placed
+from prompts import Runner, node, opening, register, write_clip
 
 from pack.nodes.anchors import AnchorAttention
 from pack.nodes.blend import LatentBlend
@@ -78,6 +79,15 @@ def test_a_preview_is_the_frame_that_the_sampler_would_make(unet, clip):
     """Where frames do not see each other, and in as many steps; in a noise mask."""
     latent, mask = rig.latent(3), moving()[:, None]
     alike(previewed(unet, clip, {"samples": latent, "noise_mask": mask}), from_noise(unet, latent, noise_mask=mask))
+
+
+def test_one_noise_for_all_frames_is_the_frames_own(unet, clip):
+    """Latent Batch Seed Behavior on “fixed”: as of a clip that has this frame alone."""
+    latent = rig.latent(3)
+    found = by_seed(previewed(unet, clip, {"samples": latent, "batch_index": [0, 0, 0]}))
+    for seed, picture in found.items():
+        truth = Seen().decode(from_noise(unet, latent[1:2])(seed))[0]
+        assert rig.rms(picture - truth) < 2e-5 * rig.rms(truth)
 
 
 def test_regions_a_blend_and_hints_are_those_of_the_frame(unet, clip):
@@ -190,6 +200,27 @@ def test_the_middle_frame_is_the_default(unet, clip):
 def test_the_last_seed_is_followed_by_the_first(unet, clip):
     rows = json.loads(previewed(unet, clip, {"samples": rig.latent(3)}, seed=2**53 - 1)[3])
     assert {row["seed"] for row in rows} == {2**53 - 1, 0}
+
+
+def test_the_sampler_takes_the_picked_seed_in_a_prompt(monkeypatch):
+    """The region is all of the picture, so it is not checked, and the second preview is the second seed's."""
+    register(monkeypatch)
+    shared = {"model": ["demo", 0], "positive": ["bind", 0], "negative": ["negative", 0], "cfg": 4.0, "denoise": 1.0}
+    previews = node("VideoGrainPreviewSeeds", **shared, clip=["demo", 1], vae=["demo", 2], latent=["latent", 0],
+                    regions=["region", 0], frame=-1, variations=2, seed=7, pick=2, steps=1)  # fmt: skip
+    graph = {**opening(write_clip("clip")), "previews": previews}
+    runner = Runner()
+
+    def edited(seed):
+        sampler = node("KSampler", **shared, latent_image=["latent", 0], seed=seed, steps=1, sampler_name="euler",
+                       scheduler="normal")  # fmt: skip
+        decode = node("VAEDecode", samples=["sample", 0], vae=["demo", 2])
+        return runner.run(
+            {**graph, "sample": sampler, "decode": decode, "result": node("Digest", images=["decode", 0])}
+        )["result"]
+
+    linked = edited(["previews", 2])
+    assert linked == edited(8) != edited(7)
 
 
 # ---- what it costs ------------------------------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ def pictures(count, height=32, width=64):
 
 
 def captions(count):
-    return [(f"{n}:  seed {n}", "score 0.12") for n in range(count)]
+    return [f"{n}: seed {2**53 - n}\nscore 0.12" for n in range(count)]
 
 
 @pytest.mark.parametrize(("count", "rows", "across"), [(1, 1, 1), (2, 1, 2), (4, 2, 2), (5, 2, 3), (9, 3, 3)])

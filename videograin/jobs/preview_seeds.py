@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from math import isnan
+from math import inf, isnan, nan
 from typing import Any, NamedTuple
 
 import comfy.sample
@@ -28,9 +28,9 @@ from ..core.inversion_record import Inversion
 from ..core.phrase_tokens import binding_of
 from ..core.region_presence import Question, together
 from ..core.regions import Regions, clip_masks, require_a_mask_a_frame
-from ..features.base import REGION_MASK, Record
+from ..features.base import REGION_MASK, Record, one_of
 from .look import evenly
-from .region_check import answered, asking, require_latent
+from .region_check import Asking, answered, asking, require_latent
 from .vary import is_of, vary_noise
 
 NODE = "Preview Seeds"
@@ -94,15 +94,20 @@ def preview_seeds(trial: Trial, clip: Any, vae: Any, seeds: list[int]) -> tuple[
     one, levels = _of_frame(trial, notes), _levels(trial)
     progress = SeedProgress(trial.model, seeds, len(levels) - 1, bool(asked.texts), notes)
     samples = _sampled(one, _start(trial, one), levels, seeds, progress)
-    scores = [[] for _ in asked.questions]
-    if asked.texts:
-        masks = clip_masks(one.regions, len(samples), tuple(samples.shape[-2:]), REGION_MASK)
-        scores = answered(trial.model, asked, samples, masks, notes, progress.looking).scores
-    by_seed = [list(each) for each in zip(*(each or [float("nan")] * len(seeds) for each in scores), strict=True)]
-    found = map(Preview, seeds, _decoded(vae, samples), map(together, by_seed), by_seed)
-    ranked = sorted(found, key=lambda preview: float("inf") if isnan(preview.score) else -preview.score)
+    scores = _scores(one, asked, samples, notes, progress)
+    found = map(Preview, seeds, _decoded(vae, samples), map(together, scores), scores)
+    ranked = sorted(found, key=lambda preview: inf if isnan(preview.score) else -preview.score)
     notes.tell(_told(ranked, asked.questions, trial.number))
     return ranked, asked.questions
+
+
+def _scores(one: Trial, asked: Asking, samples: Tensor, notes: Notes, progress: SeedProgress) -> list[list[float]]:
+    """The regions' scores, seed by seed: to Region Check the previews are a clip that stands still."""
+    if not asked.texts:
+        return [[nan] * len(asked.questions) for _ in samples]
+    masks = clip_masks(one.regions, len(samples), tuple(samples.shape[-2:]), REGION_MASK)
+    by_region = answered(one.model, asked, samples, masks, notes, progress.looking).scores
+    return [list(row) for row in zip(*(each or [nan] * len(samples) for each in by_region), strict=True)]
 
 
 # ---- the edit of one frame ---------------------------------------------------------------------------------------------
@@ -120,7 +125,7 @@ def _of_frame(trial: Trial, notes: Notes) -> Trial:
     latent = {"samples": trial.latent["samples"][number : number + 1]}
     if (mask := trial.latent.get("noise_mask")) is not None:
         latent["noise_mask"] = cycled(mask.reshape(-1, 1, *mask.shape[-2:]), [number])
-    regions = tuple(region._replace(mask=_mask(region.mask, number)) for region in trial.regions)
+    regions = tuple(region._replace(mask=one_of(region.mask, number, frames, REGION_MASK)) for region in trial.regions)
     positive, negative = cut(trial.positive), cut(trial.negative)
     return replace(trial, model=model, positive=positive, negative=negative, latent=latent, regions=regions, frame=0)
 
@@ -128,10 +133,6 @@ def _of_frame(trial: Trial, notes: Notes) -> Trial:
 def _record(record: Record, number: int, frames: int, cut: Callable[[list], list]) -> Record:
     found = record.of_frame(number, frames)
     return found if found.source_prompt is None else replace(found, conditioning=cut(found.source_prompt))
-
-
-def _mask(mask: Tensor, number: int) -> Tensor:
-    return mask if len(mask) == 1 else mask[number : number + 1]
 
 
 def _start(trial: Trial, one: Trial) -> Start:
