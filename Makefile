@@ -16,7 +16,7 @@ python = python="$$($(PROVISION) --print-python)" && "$$python"
 # The same, and whether this module is the overlay's.
 overlaid = $(python) -c 'import $1 as it, os, sys; sys.exit(not it.__file__.startswith(os.environ["PYTHONPATH"] + os.sep))'
 
-.PHONY: help host demo workflows pictures schema train-demo bench bench-edit bench-gate bench-reconstruction bench-response bench-track bench-track-split bench-check proof-tables test lint unit compatibility test-media test-host test-e2e test-browser test-headless-opencv test-newest-frontend test-newest-kernels matrix soak release-check
+.PHONY: help host demo workflows pictures schema train-demo bench bench-edit bench-gate bench-reconstruction bench-response bench-track bench-track-split bench-check bench-previews proof-tables test lint unit compatibility test-media test-host test-e2e test-browser test-headless-opencv test-newest-frontend test-newest-kernels matrix soak release-check
 help:  ## show this list
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 22
 
@@ -65,6 +65,9 @@ bench-track-split:  ## how well Split Instances tells apart what crosses, into b
 
 bench-check:  ## how well Region Check tells what went wrong, to benchmarks/CHECK.md: half an hour
 	@tree="$$($(PROVISION) --print-comfyui)" && $(python) benchmarks/check.py --tree "$$tree" $(ARGS)
+
+bench-previews:  ## does Preview Seeds pick a better seed than the first? in benchmarks/out/: an hour
+	@tree="$$($(PROVISION) --print-comfyui)" && $(python) benchmarks/previews.py --tree "$$tree" $(ARGS)
 
 bench-response:  ## how fast the views answer with 32 frames, to benchmarks/RESPONSE.md
 	@$(python) benchmarks/response.py

@@ -167,7 +167,7 @@ def line(title, known, limit):
 
 HEAD = """# Does Region Check find what went wrong?
 
-{against}
+{by_hand}
 
 {clips} development clips of the edit benchmark ({frames} frames, {steps} steps), two ways to edit them. A region-frame is *wrong* where not both
 judges see the word that was asked ([RULER.md](RULER.md)); *clear*: where they agree with each other. *Chance*: that a wrong
@@ -184,7 +184,7 @@ ones (class, background, swap, smaller, small).
 
 
 def page(found):
-    """The page. Its first paragraph, what speaks against, is written by hand and kept."""
+    """The page. What stands above the numbers is written by hand and kept."""
     from pack.videograin.core.region_presence import LIMIT
 
     text = PAGE.read_text() if PAGE.exists() else "\n\n**What speaks against it.**\n\n"
@@ -198,7 +198,17 @@ def page(found):
     own, both = (best_limit(pairs(found, row, odd=False)) for row in (OURS, ALL))
     clips = len({each["clip"] for each in found})
     about = {"clips": clips, "frames": FRAMES, "steps": STEPS, "own": own, "both": both, "limit": LIMIT}
-    return HEAD.format(against=text.split("\n\n")[1], **about) + "\n".join(lines) + "\n"
+    return HEAD.format(by_hand=_by_hand(text), **about) + "\n".join(lines) + "\n"
+
+
+def _by_hand(text):
+    """The paragraphs between the title and the one that begins with the number of clips."""
+    kept = []
+    for paragraph in text.split("\n\n")[1:]:
+        if paragraph.strip()[:1].isdigit():
+            break
+        kept.append(paragraph)
+    return "\n\n".join(kept)
 
 
 def main():
