@@ -75,10 +75,12 @@ def from_noise(model, latent, positive=None, **more):
 # ---- it is the edit's own frame -----------------------------------------------------------------------------------------
 
 
-def test_a_preview_is_the_frame_that_the_sampler_would_make(unet, clip):
+@pytest.mark.parametrize("denoise", [1.0, 0.5])
+def test_a_preview_is_the_frame_that_the_sampler_would_make(unet, clip, denoise):
     """Where frames do not see each other, and in as many steps; in a noise mask."""
     latent, mask = rig.latent(3), moving()[:, None]
-    alike(previewed(unet, clip, {"samples": latent, "noise_mask": mask}), from_noise(unet, latent, noise_mask=mask))
+    found = previewed(unet, clip, {"samples": latent, "noise_mask": mask}, denoise=denoise)
+    alike(found, from_noise(unet, latent, noise_mask=mask, denoise=denoise))
 
 
 def test_one_noise_for_all_frames_is_the_frames_own(unet, clip):
