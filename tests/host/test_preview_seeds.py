@@ -313,12 +313,13 @@ def test_an_edit_that_no_seed_changes_is_refused(unet, clip, inverted):
         previewed(unet, clip, {"samples": rig.latent(3), "noise_mask": mask})
 
 
-def test_records_of_another_clip_are_named(unet, clip):
+@pytest.mark.parametrize("frames", [1, 4])
+def test_records_of_another_clip_are_named(unet, clip, frames):
     latent = {"samples": rig.latent(3)}
-    blend = LatentBlend.execute(rig.uncalled(unet), "renoised", source={"samples": rig.latent(4)}, mask=moving()).args[
-        0
-    ]
-    with pytest.raises(ValueError, match="Latent Blend's source is of 4 frames, but the latent has 3"):
+    blend = LatentBlend.execute(
+        rig.uncalled(unet), "renoised", source={"samples": rig.latent(frames)}, mask=moving()
+    ).args[0]
+    with pytest.raises(ValueError, match=f"Latent Blend's source is of {frames} frames, but the latent has 3"):
         previewed(blend, clip, latent)
     flow = FlowGuidedAttention.execute(rig.uncalled(unet), torch.rand(4, 128, 128, 3), "1/1", False).args[0]
     with pytest.raises(ValueError, match="saw a clip of 4 frames, but the latent has 3"):

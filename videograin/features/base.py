@@ -215,17 +215,20 @@ class Feature:
 
 
 def one_of(clip: Tensor, number: int, frames: int, whose: str) -> Tensor:
-    """One frame of a tensor with a row for each, as a clip of its own; a single row serves every frame.
+    """One frame of a tensor with a row for each, as a clip of its own.
 
     whose: for the message. Raises ValueError where it is of a clip of another length than `frames`.
     """
-    if len(clip) == 1:
-        return clip
     if len(clip) != frames:
         raise ValueError(
             f"{whose} is of {len(clip)} frames, but the latent has {frames}. Connect the same clip to both."
         )
     return clip[number : number + 1]
+
+
+def one_mask(masks: Tensor, number: int, frames: int, whose: str) -> Tensor:
+    """As `one_of`; a single mask serves every frame."""
+    return masks if len(masks) == 1 else one_of(masks, number, frames, whose)
 
 
 def as_heads(x: Tensor, heads: int) -> Tensor:

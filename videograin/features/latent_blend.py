@@ -29,7 +29,7 @@ from ..core.latent_blend import (
 from ..core.noise_path import next_level
 from ..core.regions import clip_masks
 from ..core.samplers import is_random
-from .base import NOISE_MASK, REGION_MASK, Claim, Claimed, Claims, Feature, Record, one_of, size_of, warn_size
+from .base import NOISE_MASK, REGION_MASK, Claim, Claimed, Claims, Feature, Record, one_mask, one_of, size_of, warn_size
 from .engine import Run, Step
 
 
@@ -68,7 +68,7 @@ class Blend(Record):
 
     def of_frame(self, number: int, frames: int) -> Blend:
         source = one_of(self.source, number, frames, "Latent Blend's source")
-        mask = self.mask if self.mask is None else one_of(self.mask, number, frames, "Latent Blend's `mask`")
+        mask = self.mask if self.mask is None else one_mask(self.mask, number, frames, "Latent Blend's `mask`")
         return replace(self, inversion=self.inversion and self.inversion.of_frame(number), source=source, mask=mask)
 
     def uncuttable(self, node: str) -> str:

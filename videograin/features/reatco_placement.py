@@ -26,7 +26,7 @@ from ..core import reatco
 from ..core.reatco import Place
 from ..core.regions import Grid, Region, clip_masks
 from ..core.samplers import is_random
-from .base import Claim, Claims, Feature, Record, Work, as_heads, one_of, same_text, warn_other_text, warn_size
+from .base import Claim, Claims, Feature, Record, Work, as_heads, one_mask, same_text, warn_other_text, warn_size
 from .engine import CROSS, At, Call, Run, Step
 
 logger = logging.getLogger("videograin")
@@ -68,7 +68,7 @@ class Placement(Record):
         return Placer(self, run)
 
     def of_frame(self, number: int, frames: int) -> Placement:
-        masks = (one_of(p.mask, number, frames, f"Place Objects' mask of “{p.name}”") for p in self.places)
+        masks = (one_mask(p.mask, number, frames, f"Place Objects' mask of “{p.name}”") for p in self.places)
         return replace(self, places=tuple(p._replace(mask=m) for p, m in zip(self.places, masks, strict=True)))
 
     def looked_bytes(self, work: Work) -> int:

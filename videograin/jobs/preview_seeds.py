@@ -28,7 +28,7 @@ from ..core.inversion_record import Inversion
 from ..core.phrase_tokens import binding_of
 from ..core.region_presence import Question, together
 from ..core.regions import Regions, clip_masks, require_a_mask_a_frame
-from ..features.base import REGION_MASK, Record, one_of
+from ..features.base import REGION_MASK, Record, one_mask
 from .look import evenly
 from .region_check import Asking, answered, asking, require_latent
 from .vary import is_of, vary_noise
@@ -125,13 +125,15 @@ def _of_frame(trial: Trial, notes: Notes) -> Trial:
     latent = {"samples": trial.latent["samples"][number : number + 1]}
     if (mask := trial.latent.get("noise_mask")) is not None:
         latent["noise_mask"] = cycled(mask.reshape(-1, 1, *mask.shape[-2:]), [number])
-    regions = tuple(region._replace(mask=one_of(region.mask, number, frames, REGION_MASK)) for region in trial.regions)
+    regions = tuple(
+        region._replace(mask=one_mask(region.mask, number, frames, REGION_MASK)) for region in trial.regions
+    )
     positive, negative = cut(trial.positive), cut(trial.negative)
     return replace(trial, model=model, positive=positive, negative=negative, latent=latent, regions=regions, frame=0)
 
 
 def _record(record: Record, number: int, frames: int, cut: Callable[[list], list]) -> Record:
-    found = record.of_frame(number, frames)
+    found = record if record.neutral else record.of_frame(number, frames)
     return found if found.source_prompt is None else replace(found, conditioning=cut(found.source_prompt))
 
 
