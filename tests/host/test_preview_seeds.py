@@ -194,6 +194,16 @@ def test_where_no_region_can_be_asked_the_seeds_keep_their_order(unet, clip, mon
     )
 
 
+def test_seeds_of_one_score_keep_their_order(unet, clip, monkeypatch):
+    """A network that takes no noise away, whatever the words."""
+    said, deaf = [], unet.clone()
+    monkeypatch.setattr("pack.videograin.comfyui.progress.tell", said.append)
+    deaf.set_model_unet_function_wrapper(lambda apply, call: call["input"])
+    found = previewed(deaf, clip, {"samples": rig.latent(3)}, variations=3)
+    assert [row["seed"] for row in json.loads(found[3])] == [5, 6, 7]
+    assert said[-1] == "Frame 1: the score of every seed is 0.00, so they keep their order"
+
+
 def test_the_middle_frame_is_the_default(unet, clip):
     latent = {"samples": rig.latent(3)}
     assert torch.equal(*(previewed(unet, clip, latent, frame=frame)[0] for frame in (-1, 1)))

@@ -68,7 +68,7 @@ def scores(own: Tensor, without: Tensor, mask: Tensor) -> list[float]:
 def together(found: Sequence[float]) -> float:
     """The mean of the regions' scores of a picture; NaN where none is judged.
 
-    The mean, not the lowest: a region that nothing changes has the same score in every picture, and might be the lowest.
+    The mean, not the lowest: a region that nothing changes scores about alike in every picture, and might be the lowest.
     """
     judged = [score for score in found if not isnan(score)]
     return sum(judged) / len(judged) if judged else nan

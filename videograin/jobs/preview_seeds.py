@@ -36,6 +36,7 @@ from .vary import is_of, vary_noise
 NODE = "Preview Seeds"
 WHOSE = "Preview Seeds'"  # for messages
 NOISY = 0.3  # of the highest noise level: no clip's latent is spread as widely
+DIGITS = 4  # of a score: what is behind them is rounding
 ROUNDING = 1e-4  # of a latent's largest value
 MIDDLE = -1  # for a frame
 
@@ -95,7 +96,8 @@ def preview_seeds(trial: Trial, clip: Any, vae: Any, seeds: list[int]) -> tuple[
     progress = SeedProgress(trial.model, seeds, len(levels) - 1, bool(asked.texts), notes)
     samples = _sampled(one, _start(trial, one), levels, seeds, progress)
     scores = _scores(one, asked, samples, notes, progress)
-    found = map(Preview, seeds, _decoded(vae, samples), map(together, scores), scores)
+    means = (round(together(each), DIGITS) for each in scores)
+    found = map(Preview, seeds, _decoded(vae, samples), means, scores)
     ranked = sorted(found, key=lambda preview: inf if isnan(preview.score) else -preview.score)
     notes.tell(_told(ranked, asked.questions, trial.number))
     return ranked, asked.questions
@@ -200,9 +202,11 @@ def _decoded(vae: Any, samples: Tensor) -> list[Tensor]:
 
 def _told(ranked: list[Preview], asked: list[Question], number: int) -> str:
     """The choice, for the node."""
-    best = ranked[0]
-    if not isnan(best.score):
-        return f"Frame {number}: seed {best.seed} has the best score, {best.score:.2f}; the worst is {ranked[-1].score:.2f}"
+    best, worst = ranked[0], ranked[-1]
+    if best.score > worst.score:
+        return f"Frame {number}: seed {best.seed} has the best score, {best.score:.2f}; the worst is {worst.score:.2f}"
+    if best.score == worst.score:
+        return f"Frame {number}: the score of every seed is {best.score:.2f}, so they keep their order"
     whys = (f"region {n}: {each.why or 'it is too small in this frame'}" for n, each in enumerate(asked, 1))
     return f"Frame {number}: no region is checked ({'; '.join(whys)}), so the seeds keep their order"
 
