@@ -72,7 +72,7 @@ def from_noise(model, latent, positive=None, **more):
     return lambda seed: rig.sample(model, *texts, latent, True, GIVEN["steps"], 4.0, "euler", "normal", seed, **more)
 
 
-# ---- it is the edit's own frame -----------------------------------------------------------------------------------------
+# ---- it is the edit's own frame -------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("denoise", [1.0, 0.5])
@@ -159,7 +159,7 @@ def test_objects_are_placed_in_it(unet, clip):
     assert torch.isfinite(ours).all() and not torch.allclose(plain, ours, atol=1e-3)
 
 
-# ---- what is chosen -----------------------------------------------------------------------------------------------------
+# ---- what is chosen -------------------------------------------------------------------------------------------------
 
 
 def test_the_best_stands_first_and_the_picked_one_goes_on(unet, clip):
@@ -235,7 +235,7 @@ def test_the_sampler_takes_the_picked_seed_in_a_prompt(monkeypatch):
     assert linked == edited(8) != edited(7)
 
 
-# ---- what it costs ------------------------------------------------------------------------------------------------------
+# ---- what it costs --------------------------------------------------------------------------------------------------
 
 
 def counted(unet, sizes, stop_at=0):
@@ -275,7 +275,7 @@ def test_cancel_ends_it_and_nothing_stays(unet, clip):
     assert gone() is None
 
 
-# ---- what is refused ----------------------------------------------------------------------------------------------------
+# ---- what is refused ------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(

@@ -77,7 +77,7 @@ class Trial:
 
 
 class Preview(NamedTuple):
-    """A seed's frame, (H, W, 3). score: the mean of the regions', NaN where none is judged. scores: one a region, NaN too."""
+    """A seed's frame, (H, W, 3). score: the mean of its regions' scores; both are NaN where nothing is judged."""
 
     seed: int
     picture: Tensor
@@ -86,7 +86,7 @@ class Preview(NamedTuple):
 
 
 def preview_seeds(trial: Trial, clip: Any, vae: Any, seeds: list[int]) -> tuple[list[Preview], list[Question]]:
-    """Previews, the best first, or in the order of the seeds where no region is judged; and what was asked of the regions.
+    """Previews, the best first, or in the seeds' order where no region is judged; and what was asked of the regions.
 
     Raises ValueError for what does not fit together, before the network is called, and where seeds make no difference.
     """
@@ -112,7 +112,7 @@ def _scores(one: Trial, asked: Asking, samples: Tensor, notes: Notes, progress: 
     return [list(row) for row in zip(*(each or [nan] * len(samples) for each in by_region), strict=True)]
 
 
-# ---- the edit of one frame ---------------------------------------------------------------------------------------------
+# ---- the edit of one frame -------------------------------------------------------------------------------------------
 
 
 def _of_frame(trial: Trial, notes: Notes) -> Trial:
@@ -140,7 +140,7 @@ def _record(record: Record, number: int, frames: int, cut: Callable[[list], list
 
 
 def _start(trial: Trial, one: Trial) -> Start:
-    """Where the frame starts with a seed: as in the whole clip, where the sampler draws the noise of all frames at once."""
+    """Where the frame starts with a seed: as in the whole clip, for which the sampler draws all noise at once."""
     samples, inversion, number = one.latent["samples"], one.inversion, trial.number
 
     def fresh(seed: int) -> tuple[Tensor, Tensor]:
@@ -171,8 +171,8 @@ def _sampled(one: Trial, start: Start, levels: Tensor, seeds: list[int], progres
     for number, seed in enumerate(seeds):
         noise, samples = start(seed)
         edited = comfy.sample.sample_custom(
-            one.model, noise, one.cfg, comfy.samplers.sampler_object(one.sampler), levels, one.positive, one.negative, samples,
-            noise_mask=one.latent.get("noise_mask"), callback=progress.of(number),
+            one.model, noise, one.cfg, comfy.samplers.sampler_object(one.sampler), levels, one.positive, one.negative,
+            samples, noise_mask=one.latent.get("noise_mask"), callback=progress.of(number),
             disable_pbar=not comfy.utils.PROGRESS_BAR_ENABLED, seed=seed,
         )  # fmt: skip
         found.append(edited.cpu())
@@ -211,7 +211,7 @@ def _told(ranked: list[Preview], asked: list[Question], number: int) -> str:
     return f"Frame {number}: no region is checked ({'; '.join(whys)}), so the seeds keep their order"
 
 
-# ---- checks ------------------------------------------------------------------------------------------------------------
+# ---- checks ----------------------------------------------------------------------------------------------------------
 
 
 def _check(trial: Trial, vae: Any) -> None:
