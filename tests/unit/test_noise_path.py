@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from pack.videograin.core.latent_blend import towards
-from pack.videograin.core.noise_path import EPS, FLOW
+from pack.videograin.core.noise_path import EPS, FLOW, low_levels
 
 LEVELS = {EPS: [14.6, 6.0, 1.5, 0.3, 0.0], FLOW: [1.0, 0.8, 0.45, 0.1, 0.0]}
 PATHS = pytest.mark.parametrize("path", [EPS, FLOW], ids=lambda path: path.name)
@@ -54,3 +54,29 @@ def test_between_two_levels_it_is_their_straight_line(path, pair):
     high, low = LEVELS[path][1:3]
     middle = torch.lerp(path.noisy(clean, noise, low), path.noisy(clean, noise, high), 0.3)
     assert torch.allclose(middle, path.noisy(clean, noise, low + 0.3 * (high - low)))
+
+
+@PATHS
+def test_a_latent_is_handed_from_one_sampler_to_the_next(path, pair):
+    """Also at the highest level, where core's own x / (1 - sigma) divides by 0 on a flow model."""
+    x = pair[0].float()
+    for sigma in LEVELS[path]:
+        between = path.handed_over(x, sigma)
+        assert between.isfinite().all()
+        assert torch.allclose(path.taken_up(between, sigma), x, rtol=1e-6)
+    assert torch.equal(path.taken_up(path.handed_over(x, path.top), path.top), x)  # a power of two: exact
+
+
+@PATHS
+def test_a_sampler_starts_where_it_is_to(path, pair):
+    """Core mixes noise into the latent it is given; at sigma = 1 a flow model takes nothing of that latent."""
+    clean, wanted = pair
+    for sigma in LEVELS[path][:-1]:
+        assert torch.allclose(path.noisy(clean, path.noise_to(wanted, clean, sigma), sigma), wanted)
+
+
+def test_the_levels_of_an_inversion_come_close_to_the_clip():
+    levels = low_levels(30)
+    assert len(levels) == 31 and levels[-1] == 0 and levels[0] == FLOW.top
+    assert (levels.diff() < 0).all()
+    assert 0.08 < levels[-2] < 0.11  # 0.216 at Wan's own shift

@@ -9,6 +9,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from .noise_path import EPS, NoisePath
+
 LOW, HIGH = CONVENTIONS = ("low: \u03b5(z_low, t_low)", "high: \u03b5(z_low, t_high)")
 SETTLED = 1e-2  # a residual above this leaves a frame on another trajectory: it comes back as another picture
 
@@ -31,6 +33,7 @@ def ddim_invert(
     sigmas: list[float],
     convention: str,
     refinements: int,
+    path: NoisePath = EPS,
 ) -> Iterator[Step]:
     """DDIM inversion of a clean latent, one noise level at a time: the noise reached denoises back to the latent.
 
@@ -44,6 +47,7 @@ def ddim_invert(
         x: (frames, C, h, w), the clip at sigmas[0].
         sigmas: ascending. eps is undefined at sigma = 0, so the first step always takes it at its upper end.
         convention: one of CONVENTIONS; used without refinements only. refinements: 0 for the papers' own step.
+        path: the model family's.
     Yields a Step for each level reached, len(sigmas) - 1 in all.
     """
     eps = None
@@ -51,7 +55,7 @@ def ddim_invert(
         if convention == LOW and low > 0:
             point, level = x, low
         else:
-            point, level = x * ((1 + high**2) / (1 + low**2)) ** 0.5, high
+            point, level = path.raised(x, low, high), high
         if refinements:
             start = point if eps is None else x + (high - low) * eps  # the last step's eps: paths hardly bend
             reached, eps = _fixed_point(denoise, x, start, low, high, refinements)
