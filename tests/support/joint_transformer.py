@@ -92,8 +92,8 @@ class Joint(Backbone):
     def matches(self, network):
         return type(network).__name__ == "JointTransformer"
 
-    def on_latent(self, masks):
-        return masks[None, :, 0].unsqueeze(1)
+    def on_latent(self, frames):
+        return frames.movedim(0, 1)[None]
 
     def sites(self, network):
         return {("block", number, 0): 1 for number in range(len(network.blocks))}

@@ -7,8 +7,10 @@ from contextlib import AbstractContextManager
 from enum import Enum
 from typing import Any, ClassVar, NamedTuple, Protocol
 
+import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ..core import latent_time
 from ..core.noise_path import NoisePath
 
 Site = tuple[str, int, int]  # the address of a pair of attention layers; in UNets block group, block, transformer block
@@ -26,17 +28,51 @@ class Need(Enum):
 
 
 class Geometry(NamedTuple):
-    """A clip as the latent has it. pixels: a cell's side. per_latent: frames of the clip in one of the latent."""
+    """A clip as the latent has it. pixels: a cell's side. per_latent: frames of the clip in one of the latent (core/latent_time.py).
+    patch: a token's side in cells, at the network's finest grid.
+    """
 
     frames: int
     height: int
     width: int
     pixels: int = 8
     per_latent: int = 1
+    patch: int = 1
 
     @property
     def cells(self) -> tuple[int, int]:
         return self.height, self.width
+
+    @property
+    def shown(self) -> int:
+        """Frames of the clip that the latent shows."""
+        return latent_time.shown(self.frames, self.per_latent)
+
+    @property
+    def tokens(self) -> int:
+        """Of a frame of the latent, at the network's finest grid."""
+        return -(-self.height // self.patch) * -(-self.width // self.patch)
+
+    def belongs(self, frames: int) -> bool:
+        """Whether so many masks can be the clip's: one for all, or one for each frame, those the VAE cut included."""
+        return frames == 1 or latent_time.belongs(frames, self.frames, self.per_latent)
+
+    def share(self, masks: Tensor) -> Tensor:
+        """The share of each latent frame that masks cover: (..., clip's frames, H, W) -> (..., latent's frames, H, W)."""
+        if self.per_latent == 1:
+            return masks
+        return latent_time.grouped(masks.float(), self.frames, self.per_latent).mean(-3)
+
+    def any(self, masks: Tensor) -> Tensor:
+        """What masks (clip's frames, H, W) cover in any frame of each of the latent's; one mask for all stays one."""
+        if self.per_latent == 1 or len(masks) == 1:
+            return masks
+        return latent_time.grouped(masks, self.frames, self.per_latent).amax(-3)
+
+    def whole_tokens(self, masks: Tensor, cells: tuple[int, int]) -> Tensor:
+        """Masks (K, frames, H, W) of so many cells (h, w), their edge repeated where the network fills its last tokens."""
+        short = [-cell % self.patch * side // cell for side, cell in zip(masks.shape[-2:], cells, strict=True)]
+        return F.pad(masks, (0, short[1], 0, short[0]), "replicate") if any(short) else masks
 
 
 class ResNet(NamedTuple):
@@ -96,8 +132,8 @@ class Backbone:
         """Of a latent of this shape."""
         return Geometry(shape[self.frame_axis], *shape[-2:])
 
-    def on_latent(self, masks: Tensor) -> Tensor:
-        """Masks (frames or 1, 1, h, w) with the latent's dimensions, to be multiplied with it."""
+    def on_latent(self, frames: Tensor) -> Tensor:
+        """Frames (f, C, h, w), or masks to be multiplied with a latent (f or 1, 1, h, w), with the latent's dimensions."""
         raise NotImplementedError
 
     def sites(self, network: nn.Module) -> dict[Site, int]:

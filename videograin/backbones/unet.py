@@ -30,8 +30,8 @@ class UNet(Backbone):
     def matches(self, network: nn.Module) -> bool:
         return _is(network, "UNetModel")
 
-    def on_latent(self, masks: Tensor) -> Tensor:
-        return masks
+    def on_latent(self, frames: Tensor) -> Tensor:
+        return frames
 
     def sites(self, network: nn.Module) -> dict[Site, int]:
         levels = block_levels(network)

@@ -24,7 +24,7 @@ from ..core.cross_frame import KeySet
 from ..core.regions import Grid
 from ..core.st_layout import Modulation
 from ..features.base import Feature
-from ..features.engine import CROSS, SELF, Area, At, Attend, Cond, Half, Misfit, Own
+from ..features.engine import CROSS, SELF, At, Attend, Cond, Half, Misfit, Own, extent
 from .frame_rows import claimed_frames, in_order, one_part
 from .other_packs import by, groupnorm_pack, pack_of, unknown_frames
 
@@ -33,11 +33,6 @@ if TYPE_CHECKING:
 
 # What ComfyUI takes where PyTorch's own attention is not asked for.
 IN_SLICES = (attention_basic, attention_split, attention_sub_quad)
-
-
-def _extent(area: Area, height: int, width: int) -> tuple[int, int]:
-    """(h, w) of what a prompt with this area is shown, as core cuts it."""
-    return (height, width) if area is None else (min(area[0], height - area[2]), min(area[1], width - area[3]))
 
 
 class Call:
@@ -71,7 +66,7 @@ class Call:
     def _require_whole(self, x: Tensor) -> None:
         """Raises ValueError where a call shows a part of the picture, and something of ours has its place in the whole."""
         run, shown = self.run, tuple(x.shape[-2:])
-        whole = {_extent(cond.area, *run.cells) for cond in self.conds if cond}
+        whole = {extent(cond.area, *run.cells) for cond in self.conds if cond}
         if run.placed and whole and whole != {shown}:
             raise ValueError(
                 f"A model call shows {shown[1]}×{shown[0]} latent cells of a picture of {run.cells[1]}×{run.cells[0]}: another node"
@@ -92,7 +87,7 @@ class Call:
         for number, cond in enumerate(self.conds):
             rows, frames = self.backbone.clip(x, number, self.frames)[:, : shown.shape[1]], shown
             if cond and cond.area is not None:
-                (high, wide), (top, left) = _extent(cond.area, *shown.shape[-2:]), cond.area[2:]
+                (high, wide), (top, left) = extent(cond.area, *shown.shape[-2:]), cond.area[2:]
                 frames = shown[..., top : top + high, left : left + wide]
             if not (in_order if rows.shape == frames.shape else one_part)(rows, frames):
                 return False

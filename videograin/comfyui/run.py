@@ -19,10 +19,10 @@ from ..backbones.base import Backbone, Geometry, Need, Site
 from ..core.cells import on_cells
 from ..core.cross_frame import KeySets
 from ..core.phrase_tokens import Binding, binding_of
-from ..core.regions import Grid, Regions, TokenRule, clip_masks, membership
+from ..core.regions import Grid, Regions, TokenRule, clip_masks, membership, require_a_mask_a_frame
 from ..core.schedule import Schedule, of_shares
 from ..features.base import REGION_MASK, Feature
-from ..features.engine import Area, Cond, Half, Start, Step
+from ..features.engine import Area, Cond, Half, Start, Step, extent
 from ..features.source_reader import SourceReader
 from .context_windows import Hints
 from .other_packs import TWICE
@@ -87,9 +87,43 @@ class Run:
         h, w, y, x = area
         return masks[..., round(y * high) : round((y + h) * high), round(x * wide) : round((x + w) * wide)]
 
+    def require_masks(self, regions: Regions) -> None:
+        """Raises ValueError where a region's masks are not the clip's; tells of those that the VAE has cut."""
+        geometry = self.geometry
+        has = "the latent has" if geometry.per_latent == 1 else f"the {geometry.frames} frames of the latent show"
+        require_a_mask_a_frame(self._cut(regions), geometry.shown, has, REGION_MASK)
+        for region in regions:
+            self.tell_cut(f"The masks of region {region.name}", region.mask)
+
+    def tell_cut(self, what: str, masks: Tensor) -> None:
+        """what: the masks' name for the message."""
+        more = len(masks) - self.geometry.shown
+        if len(masks) > 1 and more > 0:
+            self.warn(
+                f"{what} are for {len(masks)} frames, but the model takes them in groups of {self.geometry.per_latent} after the "
+                f"first: the VAE has left out the last {more}. Load {self.geometry.shown} frames, or {self.geometry.shown + self.geometry.per_latent}.",
+                about="frames left out",
+            )
+
+    def clip_masks(self, regions: Regions) -> Tensor:
+        """(K, the clip's frames, H, W) bool. Raises ValueError as `require_masks`."""
+        geometry = self.geometry
+        self.require_masks(regions)
+        return clip_masks(self._cut(regions), geometry.shown, geometry.cells, REGION_MASK, geometry.pixels)
+
+    def _cut(self, regions: Regions) -> Regions:
+        """Regions without masks of frames that the latent does not show."""
+        fit = (self.geometry.belongs(len(region.mask)) for region in regions)
+        shown = self.geometry.shown
+        return tuple(
+            region._replace(mask=region.mask[:shown]) if fits else region
+            for region, fits in zip(regions, fit, strict=True)
+        )
+
     def masks(self, binding: Binding, area: Area, indices: tuple[int, ...]) -> Tensor:
-        """(K, frames, H, W) bool: a prompt's regions in some frames."""
-        return self.crop(clip_masks(binding.regions, self.frames, self.cells, REGION_MASK)[:, list(indices)], area)
+        """(K, frames, H, W) bool, or float where a latent frame shows several: a prompt's regions in some of the latent's frames."""
+        shares = self.geometry.share(self.clip_masks(binding.regions))[:, list(indices)]
+        return self.geometry.whole_tokens(self.crop(shares, area), extent(area, *self.cells))
 
     def covered(self, binding: Binding, area: Area, indices: tuple[int, ...], grid: Grid) -> Tensor:
         """(frames, tokens) bool: what the regions cover of one level's tokens, read once per run."""

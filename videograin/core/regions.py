@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .cells import on_cells
+from .cells import CELL, on_cells
 from .choices import Choice
 
 
@@ -69,15 +69,17 @@ def frame_masks(mask: Tensor) -> Tensor:
     return mask.reshape(-1, *mask.shape[-2:])
 
 
-def clip_masks(regions: Regions, frames: int, cells: tuple[int, int] | None = None, whose: str = "it") -> Tensor:
+def clip_masks(
+    regions: Regions, frames: int, cells: tuple[int, int] | None = None, whose: str = "it", pixels: int = CELL
+) -> Tensor:
     """The regions' masks stacked, all at the size of the largest, so that no mask is shrunk and lost.
 
     cells: (height, width) of the clip's latent; masks of the clip's size are fitted to it (`cells.on_cells`).
-    whose: the input that masks come from, for the message.
+    whose: the input that masks come from, for the message. pixels: a cell's side.
     Returns (K, frames, H, W) bool. Raises ValueError where a mask has neither one frame nor `frames`.
     """
     require_a_mask_a_frame(regions, frames, "the latent has", whose)
-    placed = [region.mask if cells is None else on_cells(region.mask, cells) for region in regions]
+    placed = [region.mask if cells is None else on_cells(region.mask, cells, pixels) for region in regions]
     height, width = (max(mask.shape[side] for mask in placed) for side in (-2, -1))
     return torch.stack([(fitted(mask, height, width) > 0.5).expand(frames, -1, -1) for mask in placed])
 
@@ -105,7 +107,7 @@ def require_a_mask_a_frame(regions: Regions, frames: int, clip: str, whose: str 
 def membership(masks: Tensor, grid: Grid, rule: TokenRule = TokenRule.AREA) -> Tensor:
     """Membership: the regions that cover each token.
 
-    Args: masks (K, frames, H, W) bool; rule "nearest" takes the pixel at each token's corner (the reference code, where
+    Args: masks (K, frames, H, W) bool, or float as the share that is covered; rule "nearest" takes the pixel at each token's corner (the reference code, where
     small regions can vanish); "area" takes tokens at least half covered, and where a region is visible in a frame but
     half covers no token, the token it covers most.
     Returns (K, frames, height, width) bool.

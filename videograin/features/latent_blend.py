@@ -27,9 +27,8 @@ from ..core.latent_blend import (
     towards,
 )
 from ..core.noise_path import next_level
-from ..core.regions import clip_masks
 from ..core.samplers import is_random
-from .base import NOISE_MASK, REGION_MASK, Claim, Claimed, Claims, Feature, Record, one_mask, one_of, size_of, warn_size
+from .base import NOISE_MASK, Claim, Claimed, Claims, Feature, Record, one_mask, one_of, size_of, warn_size
 from .engine import Run, Step
 
 
@@ -123,12 +122,8 @@ class Blended(Feature):
         """float32 on the CPU, with the latent's dimensions: 1 where the edit may happen; made once per run."""
         if self._mask is None:
             record, run = self.record, self.run
-            masks = (
-                record.mask
-                if record.mask is not None
-                else clip_masks(run.regions, run.frames, run.cells, REGION_MASK).any(0)
-            )
-            self._mask = blend_mask(run.crop(masks, None), *run.cells, record.grow, record.feather)
+            masks = record.mask if record.mask is not None else run.clip_masks(run.regions).any(0)
+            self._mask = blend_mask(run.crop(run.geometry.any(masks), None), *run.cells, record.grow, record.feather)
         return self.run.backbone.on_latent(self._mask)
 
     def _mask_at(self, sigma: float) -> Tensor:
@@ -209,7 +204,7 @@ class Blended(Feature):
             raise ValueError(NOISE_MASK)
 
     def _check_mask(self) -> None:
-        mask, frames = self.record.mask, self.run.frames
+        mask, shown = self.record.mask, self.run.geometry.shown
         if mask is None:
             if not self.run.regions:
                 raise ValueError(
@@ -217,12 +212,13 @@ class Blended(Feature):
                     "carries no regions. Connect `mask`, or the CONDITIONING of Bind Region Prompts with Region Prompts "
                     "connected to its `regions`."
                 )
-        elif mask.shape[0] not in (1, frames):
+        elif not self.run.geometry.belongs(len(mask)):
             raise ValueError(
-                f"Latent Blend's `mask` has {mask.shape[0]} masks, but the latent has {frames} frames. Give it "
-                f"one mask, or one for each of the {frames} frames."
+                f"Latent Blend's `mask` has {mask.shape[0]} masks, but the latent has {shown} frames. Give it "
+                f"one mask, or one for each of the {shown} frames."
             )
         else:
+            self.run.tell_cut("The masks of Latent Blend", mask)
             warn_size(self.run, "The masks of Latent Blend", mask)
 
 

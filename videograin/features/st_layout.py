@@ -12,10 +12,10 @@ from torch import Tensor
 from ..backbones.base import Need
 from ..core import st_layout
 from ..core.phrase_tokens import Binding, binding_of, key_regions
-from ..core.regions import Grid, TokenRule, patterns, require_a_mask_a_frame, share_any
+from ..core.regions import Grid, TokenRule, patterns, share_any
 from ..core.score_range import sampled_keys
 from ..core.st_layout import Background, Layout, Levels, Modulation, Role, Settings, Visible
-from .base import REGION_MASK, Claim, Claimed, Claims, Feature, Record, Work, as_heads
+from .base import Claim, Claimed, Claims, Feature, Record, Work, as_heads
 from .engine import SELF, Area, At, Attend, Call, Cond, Half, Misfit, Own, Run
 
 PORTABLE = 400 * 2**20  # bytes that the form without Triton holds at once on a GPU
@@ -84,7 +84,7 @@ class Modulated(Feature):
             )
         for binding in bindings:
             if binding.regions:
-                require_a_mask_a_frame(binding.regions, self.run.frames, "the latent has", REGION_MASK)
+                self.run.require_masks(binding.regions)
 
     # ---- where and how strongly ------------------------------------------------------------------------------------
 
