@@ -17,11 +17,11 @@ def main(architecture: int) -> None:
     fused = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(fused)
     for pointer in ("*fp16", "*bf16"):
-        for d in (40, 64, 80, 128, 160):
+        for d, copies in ((40, False), (64, False), (80, False), (128, False), (128, True), (160, False)):
             blocks, options = fused.blocks(d)
-            constants = {"D": d, **blocks}
+            constants = {"COPIES": copies, "D": d, **blocks}
             names = [name for name in fused._kernel.arg_names if name not in constants]
-            types = {"STRENGTH": "*fp32", "BITS": "*i64", "LABELS": "*i32", "scale": "fp32"}
+            types = {"STRENGTH": "*fp32", "BITS": "*i64", "LABELS": "*i32", "COUNTS": "*fp32", "scale": "fp32"}
             types |= dict.fromkeys(("Q", "K", "V", "SPANNED", "OUT"), pointer)
             signature = {name: types.get(name, "i32") for name in names} | dict.fromkeys(constants, "constexpr")
             built = triton.compile(

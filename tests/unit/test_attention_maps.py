@@ -4,7 +4,7 @@ from math import isnan
 
 import pytest
 import torch
-from equations import dense
+from equations import dense, padded
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from pack.videograin.core import cross_frame
@@ -12,7 +12,7 @@ from pack.videograin.core.attention_probs import phrase_shares, point_shares, pr
 from pack.videograin.core.cross_frame import KeySet
 from pack.videograin.core.regions import share_any
 from pack.videograin.core.score_range import sampled_keys
-from pack.videograin.core.st_layout import Modulation
+from pack.videograin.core.st_layout import Modulation, modulated_attention
 from pack.videograin.views import attention_maps, heatmaps
 from pack.videograin.views.attention_maps import Average, Column, Point, attention_inside, middle, parse_points
 
@@ -62,6 +62,19 @@ def test_a_phrase_gets_the_probabilities_of_its_tokens():
                 assert (found[row, phrase, frame] - truth[:, tokens[phrase]].sum(1)).abs().max() < 1e-6
     unmodulated = phrase_shares(q, k, HEADS, tokens, None)
     assert torch.equal(unmodulated[0], unmodulated[1]) and torch.equal(unmodulated[0], found[0])
+
+
+def test_a_phrase_beside_padding_gets_what_the_model_gives_it():
+    (q, k, _), modulation, _ = padded()
+    q, k = q.float(), k.float()
+    modulation = modulation._replace(strength=modulation.strength.float(), log_count=modulation.log_count.float())
+    words = torch.zeros(1, k.shape[2], dtype=torch.bool)
+    words[0, 2:5] = True
+    found = phrase_shares(*(x.transpose(1, 2).flatten(2) for x in (q, k)), 3, words, modulation)
+    of_words = torch.zeros_like(k)
+    of_words[:, :, 2:5, 0] = 1
+    given = modulated_attention(q, k, of_words, modulation)[..., 0].mean(1)
+    assert (found[1, 0] - given).abs().max() < 1e-6 < (found[0] - found[1]).abs().max()
 
 
 @pytest.mark.parametrize("key_set", cross_frame.KEY_SETS)

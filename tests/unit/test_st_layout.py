@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from equations import dense, dense_recipe, problem, relative
+from equations import dense, dense_recipe, padded, problem, relative
 
 from pack.videograin.core import cross_frame, st_layout
 from pack.videograin.core.regions import Grid, same_membership, share_any
@@ -62,6 +62,22 @@ def test_cross_attention_words_act_in_their_regions_only():
     assert (
         relative(st_layout.modulated_attention(q, k, v, Modulation(strength, labels, words, positive)), truth) < 1e-12
     )
+
+
+@pytest.mark.parametrize("padding", [1, 3, 500])
+def test_padding_counts_as_one_token_however_long_it_is(padding):
+    tensors, modulation, truth = padded(padding=padding)
+    assert relative(st_layout.modulated_attention(*tensors, modulation), truth) < 1e-7
+    if padding > 1:
+        words_alone = modulation._replace(log_count=None)
+        assert relative(st_layout.modulated_attention(*tensors, words_alone), truth) > 1e-2
+
+
+def test_padding_leaves_attention_as_it_is_where_nothing_is_modulated():
+    tensors, modulation, _ = padded()
+    plain = torch.nn.functional.scaled_dot_product_attention(*tensors)
+    none = modulation._replace(strength=torch.zeros_like(modulation.strength))
+    assert relative(st_layout.modulated_attention(*tensors, none), plain) < 1e-12
 
 
 def test_row_range_is_the_span_of_the_scores():

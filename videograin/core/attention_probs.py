@@ -17,21 +17,26 @@ from .st_layout import Modulation
 
 
 def probabilities(
-    q: Tensor, k: Tensor, strength: Tensor | None = None, positive: Tensor | None = None, fast: bool = False
+    q: Tensor,
+    k: Tensor,
+    strength: Tensor | None = None,
+    positive: Tensor | None = None,
+    fast: bool = False,
+    count: Tensor | float = 0.0,
 ) -> Tensor:
     """Modulated attention as probabilities (VideoGrain Eq. 1–2): softmax of the scores, mean over heads.
 
     Args: q (H, N, D), k (H, M, D), scale 1/sqrt D; strength (N,), lambda of each query, None for plain attention;
-    positive (N, M) bool; fast, as in st_layout.Settings.
+    positive (N, M) bool; fast, as in st_layout.Settings; count (M,), ln n of keys that are n copies of one token.
     Returns (N, M) float32; each row sums to 1.
     """
     q, k = q.float() * q.shape[-1] ** -0.5, k.float()
     scores = q @ k.transpose(-1, -2)
     if strength is not None:
-        spanned = q @ sampled_keys(k[None])[0].transpose(-1, -2) if fast else scores
+        spanned = q @ sampled_keys(k[None])[0].transpose(-1, -2) if fast else scores + count
         span = spanned.amax(-1, keepdim=True) - spanned.amin(-1, keepdim=True)
         strength = strength[:, None].to(scores)
-        scores = (1 - strength) * scores + strength * span * positive
+        scores = (1 - strength) * scores + strength * (span * positive - count)
     return scores.softmax(-1).mean(0)
 
 
@@ -49,7 +54,8 @@ def phrase_shares(q: Tensor, k: Tensor, heads: int, tokens: Tensor, modulation: 
         if modulation is not None:
             labels, key_labels = modulation.query_labels[frame], modulation.key_labels[frame]
             positive = modulation.positive[labels][:, key_labels]
-            after = probabilities(*pair, modulation.strength[frame], positive)
+            count = 0.0 if modulation.log_count is None else modulation.log_count[key_labels]
+            after = probabilities(*pair, modulation.strength[frame], positive, count=count)
         found.append(torch.stack((before, after)) @ tokens.T.to(before))
     return rearrange(torch.stack(found), "f r n k -> r k f n")
 

@@ -6,7 +6,8 @@ others. lambda depends on the query alone, so up to a constant per row, which so
     s'(x, y) = (1-lambda) s(x, y) + lambda Delta [x, y positive],     Delta = max - min of the row.
 
 "Positive" depends only on the two tokens' patterns. So one extra channel per key pattern, one-hot on the key and lambda
-Delta on the query where that pattern is positive, puts the second term into an ordinary attention call. Another exact
+Delta on the query where that pattern is positive, puts the second term into an ordinary attention call. Keys that are n
+copies of one token (the padding of a text) count as one with ln n more: -lambda ln n on each, and Delta of the sum. Another exact
 form has no channels: one call per key pattern, merged after the second term is added to its log-sum-exp. On a CPU, with
 four patterns, it is a little faster and needs several times the memory (benchmarks/SPEED.md). A supported GPU needs
 neither form, see st_layout_triton.py.
@@ -140,7 +141,8 @@ class Modulation(NamedTuple):
     """Inputs of the modulation, for B frames or groups of frames with N queries and M keys each.
 
     strength: (B, N) float32, lambda of each query, 0 to 1; query_labels: (B, N), key_labels: (B, M) int64, patterns;
-    positive: (P, Q) bool over (query, key) patterns. fast: as in Settings.
+    positive: (P, Q) bool over (query, key) patterns. fast: as in Settings. log_count: (Q,) float32, ln n for a key
+    pattern whose keys are n copies of one token, which count as that one, 0 for others; None for 0 everywhere.
     """
 
     strength: Tensor
@@ -148,6 +150,7 @@ class Modulation(NamedTuple):
     key_labels: Tensor
     positive: Tensor
     fast: bool = False
+    log_count: Tensor | None = None
 
 
 def layout(masks: Tensor, strengths: Tensor, grid: Grid, settings: Settings, visible: Visible | None = None) -> Layout:
@@ -197,11 +200,11 @@ def modulated_attention(
     Args:
         q (B, H, N, D), k (B, H, M, D), v (B, H, M, D); any float dtype, scale 1/sqrt D.
         modulation: for B groups of queries.
-        spanned (B, H, S, D): the keys over which Delta is taken, None for all of k.
+        spanned (B, H, S, D): the keys over which Delta is taken, None for all of k, as it must be with copies.
     Returns (B, H, N, D) in q's dtype.
     """
     d = q.shape[-1]
-    strength, query_labels, key_labels, positive, _ = modulation
+    strength, query_labels, key_labels, positive, _, log_count = modulation
     used = positive.any(0).nonzero()[:, 0]  # a key pattern that is positive with no query needs no channel
     slot = key_labels.new_full((positive.shape[1],), len(used))
     slot[used] = torch.arange(len(used), device=slot.device)
@@ -212,10 +215,16 @@ def modulated_attention(
     # Queries of all heads that are copied at once: little memory, and still enough work for a GPU.
     tokens = 2048 if q.device.type == "cpu" else 2**16
     heads = min(q.shape[1], max(1, tokens // strength.numel()))
-    wide_k, wide_v = (_wide(x, heads, len(used)) for x in (k, v))
+    slots = len(used) + (log_count is not None)
+    wide_k, wide_v = (_wide(x, heads, slots) for x in (k, v))
     wide_k[..., d : d + len(used)] = key_slots
+    spanned = k if spanned is None else spanned
+    if log_count is not None:
+        count = log_count[key_labels][:, None, :, None]  # (B, 1, M, 1)
+        wide_k[..., d + len(used) : d + slots] = count
+        spanned = torch.cat([k.to(count.dtype), count.expand(*k.shape[:3], 1)], -1)
     out = torch.empty_like(q)
-    parts = zip(*(x.split(heads, 1) for x in (q, k, v, k if spanned is None else spanned, out)), strict=True)
+    parts = zip(*(x.split(heads, 1) for x in (q, k, v, spanned, out)), strict=True)
     for some_q, some_k, some_v, some_spanned, some_out in parts:
         keys, values = wide_k[:, : some_k.shape[1]], wide_v[:, : some_k.shape[1]]
         keys[..., :d], values[..., :d] = some_k, some_v
@@ -230,15 +239,28 @@ def modulated_attention(
 def _modulated_queries(q: Tensor, k: Tensor, strength: Tensor, positive: Tensor) -> Tensor:
     """Queries with extra channels: (1-lambda)q/sqrt D, and lambda Delta/sqrt D in the slot of each positive pattern.
 
-    k: the keys over which Delta is taken; strength is lambda, positive (B, 1, N, P).
+    k: the keys over which Delta is taken, with a channel of ln n where some are copies: -lambda is then in one slot more.
+    strength is lambda, positive (B, 1, N, P).
     """
-    exact, d = torch.promote_types(q.dtype, torch.float32), q.shape[-1]
+    exact, d, slots = torch.promote_types(q.dtype, torch.float32), q.shape[-1], positive.shape[-1]
+    copies = k.shape[-1] > d
     strength = strength.to(exact) / math.sqrt(d)
-    bonus = (strength * row_range(q, k)[..., None]).clamp(max=torch.finfo(q.dtype).max)
-    wide = _wide(q, q.shape[1], positive.shape[-1])
+    span = row_range(F.pad(q.to(exact), (0, 1), value=math.sqrt(d)) if copies else q, k)
+    bonus = (strength * span[..., None]).clamp(max=torch.finfo(q.dtype).max)
+    wide = _wide(q, q.shape[1], slots + copies)
     wide[..., :d] = q.to(exact) * (1 / math.sqrt(d) - strength)
-    wide[..., d : d + positive.shape[-1]] = positive * bonus
+    wide[..., d : d + slots] = positive * bonus
+    if copies:
+        wide[..., d + slots : d + slots + 1] = -strength * math.sqrt(d)
     return wide
+
+
+def with_copies(key_labels: Tensor, positive: Tensor, copies: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Labels, positive pairs and `log_count` of keys some of which, (M,) bool, are copies of one token of no region."""
+    pattern = positive.shape[1]
+    log_count = torch.zeros(pattern + 1, device=positive.device)
+    log_count[pattern] = math.log(int(copies.sum()))
+    return key_labels.masked_fill(copies, pattern), F.pad(positive, (0, 1)), log_count
 
 
 def _wide(x: Tensor, heads: int, slots: int) -> Tensor:

@@ -15,6 +15,7 @@ import triton.language as tl
 from torch import Tensor
 
 PATTERNS = 63  # bits of an int64 less its sign
+LOG2E = tl.constexpr(1.4426950408889634)
 
 
 def usable(q: Tensor, positive: Tensor) -> bool:
@@ -31,18 +32,20 @@ def usable(q: Tensor, positive: Tensor) -> bool:
 
 def attention(q: Tensor, k: Tensor, v: Tensor, modulation: tuple[Tensor, ...], spanned: Tensor | None = None) -> Tensor:
     """As `st_layout.modulated_attention`, computed in float32 and rounded once to q's dtype; D at most 256."""
-    strength, query_labels, key_labels, positive, _ = modulation
+    strength, query_labels, key_labels, positive, _, log_count = modulation
     q, k, v = (x if x.stride(-1) == 1 else x.contiguous() for x in (q, k, v))
     spanned = k if spanned is None else spanned
     batch, heads, queries, d = q.shape
     bits = (positive.long() << torch.arange(positive.shape[1], device=positive.device)).sum(1)[query_labels]
     out = torch.empty((batch, queries, heads, d), dtype=q.dtype, device=q.device).transpose(1, 2)
+    copies = log_count is not None
+    counts = log_count.float()[key_labels].contiguous() if copies else strength  # without copies never read
     shape, options = blocks(d)
     _kernel[(triton.cdiv(queries, shape["BLOCK_QUERIES"]), batch * heads)](
-        q, k, v, spanned, out, strength.float().contiguous(), bits.contiguous(), key_labels.int().contiguous(),
+        q, k, v, spanned, out, strength.float().contiguous(), bits.contiguous(), key_labels.int().contiguous(), counts,
         *q.stride()[:3], *k.stride()[:3], *v.stride()[:3], *spanned.stride()[:3], *out.stride()[:3],
         heads, queries, k.shape[2], spanned.shape[2], 1 / math.sqrt(d),
-        D=d, **shape, **options,
+        COPIES=copies, D=d, **shape, **options,
     )  # fmt: skip
     return out
 
@@ -56,11 +59,11 @@ def blocks(d: int) -> tuple[dict[str, int], dict[str, int]]:
 
 @triton.jit
 def _kernel(
-    Q, K, V, SPANNED, OUT, STRENGTH, BITS, LABELS,
+    Q, K, V, SPANNED, OUT, STRENGTH, BITS, LABELS, COUNTS,
     q_batch, q_head, q_token, k_batch, k_head, k_token, v_batch, v_head, v_token, s_batch, s_head, s_token,
     o_batch, o_head, o_token,
     heads, queries, keys, spanned_keys, scale,
-    D: tl.constexpr, BLOCK_D: tl.constexpr, BLOCK_QUERIES: tl.constexpr, BLOCK_KEYS: tl.constexpr,
+    COPIES: tl.constexpr, D: tl.constexpr, BLOCK_D: tl.constexpr, BLOCK_QUERIES: tl.constexpr, BLOCK_KEYS: tl.constexpr,
 ):  # fmt: skip
     batch = (tl.program_id(1) // heads).to(tl.int64)
     head = (tl.program_id(1) % heads).to(tl.int64)
@@ -83,13 +86,15 @@ def _kernel(
         columns = (start + y).to(tl.int64)[None, :]
         k = tl.load(s_start + columns * s_token + channel[:, None], exists[None, :] & real[:, None], other=0.0)
         s = tl.dot(q, k, input_precision="ieee")
+        if COPIES:  # spanned keys are then all keys
+            s += tl.load(COUNTS + batch * keys + start + y, exists, other=0.0)[None, :] / scale
         high = tl.maximum(high, tl.max(tl.where(exists[None, :], s, float("-inf")), 1))
         low = tl.minimum(low, tl.min(tl.where(exists[None, :], s, float("inf")), 1))
 
     # s' = (1-lambda)s + lambda Delta on positive pairs, in base 2 because exp2 is the hardware's.
     strength = tl.load(STRENGTH + batch * queries + x, inside, other=0.0)
     bits = tl.load(BITS + batch * queries + x, inside, other=0)
-    unit = scale * 1.4426950408889634
+    unit = scale * LOG2E
     bonus = strength * (high - low) * unit
     slope = (1 - strength) * unit
     top = tl.full([BLOCK_QUERIES], float("-inf"), tl.float32)
@@ -102,6 +107,8 @@ def _kernel(
         label = tl.load(LABELS + batch * keys + start + y, exists, other=0).to(tl.int64)
         positive = ((bits[:, None] >> label[None, :]) & 1) == 1
         s = tl.dot(q, k, input_precision="ieee") * slope[:, None] + tl.where(positive, bonus[:, None], 0.0)
+        if COPIES:
+            s -= strength[:, None] * tl.load(COUNTS + batch * keys + start + y, exists, other=0.0)[None, :] * LOG2E
         s = tl.where(exists[None, :], s, float("-inf"))
         now = tl.maximum(top, tl.max(s, 1))
         p = tl.exp2(s - now[:, None])
