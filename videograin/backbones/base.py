@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from enum import Enum
 from typing import Any, ClassVar, NamedTuple, Protocol
 
-import torch.nn.functional as F
+import torch
 from torch import Tensor, nn
 
 from ..core import latent_time
@@ -25,6 +25,8 @@ class Need(Enum):
     GROUP_NORMS = "GroupNorm between its layers"
     GRADIENTS = "gradients of a part of the network"
     INVERSION = "an inversion along the levels of noise"
+    LEVELS = "attention at several grids"
+    FRAME_BATCH = "frames side by side in a batch, each with a latent of its own"
 
 
 class Geometry(NamedTuple):
@@ -70,9 +72,11 @@ class Geometry(NamedTuple):
         return latent_time.grouped(masks, self.frames, self.per_latent).amax(-3)
 
     def whole_tokens(self, masks: Tensor, cells: tuple[int, int]) -> Tensor:
-        """Masks (K, frames, H, W) of so many cells (h, w), their edge repeated where the network fills its last tokens."""
-        short = [-cell % self.patch * side // cell for side, cell in zip(masks.shape[-2:], cells, strict=True)]
-        return F.pad(masks, (0, short[1], 0, short[0]), "replicate") if any(short) else masks
+        """Masks (K, frames, H, W) of so many cells (h, w), their last cells repeated where the network fills its last tokens."""
+        for axis, cell in zip((-2, -1), cells, strict=True):
+            short = -cell % self.patch * masks.shape[axis] // cell
+            masks = torch.cat([masks, masks.narrow(axis, masks.shape[axis] - short, short)], axis) if short else masks
+        return masks
 
 
 class ResNet(NamedTuple):
@@ -103,13 +107,17 @@ class Engine(Protocol):
     kinds: by ComfyUI's names of the kinds of attention ("attn1", "attn2"), what stands for the network's own: it takes a
     layer, queries, keys and values as the network has them, and gives their attention. It calls the network's attention
     with the options as they were, so nothing comes back to it. sites: the family's own, found once a run. size: (h, w) in latent cells of what the call shows.
-    watched: whether `see_hidden` is to be given the hidden states that enter self-attention, with the size of their grid.
+    conds, frames: of the call, and the frames of each. owner: the pack that a function or an object is of, for messages. watched: whether `see_hidden` is to be given the hidden states that enter self-attention, with the size of their grid.
     """
 
     kinds: Mapping[str, Callable[[Layer, Tensor, Tensor, Tensor], Tensor]]
     sites: Mapping[Site, int]
     size: tuple[int, int]
+    conds: Sequence[Any]
+    frames: int
     watched: bool
+
+    def owner(self, thing: Any) -> str: ...
 
     def see_hidden(self, site: Site, size: tuple[int, int], x: Tensor) -> None: ...
 
@@ -127,6 +135,10 @@ class Backbone:
     def matches(self, network: nn.Module) -> bool:
         """Whether a network is of this family, by the names of its classes: comfy is never imported for it."""
         raise NotImplementedError
+
+    def instead(self, network: nn.Module) -> str | None:
+        """Of a network that is like this family's and is none: why, and what to take instead; None for all others."""
+        return None
 
     def geometry(self, shape: tuple[int, ...]) -> Geometry:
         """Of a latent of this shape."""
@@ -147,6 +159,14 @@ class Backbone:
     def widths(self, network: nn.Module) -> dict[Site, int]:
         """Channels of each site's queries, to reckon memory and to gather features."""
         raise NotImplementedError
+
+    def text_width(self, network: nn.Module) -> int | None:
+        """Numbers of a row of the text it reads; None where core's own configuration says it."""
+        return None
+
+    def padding(self, text: Tensor) -> Tensor | None:
+        """The rows of a prompt's text (1, L, d) that only fill it up, (L,) bool; None where such rows are words like others."""
+        return None
 
     def frames_of(self, x: Tensor, conds: int) -> tuple[int, bool]:
         """Frames of each cond in a call of the network, and whether its rows are whole clips."""

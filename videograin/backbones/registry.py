@@ -6,8 +6,14 @@ from torch import nn
 
 from .base import Backbone
 from .unet import UNet
+from .wan import Wan
 
-FAMILIES: tuple[Backbone, ...] = (UNet(),)
+FAMILIES: tuple[Backbone, ...] = (UNet(), Wan())
+
+
+def instead(network: nn.Module) -> str | None:
+    """Why a network that is like a family's is none of it, and what to take instead; None where it is like none."""
+    return next((why for family in FAMILIES if (why := family.instead(network))), None)
 
 
 def of(network: nn.Module) -> Backbone | None:

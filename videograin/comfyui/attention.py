@@ -103,6 +103,8 @@ class Call:
             if cond and cond.source and place in cond.source.places and self.indices is not None:
                 cond.source.keep(place, cond.area, self.indices, tuple(tensor[number] for tensor in tensors))
 
+    owner = staticmethod(pack_of)
+
     # ---- where we stand ----------------------------------------------------------------------------------------------
 
     @property
@@ -298,7 +300,8 @@ class Call:
 
     def _over(self, key_set: Any, layer: Layer, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
         """Ordinary attention over a key set, (c, f, n, d) in and out."""
-        attend: Attend = partial(self._plain if key_set.alone else self._wide, layer)
+        own = key_set.alone or (key_set.kind == self.backbone.own_key_set and key_set.visible is None)
+        attend: Attend = partial(self._plain if own else self._wide, layer)
         return key_set.attend([q], [k, v], attend)
 
     def split(self, x: Tensor) -> Tensor:

@@ -253,13 +253,27 @@ class Run:
         self.conds[cond["uuid"]] = Cond(
             half=half,
             name=name,
-            area=tuple(cond["area"]) if "area" in cond else None,
+            area=self._area(cond),
             binding=binding,
             tokens=0 if text is None else text.shape[1],
             start=float(cond.get("timestep_start", float("inf"))),
             end=float(cond.get("timestep_end", 0.0)),
             source=source,
+            padding=None if text is None else self.backbone.padding(text.cpu()),
         )
+
+    def _area(self, cond: dict[str, Any]) -> Area:
+        """A prompt's area in the picture. Raises ValueError where it is of some frames only."""
+        if "area" not in cond:
+            return None
+        dims = len(cond["area"]) // 2
+        size, place = cond["area"][:dims], cond["area"][dims:]
+        if dims > 2 and self.placed and (place[0] > 0 or size[0] < self.frames):
+            raise ValueError(
+                "A prompt's area is of some frames only (Conditioning Set Area Percentage Video with `temporal` below 1), but "
+                "regions and sources are of the whole clip. Set `temporal` to 1 and `z` to 0."
+            )
+        return (*size[-2:], *place[-2:])
 
     def binding_at(self, sigma: float) -> Binding | None:
         """The regions in force at a noise level for prompts that bring none: the first positive prompt's that acts."""

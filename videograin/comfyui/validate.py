@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from comfy.ldm.modules.attention import SpatialVideoTransformer
 from comfy.model_patcher import ModelPatcher
-from comfy.model_sampling import CONST, ModelSamplingDiscrete
+from comfy.model_sampling import CONST, IMG_TO_IMG_FLOW, ModelSamplingDiscrete
 from torch import Tensor, nn
 
 from ..backbones import registry
@@ -33,8 +33,8 @@ def tell_if_newer(version: str) -> None:
         )
 
 
-def require_family(model: ModelPatcher, node: str) -> Backbone:
-    """The family of a MODEL. Raises ValueError where it is of none, or another node has changed its network."""
+def require_family(model: ModelPatcher, node: str, *needs: Need) -> Backbone:
+    """The family of a MODEL. Raises ValueError where it is of none, lacks what a node needs, or another node has changed it."""
     network = model.get_model_object("diffusion_model")
     if hasattr(network, "_orig_mod") or hasattr(model.model.diffusion_model, "_orig_mod"):
         raise ValueError(
@@ -44,7 +44,7 @@ def require_family(model: ModelPatcher, node: str) -> Backbone:
         )
     backbone = registry.of(network)
     if backbone is None:
-        pack, fix = pack_of(network), "Connect a UNet checkpoint"
+        pack, fix = pack_of(network), registry.instead(network) or "Connect a checkpoint of one of these"
         if not pack.startswith("comfy."):
             fix = f"It is a network of {pack}'s own: load a Stable Diffusion checkpoint with Load Checkpoint instead"
         raise ValueError(
@@ -62,11 +62,19 @@ def require_family(model: ModelPatcher, node: str) -> Backbone:
             f"{node}'s `model` input is a video model with temporal layers of its own (Stable Video Diffusion), whose "
             "attention is not over pictures. Connect an image checkpoint: SD 1.x, SD 2.x or SDXL."
         )
-    if isinstance(model.get_model_object("model_sampling"), CONST) and not backbone.path.fades:
+    sampling = model.get_model_object("model_sampling")
+    if isinstance(sampling, CONST) and not backbone.path.fades:
         raise ValueError(
             f"{node}'s `model` input samples by rectified flow (ModelSamplingSD3 or a flow checkpoint); the method is "
             "made for epsilon- and v-prediction. Remove that node, or connect another checkpoint."
         )
+    if backbone.path.fades and (not isinstance(sampling, CONST) or isinstance(sampling, IMG_TO_IMG_FLOW)):
+        raise ValueError(
+            f"{node}'s `model` is a {backbone.name} that does not sample by rectified flow from noise ({type(sampling).__name__}: a "
+            "ModelSampling node for other models, or a checkpoint that goes from picture to picture). Remove that node, or connect "
+            "another checkpoint."
+        )
+    require_offers(backbone, frozenset(needs), node)
     return backbone
 
 
@@ -99,7 +107,9 @@ def _foreign_attention(model: ModelPatcher) -> nn.Module | None:
 
 def require_text(model: ModelPatcher, encoded: Iterable[Tensor], whose: str) -> None:
     """Raises ValueError for no text, and for that of another kind of model. whose: for the message, "Some Node's `conditioning`"."""
-    width = model.model.model_config.unet_config.get("context_dim")
+    network = model.model.diffusion_model
+    family = registry.of(network)
+    width = (family and family.text_width(network)) or model.model.model_config.unet_config.get("context_dim")
     for text in encoded:
         if not text.numel():
             raise ValueError(

@@ -24,12 +24,12 @@ from .module_hooks import hooked
 from .plan import KEY, find, live, records
 from .progress import Notes
 from .run import NOTES, RUN, Run
-from .validate import require_family, require_offers, sampler_name
+from .validate import require_family, sampler_name
 
 
 def add(model: ModelPatcher, record: Record) -> ModelPatcher:
     """A clone of the MODEL with one more record. Raises ValueError for another family or a second record of its kind."""
-    require_offers(require_family(model, record.node), record.needs, record.node)
+    require_family(model, record.node, *record.needs)
     plan = records(model)
     if find(plan, type(record)) is not None:
         raise ValueError(

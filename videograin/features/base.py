@@ -79,7 +79,7 @@ class Record:
 
     node: ClassVar[str]  # for messages
     order: ClassVar[int]
-    needs: ClassVar[frozenset[Need]] = frozenset()
+    needs: frozenset[Need] = frozenset()
     live_in_inversion: ClassVar[bool] = False  # acts while a clip is inverted as in its edit
     on_latent: ClassVar[bool] = False  # works on the latent alone: attention is as without it
     words_widget: ClassVar[str] = ""  # that keeps words to regions, at 0 to none, for messages

@@ -44,6 +44,7 @@ class Cond:
 
     name: of its prompt, as the guider calls it. binding: regions and tokens of its own prompt, or None. tokens: length
     of its own text. start, end: the noise levels between which the prompt acts. source: whose clip it shows, or None.
+    padding: the tokens that only fill its text up, (tokens,) bool; None where such are words like others.
     """
 
     half: Half
@@ -54,6 +55,7 @@ class Cond:
     start: float
     end: float
     source: Any = None
+    padding: Tensor | None = None
 
     def acts(self, sigma: float) -> bool:
         """ComfyUI's own rule for prompts with a timestep range: both ends are in it."""

@@ -56,6 +56,7 @@ class SelfFusion(SourceRecord):
 
     node = "Self-Attention Fusion"
     order = 70
+    needs = frozenset({Need.FRAME_BATCH})
 
     @property
     def neutral(self) -> bool:
@@ -94,7 +95,7 @@ class CrossFusion(SourceRecord):
 
     node = "Cross-Attention Fusion"
     order = 71
-    needs = frozenset({Need.CROSS_ATTENTION})
+    needs = frozenset({Need.CROSS_ATTENTION, Need.FRAME_BATCH})
 
     @property
     def neutral(self) -> bool:

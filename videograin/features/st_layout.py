@@ -30,9 +30,14 @@ class STLayout(Record):
 
     node = "ST-Layout Attention"
     order = 90  # innermost: within it, attention would be asked for one cond at a time
-    needs = frozenset({Need.CROSS_ATTENTION})
     words_widget = "ST-Layout's `cross_strength`"
     wants_all_frames = True
+
+    @property
+    def needs(self) -> frozenset[Need]:
+        """Below full resolution there is nothing where all attention is at one grid."""
+        levels = {Need.LEVELS} if self.settings.levels == Levels.BELOW_FULL else set()
+        return frozenset({Need.CROSS_ATTENTION, *levels})
 
     def bind(self, run: Run) -> Feature:
         return Modulated(self, run)
@@ -223,5 +228,10 @@ class Modulated(Feature):
             factor = factor.masked_fill(wordless[:, None], 0.0)
         strength = self.settings.cross_strength * self.decay(at.call.sigma) * factor.to(device)[labels, frame]
         token_labels, words = patterns(key_regions(cond.binding, cond.tokens, k.shape[1], at.call.text))
-        positive = share_any(layout.table, words).to(device)
-        return Modulation(strength.clamp(max=1), labels, token_labels.to(device).expand(frames, -1), positive)
+        positive, log_count = share_any(layout.table, words), None
+        if cond.padding is not None and cond.padding.any():
+            padding = F.pad(cond.padding, (0, k.shape[1] - len(cond.padding))) & ~words[token_labels].any(1)
+            token_labels, positive, log_count = st_layout.with_copies(token_labels, positive, padding)
+            log_count = log_count.to(device)
+        by_key = token_labels.to(device).expand(frames, -1)
+        return Modulation(strength.clamp(max=1), labels, by_key, positive.to(device), log_count=log_count)

@@ -12,7 +12,7 @@ from comfy.model_patcher import ModelPatcher
 from torch import Tensor
 
 from ..backbones import registry
-from ..backbones.base import Site
+from ..backbones.base import Need, Site
 from ..comfyui.model_identity import require_origin
 from ..comfyui.plan import records
 from ..comfyui.progress import tell
@@ -129,7 +129,7 @@ def attention_layout(
 
     In memory is one sum of features (core.attention_clusters), past memmap.IN_MEMORY in a file in ComfyUI's temporary folder.
     """
-    require_family(model, "Attention Layout")
+    require_family(model, "Attention Layout", Need.FRAME_BATCH)
     height, width = inversion.source.shape[-2:]
     divisor, positions = choose_level(settings.level, height, width), {}
     if clip is not None and settings.prompt:
@@ -204,7 +204,7 @@ def observe(
 
     Raises ValueError where the INVERSION is of another model or key set, or the level has no attention.
     """
-    require_family(model, "Attention Layout")
+    require_family(model, "Attention Layout", Need.FRAME_BATCH)
     require_origin(inversion, model, records(model), "Attention Layout's `model`")
     require_text(model, (text for text, _ in conditioning), "Attention Layout's `conditioning`")
     levels = noisy(inversion)

@@ -12,6 +12,7 @@ from comfy.model_patcher import ModelPatcher
 from comfy.sd import VAE
 from torch import Tensor
 
+from ..backbones.base import Need
 from ..comfyui.validate import require_family
 from ..core.label_propagation import Settings
 from ..masks.grabcut import painted
@@ -27,7 +28,7 @@ def follow_marks_by_model(
     Args: marks of each thing; starts, its masks in the frames in which it is marked, at least one each. What is erased in a
     frame without such a mask is taken away there.
     """
-    require_family(model, node)
+    require_family(model, node, Need.FRAME_BATCH)
     shown = from_frames(model, vae, frames, enlargement(model, frames), node)
     found = track(model, shown, frames, Known(starts), Settings())
     for masks, each, known in zip(found.masks, marks, starts, strict=True):

@@ -22,7 +22,7 @@ from ..comfyui.other_packs import TWICE, iterations
 from ..comfyui.plan import describe, records
 from ..comfyui.progress import Notes
 from ..comfyui.spill_to_disk import allocate
-from ..comfyui.validate import require_family, require_offers, require_picture, require_text
+from ..comfyui.validate import require_family, require_picture, require_text
 from ..comfyui.wrappers import for_inversion, noting
 from ..core.ddim_inversion import SETTLED, ddim_invert
 from ..core.inversion_record import Inversion, dtype_of, levels
@@ -197,7 +197,7 @@ def step_cache(model: ModelPatcher) -> str | None:
 
 
 def _check(model: ModelPatcher, latent: dict[str, Any], sigmas: Tensor) -> None:
-    require_offers(require_family(model, "DDIM Inversion"), frozenset({Need.INVERSION}), "DDIM Inversion")
+    require_family(model, "DDIM Inversion", Need.INVERSION)
     if cache := step_cache(model):
         raise ValueError(
             f"A step-skipping cache ({cache}) is active on DDIM Inversion's `model`. A skipped step predicts no noise of its own, "

@@ -18,6 +18,7 @@ from comfy.model_patcher import ModelPatcher
 from comfy.sd import CLIP, VAE
 from torch import Tensor
 
+from ..backbones.base import Need
 from ..comfyui.fingerprint import PLAIN, code, fingerprint
 from ..comfyui.model_identity import model_identity
 from ..comfyui.plan import records
@@ -56,7 +57,7 @@ def invert_clip(
     Raises ValueError as `invert.invert` and the checks before it do.
     """
     model = given.model
-    require_family(model, NODE)
+    require_family(model, NODE, Need.FRAME_BATCH)
     _require_a_cell(given.frames)
     sigmas = invert.schedule(model, SCHEDULER, given.steps)
     (latent,) = host.VAEEncode().encode(given.vae, given.frames)

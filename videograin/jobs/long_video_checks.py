@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ..backbones.base import Need
 from ..comfyui.plan import find, records
 from ..comfyui.validate import require_family, require_text
 from ..core.cells import CELL
@@ -24,7 +25,7 @@ NODE = "Edit in Chunks"
 
 def check(job: Job, notes: Notes) -> None:
     """Raises ValueError with what was found, what was expected and the input to change; what does not stop goes to notes."""
-    require_family(job.model, NODE)
+    require_family(job.model, NODE, Need.FRAME_BATCH)
     _check_pictures(job)
     for name in ("source", "positive", "negative"):
         require_text(job.model, (text for text, _ in getattr(job, name)), f"{NODE}'s `{name}`")

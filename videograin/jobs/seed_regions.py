@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ..backbones.base import Need
 from ..comfyui.progress import Notes, watcher
 from ..comfyui.validate import require_family, require_text
 from ..core.choices import Choice
@@ -102,7 +103,7 @@ def seed_regions(
     Args: numbers of these regions, from 1; own, pictures in place of drawings.
     Raises ValueError for a MODEL that cannot be looked into, and where a thing is not found in its pictures.
     """
-    require_family(painter.model, NODE)
+    require_family(painter.model, NODE, Need.FRAME_BATCH)
     require_uncached(painter.model, NODE)
     for name, pictures in (("frames", frames), *((f"picture_{n}", picture) for n, (picture, _) in own.items())):
         if not torch.isfinite(pictures).all():

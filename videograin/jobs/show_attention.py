@@ -12,7 +12,7 @@ from typing import NamedTuple
 from comfy.model_patcher import ModelPatcher
 from torch import Tensor
 
-from ..backbones.base import Site
+from ..backbones.base import Need, Site
 from ..comfyui.model_identity import require_origin
 from ..comfyui.plan import find, records
 from ..comfyui.progress import warn
@@ -97,7 +97,7 @@ def show_attention(
 
     Raises ValueError for what does not fit together, or shows nothing.
     """
-    require_family(model, NODE)
+    require_family(model, NODE, Need.FRAME_BATCH)
     require_origin(inversion, model, records(model), f"{NODE}'s `model`")
     for name, entries in (("conditioning", conditioning), ("negative", negative or ())):
         require_text(model, (text for text, _ in entries), f"{NODE}'s `{name}`")
