@@ -103,10 +103,9 @@ class DDIMInversion(io.ComfyNode):
     @declared
     def execute(cls, model, conditioning, latent, steps: int, scheduler: str, refinements: int,
                 convention: str = CONVENTIONS[1], sigmas=None, precision: str = "fp32", after=None) -> io.NodeOutput:  # fmt: skip
-        require_family(model, "DDIM Inversion")
-        own = {"steps": steps, "scheduler": scheduler} if sigmas is None else {}
-        if sigmas is None:
-            sigmas = invert.schedule(model, scheduler, steps)
+        family = require_family(model, "DDIM Inversion")
+        own = {} if sigmas is not None or family.path.fades else {"steps": steps, "scheduler": scheduler}
+        sigmas = invert.walked_levels(model, scheduler, steps, sigmas)
         notes = early_checks.at_work(cls.hidden and cls.hidden.prompt, model, latent, sigmas, own)
         noise, inversion = invert.invert(
             model,

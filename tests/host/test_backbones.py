@@ -65,7 +65,7 @@ def st_layout(model):
 
 def sampled(model, latent=None, noise=None, steps=4, callback=None):
     latent = clip() if latent is None else latent
-    noise = torch.zeros_like(latent) if noise is None else noise
+    noise = clip(6) if noise is None else noise
     guider = comfy.samplers.CFGGuider(model)
     guider.set_conds(prompt(), negative())
     guider.set_cfg(3.0)

@@ -85,7 +85,7 @@ class Joint(Backbone):
     name = "toy video transformer"
     members = "toy video transformers"
     offers = frozenset({Need.CROSS_ATTENTION})
-    frame_axis = 2
+    dimensions = ("clips", "channels", "frames", "height", "width")
     own_key_set = ALL
     path = FLOW
 

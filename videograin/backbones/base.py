@@ -128,9 +128,14 @@ class Backbone:
     name: ClassVar[str]  # for messages, in the singular
     offers: ClassVar[frozenset[Need]]
     members: ClassVar[str]  # all of them, in the plural, for messages
-    frame_axis: ClassVar[int]  # of a latent
+    dimensions: ClassVar[tuple[str, ...]]  # of a latent, in words; among them "frames"
     own_key_set: ClassVar[str]  # one of cross_frame.KEY_SETS: what its self-attention sees by itself
     path: ClassVar[NoisePath]
+
+    @property
+    def frame_axis(self) -> int:
+        """Of a latent."""
+        return self.dimensions.index("frames")
 
     def matches(self, network: nn.Module) -> bool:
         """Whether a network is of this family, by the names of its classes: comfy is never imported for it."""

@@ -23,7 +23,7 @@ class UNet(Backbone):
     name = "Stable Diffusion UNet"
     members = "Stable Diffusion UNets (SD 1.x, SD 2.x, SDXL)"
     offers = frozenset(Need)
-    frame_axis = 0
+    dimensions = ("frames", "channels", "height", "width")
     own_key_set = OWN
     path = EPS
 

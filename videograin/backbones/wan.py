@@ -35,8 +35,8 @@ PIXELS = {16: 8, 48: 16}  # of a cell, by the latent's channels: Wan 2.1's VAE, 
 class Wan(Backbone):
     name = "Wan model"
     members = "Wan 2.1 and 2.2 (text to video, image to video, VACE)"
-    offers = frozenset({Need.CROSS_ATTENTION})
-    frame_axis = 2
+    offers = frozenset({Need.CROSS_ATTENTION, Need.INVERSION})
+    dimensions = ("clips", "channels", "frames", "height", "width")
     own_key_set = ALL
     path = FLOW
 

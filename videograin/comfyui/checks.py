@@ -15,10 +15,18 @@ from .model_identity import require_origin
 from .other_packs import TWICE, iterations
 from .plan import Plan
 from .run import Run
-from .validate import ignores_picture, require_family, require_loaded, require_picture, require_text
+from .validate import (
+    ignores_picture,
+    require_family,
+    require_loaded,
+    require_one_clip,
+    require_picture,
+    require_text,
+)
 
 # Least cosine between an inversion's noise and one that Vary Noise made of it, but where all of it is fresh.
 RELATED = 0.3
+NOISELESS = 0.1  # of noise's own strength: a clip's latent, taken for one at the highest level, has 1e-4
 NOISE_FIX = (
     "Use KSampler (Advanced) with `add_noise` disabled, or SamplerCustomAdvanced with DisableNoise, and start it from "
     "DDIM Inversion's `noise` output."
@@ -44,6 +52,8 @@ def check(run: Run, guider: Any, latent: Tensor) -> None:
     """Raises ValueError as `check_inputs`."""
     if iterations(guider.model_patcher) > 1 and run.once:
         raise ValueError(TWICE)
+    require_one_clip(run.backbone, latent, "The sampler's latent")
+    _check_start(run, latent)
     clashes.check(run.features)
     _warn_region_sizes(run, guider)
     for feature in run.features:
@@ -114,12 +124,24 @@ def _check_inversion(run: Run, record: Record, guider: Any, latent: Tensor) -> N
     _check_level(run, record, latent)
 
 
+def _check_start(run: Run, latent: Tensor) -> None:
+    """On a flow model's highest level all is noise, which a sampler that adds none has to be given."""
+    first = run.start.sigmas[0]
+    if first > run.backbone.path.top and not torch.count_nonzero(run.start.noise):
+        strength = run.standing(latent.cpu().float(), first).square().mean().sqrt()
+        if strength < NOISELESS:
+            raise ValueError(
+                f"The sampler adds no noise and starts at sigma = {first:.4f}, where a {run.backbone.name} has nothing but noise, and its "
+                f"latent brings none. {NOISE_FIX} To edit without an inversion, let the sampler add noise."
+            )
+
+
 def _check_level(run: Run, record: Record, latent: Tensor) -> None:
     """A latent taken from the trajectory must start at its own sigma."""
-    inversion, first = record.origin, run.start.sigmas[0]
-    x = run.into_model(latent.cpu().float())
+    inversion, first = record.origin, min(run.start.sigmas[0], run.backbone.path.top)
+    given = run.into_model(latent.cpu().float())
     for level, sigma in zip(inversion.latents, inversion.sigmas.tolist(), strict=True):
-        level = level.float()
+        x, level = run.backbone.path.taken_up(given, sigma), level.float()
         if (x - level).square().mean() < 1e-6 * level.square().mean() and abs(first - sigma) > 1e-4 * max(sigma, first):
             raise ValueError(
                 f"The sampler's latent stands at noise level sigma = {sigma:.4f}, but the sampler starts at sigma = "

@@ -9,9 +9,10 @@ from typing import Any
 
 import comfy.model_management
 from comfy.model_patcher import ModelPatcher
-from comfy.model_sampling import ModelSamplingDiscrete
+from comfy.model_sampling import ModelSamplingDiscrete, ModelSamplingDiscreteFlow
 from torch import Tensor
 
+from ..backbones import registry
 from ..core.inversion_record import Inversion
 from .plan import Plan, describe
 
@@ -21,7 +22,7 @@ def require_origin(inversion: Inversion, model: ModelPatcher, plan: Plan, whose:
 
     plan: the model's. whose: for the message, "Some Node's `model`".
     """
-    here = describe(plan)
+    here = describe(plan, registry.of(model.model.diffusion_model))
     if inversion.key_sets and inversion.key_sets != here:
         raise ValueError(
             f'The clip was inverted with self-attention seeing "{inversion.key_sets}", but {whose} sees "{here}". '
@@ -70,6 +71,10 @@ def _identity(model: ModelPatcher) -> str:
     digest.update(" ".join(kind.__name__ for kind in type(sampling).__mro__).encode())
     if isinstance(sampling, ModelSamplingDiscrete):
         digest.update(sampling.sigmas.float().cpu().numpy().tobytes())
+    if isinstance(
+        sampling, ModelSamplingDiscreteFlow
+    ):  # whose shift is the sampler's: it changes which levels are walked, not what is seen
+        digest.update(f"{sampling.multiplier}".encode())
     weights = model.model.diffusion_model.state_dict()
     names = sorted(weights)
     for name in names:

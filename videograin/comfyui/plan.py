@@ -11,6 +11,7 @@ from typing import Any
 
 from comfy.model_patcher import ModelPatcher
 
+from ..backbones.base import Backbone, Need
 from ..core.cross_frame import ALL, OWN, KeySets
 from ..features.base import Feature, Record
 from ..features.engine import Run
@@ -33,8 +34,10 @@ def acting(plan: Plan) -> list[Record]:
     return sorted((record for record in plan if not record.neutral), key=lambda record: record.order)
 
 
-def key_sets(plan: Plan) -> KeySets:
+def key_sets(plan: Plan, backbone: Backbone) -> KeySets:
     """The key sets in force: what is about whole clips brings "all frames" where nothing else joins them."""
+    if Need.KEY_SETS not in backbone.offers:
+        return KeySets(backbone.own_key_set)
     chosen = next((record.frames_seen for record in plan if record.frames_seen is not None), None)
     said = any(record.says_frames for record in plan)
     return chosen or KeySets(ALL if not said and any(record.wants_all_frames for record in plan) else OWN)
@@ -66,7 +69,7 @@ def live(plan: Plan) -> list[Record]:
     return [*(AllFrames(record.node) for record in wanting[:1]), *found]
 
 
-def describe(plan: Plan) -> str:
+def describe(plan: Plan, backbone: Backbone) -> str:
     """What self-attention sees, as text: two plans with the same text invert alike."""
     others = (record.describe() for record in live(plan))
-    return "; ".join([key_sets(plan).describe(), *(text for text in others if text)])
+    return "; ".join([key_sets(plan, backbone).describe(), *(text for text in others if text)])

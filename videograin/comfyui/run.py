@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from ..backbones import registry
-from ..backbones.base import Backbone, Geometry, Need, Site
+from ..backbones.base import Backbone, Geometry, Site
 from ..core.cells import on_cells
 from ..core.cross_frame import KeySets
 from ..core.phrase_tokens import Binding, binding_of
@@ -45,8 +45,7 @@ class Run:
         self.network: Any = self.model.diffusion_model
         self.device: torch.device = guider.model_patcher.load_device
         self.backbone: Backbone = registry.of(self.network)
-        own = KeySets(self.backbone.own_key_set)
-        self.key_sets = key_sets(plan) if Need.KEY_SETS in self.backbone.offers else own
+        self.key_sets: KeySets = key_sets(plan, self.backbone)
         self.geometry: Geometry = self.backbone.geometry(tuple(start.noise.shape))
         self.sites: dict[Site, int] = self.backbone.sites(self.network)
         self.windowed = options.get("context_handler") is not None
@@ -134,11 +133,24 @@ class Run:
             self._covered[key] = membership(masks, grid, next(rules, TokenRule.AREA)).any(0).flatten(1)
         return self._covered[key]
 
+    def first_noise(self, latent: Tensor) -> Tensor:
+        """The sampler's noise; where it adds none, but starts at a level at which core takes nothing of the latent, the
+        noise that has it start where the latent stands.
+        """
+        path, first, noise = self.backbone.path, self.start.sigmas[0], self.start.noise
+        if first <= path.top or torch.count_nonzero(noise):
+            return noise
+        return path.noise_to(self.standing(latent, first), self.into_model(latent), first).to(noise)
+
+    def standing(self, latent: Tensor, sigma: float) -> Tensor:
+        """Where a LATENT stands at a noise level, as the sampler has it."""
+        return self.backbone.path.taken_up(self.into_model(latent), sigma)
+
     def into_model(self, latent: Tensor) -> Tensor:
         return self.model.process_latent_in(latent)
 
-    def out_of_model(self, latent: Tensor) -> Tensor:
-        return self.model.process_latent_out(latent)
+    def out_of_model(self, x: Tensor, sigma: float = 0.0) -> Tensor:
+        return self.model.process_latent_out(self.backbone.path.handed_over(x, sigma))
 
     # ---- noise levels ------------------------------------------------------------------------------------------------
 

@@ -78,6 +78,15 @@ def require_family(model: ModelPatcher, node: str, *needs: Need) -> Backbone:
     return backbone
 
 
+def require_one_clip(backbone: Backbone, latent: Tensor, whose: str) -> None:
+    """Raises ValueError for a latent of several clips. whose: for the message."""
+    if backbone.frame_axis > 0 and len(latent) != 1:
+        raise ValueError(
+            f"{whose} holds {len(latent)} clips, but regions, sources and their noise are of one. Give it one clip: set "
+            "`batch_size` to 1, or take one with Latent From Batch."
+        )
+
+
 def require_loaded(model: ModelPatcher, node: str) -> None:
     """Raises ValueError where another MODEL of the same checkpoint has left a network of its own in the loaded model's place."""
     if registry.of(model.model.diffusion_model) is None:

@@ -82,6 +82,7 @@ def outer_sample(executor, noise, latent_image, sampler, sigmas, denoise_mask=No
     start = Start(noise, denoise_mask is not None, levels, sampler_name(sampler), seed or 0)
     run = Run(guider, options.get(KEY, ()), start)
     checks.check(run, guider, latent_image)
+    noise = run.first_noise(latent_image)
     for source in run.sources:
         source.announce(guider)
     options[RUN] = run
@@ -141,7 +142,7 @@ def predict_noise(executor, x, timestep, model_options=None, *args, **kwargs):
             return executor(x, timestep, model_options, *args, **kwargs)
 
     denoised = run.step(step, x, network)
-    require_finite(denoised, step.sigma, run.start.sigmas)
+    require_finite(run.backbone.clip(denoised, 0, run.frames), step.sigma, run.start.sigmas)
     return denoised
 
 

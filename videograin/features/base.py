@@ -260,9 +260,9 @@ def warn_other_text(run: Run, whose: str, where: str, end: Tensor, texts: Sequen
 
 
 def size_of(latent: Tensor) -> str:
-    if latent.ndim != 4:
+    if latent.ndim not in (4, 5):
         return f"of shape {tuple(latent.shape)}"
-    frames, channels, height, width = latent.shape
+    frames, channels, height, width = latent.shape if latent.ndim == 4 else latent[0].movedim(0, 1).shape
     return f"{frames} frames of {width}×{height} cells in {channels} channels"
 
 

@@ -113,7 +113,7 @@ class Blended(Feature):
             return samples
         source, mask = self.record.source, self._whole_mask()
         if last > 0:  # another run may go on from here
-            source, mask = self.run.out_of_model(self._background(last, samples)), self._kept_at(last)
+            source, mask = self.run.out_of_model(self._background(last, samples), last), self._kept_at(last)
         return mix(mask.to(samples.device), samples, source.to(samples))
 
     # ---- the mask ----------------------------------------------------------------------------------------------------

@@ -15,17 +15,19 @@ from comfy.model_patcher import ModelPatcher
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from ..backbones.base import Need
+from ..backbones import registry
+from ..backbones.base import Backbone, Need
 from ..comfyui.finite import require_finite
 from ..comfyui.model_identity import model_identity, model_name
 from ..comfyui.other_packs import TWICE, iterations
 from ..comfyui.plan import describe, records
 from ..comfyui.progress import Notes
 from ..comfyui.spill_to_disk import allocate
-from ..comfyui.validate import require_family, require_picture, require_text
+from ..comfyui.validate import require_family, require_one_clip, require_picture, require_text
 from ..comfyui.wrappers import for_inversion, noting
 from ..core.ddim_inversion import SETTLED, ddim_invert
 from ..core.inversion_record import Inversion, dtype_of, levels
+from ..core.noise_path import low_levels
 from ..core.time_left import TimeLeft
 
 ENOUGH = 4  # refinements; where these do not settle, one more hardly will
@@ -35,6 +37,14 @@ STEP_CACHES = ("easycache", "lazycache")
 def schedule(model: ModelPatcher, scheduler: str, steps: int) -> Tensor:
     """sigma list of a scheduler, descending to 0; some schedulers return a level more or less than `steps` + 1."""
     return comfy.samplers.calculate_sigmas(model.get_model_object("model_sampling"), scheduler, steps)
+
+
+def walked_levels(model: ModelPatcher, scheduler: str, steps: int, given: Tensor | None = None) -> Tensor:
+    """The levels that an inversion walks, descending: those given, or the scheduler's; on a flow model a list of its own."""
+    path = registry.of(model.model.diffusion_model).path
+    if given is not None:
+        return torch.cat([given[:1].clamp(max=path.top), given[1:][given[1:] < path.top]]) if levels(given) else given
+    return low_levels(steps) if path.fades else schedule(model, scheduler, steps)
 
 
 def walk_clip(
@@ -123,7 +133,8 @@ def invert(
     reporting = reporting or Reporting(Notes())
     rising = sigmas.flip(0).cpu().float()
     latents = _allocate(len(rising), source, dtype_of(method.precision, rising))  # written in place: never held twice
-    walk = _Walk(latents, method, reporting)
+    backbone = registry.of(model.model.diffusion_model)
+    walk = _Walk(latents, backbone, method, reporting)
     inverting = noting(for_inversion(model), reporting.notes)
     noise = walk_clip(inverting, {"positive": conditioning}, source, rising, walk.climb, reporting.on_step)
     walk.tell_unsettled()
@@ -131,7 +142,7 @@ def invert(
         latents=latents,
         sigmas=rising.flip(0),
         source=source.cpu(),
-        key_sets=describe(records(model)),
+        key_sets=describe(records(model), backbone),
         model_id=model_identity(model),
         model_name=model_name(model),
     )
@@ -140,29 +151,34 @@ def invert(
 
 
 class _Walk:
-    """Climbing the levels, each of which is kept. latents: (levels, frames, C, h, w), from noise to clean."""
+    """Climbing the levels, each of which is kept. latents: of each level in the latent's own shape, from noise to clean."""
 
-    def __init__(self, latents: Tensor, method: Method, reporting: Reporting):
-        self.latents, self.method, self.reporting = latents, method, reporting
-        self.worst = torch.zeros(latents.shape[1])  # the largest residual of each frame
+    def __init__(self, latents: Tensor, backbone: Backbone, method: Method, reporting: Reporting):
+        self.latents, self.backbone, self.method, self.reporting = latents, backbone, method, reporting
+        self.frames = backbone.geometry(tuple(latents.shape[1:])).frames
+        self.worst = torch.zeros(self.frames)  # the largest residual of each frame
 
     def climb(self, denoiser, x, levels, extra_args, callback, disable):
         """A sampler function, as k-diffusion's."""
-        walked, left = levels.tolist(), TimeLeft(len(levels) - 1)
+        walked, left, as_latent = levels.tolist(), TimeLeft(len(levels) - 1), self.backbone.on_latent
 
-        def denoise(x: Tensor, sigma: float) -> Tensor:
-            denoised = denoiser(x, x.new_full((len(x),), sigma), **extra_args)
+        def denoise(frames: Tensor, sigma: float) -> Tensor:
+            x = as_latent(frames)
+            denoised = self.backbone.clip(denoiser(x, x.new_full((len(x),), sigma), **extra_args), 0, self.frames)
             require_finite(denoised, sigma, walked)
             return denoised
 
         self.latents[-1] = x
-        steps = ddim_invert(denoise, x, walked, self.method.convention, self.method.refinements)
-        for step, (x, denoised, residual) in enumerate(tqdm(steps, "DDIM inversion", len(levels) - 1, disable=disable)):
-            self.latents[-2 - step] = x
+        method, frames = self.method, self.backbone.clip(x, 0, self.frames)
+        steps = ddim_invert(denoise, frames, walked, method.convention, method.refinements, self.backbone.path)
+        for step, (frames, denoised, residual) in enumerate(
+            tqdm(steps, "DDIM inversion", len(levels) - 1, disable=disable)
+        ):
+            self.latents[-2 - step] = x = as_latent(frames)
             torch.maximum(self.worst, residual.cpu().float(), out=self.worst)
             if self.reporting.on_step is None:
                 self.reporting.notes.tell(f"Inverting: step {step + 1} of {len(levels) - 1}{left.words(step + 1)}")
-            callback({"i": step, "denoised": denoised, "x": x})
+            callback({"i": step, "denoised": as_latent(denoised), "x": x})
         return x
 
     def tell_unsettled(self) -> None:
@@ -186,7 +202,7 @@ def _allocate(count: int, source: Tensor, dtype: torch.dtype) -> Tensor:
     return allocate(
         (count, *source.shape), dtype, "DDIM Inversion",
         "Free space there, choose DDIM Inversion's `precision` fp16, fewer `steps` or a shorter clip.",
-        f"for {count} levels of {len(source)} frames", f"{count} levels of the clip",
+        f"for {count} levels of {tuple(source.shape)}", f"{count} levels of the clip",
     )  # fmt: skip
 
 
@@ -197,7 +213,7 @@ def step_cache(model: ModelPatcher) -> str | None:
 
 
 def _check(model: ModelPatcher, latent: dict[str, Any], sigmas: Tensor) -> None:
-    require_family(model, "DDIM Inversion", Need.INVERSION)
+    backbone = require_family(model, "DDIM Inversion", Need.INVERSION)
     if cache := step_cache(model):
         raise ValueError(
             f"A step-skipping cache ({cache}) is active on DDIM Inversion's `model`. A skipped step predicts no noise of its own, "
@@ -210,16 +226,17 @@ def _check(model: ModelPatcher, latent: dict[str, Any], sigmas: Tensor) -> None:
             "Encode and give the mask to Latent Blend."
         )
     samples = latent["samples"]
-    if samples.ndim != 4:
+    if samples.ndim != len(backbone.dimensions):
         raise ValueError(
-            f"DDIM Inversion's `latent` has {samples.ndim} dimensions; frames of a Stable Diffusion UNet have 4: "
-            "frames, channels, height, width. Encode the frames with the checkpoint's own VAE."
+            f"DDIM Inversion's `latent` has {samples.ndim} dimensions; frames of a {backbone.name} have {len(backbone.dimensions)}: "
+            f"{', '.join(backbone.dimensions)}. Encode the frames with the checkpoint's own VAE."
         )
     if not samples.numel():
         raise ValueError(
             f"DDIM Inversion's `latent` is empty, {tuple(samples.shape)}: there is no frame in it. Look at the node that "
             "chose the frames."
         )
+    require_one_clip(backbone, samples, "DDIM Inversion's `latent`")
     channels = model.get_model_object("latent_format").latent_channels
     if samples.shape[1] != channels and samples.any():
         raise ValueError(

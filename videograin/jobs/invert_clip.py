@@ -59,7 +59,7 @@ def invert_clip(
     model = given.model
     require_family(model, NODE, Need.FRAME_BATCH)
     _require_a_cell(given.frames)
-    sigmas = invert.schedule(model, SCHEDULER, given.steps)
+    sigmas = invert.walked_levels(model, SCHEDULER, given.steps)
     (latent,) = host.VAEEncode().encode(given.vae, given.frames)
     (conditioning,) = host.CLIPTextEncode().encode(given.clip, given.source_prompt)
     own = {"steps": given.steps, "scheduler": SCHEDULER}
