@@ -1,6 +1,5 @@
 """Wan: regions on a video transformer, in ComfyUI's own network, against the equations written out."""
 
-import comfy.samplers
 import pytest
 import rig
 import tiny_wan
@@ -8,6 +7,7 @@ import torch
 import wan_oracle
 from comfy.ldm.wan.model import CameraWanModel, VaceWanModel
 from comfy_extras.nodes_model_advanced import ModelSamplingDiscrete
+from wan_oracle import agree, prompt, sampled, st_layout
 
 from pack.nodes.attention import FullFrameAttention, STLayoutAttention
 
@@ -18,43 +18,6 @@ pytestmark = pytest.mark.usefixtures("inference_mode")
 def wan():
     with torch.inference_mode():
         return tiny_wan.model()
-
-
-def st_layout(model, self_strength=wan_oracle.SELF, cross_strength=wan_oracle.CROSS, **more):
-    """The paper's, with the same strength at all levels."""
-    return STLayoutAttention.execute(model, "paper", self_strength, cross_strength, 1.0, power=0.0, **more).args[0]
-
-
-def sampled(model, positive, latent, steps=2, cfg=3.0, noise=7, notes=None, negative=None, sampler="euler"):
-    """From fresh noise under a simple schedule. notes: more for both prompts."""
-    negative = negative or tiny_wan.text(9, 7)
-    guider = comfy.samplers.CFGGuider(model)
-    guider.set_conds(*([[text, {**extra, **(notes or {})}] for text, extra in side] for side in (positive, negative)))
-    guider.set_cfg(cfg)
-    sigmas = comfy.samplers.calculate_sigmas(model.get_model_object("model_sampling"), "simple", steps)
-    fresh = torch.randn(latent.shape, generator=torch.Generator().manual_seed(noise))
-    return guider.sample(fresh, latent, comfy.samplers.ksampler(sampler), sigmas, disable_pbar=True, seed=0)
-
-
-def truth(model, positive, latent, pixels=8, calls_a_block=2, **more):
-    model = model.clone()
-    override = wan_oracle.Truth(positive, tuple(latent.shape[-2:]), pixels, calls_a_block)
-    model.model_options["transformer_options"]["optimized_attention_override"] = override
-    return sampled(model, positive, latent, **more)
-
-
-def prompt(latent, length=64, words=12, pixels=8):
-    found = wan_oracle.regions(*latent.shape[2:], pixels)
-    return wan_oracle.bound(tiny_wan.text(3, words, length), found)
-
-
-def agree(model, positive, latent, pixels=8, calls_a_block=2, **more):
-    expected, ours = (
-        truth(model, positive, latent, pixels, calls_a_block, **more),
-        sampled(st_layout(model), positive, latent, **more),
-    )
-    assert rig.rms(expected - sampled(model, positive, latent, **more)) > 1e-2 * rig.rms(expected)
-    assert rig.rms(ours - expected) < 1e-5 * rig.rms(expected)
 
 
 @pytest.mark.parametrize("size", [(3, 8, 10), (5, 7, 9), (1, 6, 6)], ids=str)

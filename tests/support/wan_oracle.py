@@ -2,9 +2,13 @@
 
 import math
 
+import comfy.samplers
+import rig
+import tiny_wan
 import torch
 from einops import rearrange
 
+from pack.nodes.attention import STLayoutAttention
 from pack.videograin.core.phrase_tokens import KEY, Binding
 from pack.videograin.core.regions import Region
 
@@ -88,3 +92,43 @@ def _dense(q, k, v, strength, positive, more=0.0):
     strength = strength[:, None]
     s = (1 - strength) * s + strength * torch.where(positive, s.amax(-1, True), s.amin(-1, True))
     return rearrange(s.softmax(-1) @ v, "h n d -> 1 n (h d)")
+
+
+# ---- whole runs -------------------------------------------------------------------------------------------------------
+
+
+def st_layout(model, self_strength=SELF, cross_strength=CROSS, **more):
+    """The paper's, with the same strength at all levels."""
+    return STLayoutAttention.execute(model, "paper", self_strength, cross_strength, 1.0, power=0.0, **more).args[0]
+
+
+def sampled(model, positive, latent, steps=2, cfg=3.0, noise=7, notes=None, negative=None, sampler="euler"):
+    """From fresh noise under a simple schedule. notes: more for both prompts."""
+    negative = negative or tiny_wan.text(9, 7)
+    guider = comfy.samplers.CFGGuider(model)
+    guider.set_conds(*([[text, {**extra, **(notes or {})}] for text, extra in side] for side in (positive, negative)))
+    guider.set_cfg(cfg)
+    sigmas = comfy.samplers.calculate_sigmas(model.get_model_object("model_sampling"), "simple", steps)
+    fresh = torch.randn(latent.shape, generator=torch.Generator().manual_seed(noise))
+    return guider.sample(fresh, latent, comfy.samplers.ksampler(sampler), sigmas, disable_pbar=True, seed=0)
+
+
+def truth(model, positive, latent, pixels=8, calls_a_block=2, **more):
+    model = model.clone()
+    override = Truth(positive, tuple(latent.shape[-2:]), pixels, calls_a_block)
+    model.model_options["transformer_options"]["optimized_attention_override"] = override
+    return sampled(model, positive, latent, **more)
+
+
+def prompt(latent, length=64, words=12, pixels=8):
+    found = regions(*latent.shape[2:], pixels)
+    return bound(tiny_wan.text(3, words, length), found)
+
+
+def agree(model, positive, latent, pixels=8, calls_a_block=2, **more):
+    expected, ours = (
+        truth(model, positive, latent, pixels, calls_a_block, **more),
+        sampled(st_layout(model), positive, latent, **more),
+    )
+    assert rig.rms(expected - sampled(model, positive, latent, **more)) > 1e-2 * rig.rms(expected)
+    assert rig.rms(ours - expected) < 1e-5 * rig.rms(expected)
