@@ -13,7 +13,10 @@ from comfy_extras.nodes_custom_sampler import CFGGuider, DisableNoise, KSamplerS
 from pack.nodes.attention import STLayoutAttention
 from pack.nodes.blend import LatentBlend
 from pack.nodes.inversion import DDIMInversion
+from pack.nodes.vary import VaryNoise
+from pack.videograin.comfyui import inversion_files
 from pack.videograin.core.noise_path import FLOW
+from pack.videograin.core.regions import Region
 
 pytestmark = pytest.mark.usefixtures("inference_mode")
 FRAMES, SIDE = 3, 6
@@ -220,3 +223,45 @@ def test_a_sampler_that_adds_noise_is_refused(wan, inverted):
 def test_what_is_no_clip_of_wans_is_not_inverted(wan, latent, message):
     with pytest.raises(ValueError, match=message):
         DDIMInversion.execute(rig.uncalled(wan), tiny_wan.text(3), {"samples": latent}, 4, "simple", 0)
+
+
+# ---- Vary Noise -----------------------------------------------------------------------------------------------------
+
+
+def test_a_seed_is_another_edit_and_the_background_is_the_sources(wan, source, inverted):
+    """By masks of the clip's nine frames; each latent frame has fresh noise of its own."""
+    first, again, second = (VaryNoise.execute(*inverted[:2], 0.5, seed, mask=mask()).args[0] for seed in (1, 1, 2))
+    kept, own = outside(), inverted[0]["samples"]
+    assert torch.equal(first["samples"], again["samples"]) and torch.equal(first["samples"][kept], own[kept])
+    strength = [rig.rms(x["samples"][~kept]) / rig.rms(own[~kept]) for x in (first, second)]
+    assert all(0.7 < ratio < 1.3 for ratio in strength)
+    edits = [watched(blended(wan, inverted), noise["samples"])[0] for noise in (first, second)]
+    assert all(torch.equal(found[kept], source[kept]) for found in edits)
+    assert rig.rms((edits[0] - edits[1])[~kept]) > 0.05 * rig.rms(source)
+
+
+def test_regions_say_where_the_noise_varies(inverted):
+    regions = (Region(mask(), "a cat"),)
+    found = VaryNoise.execute(*inverted[:2], 0.5, 1, regions=regions).args[0]["samples"]
+    assert torch.equal(found, VaryNoise.execute(*inverted[:2], 0.5, 1, mask=mask()).args[0]["samples"])
+    everywhere = VaryNoise.execute(*inverted[:2], 0.5, 1).args[0]["samples"]
+    assert (everywhere != inverted[0]["samples"]).float().mean() > 0.99
+
+
+def test_masks_of_the_latents_frames_are_no_masks_of_the_clip(inverted):
+    with pytest.raises(ValueError, match="has 3 masks, but the clip has 9 frames"):
+        VaryNoise.execute(*inverted[:2], 0.5, 1, mask=mask()[:3])
+
+
+# ---- files ----------------------------------------------------------------------------------------------------------
+
+
+def test_an_inversion_comes_back_from_its_file(wan, inverted, private_folders):
+    name = inversion_files.save(inverted[1], inverted[0]["samples"], "wan", "fp32")
+    found, noise = inversion_files.load(name, wan, inverted[1].source)
+    assert torch.equal(noise, inverted[0]["samples"]) and torch.equal(found.latents, inverted[1].latents)
+    assert found[3:] == inverted[1][3:] and found.family == "Wan model"
+    other = inverted[1].source.clone()
+    other[:, :, 1] += 1
+    with pytest.raises(ValueError, match="differ in 1 of 3 frames, first in frame 1"):
+        inversion_files.load(name, wan, other)

@@ -11,6 +11,11 @@ from .wan import Wan
 FAMILIES: tuple[Backbone, ...] = (UNet(), Wan())
 
 
+def named(family: str) -> Backbone:
+    """The family that an inversion was made with; inversions of old name none, they are of UNets."""
+    return next((known for known in FAMILIES if known.name == family), FAMILIES[0])
+
+
 def instead(network: nn.Module) -> str | None:
     """Why a network that is like a family's is none of it, and what to take instead; None where it is like none."""
     return next((why for family in FAMILIES if (why := family.instead(network))), None)

@@ -129,13 +129,14 @@ def load(name: str, model: ModelPatcher | None, latent: Tensor | None) -> tuple[
 def _require_clip(source: Tensor, latent: Tensor) -> None:
     if source.shape != latent.shape:
         raise ValueError(
-            f"The saved clip's latent is {tuple(source.shape)} (frames, channels, height, width), but Load Inversion's "
+            f"The saved clip's latent is {tuple(source.shape)}, but Load Inversion's "
             f"`latent` is {tuple(latent.shape)}. Load the frames as they were when the inversion was saved."
         )
     gap = (source.float() - latent.cpu().float()).abs()
     if gap.max() > 1e-3 * source.float().abs().max():
-        frames = (gap.amax((1, 2, 3)) > 1e-3 * source.float().abs().max()).nonzero()[:, 0].tolist()
+        by_frame = gap if gap.ndim == 4 else gap[0].movedim(1, 0)
+        frames = (by_frame.amax((1, 2, 3)) > 1e-3 * source.float().abs().max()).nonzero()[:, 0].tolist()
         raise ValueError(
             f"Load Inversion's `latent` is another clip than the saved one: they differ in {len(frames)} of "
-            f"{len(source)} frames, first in frame {frames[0]}. Load the same clip with the same VAE."
+            f"{len(by_frame)} frames, first in frame {frames[0]}. Load the same clip with the same VAE."
         )

@@ -19,9 +19,9 @@ from ..backbones.base import Backbone, Geometry, Site
 from ..core.cells import on_cells
 from ..core.cross_frame import KeySets
 from ..core.phrase_tokens import Binding, binding_of
-from ..core.regions import Grid, Regions, TokenRule, clip_masks, membership, require_a_mask_a_frame
+from ..core.regions import Grid, Regions, TokenRule, membership
 from ..core.schedule import Schedule, of_shares
-from ..features.base import REGION_MASK, Feature
+from ..features.base import Feature, region_masks, require_region_masks
 from ..features.engine import Area, Cond, Half, Start, Step, extent
 from ..features.source_reader import SourceReader
 from .context_windows import Hints
@@ -88,9 +88,7 @@ class Run:
 
     def require_masks(self, regions: Regions) -> None:
         """Raises ValueError where a region's masks are not the clip's; tells of those that the VAE has cut."""
-        geometry = self.geometry
-        has = "the latent has" if geometry.per_latent == 1 else f"the {geometry.frames} frames of the latent show"
-        require_a_mask_a_frame(self._cut(regions), geometry.shown, has, REGION_MASK)
+        require_region_masks(regions, self.geometry)
         for region in regions:
             self.tell_cut(f"The masks of region {region.name}", region.mask)
 
@@ -106,18 +104,7 @@ class Run:
 
     def clip_masks(self, regions: Regions) -> Tensor:
         """(K, the clip's frames, H, W) bool. Raises ValueError as `require_masks`."""
-        geometry = self.geometry
-        self.require_masks(regions)
-        return clip_masks(self._cut(regions), geometry.shown, geometry.cells, REGION_MASK, geometry.pixels)
-
-    def _cut(self, regions: Regions) -> Regions:
-        """Regions without masks of frames that the latent does not show."""
-        fit = (self.geometry.belongs(len(region.mask)) for region in regions)
-        shown = self.geometry.shown
-        return tuple(
-            region._replace(mask=region.mask[:shown]) if fits else region
-            for region, fits in zip(regions, fit, strict=True)
-        )
+        return region_masks(regions, self.geometry)
 
     def masks(self, binding: Binding, area: Area, indices: tuple[int, ...]) -> Tensor:
         """(K, frames, H, W) bool, or float where a latent frame shows several: a prompt's regions in some of the latent's frames."""

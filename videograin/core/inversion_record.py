@@ -23,10 +23,12 @@ HALF_UP_TO = (
 class Inversion(NamedTuple):
     """A source clip inverted under one model.
 
-    latents: (levels, frames, C, h, w) float32 or float16 on the CPU, in the sampler's space, from noise to clean.
+    latents: (levels, *latent) float32 or float16 on the CPU, in the sampler's space, from noise to clean; a latent is (frames, C, h, w),
+    or (1, C, frames, h, w) of a video model.
     sigmas: (levels,) float32, descending; the last is 0 in all common schedules.
-    source: (frames, C, h, w), the clip's LATENT samples, bit for bit.
-    key_sets: `KeySets.describe` during inversion; empty for a part, which is checked before it is cut. model_id: identity of the weights. model_name: for messages.
+    source: the clip's LATENT samples, bit for bit.
+    key_sets: `KeySets.describe` during inversion; empty for a part, which is checked before it is cut. model_id: identity of
+    the weights. model_name: for messages. family: the name of the model's, empty for UNets.
     """
 
     latents: Tensor
@@ -35,14 +37,15 @@ class Inversion(NamedTuple):
     key_sets: str
     model_id: str
     model_name: str
+    family: str = ""
 
     def of_frame(self, number: int) -> Inversion:
-        """That of one frame alone, with its own levels."""
+        """That of one frame alone, with its own levels; of latents (levels, frames, C, h, w)."""
         one = slice(number, number + 1)
         return self._replace(latents=self.latents[:, one], source=self.source[one], key_sets="")
 
     def at(self, sigma: float) -> Tensor:
-        """Z(sigma): the source at a noise level, (frames, C, h, w) float32; sigma is clamped to the stored levels."""
+        """Z(sigma): the source at a noise level, a latent in float32; sigma is clamped to the stored levels."""
         rising = self.sigmas.flip(0)
         above = int(torch.searchsorted(rising, torch.tensor(sigma, dtype=rising.dtype)).clamp(1, len(rising) - 1))
         low, high = rising[above - 1], rising[above]

@@ -16,7 +16,7 @@ def varied(noise: Tensor, mask: Tensor, fresh: Tensor, variation: float) -> Tens
     """sqrt(1 - v²) * z + v * n inside a mask, z outside it; z itself where v is 0.
 
     Args: noise (frames, C, h, w), z, as LATENT has it. mask (frames or 1, 1, h, w), 0 to 1, of the latent's cells. fresh
-    (1, C, h, w), n, of z's strength: one for all frames, since noise that differs from frame to frame flickers.
+    (frames or 1, C, h, w), n, of z's strength.
     variation, v, 0 to 1: the sum has the variance of z whatever it is.
     """
     if variation == 0:
@@ -25,15 +25,18 @@ def varied(noise: Tensor, mask: Tensor, fresh: Tensor, variation: float) -> Tens
     return mix(mask.to(noise), moved, noise)
 
 
-def fresh_noise(noise: Tensor, level: Tensor, sigma: float, seed: int) -> Tensor:
+def fresh_noise(noise: Tensor, level: Tensor, sigma: float, seed: int, each: bool = False) -> Tensor:
     """Noise of a noise level, in LATENT's units.
+
+    One for all frames, since from an image model noise that differs from frame to frame flickers; `each`: another for each
+    frame, as a video model has learnt it.
 
     Args: noise (frames, C, h, w), a clip's noise as LATENT has it; level, the same as the sampler holds it, which tells
     the channels' scale; sigma, its noise level; seed, the same noise whatever the device.
-    Returns (1, C, h, w).
+    Returns (frames or 1, C, h, w).
     """
     generator = torch.Generator().manual_seed(seed)
-    drawn = torch.randn((1, *noise.shape[1:]), generator=generator, dtype=torch.float32)
+    drawn = torch.randn((len(noise) if each else 1, *noise.shape[1:]), generator=generator, dtype=torch.float32)
     centred, held = (x.float().cpu() - x.float().cpu().mean((0, 2, 3), keepdim=True) for x in (noise, level))
     scale = (held * centred).sum((0, 2, 3), keepdim=True) / centred.square().sum((0, 2, 3), keepdim=True)
     return (sigma * drawn / scale).to(noise)

@@ -19,7 +19,7 @@ from ..core.cells import fits
 from ..core.cross_frame import KeySets
 from ..core.inversion_record import Inversion
 from ..core.phrase_tokens import is_of
-from ..core.regions import TokenRule
+from ..core.regions import Regions, TokenRule, clip_masks, require_a_mask_a_frame
 from ..core.st_layout import Modulation
 from .engine import At, Attend, Call, Misfit, Own, Run, Step
 
@@ -234,6 +234,25 @@ def one_mask(masks: Tensor, number: int, frames: int, whose: str) -> Tensor:
 def as_heads(x: Tensor, heads: int) -> Tensor:
     """(b, n, h * d) as (b, h, n, d)."""
     return x.unflatten(-1, (heads, -1)).transpose(1, 2)
+
+
+def region_masks(regions: Regions, geometry: Geometry) -> Tensor:
+    """(K, the clip's frames, H, W) bool: of the frames that a latent shows. Raises ValueError as `require_region_masks`."""
+    require_region_masks(regions, geometry)
+    return clip_masks(_shown(regions, geometry), geometry.shown, geometry.cells, REGION_MASK, geometry.pixels)
+
+
+def require_region_masks(regions: Regions, geometry: Geometry) -> None:
+    """Raises ValueError where a region's masks are not of the clip that a latent shows."""
+    has = "the latent has" if geometry.per_latent == 1 else f"the {geometry.frames} frames of the latent show"
+    require_a_mask_a_frame(_shown(regions, geometry), geometry.shown, has, REGION_MASK)
+
+
+def _shown(regions: Regions, geometry: Geometry) -> Regions:
+    """Regions without the masks of frames that the VAE has cut."""
+    fit = [geometry.belongs(len(region.mask)) for region in regions]
+    cut = (region._replace(mask=region.mask[: geometry.shown]) for region in regions)
+    return tuple(short if fits else region for short, region, fits in zip(cut, regions, fit, strict=True))
 
 
 def warn_size(run: Run, what: str, masks: Tensor) -> None:

@@ -145,6 +145,7 @@ def invert(
         key_sets=describe(records(model), backbone),
         model_id=model_identity(model),
         model_name=model_name(model),
+        family="" if backbone is registry.FAMILIES[0] else backbone.name,
     )
     kept = {name: value for name, value in latent.items() if name not in ("samples", "noise_mask")}
     return {**kept, "samples": noise.to(source.device)}, inversion

@@ -253,7 +253,7 @@ def _check_start(trial: Trial) -> None:
             )
         return
     require_origin(inversion, model, records(model), f"{WHOSE} `model`")
-    if not is_of(samples, inversion):
+    if not is_of(samples, inversion.latents[0]):
         raise ValueError(
             f"{WHOSE} `latent` is not the noise of the inversion that its `model` carries. Connect `noise` of the same DDIM "
             "Inversion, from before Vary Noise: `variation` does here what that node does."

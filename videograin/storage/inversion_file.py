@@ -14,14 +14,14 @@ from .safetensors_stream import NOTHING, Narrowed, checksum, write_whole
 
 FORMAT = "videograin.inversion.1"
 LONGEST_FACT = 1000  # letters; a fact can appear in a message
-FACTS = ("format", "key_sets", "model_id", "model_name")
+FACTS = ("format", "key_sets", "model_id", "model_name", "family")  # the last not in files of UNets
 TENSORS = ("latents", "sigmas", "source", "noise")
 
 
 def write(path: Path, inversion: Inversion, noise: Tensor, precision: str) -> None:
     """Writes the file whole or not at all.
 
-    Args: noise (frames, C, h, w), the LATENT samples an edit starts from; precision, of the levels, one of
+    Args: noise, the LATENT samples an edit starts from; precision, of the levels, one of
     inversion_record.PRECISIONS (float16 levels stay float16); sigmas, source and noise are kept to the bit.
     Raises OSError where the file cannot be written.
     """
@@ -38,6 +38,7 @@ def write(path: Path, inversion: Inversion, noise: Tensor, precision: str) -> No
         "key_sets": inversion.key_sets,
         "model_id": inversion.model_id,
         "model_name": inversion.model_name,
+        **({"family": inversion.family} if inversion.family else {}),
     }
     write_whole(path, tensors, {**facts, "checksums": json.dumps(_checksums(facts, tensors, narrowed))}, narrowed)
 
@@ -70,13 +71,13 @@ def read(path: Path) -> tuple[Inversion, Tensor]:
         )
     inversion = Inversion(
         tensors["latents"], tensors["sigmas"], tensors["source"],
-        facts["key_sets"], facts["model_id"], facts["model_name"],
+        facts["key_sets"], facts["model_id"], facts["model_name"], facts.get("family", ""),
     )  # fmt: skip
     return inversion, tensors["noise"]
 
 
 def _checksums(facts: dict[str, str], tensors: dict[str, Tensor], narrowed: Narrowed = NOTHING) -> dict[str, int]:
-    ordered = json.dumps([facts[name] for name in FACTS])
+    ordered = json.dumps([facts[name] for name in FACTS if name in facts or name != "family"])
     return {
         **{name: checksum(tensor, narrowed.get(name)) for name, tensor in tensors.items()},
         "facts": zlib.crc32(ordered.encode()),
@@ -95,7 +96,7 @@ def _changed(facts: dict[str, str], tensors: dict[str, Tensor]) -> str | None:
 
 def _fit(latents: Tensor, sigmas: Tensor, source: Tensor, noise: Tensor) -> bool:
     return (
-        latents.ndim == 5
+        latents.ndim in (5, 6)
         and latents.shape[1:] == source.shape == noise.shape
         and latents.shape[:1] == sigmas.shape
         and all(tensor.is_floating_point() for tensor in (latents, sigmas, source, noise))
