@@ -50,17 +50,23 @@ def covered(regions, cells, pixels=8):
 
 
 class Truth:
-    """An attention override: which layer asks is known from their order, self-attention before the text in each block."""
+    """An attention override: which layer asks is known from their order, self-attention before the text in each block.
+
+    In a context window it has the masks of the window's frames.
+    """
 
     def __init__(self, conditioning, cells, pixels=8, calls_a_block=2):
         binding, text = conditioning[0][1][KEY], conditioning[0][0]
-        self.member = covered(binding.regions, cells, pixels).flatten(2)  # (K, frames, tokens)
+        self.whole = self.member = covered(binding.regions, cells, pixels).flatten(2)  # (K, frames, tokens)
         self.words, self.pads = binding.tokens, ~text[0].any(-1)
         self.calls, self.calls_a_block = 0, calls_a_block
 
     def __call__(self, attention, q, k, v, heads, **rest):
         turn = self.calls % self.calls_a_block
         self.calls += 1
+        window = rest["transformer_options"].get("context_window")
+        frames = torch.arange(self.whole.shape[1])
+        self.member = self.whole[:, frames if window is None else window.get_tensor(frames, dim=0)]
         out = attention(q, k, v, heads, **rest)
         for row, which in enumerate(rest["transformer_options"]["cond_or_uncond"]):
             if which == 0 and turn in (0, self.calls_a_block - 1):  # the positive half; an image's keys stand between
@@ -103,13 +109,13 @@ def st_layout(model, self_strength=SELF, cross_strength=CROSS, **more):
 
 
 def sampled(model, positive, latent, steps=2, cfg=3.0, noise=7, notes=None, negative=None, sampler="euler"):
-    """From fresh noise under a simple schedule. notes: more for both prompts."""
+    """From fresh noise, or its seed, under a simple schedule. notes: more for both prompts."""
     negative = negative or tiny_wan.text(9, 7)
     guider = comfy.samplers.CFGGuider(model)
     guider.set_conds(*([[text, {**extra, **(notes or {})}] for text, extra in side] for side in (positive, negative)))
     guider.set_cfg(cfg)
     sigmas = comfy.samplers.calculate_sigmas(model.get_model_object("model_sampling"), "simple", steps)
-    fresh = torch.randn(latent.shape, generator=torch.Generator().manual_seed(noise))
+    fresh = noise if isinstance(noise, torch.Tensor) else tiny_wan.clip(*latent.shape[2:], latent.shape[1], noise)
     return guider.sample(fresh, latent, comfy.samplers.ksampler(sampler), sigmas, disable_pbar=True, seed=0)
 
 

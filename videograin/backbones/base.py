@@ -173,6 +173,10 @@ class Backbone:
         """The rows of a prompt's text (1, L, d) that only fill it up, (L,) bool; None where such rows are words like others."""
         return None
 
+    def references(self, notes: Mapping[str, Any]) -> int:
+        """Latent frames before the clip's that a prompt's notes have put there, as pictures to look at."""
+        return 0
+
     def frames_of(self, x: Tensor, conds: int) -> tuple[int, bool]:
         """Frames of each cond in a call of the network, and whether its rows are whole clips."""
         raise NotImplementedError

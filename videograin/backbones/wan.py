@@ -7,7 +7,7 @@ blocks; so hooks on the modules say, for one call of the network, which of them 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from typing import Any
@@ -69,6 +69,11 @@ class Wan(Backbone):
         """The encoder leaves nothing of what stands behind a prompt: its rows are 0, and all have one key and one value."""
         return ~text[0].any(-1)
 
+    def references(self, notes: Mapping[str, Any]) -> int:
+        """VACE's: a frame with nothing to change, and with no picture (0 for the network) where what changes would be."""
+        frames, masks = notes.get("vace_frames") or (), notes.get("vace_mask") or ()
+        return max((_leading(*pair) for pair in zip(frames, masks, strict=False)), default=0)
+
     def frames_of(self, x: Tensor, conds: int) -> tuple[int, bool]:
         return x.shape[2], len(x) == conds
 
@@ -103,6 +108,16 @@ class Wan(Backbone):
                     hooks.callback(module.register_forward_pre_hook(partial(attention.enter, place)).remove)
                     hooks.callback(module.register_forward_hook(attention.leave).remove)
             yield {**options, OVERRIDE: attention}
+
+
+def _leading(frames: Tensor, mask: Tensor) -> int:
+    """frames (1, 2C, f, h, w), what stays and what changes; mask (1, 64, f, h, w)."""
+    changing = frames[0, frames.shape[1] // 2 :]
+    level = (
+        (changing == changing[..., :1, :1]).flatten(2).all(-1).all(0)
+    )  # (f,): an encoded picture never is, for its edges
+    only = (level & ~mask[0].any(0).flatten(1).any(1)).tolist()
+    return only.index(False) if False in only else 0
 
 
 class _Attention:

@@ -53,7 +53,8 @@ def check(run: Run, guider: Any, latent: Tensor) -> None:
     if iterations(guider.model_patcher) > 1 and run.once:
         raise ValueError(TWICE)
     require_one_clip(run.backbone, latent, "The sampler's latent")
-    _check_start(run, latent)
+    _check_start(run, guider, latent)
+    _check_references(run)
     clashes.check(run.features)
     _warn_region_sizes(run, guider)
     for feature in run.features:
@@ -124,10 +125,26 @@ def _check_inversion(run: Run, record: Record, guider: Any, latent: Tensor) -> N
     _check_level(run, record, latent)
 
 
-def _check_start(run: Run, latent: Tensor) -> None:
+def _check_references(run: Run) -> None:
+    """Regions and sources are of the clip's frames alone."""
+    many = max((run.backbone.references(notes) for side in run.prompts.values() for notes in side), default=0)
+    if many and run.once:
+        raise ValueError(
+            f"The sampler's prompts put {many} reference picture{'s' * (many > 1)} before the clip's frames in the latent (WanVaceToVideo's "
+            "`reference_image`), and regions and sources would lie on it. Take `reference_image` out, and describe in the prompt what it "
+            "shows."
+        )
+
+
+def _check_start(run: Run, guider: Any, latent: Tensor) -> None:
     """On a flow model's highest level all is noise, which a sampler that adds none has to be given."""
     first = run.start.sigmas[0]
     if first > run.backbone.path.top and not torch.count_nonzero(run.start.noise):
+        if getattr(guider.model_options.get("context_handler"), "freenoise", False):
+            raise ValueError(
+                "The context windows shuffle the noise from frame to frame (FreeNoise), but this edit starts from the clip's own "
+                "noise, which would no longer be that. Switch `freenoise` off on the context windows node."
+            )
         strength = run.standing(latent.cpu().float(), first).square().mean().sqrt()
         if strength < NOISELESS:
             raise ValueError(
