@@ -12,6 +12,7 @@ def test_a_frame_lies_where_the_vae_puts_it(frame, latent):
     masks[1, frame] = 1
     found = latent_time.grouped(masks, 5, 4).amax((2, 3, 4))
     assert found[0].sum() == 0 and found[1].nonzero().flatten().tolist() == [latent]
+    assert latent_time.latent_frame(17, 4)[frame] == latent
 
 
 def test_the_share_of_a_latent_frame_is_the_mean_of_its_frames():

@@ -53,11 +53,26 @@ class Geometry(NamedTuple):
     @property
     def tokens(self) -> int:
         """Of a frame of the latent, at the network's finest grid."""
-        return -(-self.height // self.patch) * -(-self.width // self.patch)
+        rows, columns = self.grid()
+        return rows * columns
+
+    def grid(self, level: int = 1) -> tuple[int, int]:
+        """(rows, columns) of a frame's tokens at a level."""
+        return -(-self.height // (level * self.patch)), -(-self.width // (level * self.patch))
 
     def belongs(self, frames: int) -> bool:
         """Whether so many masks can be the clip's: one for all, or one for each frame, those the VAE cut included."""
         return frames == 1 or latent_time.belongs(frames, self.frames, self.per_latent)
+
+    def by_clip(self, tokens: Tensor) -> Tensor:
+        """What (latent's frames, rows, columns) of the finest grid or one below have, for each of the clip's frames.
+
+        Where a token is several cells and the last ones reach out of the latent, it is given cell by cell.
+        """
+        if any(side % self.patch for side in self.cells):
+            for axis, cells in ((1, self.height), (2, self.width)):
+                tokens = tokens.repeat_interleave(self.patch, axis).narrow(axis, 0, cells)
+        return tokens[latent_time.latent_frame(self.shown, self.per_latent)]
 
     def share(self, masks: Tensor) -> Tensor:
         """The share of each latent frame that masks cover: (..., clip's frames, H, W) -> (..., latent's frames, H, W)."""
@@ -235,6 +250,6 @@ class Backbone:
     def kept_for_gradients(self, network: nn.Module, sites: Iterable[Site], tokens: int) -> tuple[float, int]:
         """Need.GRADIENTS: numbers that a backward pass from these sites keeps of a frame, and numbers of weights in use.
 
-        tokens: of a frame at the latent's own grid.
+        tokens: of a frame at the finest grid.
         """
         raise NotImplementedError

@@ -23,7 +23,7 @@ MODULE, NETWORKS = "comfy.ldm.wan.", ("WanModel", "VaceWanModel")
 SELF = "attn1"
 LAYERS = {SELF: "self_attn", "attn2": "cross_attn"}  # by core's names of the kinds
 OVERRIDE = "optimized_attention_override"
-BLOCKS = "blocks"
+THIRDS = ("input", "middle", "output")
 PER_LATENT, PATCH = 4, 2
 KIN = (
     "It is a Wan model that looks at more than a clip and a text (a face, a voice, a pose, a camera), or frame after frame, so its "
@@ -54,7 +54,8 @@ class Wan(Backbone):
         return frames.movedim(0, 1)[None]
 
     def sites(self, network: nn.Module) -> dict[Site, int]:
-        return {(BLOCKS, number, 0): 1 for number in range(len(network.blocks))}
+        """By thirds of its depth, under the names that a UNet's blocks have there."""
+        return dict.fromkeys((_site(number, len(network.blocks)) for number in range(len(network.blocks))), 1)
 
     def channels(self, network: nn.Module) -> int:
         return network.dim
@@ -104,10 +105,14 @@ class Wan(Backbone):
                 for kind, name in LAYERS.items():
                     if kind not in engine.kinds and not (kind == SELF and engine.watched):
                         continue
-                    module, place = getattr(block, name), (kind, (BLOCKS, number, 0))
+                    module, place = getattr(block, name), (kind, _site(number, len(network.blocks)))
                     hooks.callback(module.register_forward_pre_hook(partial(attention.enter, place)).remove)
                     hooks.callback(module.register_forward_hook(attention.leave).remove)
             yield {**options, OVERRIDE: attention}
+
+
+def _site(number: int, blocks: int) -> Site:
+    return THIRDS[3 * number // blocks], number, 0
 
 
 def _leading(frames: Tensor, mask: Tensor) -> int:

@@ -136,6 +136,11 @@ class Call:
         plain = rows if kind == CROSS else partial(self._over, key_set, layer)
         return At(self, kind, layer.site, Grid(self.frames, *layer.size), level, layer.heads, key_set, plain)
 
+    def first(self, x: Tensor) -> Tensor:
+        """What the network has of each token under the first prompt, (f, n, ...)."""
+        rows, _ = self.backbone.rows(1, self.frames, 0)
+        return self.backbone.split(x[:rows], 1, self.frames)[0]
+
     def modulation(self, at: At, number: int, k: Tensor) -> Modulation | None:
         """Of whichever feature changes one cond's scores; k (f, m, d)."""
         found = (feature.modulation(at, number, k) for feature in self.features)

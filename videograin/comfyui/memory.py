@@ -29,13 +29,12 @@ WORK = 33
 def query_bytes(shape: list[int], network: BaseModel) -> int:
     """One layer's queries, of both halves of guidance; shape of the latent.
 
-    Reckoned at the latent's own grid with the network's narrowest layers; deeper ones have twice the channels on a
+    Reckoned at the finest grid with the network's narrowest layers; deeper ones have twice the channels on a
     quarter of the tokens.
     """
     backbone, size = registry.of(network.diffusion_model), _number(network)
     geometry = backbone.geometry(tuple(shape))
-    tokens = geometry.frames * geometry.height * geometry.width
-    return 2 * tokens * backbone.channels(network.diffusion_model) * size
+    return 2 * geometry.frames * geometry.tokens * backbone.channels(network.diffusion_model) * size
 
 
 def work_bytes(shape: list[int], network: BaseModel) -> int:

@@ -15,6 +15,11 @@ def shown(latent_frames: int, c: int) -> int:
     return 1 + (latent_frames - 1) * c
 
 
+def latent_frame(frames: int, c: int) -> Tensor:
+    """(frames,) int64: the latent frame in which each frame of a clip lies."""
+    return -(-torch.arange(frames) // c)
+
+
 def belongs(frames: int, latent_frames: int, c: int) -> bool:
     """Whether a clip of so many frames has a latent of so many, its last frames cut or not."""
     return frames >= 1 and 1 + (frames - 1) // c == latent_frames

@@ -70,8 +70,8 @@ class Work(NamedTuple):
 
     @property
     def tokens(self) -> int:
-        """Of a frame, at the latent's own grid."""
-        return self.geometry.height * self.geometry.width
+        """Of a frame, at the network's finest grid."""
+        return self.geometry.tokens
 
 
 class Record:

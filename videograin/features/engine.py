@@ -131,8 +131,9 @@ class Call(Protocol):
     sees_source: bool
     norm_pack: str | None  # a pack that has GroupNorm look across frames
 
-    # Keeps what a source shows, (c, f, ...), for whoever reads there; and how scores are changed, by whichever feature.
+    # Keeps what a source shows, (c, f, ...), for whoever reads there; the first prompt's tokens, (f, n, ...); and how scores are changed, by whichever feature.
     def show(self, place: tuple, *tensors: Tensor) -> None: ...
+    def first(self, x: Tensor) -> Tensor: ...
     def modulation(self, at: At, number: int, k: Tensor) -> Modulation | None: ...
 
 

@@ -24,6 +24,7 @@ from ..core.attention_clusters import (
     FOLLOWED,
     PER_FRAME,
     ROWS,
+    WHOLE_CLIP,
     AttentionInputs,
     AttentionRows,
     ClusterLayout,
@@ -34,12 +35,11 @@ from ..core.attention_clusters import (
     name_clusters,
 )
 from ..core.attention_keys import AttentionKeys, telling
-from ..core.cells import CELL
 from ..core.inversion_record import Inversion
 from ..core.phrase_search import SMALL_WORDS, occurrences
 from ..features.attention_probe import AUTO, BLOCKS, Onlooker, Probe
 from ..features.engine import At, Call
-from .look import choose_level, evenly, look, noisy, unseen
+from .look import evenly, level_of, look, noisy, unseen
 
 
 class Observer(Onlooker):
@@ -72,7 +72,7 @@ class Observer(Onlooker):
 
     def see_hidden(self, call: Call, site: Site, x: Tensor) -> None:
         if isinstance(self.features, AttentionInputs) and site in self.features.widths:
-            self.features.add(site, x[: call.frames][self.frames])
+            self.features.add(site, call.first(x)[self.frames])
             self.seen = True
 
     def see_self(self, at: At, q: Tensor, k: Tensor) -> None:
@@ -129,15 +129,22 @@ def attention_layout(
 
     In memory is one sum of features (core.attention_clusters), past memmap.IN_MEMORY in a file in ComfyUI's temporary folder.
     """
-    require_family(model, "Attention Layout", Need.FRAME_BATCH)
-    height, width = inversion.source.shape[-2:]
-    divisor, positions = choose_level(settings.level, height, width), {}
+    followed = settings.scope == FOLLOWED
+    backbone = require_family(model, "Attention Layout", Need.INVERSION)
+    if followed and Need.FRAME_BATCH not in backbone.offers:
+        raise ValueError(
+            f'Attention Layout\'s `scope` "{FOLLOWED}" compares keys that tell no places, but those of a {backbone.name} do. '
+            f'Choose "{PER_FRAME}" or "{WHOLE_CLIP}".'
+        )
+    geometry = backbone.geometry(tuple(inversion.source.shape))
+    height, width = geometry.cells
+    divisor, positions = level_of(settings.level, backbone, geometry), {}
     if clip is not None and settings.prompt:
         positions = word_positions(clip, settings.prompt, candidate_words(settings.prompt, settings.words))
     if positions:
         rows_to_keys(clip, model, "Attention Layout")
-    rows_wanted, blocks, followed = settings.feature == ROWS, settings.blocks, settings.scope == FOLLOWED
-    middle, rows = len(inversion.source) // 2, -(-height // divisor)
+    rows_wanted, blocks = settings.feature == ROWS, settings.blocks
+    middle, (rows, columns) = geometry.frames // 2, geometry.grid(divisor)
     observer = Observer(
         level=divisor,
         blocks=blocks,
@@ -151,7 +158,7 @@ def attention_layout(
     observe(model, inversion, conditioning, settings.steps, observer, settings.start)
     found = observer.features.features()
     if rows_wanted:
-        found = blur_rows(found, rows, found.shape[2] // rows, settings.blur | 1)
+        found = blur_rows(found, rows, columns, settings.blur | 1)
     labels = cluster(found, settings.clusters, PER_FRAME if followed else settings.scope, settings.seed, tell)
     if followed:
         tell("Following the clusters")
@@ -159,7 +166,8 @@ def attention_layout(
     names = ("",) * settings.clusters
     if observer.words is not None:
         names = name_clusters(labels, observer.words.maps(), list(positions), settings.clusters)
-    return ClusterLayout(labels.view(len(labels), rows, -1), names, height * CELL, width * CELL)
+    placed = geometry.by_clip(labels.view(len(labels), rows, columns))
+    return ClusterLayout(placed, names, height * geometry.pixels, width * geometry.pixels)
 
 
 def wanted_keys(model: ModelPatcher, height: int, width: int, level: int) -> AttentionKeys:
@@ -204,7 +212,7 @@ def observe(
 
     Raises ValueError where the INVERSION is of another model or key set, or the level has no attention.
     """
-    require_family(model, "Attention Layout", Need.FRAME_BATCH)
+    require_family(model, "Attention Layout", Need.INVERSION)
     require_origin(inversion, model, records(model), "Attention Layout's `model`")
     require_text(model, (text for text, _ in conditioning), "Attention Layout's `conditioning`")
     levels = noisy(inversion)

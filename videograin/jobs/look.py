@@ -7,7 +7,7 @@ from comfy.model_patcher import ModelPatcher
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from ..backbones.base import Site
+from ..backbones.base import Backbone, Geometry, Need, Site
 from ..comfyui.progress import Notes
 from ..comfyui.wrappers import noting
 from ..core.cross_frame import LEVELS
@@ -24,6 +24,11 @@ def choose_level(level: str, height: int, width: int) -> int:
     if level != AUTO:
         return int(level.split("/")[1])
     return next((n for n in LEVELS if -(-height // n) * -(-width // n) <= MAX_TOKENS), LEVELS[-1])
+
+
+def level_of(level: str, backbone: Backbone, geometry: Geometry) -> int:
+    """As `choose_level`; "auto" is the only grid there is where all attention is at one."""
+    return 1 if level == AUTO and Need.LEVELS not in backbone.offers else choose_level(level, *geometry.cells)
 
 
 def noisy(inversion: Inversion) -> list[int]:
