@@ -5,6 +5,7 @@ import json
 
 import pytest
 import rig
+import tiny_wan
 import torch
 from comfy_execution.utils import CurrentNodeContext
 from shipped import prompt, titled
@@ -291,3 +292,26 @@ def test_a_scheduler_is_compared_though_the_steps_come_by_a_link(model):
     prompt["steps"] = {"class_type": "PrimitiveInt", "inputs": {"value": 20}}
     with pytest.raises(ValueError, match="Scheduler: inversion ddim_uniform, sampler karras"):
         look(model, prompt)
+
+
+def test_on_a_video_model_every_frame_sees_all_others_by_itself():
+    """So that no Full-Frame Attention is asked for, and the sampler's scheduler is its own affair."""
+    wan = tiny_wan.model(layers=1)
+    edit = {"model": ["layout", 0], "positive": [BOUND, 0], "negative": [NEGATIVE, 0], "latent_image": [INVERSION, 0],
+            "add_noise": "disable", "steps": 20, "scheduler": "simple", "sampler_name": "euler", "start_at_step": 0}  # fmt: skip
+    prompt = changed(INVERSION, model=["loader", 0])
+    prompt = {name: node for name, node in prompt.items() if name not in (FRAMES, LAYOUT, BLEND, SAMPLER)} | {
+        "loader": {"class_type": "UNETLoader", "inputs": {"unet_name": "wan.safetensors"}},
+        "blend": {
+            "class_type": PROMPT[BLEND]["class_type"],
+            "inputs": PROMPT[BLEND]["inputs"] | {"model": ["loader", 0]},
+        },
+        "layout": {
+            "class_type": PROMPT[LAYOUT]["class_type"],
+            "inputs": PROMPT[LAYOUT]["inputs"] | {"model": ["blend", 0]},
+        },
+        SAMPLER: {"class_type": "KSamplerAdvanced", "inputs": PROMPT[SAMPLER]["inputs"] | edit},
+    }
+    sigmas = invert.walked_levels(wan, "ddim_uniform", 30)
+    assert list(early_checks.edits(PromptGraph(prompt), INVERSION))
+    assert early_checks.check(PromptGraph(prompt), INVERSION, wan, sigmas, {}, SIZE) == []

@@ -13,12 +13,12 @@ import nodes as host
 from comfy.model_patcher import ModelPatcher
 from torch import Tensor
 
+from ..backbones import registry
 from ..comfyui import source_prompt
 from ..comfyui.graph_at_work import graph_at_work
 from ..comfyui.progress import Notes
 from ..comfyui.prompt_graph import Link, PromptGraph
 from ..comfyui.source_prompt import INVERT_CLIP
-from ..core.cells import CELL
 from ..core.cross_frame import OWN
 from ..core.inversion_record import levels
 from ..core.st_layout import Levels, Role
@@ -59,7 +59,8 @@ def at_work(
     """Checks the prompt around the DDIM Inversion at work, as `check`. Returns its notes, on the node already."""
     notes, here = Notes(), graph_at_work(prompt)
     if here is not None and levels(sigmas):  # what is no list of levels, inverting itself will refuse
-        size = tuple(CELL * side for side in latent["samples"].shape[-2:])
+        geometry = registry.of(model.model.diffusion_model).geometry(tuple(latent["samples"].shape))
+        size = tuple(geometry.pixels * side for side in geometry.cells)
         for note in check(*here, model, sigmas, own, size):
             notes.add(note)
     return notes
@@ -87,7 +88,7 @@ def check(
     for edit in edits(graph, node):
         _check_noise(graph, edit)
         notes += _check_levels(graph, edit, model, sigmas, own) if edit.noise else _check_latent(graph, edit, node)
-        if edit.carries:
+        if edit.carries and registry.of(model.model.diffusion_model).own_key_set == OWN:
             _check_seen(graph, edit, node)
         notes += _check_layout(graph, edit, size)
         notes += _check_blend(graph, edit)
