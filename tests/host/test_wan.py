@@ -10,6 +10,8 @@ from comfy_extras.nodes_model_advanced import ModelSamplingDiscrete
 from wan_oracle import agree, prompt, sampled, st_layout
 
 from pack.nodes.attention import FullFrameAttention, STLayoutAttention
+from pack.videograin.core import score_range
+from pack.videograin.features import st_layout as features_of_st_layout
 
 pytestmark = pytest.mark.usefixtures("inference_mode")
 
@@ -176,3 +178,13 @@ def test_another_models_sampling_is_refused(wan):
 def test_text_of_another_encoder_is_refused(wan):
     latent = tiny_wan.clip(3, 6, 6)
     refused("text of 24 numbers a token, but the model reads 32", st_layout(wan), rig.text(1, 20, 24), latent)
+
+
+def test_of_very_many_keys_some_tell_the_reach_of_the_scores(wan, monkeypatch):
+    latent = tiny_wan.clip(3, 8, 8)
+    positive = prompt(latent)
+    monkeypatch.setattr(score_range, "FEWEST", 4)
+    exact, fast = (sampled(st_layout(wan, fast=choice), positive, latent) for choice in (False, True))
+    monkeypatch.setattr(features_of_st_layout, "MANY", 47)  # of 48
+    assert torch.equal(sampled(st_layout(wan), positive, latent), fast)
+    assert rig.rms(fast - exact) > 1e-3 * rig.rms(exact)

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from ..backbones.base import Need
 from ..core import st_layout
+from ..core.cross_frame import ALL
 from ..core.phrase_tokens import Binding, binding_of, key_regions
 from ..core.regions import Grid, TokenRule, patterns, share_any
 from ..core.score_range import sampled_keys
@@ -19,6 +20,9 @@ from .base import Claim, Claimed, Claims, Feature, Record, Work, as_heads
 from .engine import SELF, Area, At, Attend, Call, Cond, Half, Misfit, Own, Run
 
 PORTABLE = 400 * 2**20  # bytes that the form without Triton holds at once on a GPU
+MANY = (
+    8192  # keys of a video model, two seconds of 480 × 832; exact, Delta takes half as long again as attention itself
+)
 EDITED = (Role.POSITIVE, Role.BOTH)  # roles that reach the half that others edit
 
 
@@ -215,7 +219,11 @@ class Modulated(Feature):
         appended = k.shape[1] - labels.shape[1]  # belong to no region of ours
         key_labels = F.pad(labels, (0, appended), value=len(layout.table))
         positive = F.pad(layout.positive.to(k.device), (0, 1))
-        return Modulation(strength, labels, key_labels, positive, self.settings.fast)
+        return Modulation(strength, labels, key_labels, positive, self.settings.fast or self._many(k))
+
+    def _many(self, k: Tensor) -> bool:
+        """Whether a video model's keys are so many that Delta is taken over some of them without being asked to."""
+        return self.run.backbone.own_key_set == ALL and k.shape[0] * k.shape[1] > MANY
 
     def _of_cross(self, at: At, cond: Cond, layout: Layout, k: Tensor) -> Modulation:
         """Of one cond's cross-attention; k (f, tokens, d)."""
