@@ -24,7 +24,7 @@ class LatentBlend(io.ComfyNode):
             search_aliases=["video inpaint", "keep background", "latent composite", "masked edit", "blended diffusion"],
             is_input_list=True,  # a list of masks or frames is one clip
             inputs=[
-                io.Model.Input("model", tooltip="A Stable Diffusion UNet."),
+                io.Model.Input("model", tooltip="A Stable Diffusion UNet, or Wan 2.1 or 2.2."),
                 io.Combo.Input(
                     "mode",
                     options=list(latent_blend.MODES),

@@ -26,13 +26,16 @@ class DDIMInversion(io.ComfyNode):
             inputs=[
                 io.Model.Input(
                     "model",
-                    tooltip="A UNet with \u03b5- or v-prediction. Full-Frame Attention, LoRA, ControlNet and IPAdapter act "
+                    tooltip="A UNet with \u03b5- or v-prediction, or Wan 2.1 or 2.2. Full-Frame Attention, LoRA, ControlNet and IPAdapter act "
                     "here too; regions and blending do not, so the sampler's MODEL may be connected.",
                 ),
                 io.Conditioning.Input(
                     "conditioning", tooltip="Describes the source clip as it is; apply ControlNet here as in the edit."
                 ),
-                io.Latent.Input("latent", tooltip="The clip, VAE-encoded: one latent per frame."),
+                io.Latent.Input(
+                    "latent",
+                    tooltip="The clip, VAE-encoded: one latent per frame, of Wan one for four frames after the first.",
+                ),
                 io.Int.Input(
                     "steps",
                     default=50,
@@ -44,7 +47,8 @@ class DDIMInversion(io.ComfyNode):
                     "scheduler",
                     options=list(SCHEDULER_NAMES),
                     default="ddim_uniform",
-                    tooltip="Spacing of the levels, as in the sampler. Not used when `sigmas` is connected.",
+                    tooltip="Spacing of the levels, as in the sampler. Not used when `sigmas` is connected, nor with Wan, which walks levels of its "
+                    "own (30 `steps` are enough) whatever the sampler's are.",
                 ),
                 io.Int.Input(
                     "refinements",

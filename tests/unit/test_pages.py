@@ -9,7 +9,7 @@ from pack.tools import release_check as r
 from pack.tools.workflows.files import GALLERY
 
 ROOT = Path(__file__).parents[2]
-PAGES = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/workflows.md", "docs/papers.md")
+PAGES = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/workflows.md", "docs/papers.md", "docs/video-models.md")
 LEFT_OUT = tuple(line for line in (ROOT / ".comfyignore").read_text().splitlines() if line and line[0] != "#")
 
 
