@@ -60,6 +60,11 @@ class Geometry(NamedTuple):
         """(rows, columns) of a frame's tokens at a level."""
         return -(-self.height // (level * self.patch)), -(-self.width // (level * self.patch))
 
+    @property
+    def latent_frames(self) -> Tensor:
+        """(shown,) int64: the latent's frame in which each of the clip's lies."""
+        return latent_time.latent_frame(self.shown, self.per_latent)
+
     def belongs(self, frames: int) -> bool:
         """Whether so many masks can be the clip's: one for all, or one for each frame, those the VAE cut included."""
         return frames == 1 or latent_time.belongs(frames, self.frames, self.per_latent)
@@ -72,7 +77,7 @@ class Geometry(NamedTuple):
         if any(side % self.patch for side in self.cells):
             for axis, cells in ((1, self.height), (2, self.width)):
                 tokens = tokens.repeat_interleave(self.patch, axis).narrow(axis, 0, cells)
-        return tokens[latent_time.latent_frame(self.shown, self.per_latent)]
+        return tokens[self.latent_frames]
 
     def share(self, masks: Tensor) -> Tensor:
         """The share of each latent frame that masks cover: (..., clip's frames, H, W) -> (..., latent's frames, H, W)."""

@@ -12,25 +12,24 @@ from typing import NamedTuple
 from comfy.model_patcher import ModelPatcher
 from torch import Tensor
 
-from ..backbones.base import Need, Site
+from ..backbones.base import Geometry, Need, Site
 from ..comfyui.model_identity import require_origin
 from ..comfyui.plan import find, records
 from ..comfyui.progress import warn
 from ..comfyui.validate import require_family, require_text
 from ..comfyui.wrappers import for_showing
 from ..core.attention_probs import phrase_shares, point_shares
-from ..core.cells import CELL, cut_like, offset
+from ..core.cells import cut_like, offset
 from ..core.inversion_record import Inversion
 from ..core.phrase_tokens import Binding, binding_of, key_regions
-from ..core.regions import clip_masks
 from ..core.schedule import of_shares
 from ..core.st_layout import Settings
 from ..features.attention_probe import AUTO, Onlooker, Probe
-from ..features.base import REGION_MASK
+from ..features.base import region_masks
 from ..features.engine import At, Half
 from ..features.st_layout import STLayout
 from ..views.attention_maps import Average, Column, Point, middle, parse_points, report
-from .look import choose_level, evenly, look, noisy
+from .look import evenly, level_of, look, noisy
 
 NODE = "Show Attention"
 
@@ -69,7 +68,7 @@ class Shower(Onlooker):
 
 
 class Shown(NamedTuple):
-    """frames: what the model sees of the clip's. phrases, points: columns of maps; text: the numbers."""
+    """frames: what the model sees of the clip's, one for each latent frame. phrases, points: columns of maps; text: the numbers."""
 
     frames: Tensor
     phrases: list[Column]
@@ -97,28 +96,31 @@ def show_attention(
 
     Raises ValueError for what does not fit together, or shows nothing.
     """
-    require_family(model, NODE, Need.FRAME_BATCH)
+    backbone = require_family(model, NODE, Need.INVERSION)
+    geometry = backbone.geometry(tuple(inversion.source.shape))
     require_origin(inversion, model, records(model), f"{NODE}'s `model`")
     for name, entries in (("conditioning", conditioning), ("negative", negative or ())):
         require_text(model, (text for text, _ in entries), f"{NODE}'s `{name}`")
-    _check(conditioning, inversion, frames, settings.start, settings.end)
+    _check(conditioning, geometry, frames, settings.start, settings.end)
     bindings = _bindings(conditioning)
-    height, width = inversion.source.shape[-2:]
-    whole, frames = frames, cut_like(frames, (height * CELL, width * CELL))
-    masks = {binding: clip_masks(binding.regions, len(frames), (height, width), REGION_MASK) for binding in bindings}
-    named = [(region.name, mask) for b in bindings for region, mask in zip(b.regions, masks[b], strict=True)]
+    whole = frames[: geometry.shown]
+    frames = cut_like(whole, tuple(side * geometry.pixels for side in geometry.cells))
     begin = offset(whole.shape[2], frames.shape[2]), offset(whole.shape[1], frames.shape[1])
+    frames = _as_seen(frames, geometry)
+    masks = {b: geometry.whole_tokens(region_masks(b.regions, geometry), geometry.cells) for b in bindings}
+    named = [(region.name, mask) for b in bindings for region, mask in zip(b.regions, masks[b], strict=True)]
     picked = _picked(settings.points, whole, frames, begin, named)
 
     modulation = _settings(model)
     half = _half(modulation, negative)
-    divisor = choose_level(settings.level, height, width)
-    grid = (-(-height // divisor), -(-width // divisor))
-    tokens = [(point.frame, point.token(tuple(frames.shape[1:3]), grid)) for _, point, _ in picked]
+    divisor = level_of(settings.level, backbone, geometry)
+    grid, latent = geometry.grid(divisor), geometry.latent_frames.tolist()
+    tokens = [(latent[point.frame], point.token(tuple(frames.shape[1:3]), grid)) for _, point, _ in picked]
     shower = Shower(divisor, settings.blocks, bindings, tokens, half)
     levels = evenly(_levels(model, inversion, settings.start, settings.end), settings.steps)
     # As the sampler of an edit has it, not as the inversion had.
-    noise = model.model.process_latent_out(inversion.latents[levels[0]].float())
+    first, sigma = inversion.latents[levels[0]].float(), float(inversion.sigmas[levels[0]])
+    noise = model.model.process_latent_out(backbone.path.handed_over(first, sigma))
     watching = for_showing(model, Probe(shower))
     prompts = {"positive": conditioning, **({"negative": negative} if half == Half.NEGATIVE else {})}
     look(watching, shower, inversion, levels, noise, prompts)
@@ -126,11 +128,23 @@ def show_attention(
     rows = slice(0, 1 if modulation is None else 2)
     looked = f"{_several(len(levels), 'noise level')}, {_several(len(shower.sites), 'attention layer')}"
     where = f"{looked} of {grid[1]}×{grid[0]} tokens and their heads"
-    phrases = _phrase_columns(shower, masks, rows, grid)
-    found = zip(picked, shower.points.mean().unbind(1), strict=True)
-    columns = [Column(name, maps[rows].unflatten(-1, grid), mask, point) for (name, point, mask), maps in found]
-    told = [column._replace(point=column.point.moved(*begin)) for column in columns]
-    return Shown(frames, phrases, columns, report(phrases, told, where))
+    phrases = _phrase_columns(shower, {b: geometry.share(found) for b, found in masks.items()}, rows, grid)
+    columns = [
+        Column(
+            name,
+            maps[rows].unflatten(-1, grid),
+            None if mask is None else geometry.share(mask),
+            point._replace(frame=latent[point.frame]),
+        )
+        for (name, point, mask), maps in zip(picked, shower.points.mean().unbind(1), strict=True)
+    ]
+    told = [column._replace(point=point.moved(*begin)) for column, (_, point, _) in zip(columns, picked, strict=True)]
+    return Shown(frames[:: geometry.per_latent], phrases, columns, report(phrases, told, where))
+
+
+def _as_seen(frames: Tensor, geometry: Geometry) -> Tensor:
+    """Frames (F, H, W, C) with the edge that the network fills its last tokens up with."""
+    return geometry.whole_tokens(frames.movedim(-1, 1), geometry.cells).movedim(1, -1)
 
 
 def _bindings(conditioning: list) -> list[Binding]:
@@ -212,15 +226,15 @@ def _levels(model: ModelPatcher, inversion: Inversion, start: float, end: float)
     return inside or [min(levels, key=lambda level: abs(sigmas[level] - schedule.start))]
 
 
-def _check(conditioning: list, inversion: Inversion, frames: Tensor, start: float, end: float) -> None:
+def _check(conditioning: list, geometry: Geometry, frames: Tensor, start: float, end: float) -> None:
     if start > end:
         raise ValueError(
             f"{NODE}'s `start_percent` ({start:g}) lies after its `end_percent` ({end:g}), so there is no step to look "
             "at. Give a start before the end."
         )
-    if len(frames) != len(inversion.source):
+    if not geometry.belongs(len(frames)) or len(frames) < geometry.shown:
         raise ValueError(
-            f"{NODE}'s `frames` has {len(frames)} frames, but the inversion's clip has {len(inversion.source)}. Connect "
+            f"{NODE}'s `frames` has {len(frames)} frames, but the inversion's clip has {geometry.shown}. Connect "
             "the frames that were encoded for DDIM Inversion."
         )
     if any({"area", "mask"} & set(notes) for _, notes in conditioning):
