@@ -42,3 +42,19 @@ def text(seed, words=12, length=64):
     found = torch.zeros(1, length, TEXT)
     found[:, :words] = torch.randn(1, words, TEXT, generator=torch.Generator().manual_seed(seed))
     return [[found, {}]]
+
+
+def vae(width=8, seed=0):
+    """Wan 2.1's VAE so many channels wide, by ComfyUI's own detection, with random numbers."""
+    from comfy.ldm.wan.vae import WanVAE
+
+    network = WanVAE(dim=width, z_dim=CHANNELS, dim_mult=[1, 2, 4, 4], num_res_blocks=2, attn_scales=[],
+                     temperal_downsample=[False, True, True], dropout=0.0)  # fmt: skip
+    generator = torch.Generator().manual_seed(seed)
+    weights = {
+        name: torch.randn(weight.shape, generator=generator) / max(1, weight[0].numel()) ** 0.5
+        if weight.ndim > 1 and not name.endswith("gamma")
+        else (torch.ones if name.endswith("gamma") else torch.zeros)(weight.shape)
+        for name, weight in network.state_dict().items()
+    }
+    return comfy.sd.VAE(sd=weights)

@@ -156,7 +156,8 @@ class _Walk:
 
     def __init__(self, latents: Tensor, backbone: Backbone, method: Method, reporting: Reporting):
         self.latents, self.backbone, self.method, self.reporting = latents, backbone, method, reporting
-        self.frames = backbone.geometry(tuple(latents.shape[1:])).frames
+        self.geometry = backbone.geometry(tuple(latents.shape[1:]))
+        self.frames = self.geometry.frames
         self.worst = torch.zeros(self.frames)  # the largest residual of each frame
 
     def climb(self, denoiser, x, levels, extra_args, callback, disable):
@@ -184,7 +185,8 @@ class _Walk:
 
     def tell_unsettled(self) -> None:
         """Names the frames for which the refinements did not settle."""
-        frames, numbers = (self.worst > SETTLED).nonzero().flatten().tolist(), self.reporting.numbers
+        frames = (self.worst > SETTLED)[self.geometry.latent_frames].nonzero().flatten().tolist()
+        numbers = self.reporting.numbers
         if frames:
             frames = frames if numbers is None else [numbers[frame] for frame in frames]
             self.reporting.notes.add(_unsettled(frames, float(self.worst.max()), self.method.refinements))
