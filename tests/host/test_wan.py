@@ -153,7 +153,7 @@ def test_masks_of_the_frames_that_the_vae_leaves_out_are_told(wan, caplog):
     longer = tuple(r._replace(mask=torch.cat([r.mask, r.mask[:2]])) for r in wan_oracle.regions(3, 6, 6))
     ours = sampled(st_layout(wan), wan_oracle.bound(tiny_wan.text(3), longer), latent)
     assert torch.equal(ours, sampled(st_layout(wan), prompt(latent), latent))
-    assert "for 11 frames" in caplog.text and "left out the last 2" in caplog.text
+    assert "are 11, but" in caplog.text and "left out the last 2" in caplog.text
 
 
 def test_kin_of_wan_is_refused_by_name():

@@ -3,11 +3,13 @@
 import nodes as host
 import pytest
 import rig
+import tiny_umt5
 import tiny_wan
 import torch
 
 from pack.nodes.blend import LatentBlend
 from pack.nodes.inversion import DDIMInversion
+from pack.nodes.invert_clip import InvertClip
 from pack.nodes.paste import PasteEdit
 from pack.videograin.core import latent_time
 
@@ -62,3 +64,17 @@ def test_from_frames_to_frames(vae):
     pasted = PasteEdit.execute(frames, edited, mask=mask).args[0]
     assert torch.equal(pasted[:, 36:], frames[:, 36:]) and torch.equal(pasted[..., 44:, :], frames[..., 44:, :])
     assert (pasted - frames)[:, :16, :20].abs().mean() > 1e-2
+
+
+def test_invert_clip_is_what_its_parts_give_and_tells_what_the_vae_left_out(vae, private_folders, caplog):
+    model, text, frames = tiny_wan.model(layers=1), tiny_umt5.clip(tiny_wan.TEXT), clip(7)
+    noise, inversion, sigmas = InvertClip.execute(model, text, vae, frames, "a truck", 3, 1).args
+    assert (
+        "Invert Clip's `frames` are 7, but" in caplog.text
+        and "left out the last 2. Load 5 frames, or 9." in caplog.text
+    )
+    (prompt,) = host.CLIPTextEncode().encode(text, "a truck")
+    parts = DDIMInversion.execute(model, prompt, {"samples": encoded(vae, frames[:5])}, 3, "simple", 1).args
+    assert torch.equal(noise["samples"], parts[0]["samples"]) and torch.equal(sigmas, parts[2])
+    again = InvertClip.execute(model, text, vae, frames, "a truck", 3, 1).args  # from its file
+    assert torch.equal(again[0]["samples"], noise["samples"]) and torch.equal(again[1].latents, inversion.latents)

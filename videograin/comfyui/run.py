@@ -21,7 +21,7 @@ from ..core.cross_frame import KeySets
 from ..core.phrase_tokens import Binding, binding_of
 from ..core.regions import Grid, Regions, TokenRule, membership
 from ..core.schedule import Schedule, of_shares
-from ..features.base import Feature, region_masks, require_region_masks
+from ..features.base import Feature, left_out, region_masks, require_region_masks
 from ..features.engine import Area, Cond, Half, Start, Step, extent
 from ..features.source_reader import SourceReader
 from .context_windows import Hints
@@ -94,13 +94,8 @@ class Run:
 
     def tell_cut(self, what: str, masks: Tensor) -> None:
         """what: the masks' name for the message."""
-        more = len(masks) - self.geometry.shown
-        if len(masks) > 1 and more > 0:
-            self.warn(
-                f"{what} are for {len(masks)} frames, but the model takes them in groups of {self.geometry.per_latent} after the "
-                f"first: the VAE has left out the last {more}. Load {self.geometry.shown} frames, or {self.geometry.shown + self.geometry.per_latent}.",
-                about="frames left out",
-            )
+        if told := left_out(what, len(masks), self.geometry):
+            self.warn(told, about="frames left out")
 
     def clip_masks(self, regions: Regions) -> Tensor:
         """(K, the clip's frames, H, W) bool. Raises ValueError as `require_masks`."""

@@ -236,6 +236,17 @@ def as_heads(x: Tensor, heads: int) -> Tensor:
     return x.unflatten(-1, (heads, -1)).transpose(1, 2)
 
 
+def left_out(what: str, frames: int, geometry: Geometry) -> str | None:
+    """What is to be said of frames behind those that a latent shows; None for none. what: their name for the message."""
+    more = frames - geometry.shown
+    if frames == 1 or more <= 0:
+        return None
+    return (
+        f"{what} are {frames}, but the model takes frames in groups of {geometry.per_latent} after the first: the VAE has left "
+        f"out the last {more}. Load {geometry.shown} frames, or {geometry.shown + geometry.per_latent}."
+    )
+
+
 def region_masks(regions: Regions, geometry: Geometry) -> Tensor:
     """(K, the clip's frames, H, W) bool: of the frames that a latent shows. Raises ValueError as `require_region_masks`."""
     require_region_masks(regions, geometry)

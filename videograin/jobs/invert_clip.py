@@ -27,6 +27,7 @@ from ..comfyui.validate import logger, require_family
 from ..core.cells import CELL
 from ..core.ddim_inversion import CONVENTIONS
 from ..core.inversion_record import Inversion
+from ..features.base import left_out
 from ..storage import inversion_file
 from . import early_checks, invert
 
@@ -57,13 +58,15 @@ def invert_clip(
     Raises ValueError as `invert.invert` and the checks before it do.
     """
     model = given.model
-    require_family(model, NODE, Need.FRAME_BATCH)
+    backbone = require_family(model, NODE, Need.INVERSION)
     _require_a_cell(given.frames)
     sigmas = invert.walked_levels(model, SCHEDULER, given.steps)
     (latent,) = host.VAEEncode().encode(given.vae, given.frames)
     (conditioning,) = host.CLIPTextEncode().encode(given.clip, given.source_prompt)
-    own = {"steps": given.steps, "scheduler": SCHEDULER}
+    own = {} if backbone.path.fades else {"steps": given.steps, "scheduler": SCHEDULER}
     notes = early_checks.at_work(prompt, model, latent, sigmas, own)
+    if told := left_out(f"{NODE}'s `frames`", len(given.frames), backbone.geometry(tuple(latent["samples"].shape))):
+        notes.add(told)
     method = invert.Method(CONVENTIONS[1], given.refinements)
     made_of = model_identity(model), records(model), graph, latent["samples"], conditioning, sigmas
     path = Path(folder_paths.get_temp_directory()) / FOLDER / f"{fingerprint(code(), *made_of, *method)}.safetensors"
