@@ -6,7 +6,9 @@ from math import isnan, nan
 import torch
 from comfy_api.latest import io
 
+from ..videograin.backbones.base import Need
 from ..videograin.comfyui.progress import Notes
+from ..videograin.comfyui.validate import require_family
 from ..videograin.core.region_presence import LIMIT, doubted, verdict
 from ..videograin.jobs.region_check import Checked, check
 from ..videograin.views.doubt_marks import marked
@@ -82,6 +84,7 @@ class RegionCheck(io.ComfyNode):
     @classmethod
     @declared
     def execute(cls, model, clip, latent, regions, frames=None, limit: float = LIMIT) -> io.NodeOutput:
+        require_family(model, "Region Check", Need.FRAME_BATCH)
         _require(latent, regions, frames)
         notes = Notes()
         found = check(model, clip, latent["samples"], regions, notes)

@@ -157,7 +157,7 @@ def _require_together(model, frames, vae, inversion) -> None:
         return
     if frames is None:
         raise ValueError(f"{NODE} has a `model` but no `frames` to show it. Connect the frames the mask was made from.")
-    require_one(NODE, vae, inversion)
+    require_one(NODE, model, vae, inversion)
 
 
 def _apart(mask, instances: int) -> Apart:

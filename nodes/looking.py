@@ -2,13 +2,16 @@
 
 from torch import Tensor
 
+from ..videograin.backbones.base import Need
+from ..videograin.comfyui.validate import require_family
 from ..videograin.core.cells import CELL, cut_like
 from ..videograin.core.inversion_record import Inversion
 from ..videograin.jobs.track_regions import Shown, from_frames, from_inversion
 
 
-def require_one(node: str, vae, inversion: Inversion | None) -> None:
-    """Raises ValueError unless exactly one of the two is connected."""
+def require_one(node: str, model, vae, inversion: Inversion | None) -> None:
+    """Raises ValueError unless exactly one of the two is connected, and for a MODEL that does not take frames one by one."""
+    require_family(model, node, Need.FRAME_BATCH)
     if (vae is None) == (inversion is None):
         raise ValueError(
             f"{node} has {'neither `vae` nor `inversion`' if vae is None else 'both `vae` and `inversion`'}. Connect "

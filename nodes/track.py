@@ -124,7 +124,7 @@ class TrackRegions(io.ComfyNode):
         marked = _marked(marked_frames, len(frames))
         given = {n: mask for n, mask in enumerate((mask_1, mask_2, mask_3, mask_4), 1) if mask is not None}
         pairs = parse_rooms(rooms, "Track Regions' `rooms`", given)
-        require_one(NODE, vae, inversion)
+        require_one(NODE, model, vae, inversion)
         if inversion is not None:
             frames = as_inverted(NODE, frames, inversion)
         marks = {n: dict(zip(marked, _mask(n, mask, marked, frames), strict=True)) for n, mask in given.items()}

@@ -11,11 +11,10 @@ from comfy.model_patcher import ModelPatcher
 from torch import Tensor
 
 from ..backbones import registry
-from ..backbones.base import Need
 from ..comfyui.context_windows import without_windows
 from ..comfyui.progress import Notes, watcher
 from ..comfyui.prompts import require_clip
-from ..comfyui.validate import noise_level, require_family, require_text
+from ..comfyui.validate import noise_level, require_text
 from ..comfyui.wrappers import noting, with_plan
 from ..core.region_presence import NO_WORDS, TIMESTEPS, Question, error, noises, question, scores
 from ..core.regions import Regions, clip_masks
@@ -43,7 +42,6 @@ def check(model: ModelPatcher, clip: Any, samples: Tensor, regions: Regions, not
 
     Raises ValueError where model, latent, regions and words do not fit each other, before the network is called.
     """
-    require_family(model, NODE, Need.FRAME_BATCH)
     require_latent(model, samples, WHOSE, "Connect the LATENT of the sampler that used this checkpoint.")
     masks = clip_masks(regions, len(samples), tuple(samples.shape[-2:]), REGION_MASK)
     return answered(model, asking(model, clip, regions, WHOSE), samples, masks, notes)

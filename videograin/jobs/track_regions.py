@@ -18,7 +18,7 @@ from comfy.sd import VAE
 from torch import Tensor
 
 from ..backbones import registry
-from ..backbones.base import Need, Site
+from ..backbones.base import Site
 from ..comfyui.context_windows import without_windows
 from ..comfyui.progress import Notes, watcher
 from ..comfyui.spill_to_disk import allocate
@@ -190,7 +190,7 @@ def track(
 
     Raises ValueError for a MODEL that cannot be looked into.
     """
-    require_family(model, shown.node, Need.FRAME_BATCH)
+    require_family(model, shown.node)
     keys, grid = look(model, shown, conditioning)
     tokens = Tokens(keys, colours(frames, grid), sorted({frame for each in known.marks for frame in each}))
     return followed(tokens, grid, frames, known, settings, model.load_device)
