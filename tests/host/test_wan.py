@@ -165,7 +165,9 @@ def test_kin_of_wan_is_refused_by_name():
 def test_what_wan_does_not_offer_is_refused_by_name(wan):
     with pytest.raises(ValueError, match=r"Full-Frame Attention needs a choice of the frames.*a Wan model"):
         FullFrameAttention.execute(wan, "all frames")
-    with pytest.raises(ValueError, match="needs attention at several grids"):
+    with pytest.raises(
+        ValueError, match=r"needs attention at several grids.* Set ST-Layout Attention's `levels` to “all”"
+    ):
         STLayoutAttention.execute(wan, "reference", 0.3, 0.8, 1.0)
 
 

@@ -10,7 +10,7 @@ from pack.nodes.anchors import AnchorAttention
 from pack.nodes.attention import FullFrameAttention
 from pack.nodes.check import RegionCheck
 from pack.nodes.chunks import EditInChunks
-from pack.nodes.fusion import CrossAttentionFusion, SelfAttentionFusion
+from pack.nodes.fusion import CrossAttentionFusion
 from pack.nodes.instances import SplitInstances
 from pack.nodes.inversion import DDIMInversion
 from pack.nodes.motion import FlowGuidedAttention
@@ -46,7 +46,6 @@ CALLS = {
     "Anchor Attention": lambda g: AnchorAttention.execute(g["model"], 2, "swap"),
     "Flow-Guided Attention": lambda g: FlowGuidedAttention.execute(g["model"], g["frames"], "1/1", False),
     "Inject Source Features": lambda g: InjectSourceFeatures.execute(g["model"], g["inversion"], g["text"], 0.8, 0.5),
-    "Self-Attention Fusion": lambda g: SelfAttentionFusion.execute(g["model"], g["inversion"], g["text"]),
     "Cross-Attention Fusion": lambda g: CrossAttentionFusion.execute(
         g["model"], g["inversion"], g["text"], "style", g["clip"], "a truck", "a truck"
     ),

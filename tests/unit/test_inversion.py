@@ -189,3 +189,11 @@ def test_on_a_flow_model_the_walk_is_undone_too():
     back = [float((euler_of(prediction, end.x, levels[::-1]) - x).norm() / x.norm()) for end in (few, last)]
     assert back[1] < 1e-4 < back[0] / 10
     assert abs(float(last.x.std()) - 1) < 0.15  # at the top a flow model's latent is nothing but noise
+
+
+def test_the_released_pair_on_a_flow_model_is_the_lower_levels_latent():
+    """There the latent itself keeps its variance from level to level."""
+    found = Inversion(torch.randn(3, 2, 4, 3, 3), torch.tensor([0.9, 0.5, 0.0]), torch.zeros(2, 4, 3, 3), "", "", "")
+    shown, level = found.paired(0.9, "as released", FLOW)
+    assert torch.equal(shown, found.at(0.5)) and level == 0.9
+    assert not torch.equal(found.paired(0.9, "as released")[0], shown)

@@ -19,6 +19,7 @@ from comfy.sampler_helpers import convert_cond
 from comfy.samplers import process_conds
 from torch import Tensor
 
+from ..backbones import registry
 from ..core.inversion_record import Inversion
 from ..features.engine import Area, Step
 from ..features.source_reader import Place, SourceReader
@@ -84,7 +85,8 @@ class Source:
     @contextmanager
     def seen_at(self, step: Step, x: Tensor) -> Iterator[None]:
         """Has the source at hand for one evaluation of the edit: what its readers want is held until then."""
-        latent, level = self.inversion.paired(step.sigma, self.pairing)
+        path = registry.of(step.guider.inner_model.diffusion_model).path
+        latent, level = self.inversion.paired(step.sigma, self.pairing, path)
         if level > 0:  # else there is no eps, and nothing to look at
             self.reading = {reader: reader.places_at(step.sigma) for reader in self.readers}
         try:

@@ -98,11 +98,13 @@ def require_loaded(model: ModelPatcher, node: str) -> None:
 
 def require_offers(backbone: Backbone, needs: frozenset[Need], node: str) -> None:
     """Raises ValueError where a node needs what a family of models does not have."""
-    missing = [need.value for need in needs - backbone.offers]
+    missing = needs - backbone.offers
     if missing:
+        words = " and ".join(sorted(need.value for need in missing))
+        fix = f"Set {node}'s `levels` to “all”" if missing == {Need.LEVELS} else f"Take {node} out"
         raise ValueError(
-            f"{node} needs {' and '.join(sorted(missing))}, which its `model`, a {backbone.name}, does not have. "
-            f"Take {node} out, or connect a checkpoint of another family."
+            f"{node} needs {words}, which its `model`, a {backbone.name}, does not have. {fix}, or connect a checkpoint of another "
+            "family."
         )
 
 

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from .noise_path import next_level
+from .noise_path import EPS, NoisePath, next_level
 
 EXACT, NEXT, RELEASED = PAIRINGS = ("exact", "next step", "as released")
 PRECISIONS = {"fp32": torch.float32, "fp16": torch.float16}
@@ -53,18 +53,18 @@ class Inversion(NamedTuple):
         last = len(rising) - 1
         return torch.lerp(self.latents[last - above + 1].float(), self.latents[last - above].float(), weight)
 
-    def paired(self, sigma: float, pairing: str) -> tuple[Tensor, float]:
+    def paired(self, sigma: float, pairing: str, path: NoisePath = EPS) -> tuple[Tensor, float]:
         """The source latent that the network is given in a step from sigma, and its noise level.
 
         With sigma' the next lower level: "exact" is Z(sigma) at sigma; "next step", Z(sigma') at sigma'; "as released",
-        Z(sigma') as a variance-preserving latent at sigma, the pairs of the inversion in FateZero and ReAtCo.
+        Z(sigma') as a variance-preserving latent at sigma, the pairs of the inversion in FateZero and ReAtCo. path: the model's.
         """
         if pairing == EXACT:
             return self.at(sigma), sigma
         lower = next_level(sigma, self.sigmas.tolist())
         if pairing == NEXT:
             return self.at(lower), lower
-        return self.at(lower) * ((1 + sigma**2) / (1 + lower**2)) ** 0.5, sigma
+        return path.raised(self.at(lower), lower, sigma), sigma
 
 
 def levels(sigmas: Tensor) -> bool:

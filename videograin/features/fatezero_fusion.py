@@ -56,7 +56,12 @@ class SelfFusion(SourceRecord):
 
     node = "Self-Attention Fusion"
     order = 70
-    needs = frozenset({Need.FRAME_BATCH})
+
+    @property
+    def needs(self) -> frozenset[Need]:
+        """Where the words are is read from grids of 16² tokens."""
+        levels = {Need.LEVELS} if self.levels == Levels.BELOW_FULL else set()
+        return frozenset(levels | ({Need.FRAME_BATCH} if self.where == Where.OUTSIDE_WORDS else set()))
 
     @property
     def neutral(self) -> bool:
