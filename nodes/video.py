@@ -16,6 +16,7 @@ from .types import Category
 
 UNCONNECTED = False  # ComfyUI leaves an input without a link out
 PLAYER_SIDE = 1024  # pixels of each clip's picture on Before/After Video
+WAN_GROUP = 4  # frames of a clip in one of Wan's latent, after the first
 PLAYER_RATE = 8.0  # frames per second where none are connected
 
 
@@ -139,6 +140,14 @@ class LoadVideoFrames(io.ComfyNode):
                     tooltip="The colour behind transparent parts (WebM, GIF, APNG, WebP, MOV, images): a name such as "
                     "white, black or lime, or #RRGGBB.",
                 ),
+                io.Boolean.Input(
+                    "count_for_wan",
+                    default=False,
+                    optional=True,
+                    advanced=True,
+                    tooltip="Leaves out up to three frames at the end, so that there are 1, 5, 9, 13 … as Wan's VAE takes them: others it "
+                    "would leave out unsaid.",
+                ),
             ],
             outputs=[
                 io.Image.Output(display_name="frames", tooltip="The frames: F pictures, RGB, 0 to 1."),
@@ -178,12 +187,12 @@ class LoadVideoFrames(io.ComfyNode):
     @declared
     def execute(cls, file: str, force_rate: float, skip: int, every_nth: int, cap: int, size: str, width: int,
                 height: int, video=None, start_time: float = 0.0, duration: float = 0.0,
-                background: str = "white") -> io.NodeOutput:  # fmt: skip
+                background: str = "white", count_for_wan: bool = False) -> io.NodeOutput:  # fmt: skip
         rate, colour = exact_rate(force_rate), colour_of(background)
         source = input_files.from_input(file, rate, colour) if video is None else input_files.from_video(video, colour)
         clip = load(
             source,
-            Pick(rate, skip, every_nth, cap),
+            Pick(rate, skip, every_nth, cap, WAN_GROUP if count_for_wan else 1),
             resize.Fit(size, width, height),
             limit=input_files.memory_limit(),
             watch=progress.watcher(),

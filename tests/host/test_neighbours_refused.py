@@ -228,7 +228,7 @@ def test_a_transformer_model_is_refused():
     shape = {"dim": 32, "n_layers": 1, "n_double_layers": 1, "n_heads": 2, "global_conddim": 32, "cond_seq_dim": 16}
     network = comfy.model_base.AuraFlow(comfy.supported_models.AuraFlow({**shape, "dtype": torch.float32}))
     dit = comfy.model_patcher.ModelPatcher(network, torch.device("cpu"), torch.device("cpu"))
-    message = r"works on Stable Diffusion UNets \(SD 1.x, SD 2.x, SDXL\), but its `model` input is a MMDiT"
+    message = r"works on Stable Diffusion UNets \(SD 1.x, SD 2.x, SDXL\) and Wan 2.1 and 2.2 .*, but its `model` input is a MMDiT"
     for use in (
         lambda: FullFrameAttention.execute(dit, "all frames"),
         lambda: st_layout(dit),

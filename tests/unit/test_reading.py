@@ -81,6 +81,8 @@ def taken(path: Path, pick: Pick, trim: Trim):
 ASKED = {
     "cap": (Pick(cap=4), Trim(), range(4)),
     "cap at a rate": (Pick(Fraction(15), 2, 2, 4), Trim(), range(4, 20, 4)),
+    "cap in groups": (Pick(cap=7, group=4), Trim(), range(5)),
+    "duration in groups": (Pick(group=4), Trim(duration=Fraction(1, 5)), range(5)),
     "duration": (Pick(), Trim(duration=Fraction(1, 5)), range(6)),
     "duration at a rate": (Pick(Fraction(10)), Trim(Fraction(1, 10), Fraction(1, 2)), range(3, 18, 3)),
 }
@@ -93,6 +95,17 @@ def test_reading_stops_when_it_has_what_was_asked(long, name, asked):
     clip, share = taken(long(name), pick, trim)
     assert numbers(clip.frames) == list(expected)
     assert share < 0.7, f"{share:.2f} of the file was read"
+
+
+@pytest.mark.parametrize(
+    ("cap", "kept", "said"),
+    [(7, 5, "2 frames at the end"), (6, 5, "1 frame at"), (5, 5, ""), (3, 1, "2 frames"), (1, 1, "")],
+)
+def test_frames_that_would_not_fill_a_group_are_left_out_and_told(long, cap, kept, said):
+    """With the sound of what is left."""
+    clip = load(open_clip(long("a.mkv")), Pick(cap=cap, group=4))
+    assert len(clip.frames) == kept and clip.sound.waveform.shape[-1] == round(kept / clip.fps * 48000)
+    assert ("left out: the count is 1 and a multiple of 4" in clip.info) == bool(said) and said in clip.info
 
 
 @pytest.mark.parametrize("name", INDEXED)

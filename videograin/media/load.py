@@ -22,7 +22,7 @@ from .backdrop import WHITE, Colour
 from .clip import NODE, Facts, Sound, Source, TimedFrame
 from .images import Folder, Picture, is_picture
 from .limits import check_memory
-from .report import info, remark_on_count, remarks
+from .report import info, remark_on_count, remark_on_groups, remarks
 from .resize import EXACT, Fit
 from .selection import Pick, Trim
 from .video_file import VideoFile
@@ -84,9 +84,10 @@ def load(
     different sizes.
     """
     whole = source.facts_until(partial(sufficient, pick, trim), trim.start)
-    facts = pick.facts(trim.facts(whole))
-    pick = pick.at_own_rate(facts)
-    check_available(facts, pick)
+    asked = pick._replace(group=1)
+    facts = asked.facts(trim.facts(whole))
+    asked, pick = asked.at_own_rate(facts), pick.at_own_rate(facts).in_groups(facts)
+    check_available(facts, asked)
     height, width = fit.size(facts.height, facts.width)
     check_memory(pick.count(facts), height, width, limit)
     if facts.uneven and not pick.rate:
@@ -109,7 +110,8 @@ def load(
     start, end = facts.origin + start, facts.origin + end
     sound = source.sound(start, end, None if limit is None else limit - frames.nbytes)
     fps = pick.fps(facts)
-    notes = (*remarks(facts, height, width), *remark_on_count(count, height, width, pick.cap))
+    left_out = remark_on_groups(asked.count(facts) - pick.count(facts), pick.group)
+    notes = (*remarks(facts, height, width), *remark_on_count(count, height, width, asked.cap), *left_out)
     lines = info(whole, frames, fps, start, end, sound)
     return Clip(frames, float(fps), sound, "\n".join([*lines, *notes]), notes)
 

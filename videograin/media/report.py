@@ -47,3 +47,10 @@ def remark_on_count(count: int, height: int, width: int, cap: int) -> tuple[str,
         f"all {count} frames are loaded: {size:.1f} GB at {width}×{height}, and as much again in each node that changes "
         f"them. All nodes but Edit in Chunks work on them at once. For a first try set {NODE}' `cap` to 16",
     )
+
+
+def remark_on_groups(left_out: int, group: int) -> tuple[str, ...]:
+    """A remark on frames at the end that would not fill a group."""
+    if not left_out:
+        return ()
+    return (f"{left_out} frame{'s' * (left_out > 1)} at the end left out: the count is 1 and a multiple of {group}",)

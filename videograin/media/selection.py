@@ -86,16 +86,18 @@ def before(time: Fraction, typed: Fraction) -> bool:
 
 
 class Pick(NamedTuple):
-    """Frames by rate and number, applied in this order: rate, skip, every, cap.
+    """Frames by rate and number, applied in this order: rate, skip, every, cap, group.
 
     rate: frames per second; output frame i is the frame on screen at i / rate; 0 takes each source frame once.
-    skip: leading frames left out. every: n takes one frame of n. cap: most frames taken, 0 for all.
+    skip: leading frames left out. every: n takes one frame of n. cap: most frames taken, 0 for all. group: g takes one frame and
+    whole groups of g after it, 1 + k·g in all, as a video model's VAE does.
     """
 
     rate: Fraction = Fraction(0)
     skip: int = 0
     every: int = 1
     cap: int = 0
+    group: int = 1
 
     def at_own_rate(self, facts: Facts) -> Pick:
         """The Pick with the clip's own rate if the typed one is the same: 29.97 is 2997/100 for a clip of that rate."""
@@ -112,7 +114,12 @@ class Pick(NamedTuple):
 
     def count(self, facts: Facts) -> int:
         """Number of frames that are taken."""
-        return min(self.available(facts), self.cap or self.available(facts))
+        count = min(self.available(facts), self.cap or self.available(facts))
+        return count - (count - 1) % self.group if count else 0
+
+    def in_groups(self, facts: Facts) -> Pick:
+        """The Pick with a cap where its last group ends."""
+        return self if self.group == 1 else self._replace(cap=self.count(facts))
 
     def satisfied_by(self, known: Facts) -> bool:
         """True if no frame beyond the known ones would be taken."""
