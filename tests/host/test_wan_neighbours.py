@@ -145,3 +145,22 @@ def test_an_area_of_a_prompt_has_the_regions_of_its_place(wan):
 def test_an_area_of_some_frames_is_refused(wan):
     latent = tiny_wan.clip(3, 6, 6)
     refused("of some frames only", st_layout(wan), prompt(latent), latent, notes={"area": (2, 6, 6, 0, 0, 0)})
+
+
+def test_blocks_that_are_compiled_give_the_same_numbers(wan):
+    """They run uncompiled where something is changed in them, and compiled elsewhere."""
+    compiled, latent, ran = wan.clone(), tiny_wan.clip(3, 6, 6), []
+
+    def backend(graph, inputs):
+        return lambda *args: ran.append(1) or graph(*args)
+
+    for number, block in enumerate(wan.model.diffusion_model.blocks):
+        compiled.add_object_patch(f"diffusion_model.blocks.{number}", torch.compile(block, backend=backend))
+    positive = prompt(latent)
+    assert (
+        torch.allclose(sampled(compiled, positive, latent), sampled(wan, positive, latent), rtol=1e-4, atol=1e-4)
+        and ran
+    )
+    ran.clear()
+    assert torch.equal(sampled(st_layout(compiled), positive, latent), sampled(st_layout(wan), positive, latent))
+    assert not ran

@@ -8,10 +8,11 @@ blocks; so hooks on the modules say, for one call of the network, which of them 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from functools import partial
 from typing import Any
 
+import torch
 from einops import rearrange
 from torch import Tensor, nn
 
@@ -101,6 +102,8 @@ class Wan(Backbone):
         """Around another pack's override, if there is one: what no feature changes goes to it, as without us."""
         attention = _Attention(engine, options)
         with ExitStack() as hooks:
+            if any(hasattr(block, "_orig_mod") for block in network.blocks):  # compiled one by one, as KJNodes does
+                hooks.enter_context(_uncompiled())
             for number, block in enumerate(network.blocks):
                 for kind, name in LAYERS.items():
                     if kind not in engine.kinds and not (kind == SELF and engine.watched):
@@ -109,6 +112,12 @@ class Wan(Backbone):
                     hooks.callback(module.register_forward_pre_hook(partial(attention.enter, place)).remove)
                     hooks.callback(module.register_forward_hook(attention.leave).remove)
             yield {**options, OVERRIDE: attention}
+
+
+def _uncompiled() -> AbstractContextManager:
+    """What stands in a block changes from call to call, and would be compiled anew each time. PyTorch before 2.6 does that."""
+    stance = getattr(torch.compiler, "set_stance", None)
+    return stance("force_eager") if stance else nullcontext()
 
 
 def _site(number: int, blocks: int) -> Site:

@@ -34,7 +34,7 @@ FULL, ANCHORS, FLOW = SEEING = (
 NOISE, RECORD = range(2)  # DDIM Inversion's and Invert Clip's outputs
 SAMPLERS = ("KSampler", "KSamplerAdvanced", "SamplerCustom", "SamplerCustomAdvanced")
 ENCODERS = ("VAEEncode", "VAEEncodeTiled", "VAEEncodeForInpaint")
-EMPTY = ("EmptyLatentImage", "EmptySD3LatentImage")
+EMPTY = ("EmptyLatentImage", "EmptySD3LatentImage", "EmptyHunyuanLatentVideo")
 COUPLES = ("AttentionCouplePPM", "AttentionCouple|cgem156")  # rows for each region
 TILES = "TiledDiffusion"
 SAME = 1e-4  # of the first noise level, as the run compares
