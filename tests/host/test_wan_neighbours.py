@@ -1,8 +1,11 @@
 """Wan beside what people use with it: context windows, LoRA, caches, guidance that skips layers, and what is refused by name."""
 
+import json
 import types
 
 import comfy.latent_formats
+import folder_paths
+import nodes as host
 import pytest
 import rig
 import tiny_wan
@@ -13,6 +16,7 @@ from comfy.ldm.wan.model import VaceWanModel
 from comfy_extras.nodes_context_windows import WanContextWindowsManualNode
 from comfy_extras.nodes_easycache import EasyCacheNode
 from comfy_extras.nodes_slg import SkipLayerGuidanceDiT
+from safetensors.torch import save_file
 from wan_oracle import agree, prompt, sampled, st_layout
 
 from pack.nodes.blend import LatentBlend
@@ -164,3 +168,42 @@ def test_blocks_that_are_compiled_give_the_same_numbers(wan):
     ran.clear()
     assert torch.equal(sampled(st_layout(compiled), positive, latent), sampled(st_layout(wan), positive, latent))
     assert not ran
+
+
+def test_two_experts_share_the_steps_with_leftover_noise(wan):
+    """As Wan 2.2's: the first sampler hands over at a level below 1, and regions act in both."""
+    experts, latent = (wan, tiny_wan.model(layers=2, seed=5)), tiny_wan.clip(3, 6, 6)
+    positive, negative = prompt(latent), tiny_wan.text(9, 7)
+
+    def edit(models):
+        first, second = models
+        stage = host.KSamplerAdvanced().sample(first, "enable", 3, 4, 3.0, "euler", "simple", positive, negative,
+                                               {"samples": latent}, 0, 2, "enable")[0]  # fmt: skip
+        return host.KSamplerAdvanced().sample(second, "disable", 3, 4, 3.0, "euler", "simple", positive, negative,
+                                              stage, 2, 4, "disable")[0]["samples"]  # fmt: skip
+
+    def written(model):
+        model = model.clone()
+        override = wan_oracle.Truth(positive, tuple(latent.shape[-2:]))
+        model.model_options["transformer_options"]["optimized_attention_override"] = override
+        return model
+
+    ours, expected, plain = edit([st_layout(m) for m in experts]), edit([written(m) for m in experts]), edit(experts)
+    assert rig.rms(expected - plain) > 1e-2 * rig.rms(expected)
+    assert rig.rms(ours - expected) < 1e-5 * rig.rms(expected)
+
+
+def test_from_a_file_by_the_stock_loader(wan, tmp_path, monkeypatch):
+    """Nodes that are neutral give the graph without them, to the bit."""
+    weights = {name: weight.clone() for name, weight in wan.model.diffusion_model.state_dict().items()}
+    shape = {"num_heads": tiny_wan.HEADS, "text_dim": tiny_wan.TEXT}
+    save_file(weights, tmp_path / "wan.safetensors", {"config": json.dumps({"transformer": shape})})
+    monkeypatch.setitem(folder_paths.folder_names_and_paths, "diffusion_models", ([str(tmp_path)], {".safetensors"}))
+    (model,) = host.UNETLoader().load_unet("wan.safetensors", "default")
+    latent = tiny_wan.clip(3, 7, 6)
+    plain = sampled(model, tiny_wan.text(3), latent)
+    assert torch.equal(plain, sampled(wan, tiny_wan.text(3), latent))
+    everywhere = LatentBlend.execute(model, "progressive", source={"samples": latent}, mask=torch.ones(1, 56, 48)).args[
+        0
+    ]
+    assert torch.equal(sampled(st_layout(everywhere, 0.0, 0.0), prompt(latent), latent), plain)

@@ -114,31 +114,11 @@ class Wan(Backbone):
             yield {**options, OVERRIDE: attention}
 
 
-def _uncompiled() -> AbstractContextManager:
-    """What stands in a block changes from call to call, and would be compiled anew each time. PyTorch before 2.6 does that."""
-    stance = getattr(torch.compiler, "set_stance", None)
-    return stance("force_eager") if stance else nullcontext()
-
-
-def _site(number: int, blocks: int) -> Site:
-    return THIRDS[3 * number // blocks], number, 0
-
-
-def _leading(frames: Tensor, mask: Tensor) -> int:
-    """frames (1, 2C, f, h, w), what stays and what changes; mask (1, 64, f, h, w)."""
-    changing = frames[0, frames.shape[1] // 2 :]
-    level = (
-        (changing == changing[..., :1, :1]).flatten(2).all(-1).all(0)
-    )  # (f,): an encoded picture never is, for its edges
-    only = (level & ~mask[0].any(0).flatten(1).any(1)).tolist()
-    return only.index(False) if False in only else 0
-
-
 class _Attention:
     """The attention override of one call of the network. here: the module that attends, as (kind, site)."""
 
     def __init__(self, engine: Engine, options: dict[str, Any]):
-        self.engine, self.options = engine, options
+        self.engine, self.options, self.kinds = engine, options, engine.kinds
         self.previous: Callable | None = options.get(OVERRIDE)
         self.grid = tuple(-(-side // PATCH) for side in engine.size)
         self.here: tuple[str, Site] | None = None
@@ -154,7 +134,7 @@ class _Attention:
 
     def leave(self, module: nn.Module, args: tuple, out: Tensor) -> None:
         (kind, site), self.here = self.here, None
-        if self.calls < self.own_call and kind in self.engine.kinds:
+        if self.calls < self.own_call and kind in self.kinds:
             raise ValueError(
                 f"{self.engine.owner(module.forward)} has put attention of its own in the place of Wan's (first at block {site[1]}, "
                 f"{LAYERS[kind]}), which leaves no room for this pack's. Remove its node, or take one that only replaces "
@@ -168,11 +148,11 @@ class _Attention:
         # The network writes into its options where it is (block_index): so it would without us.
         self.options.update({name: value for name, value in given["transformer_options"].items() if name != OVERRIDE})
         kind, site = self.here or (None, None)
-        if kind not in self.engine.kinds or self.calls != self.own_call:
+        if kind not in self.kinds or self.calls != self.own_call:
             plain = attention if self.previous is None else partial(self.previous, attention)
             return plain(q, k, v, heads, *args, **given)
         self._require_frames(q)
-        return self.engine.kinds[kind](Layer(site, self.grid, heads, given.get("attn_precision"), None), q, k, v)
+        return self.kinds[kind](Layer(site, self.grid, heads, given.get("attn_precision"), None), q, k, v)
 
     def _require_frames(self, x: Tensor) -> None:
         """Raises ValueError where the tokens are not those of the clip's frames."""
@@ -181,10 +161,28 @@ class _Attention:
             raise ValueError(
                 f"The model is shown {x.shape[1]} tokens, but the clip's frames are {tokens}: a prompt brings pictures for the model to "
                 "look at besides (a reference picture of Fun Control, Phantom or Bernini), which no region is for. Take that node "
-                "out; Wan's image-to-video and VACE take a first frame without."
+                "out; a first frame may be given by Wan's image to video, or by VACE."
             )
         if len(x) != rows:
             raise ValueError(
                 f"A part of the batch attends by itself ({len(x)} of {rows} prompts), as with WanVideo NAG of KJNodes, so that "
                 "which prompt it is cannot be known. Take that node out, or set the sampler's `cfg` to 1."
             )
+
+
+def _uncompiled() -> AbstractContextManager:
+    """What stands in a block changes from call to call, and would be compiled anew each time. PyTorch before 2.6 does that."""
+    stance = getattr(torch.compiler, "set_stance", None)
+    return stance("force_eager") if stance else nullcontext()
+
+
+def _site(number: int, blocks: int) -> Site:
+    return THIRDS[3 * number // blocks], number, 0
+
+
+def _leading(frames: Tensor, mask: Tensor) -> int:
+    """frames (1, 2C, f, h, w), what stays and what changes; mask (1, 64, f, h, w)."""
+    changing = frames[0, frames.shape[1] // 2 :]
+    level = (changing == changing[..., :1, :1]).flatten(2).all(-1).all(0)  # (f,): a picture is not, for its edges
+    only = (level & ~mask[0].any(0).flatten(1).any(1)).tolist()
+    return only.index(False) if False in only else 0
