@@ -13,10 +13,10 @@ WORKFLOWS = sorted(path for path in SAVED.rglob("*.json") if not path.name.endsw
 NODE = {"id": 1, "type": "VideoGrainLoadVideoFrames", "pos": [0, 0], "size": [280, 330], "flags": {}, "order": 0,
         "mode": 0, "inputs": [{"name": "video", "type": "VIDEO", "link": None, "shape": 7}], "outputs": [],
         "properties": {}}  # fmt: skip
-# The upload button's value, "image", came last before there were `start_time`, `duration` and `background`.
+# The upload button's value, "image", came last before there were `start_time` and those after it.
 VALUES = ["clip.mp4", 12.5, 3, 2, 16, "exact", 512, 448, "image"]
 NAMES = ("file", "force_rate", "skip", "every_nth", "cap", "size", "width", "height")
-ADDED = {"start_time": 0, "duration": 0, "background": "white"}
+ADDED = {"start_time": 0, "duration": 0, "background": "white", "count_for_wan": False}
 
 
 def opened(page, values):
@@ -31,7 +31,7 @@ def test_load_video_frames(widgets):
     values, inputs = opened(widgets.page, VALUES)
     assert inputs == dict(zip(NAMES, VALUES, strict=False)) | ADDED
     assert values == [*VALUES, *ADDED.values()]
-    changed = [*VALUES, 1.5, 0.75, "#00ff00"]
+    changed = [*VALUES, 1.5, 0.75, "#00ff00", True]
     assert opened(widgets.page, changed) == (changed, inputs | dict(zip(ADDED, changed[9:], strict=True)))
 
 
