@@ -129,11 +129,25 @@ def test_attention_that_goes_round_core_is_refused_by_name(wan):
     refused(r"test_wan has put attention of its own .*block 1, self_attn", st_layout(model), prompt(latent), latent)
 
 
-def test_reference_pictures_are_refused(wan):
-    latent = tiny_wan.clip(3, 6, 6)
-    notes = {"time_dim_concat": tiny_wan.clip(1, 6, 6, seed=5)}
-    refused("36 tokens, but the clip's frames are 27", st_layout(wan), prompt(latent), latent, notes=notes)
-    assert sampled(st_layout(wan, 0.0, 0.0), prompt(latent), latent, notes=notes).isfinite().all()
+REFERENCES = {
+    "Phantom": ("time_dim_concat", {}),
+    "Fun Control": ("reference_latents", {"in_dim_ref_conv": 16}),
+    "Bernini": ("context_latents", {}),
+}
+
+
+@pytest.mark.parametrize("kind", REFERENCES)
+def test_reference_pictures_are_refused(wan, kind):
+    """Tokens behind the clip's or before them, which no region is for."""
+    note, shape = REFERENCES[kind]
+    model, latent = tiny_wan.model(layers=1, **shape) if shape else wan, tiny_wan.clip(3, 6, 6)
+    picture = tiny_wan.clip(1, 6, 6, seed=5)
+    notes = {note: picture if note == "time_dim_concat" else [picture]}
+    plain = sampled(model, prompt(latent), latent, notes=notes)
+    if torch.equal(plain, sampled(model, prompt(latent), latent)):
+        pytest.skip(f"this ComfyUI has no {kind}")
+    refused("36 tokens, but the clip's frames are 27", st_layout(model), prompt(latent), latent, notes=notes)
+    assert torch.equal(sampled(st_layout(model, 0.0, 0.0), prompt(latent), latent, notes=notes), plain)
 
 
 @pytest.mark.parametrize("count", [3, 8, 21])

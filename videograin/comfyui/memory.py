@@ -16,6 +16,7 @@ from comfy.model_base import BaseModel
 from comfy.model_patcher import ModelPatcher
 
 from ..backbones import registry
+from ..backbones.base import Need
 from ..features.base import Work
 from .plan import KEY, Plan
 from .progress import Notes
@@ -74,9 +75,10 @@ def prepare_sampling(executor, model: ModelPatcher, noise_shape, conds, *args, *
     need, total = work_bytes(shape, network) + extra, comfy.model_management.get_total_memory(model.load_device)
     if need > total:
         run = options["transformer_options"].get(RUN)
+        chunks = "Edit in Chunks, " if Need.FRAME_BATCH in registry.of(network.diffusion_model).offers else ""
         (run.notes if run else Notes()).add(
             f"{need / 1e6:.0f} MB are more than the {total / 1e6:.0f} MB of {model.load_device}: this will run out of memory. "
-            "Use fewer frames, Edit in Chunks, or a smaller picture."
+            f"Use fewer frames, {chunks}or a smaller picture."
         )
     for record in plan:
         if not record.neutral and (looking := record.looked_bytes(_work(shape, network))):
