@@ -207,3 +207,12 @@ def test_from_a_file_by_the_stock_loader(wan, tmp_path, monkeypatch):
         0
     ]
     assert torch.equal(sampled(st_layout(everywhere, 0.0, 0.0), prompt(latent), latent), plain)
+
+
+def test_a_first_frame_that_is_kept_by_the_5b_model():
+    """Wan22ImageToVideoLatent: a noise mask, and a time of its own for each frame."""
+    model, latent = tiny_wan.model(channels=48, layers=2), tiny_wan.clip(3, 6, 6, channels=48)
+    mask = torch.ones(1, 1, 3, 6, 6)
+    mask[:, :, 0] = 0
+    agree(model, prompt(latent, pixels=16), latent, pixels=16, mask=mask)
+    assert rig.rms((sampled(st_layout(model), prompt(latent, pixels=16), latent, mask=mask) - latent)[:, :, 0]) < 1e-6

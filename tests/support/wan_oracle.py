@@ -108,15 +108,15 @@ def st_layout(model, self_strength=SELF, cross_strength=CROSS, **more):
     return STLayoutAttention.execute(model, "paper", self_strength, cross_strength, 1.0, power=0.0, **more).args[0]
 
 
-def sampled(model, positive, latent, steps=2, cfg=3.0, noise=7, notes=None, negative=None, sampler="euler"):
-    """From fresh noise, or its seed, under a simple schedule. notes: more for both prompts."""
-    negative = negative or tiny_wan.text(9, 7)
+def sampled(model, positive, latent, steps=2, cfg=3.0, noise=7, notes=None, mask=None):
+    """From fresh noise, or its seed, under a simple schedule. notes: more for both prompts. mask: where the latent is not kept."""
+    negative, euler = tiny_wan.text(9, 7), comfy.samplers.ksampler("euler")
     guider = comfy.samplers.CFGGuider(model)
     guider.set_conds(*([[text, {**extra, **(notes or {})}] for text, extra in side] for side in (positive, negative)))
     guider.set_cfg(cfg)
     sigmas = comfy.samplers.calculate_sigmas(model.get_model_object("model_sampling"), "simple", steps)
     fresh = noise if isinstance(noise, torch.Tensor) else tiny_wan.clip(*latent.shape[2:], latent.shape[1], noise)
-    return guider.sample(fresh, latent, comfy.samplers.ksampler(sampler), sigmas, disable_pbar=True, seed=0)
+    return guider.sample(fresh, latent, euler, sigmas, denoise_mask=mask, disable_pbar=True, seed=0)
 
 
 def truth(model, positive, latent, pixels=8, calls_a_block=2, **more):

@@ -210,3 +210,12 @@ def test_key_sets_pick_the_right_frames(kind):
     }[kind]
     row = 1 if kind == "all frames" else frames + 3
     assert set(keys[row].flatten().tolist()) == seen
+
+
+@pytest.mark.parametrize(("half", "bound"), [(torch.float16, 1e-3), (torch.bfloat16, 8e-3)])
+def test_padding_in_half_precision(half, bound):
+    """As Wan has it: heads of 128 channels, 500 copies."""
+    tensors, modulation, truth = padded(padding=500, d=128)
+    float32 = modulation._replace(strength=modulation.strength.float(), log_count=modulation.log_count.float())
+    ours = st_layout.modulated_attention(*(x.to(half) for x in tensors), float32)
+    assert ours.dtype == half and relative(ours, truth) < bound
