@@ -92,7 +92,8 @@ class DDIMInversion(io.ComfyNode):
             outputs=[
                 io.Latent.Output(
                     display_name="noise",
-                    tooltip="Where the edit starts: the sampler's `latent_image`, with added noise disabled.",
+                    tooltip="Where the edit starts: the sampler's `latent_image`, with added noise disabled. With Wan, a sampler that takes no "
+                    "`sigmas` takes it up only if its MODEL has passed through one of our nodes.",
                 ),
                 Inversion.Output(
                     display_name="inversion",

@@ -72,7 +72,8 @@ class LoadInversion(io.ComfyNode):
             outputs=[
                 io.Latent.Output(
                     display_name="noise",
-                    tooltip="Where the edit starts: the sampler's `latent_image`, with added noise disabled.",
+                    tooltip="Where the edit starts: the sampler's `latent_image`, with added noise disabled. With Wan, a sampler that takes no "
+                    "`sigmas` takes it up only if its MODEL has passed through one of our nodes.",
                 ),
                 Inversion.Output(display_name="inversion", tooltip="The clip at every noise level, for Latent Blend."),
                 io.Sigmas.Output(display_name="sigmas", tooltip="The levels, descending, for SamplerCustomAdvanced."),

@@ -9,6 +9,7 @@ import tiny_wan
 import torch
 import wan_oracle
 from comfy_extras.nodes_custom_sampler import CFGGuider, DisableNoise, KSamplerSelect, SamplerCustomAdvanced
+from wan_oracle import st_layout
 
 from pack.nodes.attention import STLayoutAttention
 from pack.nodes.blend import LatentBlend
@@ -104,10 +105,13 @@ def test_more_refinements_bring_it_back_better(wan, source):
     assert errors[1] < errors[0] / 10
 
 
-def test_at_sigma_one_the_sampler_starts_from_the_inverted_noise(wan, source, inverted):
-    """Core multiplies the latent by 1 - sigma = 0 there."""
+@pytest.mark.parametrize("node", ["blend", "neutral"])
+def test_at_sigma_one_the_sampler_starts_from_the_inverted_noise(wan, inverted, node):
+    """Core multiplies the latent by 1 - sigma = 0 there; any node of ours hands it over, also one that does nothing."""
     noise, inversion, _ = inverted
-    _, seen = watched(blended(wan, inverted), noise["samples"])
+    model = blended(wan, inverted) if node == "blend" else st_layout(wan, 0.0, 0.0)
+    positive = wan_oracle.bound(tiny_wan.text(5), wan_oracle.regions(FRAMES, SIDE, SIDE))
+    _, seen = watched(model, noise["samples"], positive=positive)
     assert close(seen[0], inversion.latents[0], 1e-6)
 
 
