@@ -204,3 +204,10 @@ def test_of_very_many_keys_some_tell_the_reach_of_the_scores(wan, monkeypatch):
     monkeypatch.setattr(features_of_st_layout, "MANY", 47)  # of 48
     assert torch.equal(sampled(st_layout(wan), positive, latent), fast)
     assert rig.rms(fast - exact) > 1e-3 * rig.rms(exact)
+
+
+def test_several_clips_are_refused_unless_nothing_is_asked(wan):
+    latent = tiny_wan.clip(3, 6, 6).repeat(2, 1, 1, 1, 1)
+    positive = wan_oracle.bound(tiny_wan.text(3), wan_oracle.regions(3, 6, 6))
+    assert torch.equal(sampled(st_layout(wan, 0.0, 0.0), positive, latent), sampled(wan, positive, latent))
+    refused("holds 2 clips, but regions", st_layout(wan), positive, latent)

@@ -190,7 +190,7 @@ class Backbone:
         return None
 
     def padding(self, text: Tensor) -> Tensor | None:
-        """The rows of a prompt's text (1, L, d) that only fill it up, (L,) bool; None where such rows are words like others."""
+        """The rows of a prompt's text (1, L, d) that only fill it up, (L,) bool on the CPU; None where such rows are words like others."""
         return None
 
     def references(self, notes: Mapping[str, Any]) -> int:

@@ -69,7 +69,7 @@ class Wan(Backbone):
 
     def padding(self, text: Tensor) -> Tensor:
         """The encoder leaves nothing of what stands behind a prompt: its rows are 0, and all have one key and one value."""
-        return ~text[0].any(-1)
+        return ~text[0].any(-1).cpu()
 
     def references(self, notes: Mapping[str, Any]) -> int:
         """VACE's: a frame with nothing to change, and with no picture (0 for the network) where what changes would be."""

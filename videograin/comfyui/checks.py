@@ -52,7 +52,8 @@ def check(run: Run, guider: Any, latent: Tensor) -> None:
     """Raises ValueError as `check_inputs`."""
     if iterations(guider.model_patcher) > 1 and run.once:
         raise ValueError(TWICE)
-    require_one_clip(run.backbone, latent, "The sampler's latent")
+    if run.across or run.once:
+        require_one_clip(run.backbone, latent, "The sampler's latent")
     _check_start(run, guider, latent)
     _check_references(run)
     clashes.check(run.features)

@@ -73,7 +73,7 @@ def _identity(model: ModelPatcher) -> str:
         digest.update(sampling.sigmas.float().cpu().numpy().tobytes())
     if isinstance(
         sampling, ModelSamplingDiscreteFlow
-    ):  # whose shift is the sampler's: it changes which levels are walked, not what is seen
+    ):  # its shift says which levels are walked, not what is seen there
         digest.update(f"{sampling.multiplier}".encode())
     weights = model.model.diffusion_model.state_dict()
     names = sorted(weights)

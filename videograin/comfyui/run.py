@@ -253,7 +253,7 @@ class Run:
             start=float(cond.get("timestep_start", float("inf"))),
             end=float(cond.get("timestep_end", 0.0)),
             source=source,
-            padding=None if text is None else self.backbone.padding(text.cpu()),
+            padding=None if text is None else self.backbone.padding(text),
         )
 
     def _area(self, cond: dict[str, Any]) -> Area:

@@ -212,6 +212,7 @@ class Blended(Feature):
                     "carries no regions. Connect `mask`, or the CONDITIONING of Bind Region Prompts with Region Prompts "
                     "connected to its `regions`."
                 )
+            self.run.require_masks(self.run.regions)
         elif not self.run.geometry.belongs(len(mask)):
             raise ValueError(
                 f"Latent Blend's `mask` has {mask.shape[0]} masks, but the latent has {shown} frames. Give it "
