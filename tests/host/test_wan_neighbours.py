@@ -3,7 +3,6 @@
 import json
 import types
 
-import comfy.latent_formats
 import folder_paths
 import nodes as host
 import pytest
@@ -16,6 +15,7 @@ from comfy.ldm.wan.model import VaceWanModel
 from comfy_extras.nodes_context_windows import WanContextWindowsManualNode
 from comfy_extras.nodes_easycache import EasyCacheNode
 from comfy_extras.nodes_slg import SkipLayerGuidanceDiT
+from comfy_extras.nodes_wan import WanVaceToVideo
 from safetensors.torch import save_file
 from wan_oracle import agree, prompt, sampled, st_layout
 
@@ -122,17 +122,22 @@ def test_a_second_call_for_the_text_stays_and_a_split_batch_is_refused(wan):
 
 
 def test_a_reference_picture_of_vace_is_refused():
-    """It stands as a frame before the clip's; a clip whose first frame is to stay has none."""
-    model = tiny_wan.model(VaceWanModel, vace_layers=1, vace_in_dim=96)
-    latent, shown = tiny_wan.clip(4, 6, 6), torch.randn(1, 32, 4, 6, 6, generator=torch.Generator().manual_seed(3))
-    mask = torch.ones(1, 64, 4, 6, 6)
-    mask[:, :, 0] = 0
-    kept = {"vace_frames": [shown], "vace_mask": [mask], "vace_strength": [1.0]}
-    assert sampled(st_layout(model), prompt(latent), latent, notes=kept).isfinite().all()
-    empty = comfy.latent_formats.Wan21().process_out(torch.zeros(1, 16, 1, 6, 6))
-    reference = torch.cat([torch.cat([shown[:, :16, :1], empty], 1), shown[:, :, 1:]], 2)
-    notes = {**kept, "vace_frames": [reference]}
-    refused("put 1 reference picture before the clip's frames", st_layout(model), prompt(latent), latent, notes=notes)
+    """It stands as a frame before the clip's. A clip whose first frame is to stay has none, nor one without a picture at all."""
+    model, vae = tiny_wan.model(VaceWanModel, vace_layers=1, vace_in_dim=96), tiny_wan.vae()
+    frames = torch.rand(9, 48, 48, 3, generator=torch.Generator().manual_seed(0))
+    kept = torch.ones(9, 48, 48)
+    kept[0] = 0
+
+    def edit(**given):
+        positive, _, latent, _ = WanVaceToVideo.execute(
+            prompt(tiny_wan.clip(3, 6, 6)), tiny_wan.text(9, 7), vae, 48, 48, 9, 1, 1.0, **given
+        ).args
+        notes = {name: value for name, value in positive[0][1].items() if name.startswith("vace_")}
+        return sampled(st_layout(model), positive, latent["samples"], notes=notes)
+
+    assert edit(control_video=frames, control_masks=kept).isfinite().all() and edit().isfinite().all()
+    with pytest.raises(ValueError, match="put 1 reference picture before the clip's frames"):
+        edit(control_video=frames, control_masks=kept, reference_image=frames[:1])
 
 
 def test_an_area_of_a_prompt_has_the_regions_of_its_place(wan):
