@@ -15,6 +15,7 @@ from pack.nodes.instances import SplitInstances
 from pack.nodes.inversion import DDIMInversion
 from pack.nodes.motion import FlowGuidedAttention
 from pack.nodes.placement import PlaceObjects
+from pack.nodes.preview import PreviewSeeds
 from pack.nodes.rows import Regions
 from pack.nodes.seed import SeedRegions
 from pack.nodes.source import InjectSourceFeatures
@@ -60,6 +61,9 @@ CALLS = {
         g["mask"], 2, "left to right", frames=g["frames"], model=g["model"], inversion=g["inversion"]
     ),
     "Regions": lambda g: Regions.execute(g["frames"], ROWS, model=g["model"], vae=g["vae"]),
+    "Preview Seeds": lambda g: PreviewSeeds.execute(
+        g["model"], g["clip"], g["vae"], g["text"], g["text"], g["source"], g["regions"], -1, 2, 0, 1.0, 1.0, 1
+    ),
     "Seed Regions": lambda g: SeedRegions.execute(
         g["frames"], g["regions"], g["model"], g["clip"], g["vae"], "a room", "", 0
     ),

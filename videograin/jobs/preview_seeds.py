@@ -17,6 +17,7 @@ import torch
 from comfy.model_patcher import ModelPatcher
 from torch import Tensor
 
+from ..backbones.base import Need
 from ..comfyui.context_windows import cycled, sliced, without_windows
 from ..comfyui.finite import broken_frames
 from ..comfyui.model_identity import require_origin
@@ -216,7 +217,7 @@ def _told(ranked: list[Preview], asked: list[Question], number: int) -> str:
 
 def _check(trial: Trial, vae: Any) -> None:
     model, samples = trial.model, trial.latent["samples"]
-    require_family(model, NODE)
+    require_family(model, NODE, Need.FRAME_BATCH)
     require_latent(model, samples, WHOSE, "Connect what the sampler gets as `latent_image`.")
     if trial.number >= trial.frames:
         raise ValueError(
