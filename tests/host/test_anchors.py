@@ -22,6 +22,7 @@ from pack.nodes.inversion import DDIMInversion
 from pack.nodes.motion import FlowGuidedAttention
 from pack.nodes.regions import BindRegionPrompts, RegionPrompt
 from pack.nodes.show import ShowAttention
+from pack.videograin.backbones import registry
 from pack.videograin.comfyui import memory
 from pack.videograin.comfyui.plan import describe, records
 from pack.videograin.core import attention_probs
@@ -132,7 +133,7 @@ def test_no_anchor_is_the_plain_model_to_the_bit(unet):
     assert torch.equal(
         one_step(st_layout(anchored(unet, 0), "reference"), *args), one_step(st_layout(unet, "reference"), *args)
     )
-    assert describe(records(anchored(unet, 0))) == "own"
+    assert describe(records(anchored(unet, 0)), registry.of(unet.model.diffusion_model)) == "own"
     assert not torch.equal(one_step(anchored(unet), *args), one_step(unet, *args))
 
 
