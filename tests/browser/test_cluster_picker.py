@@ -29,7 +29,7 @@ GRAPH = [
             "pick",
             PICKER,
             links={"layout": "layout.layout", "frames": "clip.frames"},
-            values={"clusters": "0", "invert": False},
+            values={"clusters": "0", "invert": False, "edges": False},  # the outline of the very tokens that are picked
             height=480,
         )
     ],
