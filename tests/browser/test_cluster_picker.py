@@ -274,7 +274,7 @@ def test_saved_and_opened_again_the_choice_is_the_same(picker):
     picker.click_at(picker.stage, *token_of(picker.layout(), one))
     workflow, prompt = exported(picker.page)
     node = next(node for node in workflow["nodes"] if node["type"] == PICKER)
-    assert node["widgets_values"] == [f"0, {one}", False]  # the picture is not among them
+    assert node["widgets_values"] == [f"0, {one}", False, False]  # the picture is not among them
     # Somebody else's browser, on a screen of twice the density.
     other = WidgetPage(picker.page.context.browser, picker.server, picker.renderer, scale=2)
     try:
