@@ -59,7 +59,7 @@ LAID = Seeding(denoise=0.25)
 def _default(one: Example, setup: Setup) -> Prompt:
     """What the README says of each edit: another thing is laid in, what goes is painted over, all else is done by regions."""
     if any(wish.track and wish.name != name for wish, name in zip(one.task.wishes, one.shot.names, strict=False)):
-        return seeded_graph(one, LAID, setup)
+        return seeded_graph(one, LAID._replace(steady=True), setup)
     if any(not wish.track for wish in one.task.wishes):
         return stock.stock_graph(one, stock.EACH, setup)
     return edit_graph(one, DEFAULT, setup)

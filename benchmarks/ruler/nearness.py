@@ -1,7 +1,7 @@
 """Nearness: how far an edit's crop is from the drawn truth's, and how far other draws of the same thing are.
 
-The limit comes from drawings alone. The other draws show the same thing in the same place and light, its pose a third of the
-way to another one, on other ground, after the autoencoder, through which every edit goes.
+The limit comes from drawings alone. The other draws show the same thing in the same place and light, its pose three tenths
+of the way to another one, on other ground, after the autoencoder, through which every edit goes.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from ...videograin.toybox.world import draw_background
 from .crops import crop
 
 SCALE = 3.0  # pixels of a crop: deviation of the window in which pictures are compared
-TOWARDS = 1 / 3  # of the way from a pose to another; at a half more than a quarter of the stickers pass the gate
+TOWARDS = 0.3  # of the way from a pose to another; at more, a quarter of the stickers pass the gate on some clips
 DRAWS = 6
 SHARE = 0.95  # of the other draws are as near as the limit
 STABLE = (0.01 * 255) ** 2, (0.03 * 255) ** 2
@@ -61,7 +61,7 @@ def other_draws(truth: Clip, restored: Callable[[np.ndarray], np.ndarray], seed:
 
 
 def _nudged(pose: Pose, rng: np.random.Generator) -> Pose:
-    """The pose a third of the way to another one of a lively thing."""
+    """The pose a part of the way to another one of a lively thing."""
     (other,) = gait(1, 1.0, rng)
     return Pose(*(_between(a, b) for a, b in zip(pose, other, strict=True)))
 

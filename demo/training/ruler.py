@@ -22,12 +22,15 @@ from .run import DEVICE, Average, Stage, mixed_precision, rate
 from .vae import to_tensor
 
 BATCH, LEARNING_RATE = 64, 1e-3
+# Steps at which the learning rate has fallen; it then rises again. The judges are the mean of the weights there (stochastic
+# weight averaging, Izmailov et al. 2018): each by itself names other pictures wrongly.
+CYCLES = 8000, 9800
 POOL, DRAWN = 6000, 3  # crops that are kept, and scenes drawn at each step
 NEGATIVES = 2  # of a scene: about as many as it has things
 LEAST = 60  # pixels of a thing that is shown to a judge
 THROUGH_VAE = 0.7  # edits come out of it; share of the scenes that are seen after the autoencoder
 DEFORMED = 0.3  # share of the regions that are not the thing's outline, but a box or a little off
-DRESSED = 2.5  # as often as for the painter: what is asked for least is told apart worst
+RARE = 2.5  # small things, materials and styles, as often as for the painter: what is seen least is told apart worst
 UNASKED = -100
 Labels = dict[str, int]
 
@@ -104,7 +107,7 @@ class Pool:
 
     def __init__(self, vae: nn.Module, rng: np.random.Generator):
         art = world.sprites()
-        self.draws = tuple(Scenes(art, only_held_out=held, lively=True, dressed=DRESSED) for held in (False, True))
+        self.draws = tuple(Scenes(art, only_held_out=held, lively=True, rare=RARE) for held in (False, True))
         self.vae, self.rng, self.next, self.kept = vae, rng, 0, []
         self.things: list[Example] = []  # of the scene before
 
@@ -140,9 +143,10 @@ def train(root: Path, steps: int, seed: int, stop_at: float = math.inf) -> Stage
     vae, pair = model.shipped_autoencoder().to(DEVICE), [network.to(DEVICE) for network in networks()]
     optimizers = [torch.optim.AdamW(one.parameters(), LEARNING_RATE, weight_decay=0.02) for one in pair]
     averages = [Average(one, 0.998) for one in pair]
+    means, ends = [Average(one, 0.0) for one in pair], [*(end for end in CYCLES if end < steps), steps]
     stage = Stage(root, "ruler", steps, stop_at)
-    stage.keep(**{f"{kind}{i}": part for kind, parts in (("net", pair), ("optimizer", optimizers), ("average", averages))
-                  for i, part in enumerate(parts)})  # fmt: skip
+    kept = {"net": pair, "optimizer": optimizers, "average": averages, "mean": means}
+    stage.keep(**{f"{kind}{i}": part for kind, parts in kept.items() for i, part in enumerate(parts)})
     if stage.over:
         return stage
     rng = stage.randomness(seed, 6)
@@ -154,7 +158,7 @@ def train(root: Path, steps: int, seed: int, stop_at: float = math.inf) -> Stage
         for network, optimizer, average in zip(pair, optimizers, averages, strict=True):
             x, wanted = pool.sample(BATCH)
             for group in optimizer.param_groups:
-                group["lr"] = LEARNING_RATE * rate(step, steps, 100, 0.4)
+                group["lr"] = LEARNING_RATE * rate(step, min(end for end in ends if step < end), 100, 0.4)
             with mixed_precision():
                 logits = network(x)
             error = loss({asked: values.float() for asked, values in logits.items()}, wanted)
@@ -164,10 +168,13 @@ def train(root: Path, steps: int, seed: int, stop_at: float = math.inf) -> Stage
             optimizer.step()
             average.update()
             losses.append(error.item())
+        if step + 1 in ends:
+            for mean, average in zip(means, averages, strict=True):
+                mean.include(average.values)
         if step % 100 == 0 or step == steps - 1:
             stage.note(**right(pair, averages, vae), a=losses[0], b=losses[1])
     if stage.done:
-        export(pair, averages)
+        export(pair, means)
     return stage
 
 
@@ -191,10 +198,10 @@ def right(pair: list[nn.Module], averages: list[Average], vae: nn.Module, scenes
     return found
 
 
-def export(pair: list[nn.Module], averages: list[Average]) -> None:
-    """Writes both judges' averaged weights beside the benchmark, each file whole or not at all."""
-    for file, network, average in zip(FILES, pair, averages, strict=True):
-        with average.in_use():
+def export(pair: list[nn.Module], means: list[Average]) -> None:
+    """Writes both judges' mean weights beside the benchmark, each file whole or not at all."""
+    for file, network, mean in zip(FILES, pair, means, strict=True):
+        with mean.in_use():
             halves = {name: value.detach().half().cpu().contiguous() for name, value in network.state_dict().items()}
         save_file(halves, part := file.with_suffix(".tmp"), {"title": "VideoGrain benchmark: a judge of edits"})
         os.replace(part, file)

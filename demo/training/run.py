@@ -175,6 +175,12 @@ class Average:
         decay = min(self.decay, (1 + self.count) / (10 + self.count))
         torch._foreach_lerp_(self.values, list(self.module.parameters()), 1 - decay)
 
+    @torch.no_grad()
+    def include(self, values: list[Tensor]) -> None:
+        """Counts a set of parameters in; all sets that are included count alike."""
+        self.count += 1
+        torch._foreach_lerp_(self.values, values, 1 / self.count)
+
     def state_dict(self) -> dict[str, Any]:
         return {"values": self.values, "count": self.count}
 

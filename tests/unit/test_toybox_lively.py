@@ -138,9 +138,9 @@ def test_a_watercolour_is_seen_on_pale_things_too():
         assert np.abs(painted[mask].astype(float) - plain[mask]).mean() > 28, name
 
 
-def test_dressed_scenes_have_more_looks():
-    def looks_of(dressed):
-        draw = Scenes(world.sprites(), lively=True, dressed=dressed)
+def test_what_is_rare_can_be_drawn_more_often():
+    def looks_of(rare):
+        draw = Scenes(world.sprites(), lively=True, rare=rare)
         return np.mean([bool(thing.material) for i in range(40) for thing in draw(np.random.default_rng(i)).objects])
 
     assert looks_of(2.5) > 1.6 * looks_of(1.0) > 0

@@ -47,14 +47,14 @@ class Scene(NamedTuple):
 class Scenes:
     """A generator of scenes without held-out pairs, of objects or of object and place, or with held-out pairs only.
 
-    lively: things are bent, lit, small, made of something and drawn in styles, as in `lively.py`. dressed: how many times as
-    often as MADE and STYLED say.
+    lively: things are bent, lit, small, made of something and drawn in styles, as in `lively.py`. rare: how many times as
+    often as SMALL, MADE and STYLED say.
     """
 
     def __init__(
-        self, art: Art, size: int = SIZE, only_held_out: bool = False, lively: bool = False, dressed: float = 1.0
+        self, art: Art, size: int = SIZE, only_held_out: bool = False, lively: bool = False, rare: float = 1.0
     ):
-        self.art, self.size, self.only_held_out, self.lively, self.dressed = art, size, only_held_out, lively, dressed
+        self.art, self.size, self.only_held_out, self.lively, self.rare = art, size, only_held_out, lively, rare
         self.pairs, self.settings = held_out_pairs(), held_out_settings()
 
     def __call__(self, rng: np.random.Generator, count: int | None = None) -> Scene:
@@ -71,10 +71,10 @@ class Scenes:
         self, objects: tuple[Placed, ...], place: str, background: np.ndarray, rng: np.random.Generator
     ) -> Scene:
         """The scene of these objects, bent and dressed up at random."""
-        objects = tuple(enlivened(thing, rng, self.dressed) for thing in objects)
+        objects = tuple(enlivened(thing, rng, self.rare) for thing in objects)
         if len(objects) > 1 and rng.random() < HIDING:
             objects = behind(*objects[:2], self.size, rng), *objects[1:]
-        whole = rng.random() < self.dressed * STYLED_WHOLE
+        whole = rng.random() < self.rare * STYLED_WHOLE
         lit, style = bool(rng.random() < LIT), str(rng.choice(list(STYLES))) if whole else ""
         if style:
             objects = tuple(thing._replace(style="") for thing in objects)
@@ -126,14 +126,14 @@ class Scenes:
                 return placed
 
 
-def enlivened(thing: Placed, rng: np.random.Generator, dressed: float = 1.0) -> Placed:
+def enlivened(thing: Placed, rng: np.random.Generator, rare: float = 1.0) -> Placed:
     """The thing bent, perhaps small, perhaps of a material or in a style."""
-    if rng.random() < SMALL:
+    if rng.random() < rare * SMALL:
         thing = thing._replace(size=rng.uniform(*SMALL_EXTENT))
     return thing._replace(
         pose=gait(1, rng.uniform(0, 1.1), rng)[0],
-        material=str(rng.choice(MATERIALS)) if rng.random() < dressed * MADE else "",
-        style=str(rng.choice(list(STYLES))) if rng.random() < dressed * STYLED else "",
+        material=str(rng.choice(MATERIALS)) if rng.random() < rare * MADE else "",
+        style=str(rng.choice(list(STYLES))) if rng.random() < rare * STYLED else "",
     )
 
 
