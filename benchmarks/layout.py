@@ -115,9 +115,7 @@ def by_colours(labels, frames, clusters):
     from pack.videograin.masks.guided_filter import at_pixels
 
     shares = F.one_hot(labels, clusters).float().flatten(1, 2)
-    return torch.stack(
-        [at_pixels(*each).argmax(0) for each in zip(shares, [(GRID, GRID)] * len(frames), frames, strict=True)]
-    )
+    return torch.stack([at_pixels(x, (GRID, GRID), y).argmax(0) for x, y in zip(shares, frames, strict=True)])
 
 
 def by_true_motion(labels, shot):

@@ -8,9 +8,8 @@ from ..videograin.core.cells import CELL, on_cells
 from ..videograin.core.frame_numbers import parse_frames
 from ..videograin.core.label_propagation import Settings
 from ..videograin.core.regions import fitted, frame_masks
-from ..videograin.jobs.track_regions import Known, Tracked, track
-from ..videograin.masks.grabcut import in_bytes
-from ..videograin.masks.room import carried, parse_rooms
+from ..videograin.jobs.track_regions import Known, track, with_rooms
+from ..videograin.masks.room import parse_rooms
 from ..videograin.masks.track_report import report
 from ..videograin.views.instance_list import over
 from .declared import declared
@@ -131,24 +130,12 @@ class TrackRegions(io.ComfyNode):
         clip = shown(NODE, model, vae, inversion, frames, enlarge)
         things = [n for n in given if n not in pairs]
         found = track(model, clip, frames, Known([marks[n] for n in things]), Settings(recent=recent), conditioning)
-        found = _with_rooms(found, things, marks, pairs, frames) if pairs else found
+        found = with_rooms(found, things, marks, pairs, frames) if pairs else found
         outputs = dict(zip(given, found.masks.float(), strict=True))
         empty = torch.zeros(frames.shape[:3])
         text = report(found.masks, found.confidence, marked, list(given))
         tell(text)  # it stays on the node
         return io.NodeOutput(*(outputs.get(n, empty) for n in range(1, MOST + 1)), over(found.masks, frames), text)
-
-
-def _with_rooms(found: Tracked, things: list[int], marks: dict, pairs: dict[int, int], frames) -> Tracked:
-    """What was followed, and each room along with its thing; all that is given, in its order."""
-    masks, clip = found.masks.numpy(), in_bytes(frames)
-    rows = {n: (found.masks[i], found.confidence[i]) for i, n in enumerate(things)}
-    for room, thing in pairs.items():
-        own = things.index(thing)
-        others = masks[[i for i in range(len(things)) if i != own]].any(0)
-        given = {frame: (mask > 0.5).numpy() for frame, mask in marks[room].items()}
-        rows[room] = torch.from_numpy(carried(given, masks[own], others, clip)), found.confidence[own]
-    return Tracked(*(torch.stack(parts) for parts in zip(*(rows[n] for n in marks), strict=True)))
 
 
 def _marked(text: str, count: int) -> tuple[int, ...]:

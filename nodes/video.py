@@ -3,6 +3,7 @@
 from comfy_api.latest import io
 from PIL import ImageColor
 
+from ..videograin.backbones.wan import PER_LATENT
 from ..videograin.comfyui import input_files, previews, progress
 from ..videograin.media import resize
 from ..videograin.media.backdrop import Colour
@@ -16,7 +17,6 @@ from .types import Category
 
 UNCONNECTED = False  # ComfyUI leaves an input without a link out
 PLAYER_SIDE = 1024  # pixels of each clip's picture on Before/After Video
-WAN_GROUP = 4  # frames of a clip in one of Wan's latent, after the first
 PLAYER_RATE = 8.0  # frames per second where none are connected
 
 
@@ -192,7 +192,7 @@ class LoadVideoFrames(io.ComfyNode):
         source = input_files.from_input(file, rate, colour) if video is None else input_files.from_video(video, colour)
         clip = load(
             source,
-            Pick(rate, skip, every_nth, cap, WAN_GROUP if count_for_wan else 1),
+            Pick(rate, skip, every_nth, cap, PER_LATENT if count_for_wan else 1),
             resize.Fit(size, width, height),
             limit=input_files.memory_limit(),
             watch=progress.watcher(),

@@ -20,6 +20,12 @@ def broken_frames(clip: Tensor) -> list[int]:
     return (~torch.isfinite(clip).flatten(1).all(1)).nonzero()[:, 0].tolist()
 
 
+def require_colours(pictures: Tensor, whose: str, cure: str) -> None:
+    """Raises ValueError for pictures (F, ...) with a NaN or an infinite value. whose, cure: for the message."""
+    if not torch.isfinite(pictures).all():
+        raise ValueError(f"{whose} has pixels without a colour (NaN): the node that made it has failed. {cure}")
+
+
 def require_finite(prediction: Tensor, sigma: float, sigmas: list[float]) -> None:
     """Raises ValueError for a prediction (frames, C, h, w) at sigma that holds no numbers; sigmas: of the walk, either way."""
     if broken := broken_frames(prediction):

@@ -71,9 +71,8 @@ def _identity(model: ModelPatcher) -> str:
     digest.update(" ".join(kind.__name__ for kind in type(sampling).__mro__).encode())
     if isinstance(sampling, ModelSamplingDiscrete):
         digest.update(sampling.sigmas.float().cpu().numpy().tobytes())
-    if isinstance(
-        sampling, ModelSamplingDiscreteFlow
-    ):  # its shift says which levels are walked, not what is seen there
+    # A flow model's shift says which levels are walked, not what is seen there.
+    if isinstance(sampling, ModelSamplingDiscreteFlow):
         digest.update(f"{sampling.multiplier}".encode())
     weights = model.model.diffusion_model.state_dict()
     names = sorted(weights)

@@ -103,6 +103,18 @@ class Editing:
             self.notes.tell(f"Editing: step {self.steps} of {self.steps}")
 
 
+def counter(total: int) -> Callable[..., None]:
+    """Counts steps of `total`, one by one or several at once, and shows as `watcher` how far they are."""
+    watch, done = watcher(), 0
+
+    def advance(count: int = 1) -> None:
+        nonlocal done
+        done += count
+        watch(min(1.0, done / max(total, 1)))
+
+    return advance
+
+
 class SeedProgress:
     """Progress of previews: one bar over all of them, the seed and its step as text, pictures on the way.
 

@@ -20,9 +20,8 @@ from .base import Claim, Claimed, Claims, Feature, Record, Work, as_heads
 from .engine import SELF, Area, At, Attend, Call, Cond, Half, Misfit, Own, Run
 
 PORTABLE = 400 * 2**20  # bytes that the form without Triton holds at once on a GPU
-MANY = (
-    8192  # keys of a video model, two seconds of 480 × 832; exact, Delta takes half as long again as attention itself
-)
+# Keys of a video model, two seconds of 480 × 832; exact, Delta takes half as long again as attention itself.
+MANY = 8192
 EDITED = (Role.POSITIVE, Role.BOTH)  # roles that reach the half that others edit
 
 

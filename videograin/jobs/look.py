@@ -42,12 +42,14 @@ def evenly(levels: list[int], count: int) -> list[int]:
     return [levels[round(i)] for i in torch.linspace(0, len(levels) - 1, count).tolist()]
 
 
-def require_uncached(model: ModelPatcher, node: str) -> None:
-    """Raises ValueError where a cache may skip calls of the network."""
+def require_uncached(
+    model: ModelPatcher, whose: str, why: str = "and a skipped step has no attention to look at"
+) -> None:
+    """Raises ValueError where a cache may skip calls of the network. whose, why: for the message."""
     if cache := step_cache(model):
         raise ValueError(
-            f"A step-skipping cache ({cache}) is active on {node}'s `model`, and a skipped step has no attention "
-            "to look at. Connect the MODEL from before the cache node."
+            f"A step-skipping cache ({cache}) is active on {whose} `model`, {why}. Connect the MODEL from before "
+            "the cache node."
         )
 
 
@@ -64,7 +66,7 @@ def look(
     model: with the onlooker in its plan. latent: what core takes for the LATENT to sample from. prompts: as in walk_clip.
     Raises ValueError where a cache may skip calls, or the onlooker saw nothing.
     """
-    require_uncached(model, onlooker.node)
+    require_uncached(model, f"{onlooker.node}'s")
     notes, left = Notes(), TimeLeft(len(levels))
 
     def walk(denoiser, x, sigmas, extra_args, callback, disable):

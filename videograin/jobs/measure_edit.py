@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..comfyui.optical_flow import FlowFunction, flow_function
-from ..comfyui.progress import warn, watcher
+from ..comfyui.progress import counter, warn
 from ..core.cells import CELL, cut_like
 from ..core.optical_flow import DIS, occluded
 from ..core.regions import Regions, clip_masks
@@ -78,7 +78,7 @@ def measure(
     }
     target, written = embed_texts(texts, models)
     flow = flow_function(models.optical_flow, "Evaluate Edit")
-    advance = _progress((frames if clip_vision is not None else 0) + frames - 1)
+    advance = counter((frames if clip_vision is not None else 0) + frames - 1)
     pictures = embed_frames(clip_vision, edited, advance) if clip_vision is not None else None
     visible, everywhere, squared, floor = warping(source, edited, flow, advance)
     return Measured(
@@ -100,18 +100,6 @@ def measure(
         visor=measures.visor(detected, pairs, counts) if detected is not None and any(pairs) else None,
         unseen=unseen(detected, pairs, counts) if detected is not None else (),
     )
-
-
-def _progress(total: int) -> Callable[[int], None]:
-    """Counts steps of `total` and shows how far they are."""
-    watch, done = watcher(), 0
-
-    def advance(count: int) -> None:
-        nonlocal done
-        done += count
-        watch(done / max(total, 1))
-
-    return advance
 
 
 def placed(

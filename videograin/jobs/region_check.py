@@ -20,7 +20,8 @@ from ..core.region_presence import NO_WORDS, TIMESTEPS, Question, error, noises,
 from ..core.regions import Regions, clip_masks
 from ..core.time_left import TimeLeft
 from ..features.base import REGION_MASK
-from .invert import step_cache, walk_clip
+from .invert import walk_clip
+from .look import require_uncached
 
 NODE = "Region Check"
 WHOSE = "Region Check's"  # for messages
@@ -63,11 +64,7 @@ def asking(model: ModelPatcher, clip: Any, regions: Regions, whose: str) -> Aski
         {text: clip.encode_from_tokens_scheduled(clip.tokenize(text)) for text in (NO_WORDS, *wanted)} if wanted else {}
     )
     require_text(model, (encoded for each in texts.values() for encoded, _ in each), f"What {whose} `clip` encodes")
-    if cache := step_cache(model):
-        raise ValueError(
-            f"A step-skipping cache ({cache}) is active on {whose} `model`, and a skipped call tells nothing of the clip. "
-            "Connect the MODEL from before the cache node."
-        )
+    require_uncached(model, whose, "and a skipped call tells nothing of the clip")
     return Asking(questions, texts)
 
 

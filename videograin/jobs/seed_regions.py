@@ -11,7 +11,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..backbones.base import Need
-from ..comfyui.progress import Notes, watcher
+from ..comfyui.finite import require_colours
+from ..comfyui.progress import Notes, counter
 from ..comfyui.validate import require_family, require_text
 from ..core.choices import Choice
 from ..core.regions import Regions, frame_masks
@@ -104,13 +105,9 @@ def seed_regions(
     Raises ValueError for a MODEL that cannot be looked into, and where a thing is not found in its pictures.
     """
     require_family(painter.model, NODE, Need.FRAME_BATCH)
-    require_uncached(painter.model, NODE)
+    require_uncached(painter.model, f"{NODE}'s")
     for name, pictures in (("frames", frames), *((f"picture_{n}", picture) for n, (picture, _) in own.items())):
-        if not torch.isfinite(pictures).all():
-            raise ValueError(
-                f"{NODE}' `{name}` has pixels without a colour (NaN): the node that made it has failed. Connect another picture, or run "
-                "that node anew."
-            )
+        require_colours(pictures, f"{NODE}' `{name}`", "Connect another picture, or run that node anew.")
     _check(own, numbers)
     for n in numbers:
         named(painter, regions[n - 1].phrase)
@@ -127,13 +124,11 @@ def seed_regions(
 
 def _laying(notes: Notes, frames: int) -> Callable[[], None]:
     """Called for each frame and thing: moves the bar, and ends where the user has cancelled."""
-    watch, done = watcher(), 0
+    advance = counter(2 * frames)
 
     def tell() -> None:
-        nonlocal done
-        done += 1
         notes.tell("Laying the things in")
-        watch(min(1.0, done / (2 * frames)))
+        advance()
 
     return tell
 

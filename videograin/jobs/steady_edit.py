@@ -6,8 +6,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..comfyui.progress import Notes, watcher
-from ..core.cells import put_back, same_clip
+from ..comfyui.finite import require_colours
+from ..comfyui.progress import Notes, counter
+from ..core.cells import put_back
 from ..core.regions import Regions
 from ..features.base import REGION_MASK
 from ..masks.body_motion import bending
@@ -15,6 +16,7 @@ from ..masks.grabcut import in_bytes
 from ..masks.region_track import track
 from ..masks.solid import is_ground, masks_of
 from ..masks.steadying import steadied
+from ..media.paste import require_same_clip
 
 NODE = "Steady Edit"
 
@@ -39,14 +41,7 @@ def steady_edit(source: Tensor, edited: Tensor, regions: Regions, reach: int) ->
             f"{NODE} has nothing to make steady: each of its `regions` is a place, keeps what it shows, or is empty. Connect "
             "regions of things that change."
         )
-    clip, notes, watch = in_bytes(before), Notes(), watcher()
-    total, done = 2 * len(clip) * len(things), 0
-
-    def tell() -> None:
-        nonlocal done
-        done += 1
-        watch(done / total)
-
+    clip, notes, tell = in_bytes(before), Notes(), counter(2 * len(before) * len(things))
     for k in things:
         notes.tell(f"Following region {k + 1} {regions[k].name}")
         others = np.delete(solid, k, 0).any(0) & ~solid[k]
@@ -56,18 +51,10 @@ def steady_edit(source: Tensor, edited: Tensor, regions: Regions, reach: int) ->
 
 
 def _check(source: Tensor, edited: Tensor, regions: Regions) -> None:
-    here, there = (f"{len(clip)} frames of {clip.shape[2]}×{clip.shape[1]}" for clip in (source, edited))
-    if len(source) != len(edited) or not same_clip(tuple(source.shape[1:3]), tuple(edited.shape[1:3])):
-        raise ValueError(
-            f"{NODE}'s `source` has {here}, but its `edited` has {there}. Connect to `source` the frames that were encoded for "
-            "the edit, as many."
-        )
+    require_same_clip(source, edited, NODE)
     if not regions:
         raise ValueError(
             f"{NODE}'s `regions` is empty. Connect those of the edit, from Regions or the last Region Prompt."
         )
     for name, clip in (("source", source), ("edited", edited)):
-        if not clip.isfinite().all():
-            raise ValueError(
-                f"{NODE}'s `{name}` has pixels without a colour (NaN): the node that made it has failed. Run it anew."
-            )
+        require_colours(clip, f"{NODE}'s `{name}`", "Run it anew.")

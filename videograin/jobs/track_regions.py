@@ -11,6 +11,7 @@ from itertools import count
 from typing import NamedTuple
 
 import nodes as host
+import numpy as np
 import torch
 import torch.nn.functional as F
 from comfy.model_patcher import ModelPatcher
@@ -32,7 +33,9 @@ from ..core.time_left import TimeLeft
 from ..core.token_likeness import Tokens, colours
 from ..features.attention_probe import Onlooker, Probe
 from ..features.engine import At
+from ..masks.grabcut import in_bytes
 from ..masks.guided_filter import at_pixels
+from ..masks.room import carried
 from .invert import walk_clip
 from .look import require_uncached, unseen
 
@@ -142,7 +145,7 @@ def from_inversion(model: ModelPatcher, inversion: Inversion, node: str) -> Show
 
 def look(model: ModelPatcher, shown: Shown, conditioning: list | None) -> tuple[Tensor, tuple[int, int]]:
     """The keys of every token, (F, n, C) float16, past memmap.IN_MEMORY in a file; and the grid, (rows, columns)."""
-    require_uncached(model, shown.node)
+    require_uncached(model, f"{shown.node}'s")
     frames, (height, width) = len(shown.latents), shown.latents.shape[-2:]
     keys, together = Keys(model, height, width, shown.node), min(TOGETHER, frames)
     features = allocate(
@@ -258,3 +261,20 @@ def owned(labels: Tensor, grid: tuple[int, int], picture: Tensor, inside: Tensor
     strength = at_pixels(labels, grid, picture)
     owner = strength.argmax(0) if inside is None else strength[:-1].argmax(0)
     return torch.stack([(owner == k) & (inside is None or inside) for k in range(labels.shape[1] - 1)])
+
+
+def with_rooms(
+    found: Tracked, things: Sequence[int], marks: Mapping[int, Marks], rooms: Mapping[int, int], frames: Tensor
+) -> Tracked:  # fmt: skip
+    """What was followed, and each room along with its thing (masks/room.py), in the order of `marks`.
+
+    things: the numbers of what was followed. marks: of these and of the rooms. rooms: the thing that each moves with.
+    """
+    masks, clip = found.masks.numpy(), in_bytes(frames)
+    rows = {n: (found.masks[i], found.confidence[i]) for i, n in enumerate(things)}
+    for room, thing in rooms.items():
+        own = things.index(thing)
+        others = np.delete(masks, own, 0).any(0)
+        given = {frame: (mask > 0.5).numpy() for frame, mask in marks[room].items()}
+        rows[room] = torch.from_numpy(carried(given, masks[own], others, clip)), found.confidence[own]
+    return Tracked(*(torch.stack(parts) for parts in zip(*(rows[n] for n in marks), strict=True)))

@@ -46,8 +46,8 @@ class Body(NamedTuple):
         if self.window is None:
             return points
         point = at(self.window, points)
-        point = point + _read(self.flows[frame], point)
-        return at(inverse(self.window), point + _read(self.settled, point))
+        point = point + read(self.flows[frame], point)
+        return at(inverse(self.window), point + read(self.settled, point))
 
 
 def rigid(masks: np.ndarray, way: Track) -> Body:
@@ -71,7 +71,7 @@ def bending(
     settled = _rest(there, way, window)
     point = at(window, grid(masks.shape[1:]))
     # Where a point at rest was in the first frame: the way to rest changes little nearby.
-    before = at(inverse(window), point - _read(settled, point)).astype(np.float32)
+    before = at(inverse(window), point - read(settled, point)).astype(np.float32)
     rest = cv2.remap(masks[way.first].astype(np.float32), before[..., 0], before[..., 1], cv2.INTER_LINEAR) > 0.5
     return Body(way, rest if rest.any() else masks[way.first], window, flows, settled)
 
@@ -143,8 +143,8 @@ def _laid(mask: np.ndarray, turn: np.ndarray) -> np.ndarray:
     return cv2.warpAffine(mask.astype(np.uint8) * 255, turn, (SIDE, SIDE), flags=cv2.INTER_LINEAR) > 127
 
 
-def _read(field: np.ndarray, points: np.ndarray) -> np.ndarray:
-    """A field (SIDE, SIDE, 2) at points (..., 2) of the window; beyond it, its edge."""
+def read(field: np.ndarray, points: np.ndarray) -> np.ndarray:
+    """A field or a picture (H, W, ...) at points (..., 2), pixels from its corner; beyond it, its edge."""
     import cv2
 
     x, y = points.astype(np.float32)[..., 0], points.astype(np.float32)[..., 1]

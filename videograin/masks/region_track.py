@@ -133,10 +133,16 @@ def moments(mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return middle, (points - middle).T @ (points - middle) / len(points) + 1e-3 * np.eye(2)
 
 
+def box(mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The first and the last pixel (x, y) of a mask's box."""
+    y, x = (np.flatnonzero(mask.any(axis)) for axis in (1, 0))
+    return np.array([x[0], y[0]]), np.array([x[-1], y[-1]])
+
+
 def square(mask: np.ndarray) -> tuple[np.ndarray, float]:
     """The middle (2,) and the longer side of a mask's box, in pixels."""
-    y, x = (np.flatnonzero(mask.any(axis)) for axis in (1, 0))
-    return np.array([x[0] + x[-1], y[0] + y[-1]]) / 2, float(max(x[-1] - x[0], y[-1] - y[0]) + 1)
+    first, last = box(mask)
+    return (first + last) / 2, float((last - first).max() + 1)
 
 
 def _root(covariance: np.ndarray) -> np.ndarray:

@@ -14,9 +14,9 @@ from typing import NamedTuple
 import numpy as np
 
 from .affine import at, grid
-from .body_motion import Body
+from .body_motion import Body, read
 from .laying import soft, widened
-from .region_track import square
+from .region_track import box, square
 
 LIKENESS = 0.24  # deviation of the colours, of 1, at which a pixel of another frame counts 0.6
 PATCH = 2.0  # pixels: deviation of the window in which colours are compared
@@ -57,7 +57,7 @@ def steadied(
         sights = {g: sights.get(g) or _sight(frames[g], others[g], body, g, corner, size) for g in near}
         change = _averaged(sights, f) - sights[f].colours
         inside = (soft(room[f]) * ~others[f])[..., None]
-        found[f] += inside * _read(change, sights[f].places)
+        found[f] += inside * read(change, sights[f].places)
     return found
 
 
@@ -68,9 +68,9 @@ def _margin(rest: np.ndarray) -> int:
 def _box(rest: np.ndarray) -> tuple[np.ndarray, tuple[int, int]]:
     """The corner (x, y) and the size (height, width) of the body's picture at rest; it may reach beyond the frame."""
     around = 2 * _margin(rest)
-    y, x = (np.flatnonzero(rest.any(axis)) for axis in (1, 0))
-    corner = np.array([x[0] - around, y[0] - around])
-    return corner, (y[-1] - y[0] + 1 + 2 * around, x[-1] - x[0] + 1 + 2 * around)
+    first, last = box(rest)
+    width, height = last - first + 1 + 2 * around
+    return first - around, (height, width)
 
 
 def _sight(
@@ -81,7 +81,7 @@ def _sight(
     height, width = hidden.shape
     x, y = there[..., 0], there[..., 1]
     inside = (x >= 0) & (y >= 0) & (x <= width - 1) & (y <= height - 1)
-    return Sight(_read(frame, there), _read((~hidden).astype(np.float32), there) * inside, places - corner)
+    return Sight(read(frame, there), read((~hidden).astype(np.float32), there) * inside, places - corner)
 
 
 def _found(places: np.ndarray, points: np.ndarray, way: np.ndarray) -> np.ndarray:
@@ -90,7 +90,7 @@ def _found(places: np.ndarray, points: np.ndarray, way: np.ndarray) -> np.ndarra
     """
     there = at(way, points)
     for _ in range(STEPS):
-        there = there - (_read(places, there) - points) @ way[:, :2].T
+        there = there - (read(places, there) - points) @ way[:, :2].T
     return there
 
 
@@ -107,11 +107,3 @@ def _averaged(sights: dict[int, Sight], frame: int) -> np.ndarray:
             total += weight[..., None] * other.colours
             weights += weight
     return total / weights[..., None]
-
-
-def _read(picture: np.ndarray, places: np.ndarray) -> np.ndarray:
-    """A picture (H, W, ...) at places (..., 2), pixels from its corner; beyond it, its edge."""
-    import cv2
-
-    x, y = (places[..., axis].astype(np.float32) for axis in (0, 1))
-    return cv2.remap(picture.astype(np.float32), x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)

@@ -83,13 +83,18 @@ def at_source(masks: Tensor, size: tuple[int, int], warn: Callable[[str], None] 
     return F.interpolate(masks[:, None], size, mode="bilinear")[:, 0]
 
 
-def _check(source: Tensor, edited: Tensor, areas: list[Tensor]) -> None:
+def require_same_clip(source: Tensor, edited: Tensor, node: str) -> None:
+    """Raises ValueError where edited frames are not those of the source, but for what encoding cuts or pads."""
     here, there = (f"{len(clip)} frames of {clip.shape[2]}×{clip.shape[1]}" for clip in (source, edited))
     if len(source) != len(edited) or not same_clip(tuple(source.shape[1:3]), tuple(edited.shape[1:3])):
         raise ValueError(
-            f"{NODE}'s `source` has {here}, but its `edited` has {there}. Connect to `source` the frames that were encoded for "
+            f"{node}'s `source` has {here}, but its `edited` has {there}. Connect to `source` the frames that were encoded for "
             "the edit, as many; if you scaled the edit, scale it back to their size first."
         )
+
+
+def _check(source: Tensor, edited: Tensor, areas: list[Tensor]) -> None:
+    require_same_clip(source, edited, NODE)
     if wrong := [len(area) for area in areas if len(area) not in (1, len(source))]:
         raise ValueError(
             f"{NODE} has {wrong[0]} masks, but the clip has {len(source)} frames. Give it one mask, or one for each frame."
